@@ -1,0 +1,135 @@
+"""LSTM cells with linear, 2D and 3D convolutional gates, and layers of the 3D cell over time."""
+
+import torch
+from torch import Tensor, nn
+
+State = tuple[Tensor, Tensor]
+"""(h, c): hidden state and cell state, each (B, hidden, *spatial)."""
+
+
+class _GatedCell(nn.Module):
+    """What the cells share: gates over cat[x, h] in, (h, c) out; a subclass says how gates are computed.
+
+    Source: Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000; with
+    convolutional gates Shi et al. 2015, without peepholes.
+    """
+
+    hidden_channels: int
+
+    def gates(self, stacked: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def forward(self, x: Tensor, state: State | None = None) -> State:
+        """One time step.
+
+        Args:
+            x: (B, in_channels, *spatial).
+            state: (h, c) of the step before; zeros when None.
+
+        Returns:
+            (h, c), each (B, hidden_channels, *spatial).
+        """
+        if state is None:
+            zeros = x.new_zeros((x.shape[0], self.hidden_channels, *x.shape[2:]))
+            state = (zeros, zeros)
+        h, c = state
+        gates = self.gates(torch.cat([x, h], dim=1))
+        input_gate, forget_gate, output_gate, candidate = gates.chunk(4, dim=1)
+        c = torch.sigmoid(forget_gate) * c + torch.sigmoid(input_gate) * torch.tanh(candidate)
+        return torch.sigmoid(output_gate) * torch.tanh(c), c
+
+
+class LSTMCell(_GatedCell):
+    """LSTM cell with one linear map for all four gates; x is (batch, features)."""
+
+    def __init__(self, in_channels: int, hidden_channels: int, bias: bool = True):
+        super().__init__()
+        self.hidden_channels = hidden_channels
+        self.linear = nn.Linear(in_channels + hidden_channels, 4 * hidden_channels, bias=bias)
+
+    def gates(self, stacked: Tensor) -> Tensor:
+        return self.linear(stacked)
+
+
+class ConvLSTMCell(_GatedCell):
+    """LSTM cell with one 2D convolution for all four gates; x is (B, C, H, W)."""
+
+    convolution = nn.Conv2d
+
+    def __init__(self, in_channels: int, hidden_channels: int, kernel_size: int = 3, bias: bool = True):
+        super().__init__()
+        self.hidden_channels = hidden_channels
+        self.conv = self.convolution(
+            in_channels + hidden_channels,
+            4 * hidden_channels,
+            kernel_size,
+            padding=kernel_size // 2,
+            bias=bias,
+        )
+
+    def gates(self, stacked: Tensor) -> Tensor:
+        return self.conv(stacked)
+
+
+class CLSTMCell3D(ConvLSTMCell):
+    """LSTM cell with one 3D convolution for all four gates; x is (B, C, D, H, W)."""
+
+    convolution = nn.Conv3d
+
+
+class CLSTM3D(nn.Module):
+    """Layers of `CLSTMCell3D`, each reading the hidden states of the layer below, over time.
+
+    Args:
+        in_channels: channels of the input.
+        hidden_channels: channels of every layer's hidden state.
+        layers: number of cells on top of each other.
+        kernel_size: edge of the cubic kernel, odd.
+        batch_first: the stack is (B, T, C, D, H, W) when True, (T, B, C, D, H, W) when False.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        hidden_channels: int,
+        layers: int = 1,
+        kernel_size: int = 3,
+        bias: bool = True,
+        batch_first: bool = True,
+    ):
+        super().__init__()
+        self.batch_first = batch_first
+        self.lstm_cells = nn.ModuleList(
+            CLSTMCell3D(hidden_channels if k else in_channels, hidden_channels, kernel_size, bias)
+            for k in range(layers)
+        )
+
+    def step(self, x: Tensor, states: list[State] | None = None) -> tuple[Tensor, list[State]]:
+        """One time step through all layers.
+
+        Args:
+            x: (B, C, D, H, W).
+            states: one (h, c) a layer, of the step before; zeros when None.
+
+        Returns:
+            The top layer's h, (B, hidden, D, H, W), and the new states.
+        """
+        new_states = []
+        for k, cell in enumerate(self.lstm_cells):
+            h, c = cell(x, states[k] if states is not None else None)
+            new_states.append((h, c))
+            x = h
+        return x, new_states
+
+    def forward(self, stack: Tensor, states: list[State] | None = None) -> tuple[Tensor, list[State]]:
+        """Run over a whole stack.
+
+        Returns:
+            The top layer's h of every step, laid out in time as the input is, and the last states.
+        """
+        time_axis = 1 if self.batch_first else 0
+        outputs = []
+        for x in stack.unbind(time_axis):
+            h, states = self.step(x, states)
+            outputs.append(h)
+        return torch.stack(outputs, dim=time_axis), states

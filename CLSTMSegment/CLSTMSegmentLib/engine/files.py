@@ -1,0 +1,216 @@
+"""Sequences on disk: 4D images in, label sequences out."""
+
+import gzip
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+import numpy as np
+import SimpleITK as sitk
+
+from .errors import InputError
+from .frames import Frame
+
+IMAGE_SUFFIXES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
+
+
+@dataclass(frozen=True)
+class SequenceIndex:
+    """What the frames of a sequence are numbered by: name, unit, "numeric" or "text", and the values."""
+
+    values: list[str]
+    name: str = "frame"
+    unit: str = ""
+    type: str = "numeric"
+
+
+class FileSequence(Sequence):
+    """The frames of a sequence on disk, each made into an image when it is asked for.
+
+    Attributes:
+        index: of all frames.
+    """
+
+    def __init__(self, index: SequenceIndex, image_of: Callable[[int], sitk.Image]):
+        self.index = index
+        self._image_of = image_of
+
+    def __len__(self) -> int:
+        return len(self.index.values)
+
+    def __getitem__(self, number: int) -> Frame:
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        return Frame(self._image_of(number), self.index.values[number])
+
+
+def read_sequence(path: Path) -> FileSequence:
+    """A sequence from a .seq.nrrd, a 4D image file, or a folder of 3D image files in natural order.
+
+    A folder's files are read when they are asked for; a single file is held in memory, in its own type.
+
+    Raises:
+        InputError: nothing there, not readable, or not a sequence.
+    """
+    if path.is_dir():
+        return _read_folder(path)
+    image = _read_image(path)
+    if image.GetDimension() == 4:
+        return _split_4d(image, path)
+    if image.GetDimension() != 3:
+        raise InputError(f"{path} has {image.GetDimension()} dimensions: a sequence of 3D images is needed")
+    components = image.GetNumberOfComponentsPerPixel()
+    pixel_kind = _metadata(image, "NRRD_kinds[pixel]")
+    if components == 1 and pixel_kind != "list":
+        raise InputError(f"{path} is a single 3D image, not a sequence: give a 4D file or a folder of 3D files")
+    if components > 1 and pixel_kind not in ("list", "time"):
+        raise InputError(f"{path} is a colour or vector image, not a sequence of scalar images")
+    return _split_components(image)
+
+
+def _read_image(path: Path) -> sitk.Image:
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder")
+    if not path.name.lower().endswith(IMAGE_SUFFIXES):
+        raise InputError(f"{path}: unknown file type: give one of {', '.join(IMAGE_SUFFIXES)}, or a folder of them")
+    try:
+        return sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        cause = [line for line in str(error).splitlines() if line.strip()][-1].strip()
+        raise InputError(f"{path} cannot be read as an image ({cause})") from error
+
+
+def _metadata(image: sitk.Image, key: str) -> str:
+    return image.GetMetaData(key) if image.HasMetaDataKey(key) else ""
+
+
+def _like(array: np.ndarray, geometry: sitk.Image) -> sitk.Image:
+    image = sitk.GetImageFromArray(array)
+    image.CopyInformation(geometry)
+    return image
+
+
+def _split_components(image: sitk.Image) -> FileSequence:
+    """A .seq.nrrd: one component a frame; Slicer writes index values space-separated and URL-encoded."""
+    count = image.GetNumberOfComponentsPerPixel()
+    values = [unquote(v) for v in _index_metadata(image, "values").split()]
+    values += [str(t) for t in range(len(values), count)]  # as Slicer does for values that are missing
+    index = SequenceIndex(
+        values[:count],
+        _metadata(image, "NRRD_labels[pixel]") or "frame",
+        _metadata(image, "NRRD_units[pixel]"),
+        _index_metadata(image, "type") or "numeric",
+    )
+    array = np.ascontiguousarray(
+        np.moveaxis(sitk.GetArrayViewFromImage(image).reshape(*image.GetSize()[::-1], count), -1, 0)
+    )
+    geometry = sitk.Image(image.GetSize(), sitk.sitkUInt8)
+    geometry.CopyInformation(image)
+    return FileSequence(index, lambda t: _like(array[t], geometry))
+
+
+def _index_metadata(image: sitk.Image, what: str) -> str:
+    return _metadata(image, f"axis 3 index {what}") or _metadata(image, f"axis 0 index {what}")
+
+
+NIFTI_SECONDS = {8: ("s", 1), 16: ("ms", 1), 24: ("us", 1)}
+"""NIfTI-1 codes of time units, from bits 3 to 5 of xyzt_units."""
+
+
+def _split_4d(image: sitk.Image, path: Path) -> FileSequence:
+    """A 4D image: the last axis is time."""
+    if image.GetNumberOfComponentsPerPixel() != 1:
+        raise InputError(f"{path} is a sequence of colour or vector images: only scalar images can be segmented")
+    count, step, start = image.GetSize()[3], image.GetSpacing()[3], image.GetOrigin()[3]
+    directions = np.array(image.GetDirection()).reshape(4, 4)[:3, :3]
+    geometry = sitk.Image(image.GetSize()[:3], sitk.sitkUInt8)
+    geometry.SetSpacing(image.GetSpacing()[:3])
+    geometry.SetOrigin(image.GetOrigin()[:3])
+    geometry.SetDirection(directions.ravel().tolist())
+    units = _metadata(image, "xyzt_units")
+    unit, _ = NIFTI_SECONDS.get(int(units) & 56 if units.isdecimal() else 0, ("", 1))
+    index = SequenceIndex([f"{start + t * step:.10g}" for t in range(count)], "time" if unit else "frame", unit)
+    array = sitk.GetArrayFromImage(image)
+    return FileSequence(index, lambda t: _like(array[t], geometry))
+
+
+def _read_folder(folder: Path) -> FileSequence:
+    files = [p for p in folder.iterdir() if p.name.lower().endswith(IMAGE_SUFFIXES)]
+    if not files:
+        raise InputError(f"{folder} holds no image files ({', '.join(IMAGE_SUFFIXES)})")
+    files.sort(key=lambda p: [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", p.name)])
+    return FileSequence(SequenceIndex([str(t) for t in range(len(files))]), lambda t: _read_image(files[t]))
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file beside `path` to write, which becomes `path` when the block ends well and goes otherwise.
+
+    Raises:
+        InputError: the folder is not there or cannot be written.
+    """
+    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    try:
+        partial.touch()
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}): choose another place") from error
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+class SequenceNrrdWriter:
+    """Writes a labelmap .seq.nrrd that Slicer opens, one frame at a time.
+
+    Args:
+        path: the file.
+        index: of the frames that will be added, all known beforehand.
+        like: an image with the geometry that all frames share.
+    """
+
+    def __init__(self, path: Path, index: SequenceIndex, like: sitk.Image):
+        self._geometry = (like.GetSize(), like.GetSpacing(), like.GetOrigin(), like.GetDirection())
+        steps = np.array(like.GetDirection()).reshape(3, 3) * np.array(like.GetSpacing())
+
+        def vector(values: Sequence[float]) -> str:
+            return "(" + ",".join(repr(float(v)) for v in values) + ")"
+
+        lines = [
+            "NRRD0005",
+            "type: unsigned char",
+            "dimension: 4",
+            "space: left-posterior-superior",
+            f"sizes: {' '.join(str(n) for n in like.GetSize())} {len(index.values)}",
+            f"space directions: {' '.join(vector(steps[:, axis]) for axis in range(3))} none",
+            "kinds: domain domain domain list",
+            f'labels: "" "" "" "{index.name}"',
+            f'units: "" "" "" "{index.unit}"',
+            "endian: little",
+            "encoding: gzip",
+            f"space origin: {vector(like.GetOrigin())}",
+            f"axis 3 index type:={index.type}",
+            f"axis 3 index values:={' '.join(quote(v, safe='+,:/()') for v in index.values)}",
+        ]
+        self._file = path.open("wb")
+        self._file.write(("\n".join(lines) + "\n\n").encode("utf-8"))
+        self._stream = gzip.GzipFile(fileobj=self._file, mode="wb", compresslevel=4, mtime=0)
+
+    def add(self, labels: sitk.Image) -> None:
+        """Append one frame.
+
+        Raises:
+            InputError: its geometry is not that of the first frame.
+        """
+        if (labels.GetSize(), labels.GetSpacing(), labels.GetOrigin(), labels.GetDirection()) != self._geometry:
+            raise InputError("the frames differ in geometry, which one 4D file cannot hold: write a .seq.mrb instead")
+        self._stream.write(sitk.GetArrayFromImage(labels).tobytes())
+
+    def close(self) -> None:
+        self._stream.close()
+        self._file.close()

@@ -1,0 +1,63 @@
+"""Intensity rules: statistics from one pass over the frames, then every frame scaled alike."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class IntensityRule:
+    """How a model wants its intensities.
+
+    Attributes:
+        scale: "percentile" maps the given percentiles (median over the frames of each frame's
+            own) to 0 and 1 and clips; "min-max" maps the least and the greatest value.
+        lower, upper: the percentiles, for "percentile".
+        over: "sequence": statistics of all frames; "stack": of the frames that share one memory.
+        zero_below: scaled values below it become 0.
+    """
+
+    scale: str = "percentile"
+    lower: float = 1.0
+    upper: float = 99.5
+    over: str = "sequence"
+    zero_below: float = 0.0
+
+
+@dataclass(frozen=True)
+class Window:
+    """The intensities that a rule found to be 0 and 1."""
+
+    low: float
+    high: float
+    zero_below: float
+
+    def apply(self, array: np.ndarray) -> np.ndarray:
+        """Scaled float32 copy of finite values, clipped to [0, 1]."""
+        width = self.high - self.low
+        if width <= 0:
+            return np.zeros(array.shape, np.float32)
+        scaled = np.clip((array.astype(np.float32) - self.low) / width, 0.0, 1.0)
+        scaled[scaled < self.zero_below] = 0.0
+        return scaled
+
+
+def find_window(rule: IntensityRule, arrays: Iterable[np.ndarray]) -> Window:
+    """One pass over the frames' voxels (any shape); non-finite values are left out."""
+    lows, highs = [], []
+    for array in arrays:
+        values = array[np.isfinite(array)] if np.issubdtype(array.dtype, np.floating) else array.ravel()
+        if values.size == 0:
+            continue
+        if rule.scale == "percentile":
+            low, high = np.percentile(values, [rule.lower, rule.upper])
+        else:
+            low, high = values.min(), values.max()
+        lows.append(float(low))
+        highs.append(float(high))
+    if not lows:
+        return Window(0.0, 0.0, rule.zero_below)
+    if rule.scale == "percentile":
+        return Window(float(np.median(lows)), float(np.median(highs)), rule.zero_below)
+    return Window(min(lows), max(highs), rule.zero_below)

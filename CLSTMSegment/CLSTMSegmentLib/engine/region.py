@@ -1,0 +1,55 @@
+"""A box in space to which a run is restricted."""
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from .errors import InputError
+
+
+@dataclass(frozen=True)
+class Region:
+    """An oriented box.
+
+    Attributes:
+        center: LPS, mm.
+        axes: three orthogonal unit vectors (rows), LPS.
+        size: edge lengths along the axes, mm.
+    """
+
+    center: tuple[float, float, float]
+    size: tuple[float, float, float]
+    axes: tuple[tuple[float, float, float], ...] = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+
+    def __post_init__(self):
+        if not all(np.isfinite(self.center)) or not all(np.isfinite(s) and s > 0 for s in self.size):
+            raise InputError(f"the region of interest has no volume: its edges are {self.size} mm")
+
+    @classmethod
+    def from_ras_bounds(cls, bounds: tuple[float, float, float, float, float, float]) -> "Region":
+        """The box R0 R1 A0 A1 S0 S1, in mm; each pair may come in either order."""
+        low = np.minimum(bounds[0::2], bounds[1::2])
+        high = np.maximum(bounds[0::2], bounds[1::2])
+        center = (low + high) / 2 * (-1, -1, 1)
+        return cls(tuple(center.tolist()), tuple((high - low).tolist()))
+
+    def corners(self) -> np.ndarray:
+        """The eight corners, (8, 3), LPS mm."""
+        halves = np.array(list(product((-0.5, 0.5), repeat=3))) * self.size
+        return np.array(self.center) + halves @ np.array(self.axes)
+
+    def contains(self, origin: np.ndarray, steps: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+        """Which voxels of a grid lie in the box, (D, H, W) bool.
+
+        Args:
+            origin: LPS of the first voxel, mm.
+            steps: rows, the LPS step in mm along D, H, W.
+        """
+        inside = np.ones(shape, bool)
+        for axis, edge in zip(np.array(self.axes), self.size, strict=True):
+            along = [np.arange(n) * float(step @ axis) for n, step in zip(shape, steps, strict=True)]
+            offset = float((origin - np.array(self.center)) @ axis)
+            distance = along[0][:, None, None] + along[1][:, None] + along[2] + offset
+            inside &= np.abs(distance) <= edge / 2 + 1e-6
+        return inside

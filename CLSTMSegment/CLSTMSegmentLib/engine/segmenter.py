@@ -1,0 +1,405 @@
+"""Streaming segmentation: time is the outer loop, tiles the inner one, and nothing grows with time."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+from torch import Tensor
+
+from .bundle import Model
+from .devices import choose_device, free_memory, is_out_of_memory
+from .errors import InputError
+from .frames import Frame, FrameGrid
+from .intensity import Window, find_window
+from .network import CLSTMUNet4D
+from .region import Region
+from .tiles import Shape, TileBlender, halved, pad, padded_shape, plan_tile, plan_tiles, unpad
+from .timeline import Stack, TimeRule, plan_stacks
+
+STAGES = ("read", "preprocess", "network", "postprocess")
+
+
+class Cancelled(Exception):
+    """The caller asked to stop; every frame yielded so far is complete."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is: frame `frame` of `frames`, tile `tile` of `tiles` (both from 1).
+
+    `seconds_left` is None until the first frame is done.
+    """
+
+    frame: int
+    frames: int
+    tile: int
+    tiles: int
+    seconds_left: float | None
+
+
+@dataclass(frozen=True)
+class SegmentedFrame:
+    """One finished frame: its number in the sequence, its index value verbatim, and its labels.
+
+    `labels` is uint8 with the input frame's own geometry: 0 background, n the n-th segment.
+    """
+
+    number: int
+    index_value: str
+    labels: sitk.Image
+
+
+@dataclass
+class RunReport:
+    """What a run did: where, how, and how long each stage took."""
+
+    device: str
+    precision: str = "float32"
+    tile: Shape | None = None
+    tiles_per_frame: int = 0
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+    warnings: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] += time.perf_counter() - began
+
+    def warn(self, text: str) -> None:
+        """Note a warning, once."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+
+@dataclass
+class _Prepared:
+    """A frame on the model's grid: (d, h, w) float32, and which voxels of its box are not finite."""
+
+    image: sitk.Image
+    index_value: str
+    grid: FrameGrid
+    volume: np.ndarray
+    invalid: np.ndarray | None
+
+
+class Segmenter:
+    """A model on a device, ready to segment sequences.
+
+    Args:
+        model: what to run.
+        device: see `devices.choose_device`.
+        tile: (D, H, W) on the model's grid, or "auto" for the largest that fits into memory.
+        overlap: least shared part of neighbouring tiles, 0 to below 1.
+        time_rule: instead of the model's own.
+
+    Raises:
+        InputError: a device or tile that cannot be used, or a model that cannot be built.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        device: str = "auto",
+        tile: Shape | str = "auto",
+        overlap: float = 0.25,
+        time_rule: TimeRule | None = None,
+    ):
+        if not 0 <= overlap < 1:
+            raise InputError(f"overlap must be at least 0 and below 1, not {overlap}")
+        if model.network.get("in_channels", 1) != 1:
+            raise InputError(f"model {model.name} wants {model.network['in_channels']} channels: frames have one")
+        patch = model.geometry.patch
+        if tile == "auto":
+            tile = patch
+        elif patch is not None and tuple(tile) != tuple(patch):
+            raise InputError(f"model {model.name} works only on tiles of {patch}, not {tile}")
+        elif any(n < 8 or n % 8 for n in tile):
+            raise InputError(f"the edges of a tile must be multiples of 8, not {tile}")
+        self.model = model
+        self.time_rule = time_rule or model.time
+        self._overlap = overlap
+        self._tile: Shape | None = tile
+        self._device, warnings = choose_device(device)
+        self._network: CLSTMUNet4D = model.build_network().to(self._device)
+        self.report = RunReport(str(self._device), warnings=warnings)
+
+    def segment(
+        self,
+        frames: Sequence[Frame],
+        wanted: Sequence[int] | None = None,
+        region: Region | None = None,
+        progress: Callable[[Progress], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Iterator[SegmentedFrame]:
+        """Segment frames one after the other.
+
+        Args:
+            frames: the whole sequence; each is read when it is its turn, and once more before
+                for the intensity statistics.
+            wanted: numbers of the frames to segment (default all); the others are read only as
+                far as the memory needs them, so that each wanted frame comes out as in a run
+                over all.
+            region: segment only inside; labels outside are 0.
+            progress: called before every tile.
+            cancelled: asked before every tile; once it says True, `Cancelled` is raised.
+
+        Yields:
+            The wanted frames in order, each as soon as it is done.
+
+        Raises:
+            InputError: an empty sequence, a frame that cannot be used, a region off the image.
+            MemoryError: not even the smallest tile fits, on the CPU either.
+            Cancelled: see `cancelled`.
+        """
+        if len(frames) == 0:
+            raise InputError("the sequence has no frames")
+        remaining = sorted(set(range(len(frames)) if wanted is None else wanted))
+        if not remaining or remaining[0] < 0 or remaining[-1] >= len(frames):
+            raise InputError(f"no such frames {remaining}: the sequence has frames 0 to {len(frames) - 1}")
+        run = _Run(self, frames, region, len(remaining), progress, cancelled)
+        while remaining:
+            try:
+                for result in run.stacks(list(remaining)):
+                    remaining.remove(result.number)
+                    yield result
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                self._use_less_memory()
+
+    def _use_less_memory(self) -> None:
+        smaller = halved(self._tile) if self.model.geometry.patch is None and self._tile else None
+        if smaller is not None:
+            self.report.warn(f"out of memory on {self._device}: tiles shrink from {self._tile} to {smaller}")
+            self._tile = smaller
+        elif self._device.type != "cpu":
+            self.report.warn(f"out of memory on {self._device}: going on with the CPU")
+            self._device = torch.device("cpu")
+            self._network.to(self._device)
+            self.report.device += ", then cpu"
+        else:
+            raise MemoryError(
+                f"out of memory with the smallest tile, {self._tile}: close other programs or choose a smaller region"
+            )
+
+    def _tile_for(self, shape: Shape) -> Shape:
+        """The tile for a padded frame: the one asked for, else planned once from free memory."""
+        if self._tile is None:
+            self._tile = plan_tile(shape, self.model.network["width"], free_memory(self._device))
+        return tuple(min(n, t) for n, t in zip(shape, self._tile, strict=True))
+
+    @torch.inference_mode()
+    def _step(self, tile: Tensor, state: list | None, wanted: bool) -> tuple[Tensor | None, list]:
+        """Probabilities (classes, D, H, W) of one tile on the CPU, None when not wanted, and its state."""
+        x = tile[None, None].to(self._device)
+        if not wanted:
+            return None, self._network.remember(x, state)
+        logits, state = self._network.step(x, state)
+        probabilities = logits[0].softmax(0) if self.model.activation == "softmax" else logits[0].sigmoid()
+        return probabilities.cpu(), state
+
+
+class _Run:
+    """One call of `Segmenter.segment`."""
+
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        frames: Sequence[Frame],
+        region: Region | None,
+        wanted_count: int,
+        progress: Callable[[Progress], None] | None,
+        cancelled: Callable[[], bool] | None,
+    ):
+        self._segmenter = segmenter
+        self._model = segmenter.model
+        self._report = segmenter.report
+        self._frames = frames
+        self._region = region
+        self._progress = progress
+        self._cancelled = cancelled
+        self._wanted_count = wanted_count
+        self._sequence_survey: tuple[Window, dict] | None = None
+        self._layout_key: tuple | None = None
+        self._states: list = []
+
+    def stacks(self, wanted: list[int]) -> Iterator[SegmentedFrame]:
+        """Segment the wanted frames, from empty memories."""
+        plan = list(plan_stacks(len(self._frames), wanted, self._segmenter.time_rule))
+        self._steps_left = sum(len(stack.steps) for stack in plan)
+        self._finished = self._wanted_count - len(wanted)
+        self._seconds_per_step: float | None = None
+        for stack in plan:
+            window, boxes = self._survey(stack)
+            self._layout_key = None
+            for number, is_wanted in stack.steps:
+                began = time.perf_counter()
+                prepared = self._prepare(number, window, boxes)
+                probabilities = self._forward(prepared, number, is_wanted)
+                if probabilities is not None:
+                    with self._report.timed("postprocess"):
+                        labels = self._labels(prepared, probabilities)
+                        image = prepared.grid.to_image(labels, prepared.image)
+                    self._finished += 1
+                    yield SegmentedFrame(number, prepared.index_value, image)
+                self._steps_left -= 1
+                took = time.perf_counter() - began
+                before = self._seconds_per_step
+                self._seconds_per_step = took if before is None else 0.7 * before + 0.3 * took
+
+    def _read(self, number: int) -> Frame:
+        frame = self._frames[number]
+        check_frame(frame, number)
+        return frame
+
+    def _survey(self, stack: Stack) -> tuple[Window, dict[tuple, tuple]]:
+        """The intensity window, and where asked for the foreground boxes, of a stack or the sequence."""
+        over_sequence = self._model.intensity.over == "sequence"
+        if over_sequence and self._sequence_survey is not None:
+            return self._sequence_survey
+        numbers = range(len(self._frames)) if over_sequence else stack.frames
+        with self._report.timed("read"):
+            arrays = (sitk.GetArrayFromImage(self._read(n).image) for n in numbers)
+            window = find_window(self._model.intensity, arrays)
+        boxes: dict[tuple, tuple] = {}
+        if self._model.geometry.crop == "foreground":
+            for n in numbers:
+                image = self._read(n).image
+                grid = FrameGrid(image, self._model.geometry)
+                turned, _ = _finite(grid.turned(image), window)
+                box = _bounding_box(window.apply(turned) > 0)
+                if box is not None:
+                    boxes[grid.key] = _union(box, boxes.get(grid.key, box))
+        if over_sequence:
+            self._sequence_survey = window, boxes
+        return window, boxes
+
+    def _prepare(self, number: int, window: Window, boxes: dict[tuple, tuple]) -> _Prepared:
+        with self._report.timed("read"):
+            frame = self._read(number)
+        with self._report.timed("preprocess"):
+            grid = FrameGrid(frame.image, self._model.geometry)
+            box = boxes.get(grid.key, grid.box)
+            if self._region is not None:
+                box = _intersection(box, grid.region_box(self._region))
+            grid.box = box
+            cut, invalid = _finite(grid.cut(grid.turned(frame.image)), window)
+            if invalid is not None:
+                self._report.warn(
+                    f"frame {number} ({frame.index_value}): {int(invalid.sum())} voxels are not finite "
+                    "numbers; they are counted as background"
+                )
+            return _Prepared(frame.image, frame.index_value, grid, grid.to_model(window.apply(cut)), invalid)
+
+    def _forward(self, prepared: _Prepared, number: int, wanted: bool) -> Tensor | None:
+        """One time step over all tiles: blended probabilities (classes, d, h, w), None when not wanted."""
+        segmenter, report = self._segmenter, self._report
+        volume = prepared.volume
+        shape = padded_shape(volume.shape, self._model.geometry.patch)
+        tile = segmenter._tile_for(shape)
+        places = plan_tiles(shape, tile, segmenter._overlap)
+        key = (prepared.grid.key, tile)
+        if key != self._layout_key:
+            if self._layout_key is not None:
+                report.warn(f"frame {number} lies elsewhere than the frame before it: the memory starts anew there")
+            self._layout_key, self._states = key, [None] * len(places)
+        report.tile, report.tiles_per_frame = tile, len(places)
+        with report.timed("preprocess"):
+            padded = torch.from_numpy(pad(volume, shape))
+        blender = TileBlender(self._model.network["classes"], shape, tile) if wanted and len(places) > 1 else None
+        probabilities = None
+        for n, place in enumerate(places):
+            self._tick(n, len(places))
+            with report.timed("network"):
+                probabilities, self._states[n] = segmenter._step(padded[place], self._states[n], wanted)
+            if blender is not None:
+                with report.timed("postprocess"):
+                    blender.add(place, probabilities)
+        if not wanted:
+            return None
+        return unpad(probabilities if blender is None else blender.result(), volume.shape)
+
+    def _tick(self, tile: int, tiles: int) -> None:
+        if self._cancelled is not None and self._cancelled():
+            raise Cancelled
+        if self._progress is not None:
+            left = None
+            if self._seconds_per_step is not None:
+                left = self._seconds_per_step * (self._steps_left - tile / tiles)
+            frame = min(self._finished + 1, self._wanted_count)
+            self._progress(Progress(frame, self._wanted_count, tile + 1, tiles, left))
+
+    def _labels(self, prepared: _Prepared, probabilities: Tensor) -> np.ndarray:
+        """Arg-max on the frame's own grid, one class at a time: uint8 of the grid's box."""
+        grid = prepared.grid
+        softmax = self._model.activation == "softmax"
+        labels = np.zeros(grid.box_shape, np.uint8)
+        best = np.full(grid.box_shape, 0.5, np.float32)
+        for c, plane in enumerate(probabilities):
+            on_frame = grid.to_frame(grid.model_image(plane.contiguous().numpy()))
+            if softmax and c == 0:
+                best = np.array(on_frame)
+                continue
+            better = on_frame > best
+            labels[better] = c if softmax else c + 1
+            best[better] = on_frame[better]
+        if self._region is not None:
+            origin = grid.origin + np.array([start for start, _ in grid.box]) @ grid.steps
+            labels[~self._region.contains(origin, grid.steps, grid.box_shape)] = 0
+        if prepared.invalid is not None:
+            labels[prepared.invalid] = 0
+        return _largest_component(labels) if self._model.components == "largest" else labels
+
+
+def check_frame(frame: Frame, number: int) -> None:
+    """Raise an InputError that names the frame unless it is a scalar 3D image with voxels."""
+    image, name = frame.image, f"frame {number} ({frame.index_value})"
+    if image.GetNumberOfComponentsPerPixel() != 1:
+        raise InputError(f"{name} is a colour or vector image: only scalar images can be segmented")
+    if image.GetDimension() != 3:
+        raise InputError(f"{name} has {image.GetDimension()} dimensions instead of 3")
+    if image.GetNumberOfPixels() == 0:
+        raise InputError(f"{name} has no image data")
+
+
+def _finite(array: np.ndarray, window: Window) -> tuple[np.ndarray, np.ndarray | None]:
+    """The array with background where it is not finite, and where that is (None: nowhere)."""
+    if not np.issubdtype(array.dtype, np.floating):
+        return array, None
+    invalid = ~np.isfinite(array)
+    if not invalid.any():
+        return array, None
+    return np.where(invalid, window.low, array), invalid
+
+
+def _bounding_box(mask: np.ndarray) -> tuple[tuple[int, int], ...] | None:
+    if not mask.any():
+        return None
+    box = []
+    for axis in range(3):
+        filled = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
+        box.append((int(filled[0]), int(filled[-1]) + 1))
+    return tuple(box)
+
+
+def _union(a: tuple, b: tuple) -> tuple:
+    return tuple((min(p[0], q[0]), max(p[1], q[1])) for p, q in zip(a, b, strict=True))
+
+
+def _intersection(a: tuple, b: tuple) -> tuple:
+    """The common part; the second box where there is none."""
+    common = tuple((max(p[0], q[0]), min(p[1], q[1])) for p, q in zip(a, b, strict=True))
+    return common if all(stop > start for start, stop in common) else b
+
+
+def _largest_component(labels: np.ndarray) -> np.ndarray:
+    """The labels of the largest connected piece of all segments together."""
+    pieces = sitk.RelabelComponent(sitk.ConnectedComponent(sitk.GetImageFromArray((labels > 0).astype(np.uint8))))
+    return np.where(sitk.GetArrayViewFromImage(pieces) == 1, labels, 0).astype(np.uint8)

@@ -1,0 +1,1 @@
+"""MRML in, MRML out: sequences, segmentations and tables; no Qt."""

@@ -1,0 +1,1 @@
+"""Phantoms, data sets with sparse labels, training and evaluation."""

@@ -1,0 +1,128 @@
+"""Labelled hearts on disk, brought to a model's grid: the Sunnybrook cines and ED/ES stacks."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..engine.files import read_sequence
+from ..engine.frames import Frame, FrameGrid, GeometryRule
+from ..engine.intensity import IntensityRule, find_window
+from .sparse import UNKNOWN, allowed_classes
+
+CLASSES = 3
+
+
+@dataclass
+class LabelledSequence:
+    """One heart on a model's grid.
+
+    Attributes:
+        name: of the heart; the same heart has the same name in every data set.
+        frames: float16 (D, H, W) arrays, scaled by the model's intensity rule.
+        allowed: for the annotated frames, uint8 bit sets (D, H, W), see `sparse`.
+    """
+
+    name: str
+    frames: list[np.ndarray]
+    allowed: dict[int, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass
+class Annotation:
+    """A label image of one frame, the classes drawn, and the first and last annotated slice."""
+
+    labels: sitk.Image
+    classes: list[int]
+    slices: tuple[int, int]
+
+
+def to_grid(
+    name: str,
+    frames: list[Frame],
+    annotations: dict[int, Annotation],
+    geometry: GeometryRule,
+    intensity: IntensityRule,
+) -> LabelledSequence:
+    """Bring a heart to the model's grid by the very steps that a run takes."""
+    grids = [FrameGrid(f.image, geometry) for f in frames]
+    turned = [g.turned(f.image) for g, f in zip(grids, frames, strict=True)]
+    window = find_window(intensity, turned)
+    sequence = LabelledSequence(
+        name, [g.to_model(window.apply(a)).astype(np.float16) for g, a in zip(grids, turned, strict=True)]
+    )
+    for t, annotation in annotations.items():
+        grid, labels = grids[t], grids[t].turned(annotation.labels)
+        on_grid = np.zeros(grid.model_shape, np.uint8)
+        for c in annotation.classes:
+            on_grid[grid.to_model((labels == c).astype(np.float32)) > 0.5] = c
+        drawn = np.zeros(annotation.labels.GetSize()[::-1], np.float32)
+        first, last = annotation.slices
+        drawn[first : last + 1] = 1
+        drawn_image = sitk.GetImageFromArray(drawn)
+        drawn_image.CopyInformation(annotation.labels)
+        allowed = allowed_classes(on_grid, annotation.classes, CLASSES)
+        allowed[grid.to_model(grid.turned(drawn_image)) < 0.99] = UNKNOWN
+        sequence.allowed[t] = allowed
+    return sequence
+
+
+def read_cines(folder: Path) -> dict[str, tuple[list[Frame], dict[int, Annotation]]]:
+    """The cines of a folder with labels.json, by case name."""
+    index = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
+    cines = {}
+    for case, labelled in index.items():
+        annotations = {
+            int(t): Annotation(
+                sitk.ReadImage(str(folder / entry["file"])),
+                entry["labelled_classes"],
+                tuple(entry["labelled_slices"]),
+            )
+            for t, entry in labelled.items()
+        }
+        cines[case] = (list(read_sequence(folder / f"{case}.seq.nrrd")), annotations)
+    return cines
+
+
+def read_phases(folder: Path) -> dict[str, dict[str, tuple[Frame, Annotation, int]]]:
+    """The ED and ES stacks of a folder with index.json: frame, cavity labels, first slice, by heart."""
+    index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+    hearts = {}
+    for name, phases in index.items():
+        hearts[name] = {}
+        for phase, entry in phases.items():
+            image = sitk.ReadImage(str(folder / f"{name}_{phase}.nrrd"))
+            labels = sitk.ReadImage(str(folder / f"{name}_{phase}_cavity.nrrd"))
+            annotation = Annotation(labels, [1], (0, image.GetDepth() - 1))
+            hearts[name][phase] = (Frame(image, phase), annotation, entry["slices"][0])
+    return hearts
+
+
+SAME_HEART = {"SCD0000101": "SC-HF-I-01", "SCD0000201": "SC-HF-I-02", "SCD0000301": "SC-HF-I-04"}
+"""Cines whose ED and ES stacks are among the others, by their name there."""
+
+
+def load_hearts(data: Path, geometry: GeometryRule, intensity: IntensityRule) -> list[LabelledSequence]:
+    """All annotated hearts under the data folder, on a model's grid.
+
+    A heart with ED and ES stacks gives three sequences: each phase alone, with all its slices,
+    and both as two frames on the slices that they share.
+    """
+    sequences = []
+    for case, (frames, annotations) in read_cines(data / "sunnybrook").items():
+        sequences.append(to_grid(SAME_HEART[case], frames, annotations, geometry, intensity))
+    for name, phases in read_phases(data / "sunnybrook_ed_es").items():
+        for frame, annotation, _ in phases.values():
+            sequences.append(to_grid(name, [frame], {0: annotation}, geometry, intensity))
+        first = max(start for _, _, start in phases.values())
+        last = min(start + frame.image.GetDepth() for frame, _, start in phases.values())
+        both = [phases["ED"], phases["ES"]]
+        frames = [Frame(frame.image[:, :, first - start : last - start], frame.index_value) for frame, _, start in both]
+        annotations = {
+            t: Annotation(a.labels[:, :, first - start : last - start], [1], (0, last - first - 1))
+            for t, (_, a, start) in enumerate(both)
+        }
+        sequences.append(to_grid(name, frames, annotations, geometry, intensity))
+    return sequences

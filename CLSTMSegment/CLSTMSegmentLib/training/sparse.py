@@ -1,0 +1,55 @@
+"""Sparse labels: which classes each voxel may be, and losses that use just that."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+UNKNOWN = 255
+"""Every class allowed: the voxel teaches nothing."""
+
+
+def allowed_classes(labels: np.ndarray, labelled: list[int], classes: int) -> np.ndarray:
+    """Bit c set where a voxel may be of class c.
+
+    Args:
+        labels: uint8, 0 or a class of `labelled`.
+        labelled: the classes an annotator drew; 0 then means none of these, so that every
+            class not drawn, background included, stays possible.
+        classes: number of classes with background.
+
+    Returns:
+        uint8 bit sets of the shape of `labels`.
+    """
+    rest = sum(1 << c for c in range(classes) if c not in labelled)
+    allowed = np.full(labels.shape, rest, np.uint8)
+    for c in labelled:
+        allowed[labels == c] = 1 << c
+    return allowed
+
+
+def marginal_loss(logits: Tensor, allowed: Tensor) -> Tensor:
+    """Cross entropy plus soft Dice where a voxel is known only to be of some set of classes.
+
+    Args:
+        logits: (N, C, D, H, W).
+        allowed: (N, D, H, W) uint8 bit sets; `UNKNOWN` voxels count for nothing.
+
+    Returns:
+        Scalar: -log of the summed probability of the allowed classes, averaged over known voxels,
+        plus 1 - Dice averaged over the classes other than background, each over the voxels
+        where it is known to be there or not (Shi et al. 2021, marginal loss).
+    """
+    classes = logits.shape[1]
+    bits = 1 << torch.arange(classes, device=logits.device)
+    may_be = (allowed.long()[:, None] & bits[:, None, None, None]) != 0
+    log_p = torch.log_softmax(logits.float(), dim=1)
+    known = ~may_be.all(dim=1)
+    allowed_log_p = torch.logsumexp(log_p.masked_fill(~may_be, -1e4), dim=1)
+    cross_entropy = -(allowed_log_p * known).sum() / known.sum().clamp(min=1)
+    single = may_be.sum(dim=1, keepdim=True) == 1
+    is_class = may_be & single
+    decided = is_class | ~may_be
+    p = log_p.exp() * decided
+    overlap, total = (p * is_class).sum((0, 2, 3, 4)), (p + is_class).sum((0, 2, 3, 4))
+    dice = (2 * overlap[1:] + 1) / (total[1:] + 1)
+    return cross_entropy + 1 - dice.mean()

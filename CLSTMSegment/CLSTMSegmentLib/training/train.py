@@ -1,0 +1,158 @@
+"""Training of a CLSTM-UNet4D from sparse labels and phantoms: seeded, logged, resumable."""
+
+import csv
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
+
+from ..engine.network import CLSTMUNet4D
+from .datasets import LabelledSequence
+from .sparse import marginal_loss
+from .stacks import StackRule, stacks
+
+
+@dataclass(frozen=True)
+class TrainingRule:
+    """How long and how fast a training goes.
+
+    Attributes:
+        iterations: optimiser steps, one stack each.
+        learning_rate: its maximum, after a warm-up of 100 steps; a cosine takes it to 1 %.
+        validate_every: iterations between validations and checkpoints.
+        bfloat16: mixed precision, for machines that have it in hardware.
+    """
+
+    iterations: int
+    learning_rate: float
+    validate_every: int
+    seed: int = 0
+    bfloat16: bool = False
+
+
+def train(
+    network: CLSTMUNet4D,
+    training: list[LabelledSequence],
+    validation: list[LabelledSequence],
+    stack_rule: StackRule,
+    rule: TrainingRule,
+    out: Path,
+    device: torch.device,
+) -> CLSTMUNet4D:
+    """Train, or go on from `out`/checkpoint.pt where there is one.
+
+    Returns:
+        The exponential moving average of the weights with the best validation score, in eval mode.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    checkpoint_path, best_path = out / "checkpoint.pt", out / "best.pt"
+    network.to(device, memory_format=torch.channels_last_3d)
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.995), use_buffers=True)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=rule.learning_rate, weight_decay=1e-4)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda n: learning_rate_factor(n, rule.iterations))
+    start, best = 0, -1.0
+    if checkpoint_path.exists():
+        saved = torch.load(checkpoint_path, weights_only=True, map_location=device)
+        for part, key in ((network, "network"), (average, "average"), (optimiser, "optimiser")):
+            part.load_state_dict(saved[key])
+        scheduler.load_state_dict(saved["scheduler"])
+        start, best = saved["iteration"], saved["best"]
+
+    source = stacks(training, stack_rule, rule.seed * 1_000_000 + start)
+    losses, left_out, began = [], 0, time.monotonic()
+    network.train()
+    for n in tqdm(range(start, rule.iterations), initial=start, total=rule.iterations, mininterval=30, desc="train"):
+        images, allowed = next(source)
+        loss = stack_loss(network, images.to(device), allowed.to(device), rule.bfloat16)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        if torch.isfinite(torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)):
+            optimiser.step()
+            average.update_parameters(network)
+            losses.append(float(loss.detach()))
+        else:  # an accident of mixed precision: the stack is left out
+            left_out += 1
+            if left_out > 0.01 * rule.iterations:
+                raise FloatingPointError(f"{left_out} stacks gave no finite gradient: lower the learning rate")
+        scheduler.step()
+        if (n + 1) % rule.validate_every == 0 or n + 1 == rule.iterations:
+            score = validate(average.module, validation, device)
+            if score["mean"] > best:
+                best = score["mean"]
+                _save(average.module.state_dict(), best_path)
+            _save(
+                {
+                    "network": network.state_dict(),
+                    "average": average.state_dict(),
+                    "optimiser": optimiser.state_dict(),
+                    "scheduler": scheduler.state_dict(),
+                    "iteration": n + 1,
+                    "best": best,
+                },
+                checkpoint_path,
+            )
+            _log(out / "log.csv", n + 1, time.monotonic() - began, float(np.mean(losses)), score)
+            losses = []
+            network.train()
+    network.load_state_dict(torch.load(best_path, weights_only=True, map_location=device))
+    return network.eval()
+
+
+def learning_rate_factor(n: int, iterations: int) -> float:
+    """Linear warm-up over 100 steps, then a cosine to 1 %."""
+    warm = min(1.0, (n + 1) / 100)
+    return warm * (0.01 + 0.99 * (0.5 + 0.5 * np.cos(np.pi * min(n / iterations, 1.0))))
+
+
+def stack_loss(
+    network: CLSTMUNet4D, images: torch.Tensor, allowed: torch.Tensor, bfloat16: bool = False
+) -> torch.Tensor:
+    """Marginal loss of one stack (T, D, H, W), over its annotated frames."""
+    with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=bfloat16):
+        state, logits = None, []
+        for frame in images[:, None, None]:
+            frame_logits, state = network.step(frame, state)
+            logits.append(frame_logits)
+    return marginal_loss(torch.cat(logits), allowed)
+
+
+@torch.inference_mode()
+def validate(network: CLSTMUNet4D, sequences: list[LabelledSequence], device: torch.device) -> dict[str, float]:
+    """Mean and least cavity Dice over annotated frames, whole frame, after two frames of memory."""
+    network.eval()
+    dice = []
+    for sequence in sequences:
+        for t, allowed in sequence.allowed.items():
+            state = None
+            for s in (t - 2, t - 1, t):
+                image = pad_to_eight(torch.from_numpy(sequence.frames[s % len(sequence.frames)].astype(np.float32)))
+                logits, state = network.step(image[None, None].to(device), state)
+            d, h, w = allowed.shape
+            found = logits[0].argmax(0).cpu().numpy()[:d, :h, :w] == 1
+            cavity, known = allowed == 0b010, allowed != 255
+            dice.append(2 * (found & cavity).sum() / max((found & known).sum() + cavity.sum(), 1))
+    return {"mean": float(np.mean(dice)), "least": float(np.min(dice))}
+
+
+def pad_to_eight(image: torch.Tensor) -> torch.Tensor:
+    """Zeros after the end of each spatial axis, to a multiple of 8."""
+    return torch.nn.functional.pad(image, [p for n in reversed(image.shape) for p in (0, -n % 8)])
+
+
+def _save(content: dict, path: Path) -> None:
+    partial = path.with_suffix(".partial")
+    torch.save(content, partial)
+    partial.replace(path)
+
+
+def _log(path: Path, iteration: int, seconds: float, loss: float, score: dict[str, float]) -> None:
+    new = not path.exists()
+    with path.open("a", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        if new:
+            writer.writerow(["iteration", "seconds", "loss", "validation_mean_dice", "validation_least_dice"])
+        writer.writerow([iteration, f"{seconds:.0f}", f"{loss:.4f}", f"{score['mean']:.4f}", f"{score['least']:.4f}"])
