@@ -1,12 +1,12 @@
 """Sequences on disk: 4D images in, label sequences out."""
 
 import gzip
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import quote, unquote
 
 import numpy as np
@@ -117,8 +117,8 @@ def _index_metadata(image: sitk.Image, what: str) -> str:
     return _metadata(image, f"axis 3 index {what}") or _metadata(image, f"axis 0 index {what}")
 
 
-NIFTI_SECONDS = {8: ("s", 1), 16: ("ms", 1), 24: ("us", 1)}
-"""NIfTI-1 codes of time units, from bits 3 to 5 of xyzt_units."""
+NIFTI_TIME_UNITS = {8: "s", 16: "ms", 24: "us"}
+"""NIfTI-1 codes of time units: bits 3 to 5 of xyzt_units."""
 
 
 def _split_4d(image: sitk.Image, path: Path) -> FileSequence:
@@ -132,7 +132,7 @@ def _split_4d(image: sitk.Image, path: Path) -> FileSequence:
     geometry.SetOrigin(image.GetOrigin()[:3])
     geometry.SetDirection(directions.ravel().tolist())
     units = _metadata(image, "xyzt_units")
-    unit, _ = NIFTI_SECONDS.get(int(units) & 56 if units.isdecimal() else 0, ("", 1))
+    unit = NIFTI_TIME_UNITS.get(int(units) & 56, "") if units.isdecimal() else ""
     index = SequenceIndex([f"{start + t * step:.10g}" for t in range(count)], "time" if unit else "frame", unit)
     array = sitk.GetArrayFromImage(image)
     return FileSequence(index, lambda t: _like(array[t], geometry))
@@ -148,34 +148,36 @@ def _read_folder(folder: Path) -> FileSequence:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A file beside `path` to write, which becomes `path` when the block ends well and goes otherwise.
+    """A file of the same name to write, which becomes `path` when the block ends well, and goes otherwise.
 
     Raises:
         InputError: the folder is not there or cannot be written.
     """
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
     try:
-        partial.touch()
+        folder = TemporaryDirectory(prefix=".clstm-segment-", dir=path.parent)
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror}): choose another place") from error
-    try:
+    with folder:
+        partial = Path(folder.name) / path.name
         yield partial
         partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+
+
+NRRD_TYPES = {np.dtype(np.uint8): "unsigned char", np.dtype(np.int16): "short", np.dtype(np.float32): "float"}
 
 
 class SequenceNrrdWriter:
-    """Writes a labelmap .seq.nrrd that Slicer opens, one frame at a time.
+    """Writes a .seq.nrrd that Slicer opens, one frame at a time.
 
     Args:
         path: the file.
         index: of the frames that will be added, all known beforehand.
-        like: an image with the geometry that all frames share.
+        like: an image with the geometry and type (uint8, int16 or float32) that all frames share.
     """
 
     def __init__(self, path: Path, index: SequenceIndex, like: sitk.Image):
         self._geometry = (like.GetSize(), like.GetSpacing(), like.GetOrigin(), like.GetDirection())
+        self._type = sitk.GetArrayViewFromImage(like).dtype
         steps = np.array(like.GetDirection()).reshape(3, 3) * np.array(like.GetSpacing())
 
         def vector(values: Sequence[float]) -> str:
@@ -183,7 +185,7 @@ class SequenceNrrdWriter:
 
         lines = [
             "NRRD0005",
-            "type: unsigned char",
+            f"type: {NRRD_TYPES[self._type]}",
             "dimension: 4",
             "space: left-posterior-superior",
             f"sizes: {' '.join(str(n) for n in like.GetSize())} {len(index.values)}",
@@ -201,15 +203,15 @@ class SequenceNrrdWriter:
         self._file.write(("\n".join(lines) + "\n\n").encode("utf-8"))
         self._stream = gzip.GzipFile(fileobj=self._file, mode="wb", compresslevel=4, mtime=0)
 
-    def add(self, labels: sitk.Image) -> None:
+    def add(self, image: sitk.Image) -> None:
         """Append one frame.
 
         Raises:
             InputError: its geometry is not that of the first frame.
         """
-        if (labels.GetSize(), labels.GetSpacing(), labels.GetOrigin(), labels.GetDirection()) != self._geometry:
+        if (image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection()) != self._geometry:
             raise InputError("the frames differ in geometry, which one 4D file cannot hold: write a .seq.mrb instead")
-        self._stream.write(sitk.GetArrayFromImage(labels).tobytes())
+        self._stream.write(sitk.GetArrayViewFromImage(image).astype(self._type.newbyteorder("<"), copy=False).tobytes())
 
     def close(self) -> None:
         self._stream.close()

@@ -1,6 +1,7 @@
 """Training of a CLSTM-UNet4D from sparse labels and phantoms: seeded, logged, resumable."""
 
 import csv
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,7 +106,7 @@ def train(
 def learning_rate_factor(n: int, iterations: int) -> float:
     """Linear warm-up over 100 steps, then a cosine to 1 %."""
     warm = min(1.0, (n + 1) / 100)
-    return warm * (0.01 + 0.99 * (0.5 + 0.5 * np.cos(np.pi * min(n / iterations, 1.0))))
+    return warm * (0.01 + 0.99 * (0.5 + 0.5 * math.cos(math.pi * min(n / iterations, 1.0))))
 
 
 def stack_loss(

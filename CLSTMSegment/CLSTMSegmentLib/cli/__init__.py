@@ -1,0 +1,1 @@
+"""The commands of `clstm-segment`, a file each."""

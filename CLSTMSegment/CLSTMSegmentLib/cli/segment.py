@@ -1,0 +1,188 @@
+"""`clstm-segment segment`: a sequence file in, a label sequence, volumes, picture and report out."""
+
+import json
+import time
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ..engine.bundle import Model, load_model
+from ..engine.devices import peak_memory
+from ..engine.errors import InputError
+from ..engine.files import FileSequence, read_sequence, replacing
+from ..engine.measurements import volumes_ml
+from ..engine.region import Region
+from ..engine.segmenter import Progress, SegmentedFrame, Segmenter
+from ..engine.timeline import TimeRule
+from ..report.volumes import write_volumes
+from .writers import SUFFIXES, check_suffix, open_writer
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Define the options of the command."""
+    parser.add_argument(
+        "input", type=Path, metavar="INPUT", help=".seq.nrrd, 4D .nii/.nii.gz/.mha/.nrrd, or a folder of 3D files"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, help=f"what to write, by suffix: {', '.join(SUFFIXES)}"
+    )
+    parser.add_argument("--model", default="cardiac-cine-lv", metavar="NAME|FOLDER|FILE.pth")
+    parser.add_argument("--frames", metavar="0:20:2|0,5,7", help="frames to segment, from 0 (default: all)")
+    parser.add_argument(
+        "--roi", type=float, nargs=6, metavar=("R0", "R1", "A0", "A1", "S0", "S1"), help="segment inside, mm in RAS"
+    )
+    parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:1|mps")
+    parser.add_argument("--tile", type=_tile, default="auto", metavar="D,H,W|auto", help="voxels of the model's grid")
+    parser.add_argument("--overlap", type=float, default=0.25, help="of neighbouring tiles (default: 0.25)")
+    parser.add_argument("--time", metavar="carry|window:N|reset", help="how long memory lasts (default: the model's)")
+    parser.add_argument(
+        "--prime", type=int, metavar="K", help="frames that warm an empty memory (default: the model's)"
+    )
+    parser.add_argument("--measurements", type=Path, metavar="CSV", help="write segment volumes over time")
+    parser.add_argument("--preview", type=Path, metavar="PNG", help="draw slices with outlines and volume curves")
+    parser.add_argument("--report", type=Path, metavar="JSON", help="write what was done, how, and how long it took")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def options_for(source: Path, output: Path, **changes: object) -> Namespace:
+    """The options of the command for an input and output, all others at their defaults but for `changes`."""
+    parser = ArgumentParser()
+    add_options(parser)
+    options = parser.parse_args([str(source), "-o", str(output)])
+    vars(options).update(changes)
+    return options
+
+
+def _tile(text: str) -> tuple[int, int, int] | str:
+    if text == "auto":
+        return text
+    parts = text.split(",")
+    if len(parts) != 3 or not all(part.strip().isdecimal() for part in parts):
+        raise ArgumentTypeError(f"{text!r} is not D,H,W or auto")
+    return tuple(int(part) for part in parts)
+
+
+def run(options: Namespace, on_result: Callable[[SegmentedFrame], None] | None = None) -> dict:
+    """Segment `options.input` and write what the options name.
+
+    Args:
+        on_result: called with every finished frame.
+
+    Returns:
+        The report, as written by --report.
+
+    Raises:
+        InputError: bad input or options; nothing is written then.
+    """
+    check_suffix(options.output)
+    model = load_model(options.model)
+    segmenter = Segmenter(model, options.device, options.tile, options.overlap, time_rule(options, model))
+    region = Region.from_ras_bounds(options.roi) if options.roi else None
+    with ExitStack() as files:
+        paths = {
+            key: files.enter_context(replacing(path))
+            for key in ("output", "measurements", "preview", "report")
+            if (path := getattr(options, key)) is not None
+        }
+        with segmenter.report.timed("read"):
+            sequence = read_sequence(options.input)
+        report = segment_sequence(segmenter, sequence, region, options, paths, on_result)
+        if "report" in paths:
+            paths["report"].write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return report
+
+
+def segment_sequence(
+    segmenter: Segmenter,
+    sequence: FileSequence,
+    region: Region | None,
+    options: Namespace,
+    paths: dict[str, Path],
+    on_result: Callable[[SegmentedFrame], None] | None = None,
+) -> dict:
+    """Run over the wanted frames, writing each as it comes; returns the report."""
+    model, seconds = segmenter.model, segmenter.report.seconds | {"write": 0.0}
+    wanted = chosen_frames(options.frames, len(sequence))
+    index = replace(sequence.index, values=[sequence.index.values[t] for t in wanted])
+    writer = open_writer(paths["output"], model, index)
+    volumes, examples = [], []
+    shown: list[int] = []
+    if "preview" in paths:
+        from ..report.preview import example_frames, write_preview
+
+        shown = example_frames(wanted)
+    with tqdm(total=len(wanted), disable=options.quiet or None, bar_format="{desc}|{bar}| {n}/{total}") as bar:
+        for result in segmenter.segment(sequence, wanted, region, lambda p: bar.set_description_str(describe(p))):
+            began = time.perf_counter()
+            writer.add(result)
+            volumes.append((result.number, result.index_value, volumes_ml(result.labels, len(model.segments))))
+            if result.number in shown:
+                examples.append((sequence[result.number].image, result))
+            if on_result is not None:
+                on_result(result)
+            bar.update()
+            seconds["write"] += time.perf_counter() - began
+    began = time.perf_counter()
+    writer.close()
+    if "measurements" in paths:
+        write_volumes(paths["measurements"], model, index, volumes)
+    if "preview" in paths:
+        title = f"{options.input.name}: {model.title}"
+        write_preview(paths["preview"], model, index, volumes, examples, title)
+    seconds["write"] += time.perf_counter() - began
+    run_report = segmenter.report
+    return {
+        "model": {"name": model.name, "version": model.version},
+        "device": run_report.device,
+        "precision": run_report.precision,
+        "tile": run_report.tile,
+        "tiles_per_frame": run_report.tiles_per_frame,
+        "time_rule": {"rule": str(segmenter.time_rule), "prime": segmenter.time_rule.prime},
+        "frames": len(wanted),
+        "seconds": {stage: round(s, 3) for stage, s in (seconds | run_report.seconds).items()},
+        "peak_memory_mib": round(peak_memory() / 2**20),
+        "volumes_ml": [
+            {"frame": number, "index_value": value}
+            | {s.name: round(v, 3) for s, v in zip(model.segments, ml, strict=True)}
+            for number, value, ml in volumes
+        ],
+        "warnings": run_report.warnings,
+    }
+
+
+def time_rule(options: Namespace, model: Model) -> TimeRule:
+    """The model's time rule with what the options change of it."""
+    text = options.time if options.time is not None else str(model.time)
+    prime = options.prime if options.prime is not None else model.time.prime
+    return TimeRule.parse(text, prime, model.time.cyclic)
+
+
+def chosen_frames(text: str | None, count: int) -> list[int]:
+    """Frame numbers of a Python slice ("0:20:2") or a list ("0,5,7"); all for None.
+
+    Raises:
+        InputError: neither, or frames that the sequence does not have.
+    """
+    if text is None:
+        return list(range(count))
+    try:
+        if ":" in text:
+            parts = [int(part) if part.strip() else None for part in text.split(":")]
+            chosen = sorted(range(count)[slice(*parts)])
+        else:
+            chosen = sorted({int(part) for part in text.split(",")})
+    except (ValueError, TypeError) as error:
+        raise InputError(f"--frames {text}: give a slice such as 0:20:2 or a list such as 0,5,7") from error
+    if not chosen or chosen[0] < 0 or chosen[-1] >= count:
+        raise InputError(f"--frames {text}: the sequence has frames 0 to {count - 1}")
+    return chosen
+
+
+def describe(progress: Progress) -> str:
+    """The progress in words: "frame 7 of 20, tile 3 of 8, 40 s left"."""
+    left = "" if progress.seconds_left is None else f", {progress.seconds_left:.0f} s left"
+    return f"frame {progress.frame} of {progress.frames}, tile {progress.tile} of {progress.tiles}{left}"

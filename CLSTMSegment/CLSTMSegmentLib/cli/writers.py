@@ -1,0 +1,118 @@
+"""Label sequences written frame by frame, by the suffix of the output."""
+
+from pathlib import Path
+from typing import Protocol
+
+import SimpleITK as sitk
+
+from ..engine.bundle import Model
+from ..engine.errors import InputError
+from ..engine.files import SequenceIndex, SequenceNrrdWriter
+from ..engine.segmenter import SegmentedFrame
+
+SUFFIXES = (".seq.mrb", ".seq.nrrd", ".nii.gz")
+
+
+class Writer(Protocol):
+    """Takes the finished frames in order; the file is complete after `close`."""
+
+    def add(self, result: SegmentedFrame) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def check_suffix(path: Path) -> None:
+    """Raise an InputError unless the output is of a kind that can be written."""
+    if not path.name.lower().endswith(SUFFIXES):
+        raise InputError(f"output {path}: give a name that ends in {', '.join(SUFFIXES)}")
+    if path.name.lower().endswith(".seq.mrb"):
+        try:
+            import slicer  # noqa: F401
+        except ImportError as error:
+            raise InputError(
+                f"output {path}: .seq.mrb needs MRML: pip install slicer-core, or write {SUFFIXES[1]}"
+            ) from error
+
+
+def open_writer(path: Path, model: Model, index: SequenceIndex) -> Writer:
+    """The writer for a path that `check_suffix` accepts.
+
+    Args:
+        index: of the frames that will be written.
+    """
+    name = path.name.lower()
+    if name.endswith(".seq.mrb"):
+        return _BundleWriter(path, model, index)
+    return _NrrdWriter(path, index) if name.endswith(".seq.nrrd") else _NiftiWriter(path, index)
+
+
+class _BundleWriter:
+    """A segmentation sequence of Slicer, through MRML."""
+
+    def __init__(self, path: Path, model: Model, index: SequenceIndex):
+        from ..scene.headless import registerConverters
+        from ..scene.outputs import SegmentationOutput
+
+        registerConverters()
+        self._path = path
+        self._output = SegmentationOutput(model)
+        node = self._output.sequenceNode
+        node.SetName(path.name.split(".")[0])
+        node.SetIndexName(index.name)
+        node.SetIndexUnit(index.unit)
+        node.SetIndexTypeFromString(index.type)
+        node.SetNumericIndexValueTolerance(0)
+        self.add = self._output.add
+
+    def close(self) -> None:
+        from ..scene.headless import writeSequence
+
+        writeSequence(self._output.sequenceNode, self._path)
+
+
+class _NrrdWriter:
+    """A 4D labelmap with index name, unit and values, streamed to disk."""
+
+    def __init__(self, path: Path, index: SequenceIndex):
+        self._path = path
+        self._index = index
+        self._writer: SequenceNrrdWriter | None = None
+
+    def add(self, result: SegmentedFrame) -> None:
+        if self._writer is None:
+            self._writer = SequenceNrrdWriter(self._path, self._index, result.labels)
+        self._writer.add(result.labels)
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class _NiftiWriter:
+    """A 4D labelmap; NIfTI has room for a regular time step only."""
+
+    def __init__(self, path: Path, index: SequenceIndex):
+        self._path = path
+        self._labels: list[sitk.Image] = []
+        self._start, self._step = _regular_step(index)
+
+    def add(self, result: SegmentedFrame) -> None:
+        self._labels.append(result.labels)
+
+    def close(self) -> None:
+        try:
+            joined = sitk.JoinSeries(self._labels, self._start, self._step)
+        except RuntimeError as error:
+            raise InputError(
+                "the frames differ in geometry, which one 4D file cannot hold: write a .seq.mrb instead"
+            ) from error
+        sitk.WriteImage(joined, str(self._path))
+
+
+def _regular_step(index: SequenceIndex) -> tuple[float, float]:
+    """First index value and step, (0, 1) where they are not regular numbers."""
+    if index.type != "numeric" or len(index.values) < 2:
+        return 0.0, 1.0
+    numbers = [float(v) for v in index.values]
+    step = (numbers[-1] - numbers[0]) / (len(numbers) - 1)
+    regular = all(abs(numbers[0] + t * step - v) <= 1e-6 * abs(step) for t, v in enumerate(numbers))
+    return (numbers[0], step) if regular and step > 0 else (0.0, 1.0)

@@ -1,0 +1,21 @@
+"""Segment volumes over time as CSV."""
+
+import csv
+from pathlib import Path
+
+from ..engine.bundle import Model
+from ..engine.files import SequenceIndex
+
+
+def write_volumes(path: Path, model: Model, index: SequenceIndex, volumes: list[tuple[int, str, list[float]]]) -> None:
+    """A row a frame: its number, its index value verbatim, and the volume of each segment in ml.
+
+    Args:
+        volumes: (frame number, index value, ml of each segment of the model) a frame.
+    """
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        unit = f" [{index.unit}]" if index.unit else ""
+        writer.writerow(["frame", f"{index.name}{unit}", *(f"{s.name} [ml]" for s in model.segments)])
+        for number, value, ml in volumes:
+            writer.writerow([number, value, *(f"{v:.3f}" for v in ml)])

@@ -1,0 +1,126 @@
+"""What the user means by an input: the sequence, its proxy and its browser; and its frames as images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import slicer
+import vtk
+
+from ..engine.errors import InputError
+from ..engine.frames import Frame
+from ..engine.region import Region
+from .images import LPS_FROM_RAS, imageFromVolume
+
+
+@dataclass(frozen=True)
+class SequenceInput:
+    """A sequence of scalar volumes, with the browser that plays it and the proxy it is seen through, if any."""
+
+    sequenceNode: slicer.vtkMRMLSequenceNode
+    browserNode: slicer.vtkMRMLSequenceBrowserNode | None
+    proxyNode: slicer.vtkMRMLScalarVolumeNode | None
+
+
+def resolveInput(node: slicer.vtkMRMLNode) -> SequenceInput:
+    """The input that a sequence node, its proxy volume or its browser stands for.
+
+    Raises:
+        InputError: no sequence, an empty one, or one of something else than scalar volumes.
+    """
+    if node is None:
+        raise InputError("no input: choose a sequence of volumes")
+    browserNode = None
+    if node.IsA("vtkMRMLSequenceNode"):
+        sequenceNode = node
+    elif node.IsA("vtkMRMLSequenceBrowserNode"):
+        browserNode = node
+        sequenceNode = node.GetMasterSequenceNode()
+        if sequenceNode is None:
+            raise InputError(f"sequence browser {node.GetName()!r} plays no sequence: choose one in it first")
+    else:
+        browserNode = _browserOfProxy(node)
+        if browserNode is None:
+            raise InputError(
+                f"{node.GetName()!r} is not a sequence nor the proxy of one: choose a sequence of volumes (a single "
+                "volume can be made one in the Sequences module)"
+            )
+        sequenceNode = browserNode.GetSequenceNode(node)
+    if browserNode is None:
+        browserNode = _browserOfSequence(sequenceNode)
+    _checkSequence(sequenceNode)
+    proxyNode = browserNode.GetProxyNode(sequenceNode) if browserNode is not None else None
+    return SequenceInput(sequenceNode, browserNode, proxyNode)
+
+
+def _browsers(scene: slicer.vtkMRMLScene) -> list:
+    collection = scene.GetNodesByClass("vtkMRMLSequenceBrowserNode")
+    collection.UnRegister(None)
+    return [collection.GetItemAsObject(n) for n in range(collection.GetNumberOfItems())]
+
+
+def _browserOfProxy(node: slicer.vtkMRMLNode) -> slicer.vtkMRMLSequenceBrowserNode | None:
+    if node.GetScene() is None:
+        return None
+    return next((b for b in _browsers(node.GetScene()) if b.GetSequenceNode(node) is not None), None)
+
+
+def _browserOfSequence(node: slicer.vtkMRMLSequenceNode) -> slicer.vtkMRMLSequenceBrowserNode | None:
+    """The browser in which the sequence is the master, else any that plays it."""
+    if node.GetScene() is None:
+        return None
+    browsers = [b for b in _browsers(node.GetScene()) if b.IsSynchronizedSequenceNode(node, True)]
+    return next((b for b in browsers if b.GetMasterSequenceNode() is node), browsers[0] if browsers else None)
+
+
+def _checkSequence(sequenceNode: slicer.vtkMRMLSequenceNode) -> None:
+    name = sequenceNode.GetName()
+    if sequenceNode.GetNumberOfDataNodes() == 0:
+        raise InputError(f"sequence {name!r} has no frames: load or record some first")
+    for number in range(sequenceNode.GetNumberOfDataNodes()):
+        dataNode = sequenceNode.GetNthDataNode(number)
+        frame = f"frame {number} ({sequenceNode.GetNthIndexValue(number)}) of sequence {name!r}"
+        if dataNode is None or not dataNode.IsA("vtkMRMLScalarVolumeNode"):
+            kind = dataNode.GetNodeTagName() if dataNode is not None else "nothing"
+            raise InputError(f"{frame} holds {kind}: only sequences of scalar volumes can be segmented")
+        imageData = dataNode.GetImageData()
+        if imageData is None or imageData.GetNumberOfPoints() == 0 or imageData.GetPointData().GetScalars() is None:
+            raise InputError(f"{frame} has no image data: remove that frame or load the sequence again")
+        if imageData.GetNumberOfScalarComponents() != 1:
+            raise InputError(f"{frame} is a colour (vector) volume: only scalar volumes can be segmented")
+
+
+class SequenceFrames(Sequence):
+    """The frames of a sequence node for the engine, each converted when it is asked for."""
+
+    def __init__(self, sequenceNode: slicer.vtkMRMLSequenceNode):
+        self._sequenceNode = sequenceNode
+
+    def __len__(self) -> int:
+        return self._sequenceNode.GetNumberOfDataNodes()
+
+    def __getitem__(self, number: int) -> Frame:
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        volumeNode = self._sequenceNode.GetNthDataNode(number)
+        return Frame(imageFromVolume(volumeNode), self._sequenceNode.GetNthIndexValue(number))
+
+
+def regionFromROI(roiNode: slicer.vtkMRMLMarkupsROINode, proxyNode: slicer.vtkMRMLVolumeNode | None) -> Region:
+    """A markups ROI as a box in the space of the input's frames.
+
+    Raises:
+        InputError: an empty ROI, or a transform between ROI and image that is not linear or not rigid.
+    """
+    fromNode, toNode = roiNode.GetParentTransformNode(), proxyNode.GetParentTransformNode() if proxyNode else None
+    linear = vtk.vtkMatrix4x4()
+    if not slicer.vtkMRMLTransformNode.GetMatrixTransformBetweenNodes(fromNode, toNode, linear):
+        raise InputError(f"ROI {roiNode.GetName()!r} or the image is under a nonlinear transform: harden it first")
+    objectToNode = slicer.util.arrayFromVTKMatrix(roiNode.GetObjectToNodeMatrix())
+    box = slicer.util.arrayFromVTKMatrix(linear) @ objectToNode
+    scales = np.linalg.norm(box[:3, :3], axis=0)
+    axes = (LPS_FROM_RAS @ (box[:3, :3] / scales)).T
+    if not np.allclose(axes @ axes.T, np.eye(3), atol=1e-4):
+        raise InputError(f"ROI {roiNode.GetName()!r} is sheared by its transform: harden or remove the transform")
+    size = np.array(roiNode.GetSize()) * scales
+    return Region(tuple((LPS_FROM_RAS @ box[:3, 3]).tolist()), tuple(size.tolist()), tuple(map(tuple, axes.tolist())))

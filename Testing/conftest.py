@@ -1,0 +1,65 @@
+"""What all tests share: small phantoms and models, the real data where it is, and a scene."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from CLSTMSegmentLib.engine.bundle import MODELS_FOLDER, Model, Segment
+from CLSTMSegmentLib.engine.frames import GeometryRule
+from CLSTMSegmentLib.engine.network import CLSTMUNet4D
+from CLSTMSegmentLib.training.phantoms import HEART_AXES, heart_sequence
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def smallModel(**changes):
+    """A two-segment model with fixed random weights, w = 2, that runs in milliseconds."""
+    torch.manual_seed(0)
+    network = {"in_channels": 1, "classes": 3, "width": 2, "last_stage": "none"}
+    model = {
+        "name": "small",
+        "title": "Small",
+        "segments": (
+            Segment("inner", "Inner", (1.0, 0.0, 0.0), {"type": ["SCT", "87878005", "Left ventricle"]}),
+            Segment("outer", "Outer", (0.0, 1.0, 0.0)),
+        ),
+        "network": network,
+        "activation": "softmax",
+        "geometry": GeometryRule(HEART_AXES, "thickest", (8.0, 4.0, 4.0)),
+    } | changes
+    net = CLSTMUNet4D(**model["network"])
+    with torch.no_grad():  # batch statistics and a bias that give every layer and class something to say
+        stack = torch.rand(1, 1, 1, 16, 64, 64) ** 3
+        for _ in range(40):
+            net(stack)
+        net.eval().outc.conv.weight.mul_(10)
+        net.outc.conv.bias.zero_().sub_(net(stack).mean((0, 1, 3, 4, 5)))
+    return Model(**model, weights=net.state_dict())
+
+
+@pytest.fixture
+def model():
+    return smallModel()
+
+
+@pytest.fixture(scope="session")
+def phantom():
+    """Frames and truth of a small oblique beating heart: 6 frames of 64 x 64 x 8."""
+    return heart_sequence(3, frames=6, shape=(8, 64, 64), spacing=(8.0, 3.0, 3.0))
+
+
+@pytest.fixture(scope="session")
+def data():
+    """The folder of real hearts, from CLSTMSEGMENT_DATA or beside the repository."""
+    folder = Path(os.environ.get("CLSTMSEGMENT_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not (folder / "sunnybrook" / "labels.json").is_file():
+        pytest.skip(f"the real hearts are not in {folder} (set CLSTMSEGMENT_DATA to where they are)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def bundled():
+    """The bundled heart model's name."""
+    assert (MODELS_FOLDER / "cardiac-cine-lv" / "weights.safetensors").is_file()
+    return "cardiac-cine-lv"

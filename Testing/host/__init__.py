@@ -1,0 +1,1 @@
+"""Small stand-ins for the parts of Slicer that slicer-core does not have, true to Slicer's signatures."""
