@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from . import __version__
-from .cli import demo, models, segment
+from .cli import demo, models, segment, train
 from .engine.errors import InputError
 
 
@@ -55,6 +55,10 @@ def parser() -> argparse.ArgumentParser:
     importing.add_argument("file", type=Path, metavar="FILE.pth")
     importing.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
     importing.set_defaults(command=models.import_checkpoint)
+
+    learn = commands.add_parser("train", help="train a model")
+    train.add_options(learn)
+    learn.set_defaults(command=train.run)
 
     show = commands.add_parser("demo", help="segment a moving phantom heart, or a file, and show the result")
     show.add_argument("--out", type=Path, default=Path("demo"), metavar="FOLDER")

@@ -152,17 +152,30 @@ def read_bundle(folder: Path) -> Model:
         raise InputError(f"{path} is not valid JSON ({error})") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"{path} is not a model description of format {FORMAT}")
-    content = {key: value for key, value in content.items() if key != "format"}
+    del content["format"]
+    return described_model(content, str(path), folder / "weights.safetensors")
+
+
+def described_model(content: dict, source: str, weights: Path | dict[str, Tensor] | None = None) -> Model:
+    """A model from the keys of model.json, which are `Model`'s attributes.
+
+    Args:
+        source: where the description is from, for messages.
+
+    Raises:
+        InputError: keys are missing, unknown, or of the wrong kind.
+    """
     try:
+        content = dict(content)
         for key, kind in (("geometry", GeometryRule), ("intensity", IntensityRule), ("time", TimeRule)):
             if key in content:
                 content[key] = kind(**{k: _tuples(v) for k, v in content[key].items()})
         content["segments"] = tuple(
             Segment(**{k: _tuples(v) if k == "color" else v for k, v in s.items()}) for s in content["segments"]
         )
-        return Model(**content, weights=folder / "weights.safetensors")
+        return Model(**content, weights=weights)
     except (TypeError, KeyError, AttributeError) as error:
-        raise InputError(f"{path} is not a complete model description ({error})") from error
+        raise InputError(f"{source} is not a complete model description ({error})") from error
 
 
 def _tuples(value: object) -> object:

@@ -1,6 +1,5 @@
 """Training stacks: short pieces of sequences, real and phantom, augmented alike over time."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,7 @@ from monai.transforms import (
     RandScaleIntensityd,
 )
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from .datasets import CLASSES, LabelledSequence
 from .phantoms import HeartPhantom, grid_points
@@ -26,48 +26,71 @@ class StackRule:
     """What a training stack looks like.
 
     Attributes:
-        frames: its length.
-        patch: its size (D, H, W) on the model's grid.
+        frames: those through which the loss is propagated back.
+        lead: at most so many frames come before these and only fill the memory, so that the
+            network also learns from memories older than a stack.
+        labelled: of `frames`, those whose labels are used; the others are read for the memory
+            only, which costs a third of a frame with labels.
+        batch: stacks that share an iteration.
+        patch: size (D, H, W) on the model's grid.
         spacing: of that grid, mm.
         phantom_share: part of the stacks that are phantoms.
         cine_share: part of the others that come from sequences of more than two frames.
     """
 
     frames: int
+    lead: int
+    labelled: int
+    batch: int
     patch: tuple[int, int, int]
     spacing: tuple[float, float, float]
     phantom_share: float
     cine_share: float
 
 
-def stacks(sequences: list[LabelledSequence], rule: StackRule, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Endless training stacks; the n-th depends on the seed and n alone.
+class TrainingStacks(Dataset):
+    """Endless batches of training stacks; the n-th depends on the seed and n alone.
 
-    Yields:
-        Images (T, D, H, W) float32 in [0, 1] and bit sets (T, D, H, W) uint8.
+    Args:
+        sequences: real ones; none for phantoms alone.
+
+    Items:
+        Images (B, T, D, H, W) float32 in [0, 1] and bit sets (B, T, D, H, W) uint8; T is
+        `rule.frames` and a lead that differs from batch to batch.
     """
-    cines = [s for s in sequences if len(s.frames) > 2]
-    phases = [s for s in sequences if len(s.frames) <= 2]
-    n = seed
-    while True:
-        rng = np.random.default_rng((n, 7))
-        if rng.random() < rule.phantom_share or not sequences:
-            images, allowed = phantom_stack(rule, rng)
+
+    def __init__(self, sequences: list[LabelledSequence], rule: StackRule, seed: int):
+        self._cines = [s for s in sequences if len(s.frames) > 2]
+        self._phases = [s for s in sequences if len(s.frames) <= 2]
+        self._rule = rule
+        self._seed = seed
+
+    def __getitem__(self, n: int) -> tuple[Tensor, Tensor]:
+        rng, rule = np.random.default_rng((self._seed, n)), self._rule
+        length = rule.frames + int(rng.integers(rule.lead + 1))
+        labelled = length - rule.frames + rng.permutation(rule.frames)[: rule.labelled]
+        stacks = [self._stack(length, labelled, rng) for _ in range(rule.batch)]
+        return torch.stack([images for images, _ in stacks]), torch.stack([allowed for _, allowed in stacks])
+
+    def _stack(self, length: int, labelled: np.ndarray, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        if rng.random() < self._rule.phantom_share or not (self._cines or self._phases):
+            images, allowed = phantom_stack(self._rule, length, rng)
+        elif self._cines and (rng.random() < self._rule.cine_share or not self._phases):
+            images, allowed = cine_stack(self._cines[rng.integers(len(self._cines))], length, labelled, rng)
         else:
-            pool = cines if cines and (rng.random() < rule.cine_share or not phases) else phases
-            images, allowed = real_stack(pool[rng.integers(len(pool))], rule.frames, rng)
-        yield _augmented(images, allowed, rule, int(rng.integers(2**31)))
-        n += 1
+            images, allowed = phase_stack(self._phases[rng.integers(len(self._phases))], length, rng)
+        allowed[np.setdiff1d(np.arange(length), labelled)] = UNKNOWN
+        return _augmented(images, allowed, self._rule, rng)
 
 
-def phantom_stack(rule: StackRule, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Some consecutive frames of a new phantom at some frame rate, in either direction of time."""
+def phantom_stack(rule: StackRule, length: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Consecutive frames of a new phantom at some frame rate, in either direction of time."""
     phantom = HeartPhantom(int(rng.integers(2**31)))
     room = (1, 1.35, 1.35)
     shape = tuple(int(n * r) for n, r in zip(rule.patch, room, strict=True))
     points = grid_points(shape, rule.spacing)
     start, step = rng.random(), rng.choice([-1, 1]) / rng.integers(12, 36)
-    pairs = [phantom.frame(start + t * step, points, noise_seed=t) for t in range(rule.frames)]
+    pairs = [phantom.frame(start + t * step, points, noise_seed=t) for t in range(length)]
     images = np.stack([image for image, _ in pairs])
     low, high = np.percentile(images, [1, 99.5])
     images = np.clip((images - low) / (high - low), 0, 1)
@@ -75,28 +98,32 @@ def phantom_stack(rule: StackRule, rng: np.random.Generator) -> tuple[np.ndarray
     return images.astype(np.float32), allowed_classes(labels, [1, 2], CLASSES)
 
 
-def real_stack(sequence: LabelledSequence, frames: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Frames of a sequence around an annotated one, at some frame rate, in either direction.
+def cine_stack(
+    sequence: LabelledSequence, length: int, labelled: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Frames of a cine at some frame rate, in either direction, one of the `labelled` places annotated."""
+    annotated, place = int(rng.choice(list(sequence.allowed))), int(rng.choice(labelled))
+    step = int(rng.choice([-2, -1, 1, 2]))
+    return _frames_at(sequence, [(annotated + (t - place) * step) % len(sequence.frames) for t in range(length)])
 
-    Sequences of one or two frames (single phases) are held and alternated instead.
-    """
+
+def phase_stack(sequence: LabelledSequence, length: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Single phases, held for some frames and alternated."""
     count = len(sequence.frames)
-    if count > 2:
-        labelled = int(rng.choice(list(sequence.allowed)))
-        step = int(rng.choice([-2, -1, 1, 2]))
-        place = int(rng.integers(frames))
-        times = [(labelled + (t - place) * step) % count for t in range(frames)]
-    else:
-        times = np.repeat(np.arange(count), rng.integers(1, frames + 1, count))
-        times = np.roll(np.resize(times, frames), rng.integers(frames)).tolist()
+    times = np.repeat(np.arange(count), rng.integers(1, length + 1, count))
+    return _frames_at(sequence, np.roll(np.resize(times, length), rng.integers(length)).tolist())
+
+
+def _frames_at(sequence: LabelledSequence, times: list[int]) -> tuple[np.ndarray, np.ndarray]:
     images = np.stack([sequence.frames[t].astype(np.float32) for t in times])
     unknown = np.full(images.shape[1:], UNKNOWN, np.uint8)
     return images, np.stack([sequence.allowed.get(t, unknown) for t in times])
 
 
-def _augmented(images: np.ndarray, allowed: np.ndarray, rule: StackRule, seed: int) -> tuple[Tensor, Tensor]:
+def _augmented(
+    images: np.ndarray, allowed: np.ndarray, rule: StackRule, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
     """The same turn, crop, contrast and bias field for all frames, and noise for each its own."""
-    rng = np.random.default_rng(seed)
     reach = [max(n - p, 0) / 2 + p * 0.1 for n, p in zip(images.shape[1:], rule.patch, strict=True)]
     turn = np.pi if rng.random() < 0.5 else 0.35
     transform = Compose(
@@ -117,7 +144,7 @@ def _augmented(images: np.ndarray, allowed: np.ndarray, rule: StackRule, seed: i
             RandGaussianSmoothd("image", prob=0.15, sigma_x=(0, 0.4), sigma_y=(0.3, 1.0), sigma_z=(0.3, 1.0)),
             RandGaussianNoised("image", prob=0.4, std=0.04),
         ]
-    ).set_random_state(seed % 2**32)
+    ).set_random_state(int(rng.integers(2**31)))
     # 0 marks what lies outside the image after the turn
     done = transform({"image": torch.from_numpy(images), "allowed": torch.from_numpy(allowed.astype(np.float32))})
     bits = done["allowed"].as_tensor().round().to(torch.uint8)

@@ -9,12 +9,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from ..engine.network import CLSTMUNet4D
 from .datasets import LabelledSequence
-from .sparse import marginal_loss
-from .stacks import StackRule, stacks
+from .sparse import UNKNOWN, marginal_loss
+from .stacks import StackRule, TrainingStacks
+
+
+CHECKPOINT = "checkpoint.pt"
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class TrainingRule:
     """How long and how fast a training goes.
 
     Attributes:
-        iterations: optimiser steps, one stack each.
+        iterations: optimiser steps, one batch of stacks each.
         learning_rate: its maximum, after a warm-up of 100 steps; a cosine takes it to 1 %.
         validate_every: iterations between validations and checkpoints.
         bfloat16: mixed precision, for machines that have it in hardware.
@@ -44,13 +48,13 @@ def train(
     out: Path,
     device: torch.device,
 ) -> CLSTMUNet4D:
-    """Train, or go on from `out`/checkpoint.pt where there is one.
+    """Train, or go on from the checkpoint in `out` where there is one.
 
     Returns:
         The exponential moving average of the weights with the best validation score, in eval mode.
     """
     out.mkdir(parents=True, exist_ok=True)
-    checkpoint_path, best_path = out / "checkpoint.pt", out / "best.pt"
+    checkpoint_path, best_path = out / CHECKPOINT, out / "best.pt"
     network.to(device, memory_format=torch.channels_last_3d)
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.995), use_buffers=True)
     optimiser = torch.optim.AdamW(network.parameters(), lr=rule.learning_rate, weight_decay=1e-4)
@@ -63,12 +67,18 @@ def train(
         scheduler.load_state_dict(saved["scheduler"])
         start, best = saved["iteration"], saved["best"]
 
-    source = stacks(training, stack_rule, rule.seed * 1_000_000 + start)
+    # one worker prepares the stacks beside the network
+    source = DataLoader(
+        TrainingStacks(training, stack_rule, rule.seed),
+        batch_size=None,
+        sampler=range(start, rule.iterations),
+        num_workers=1,
+    )
     losses, left_out, began = [], 0, time.monotonic()
     network.train()
-    for n in tqdm(range(start, rule.iterations), initial=start, total=rule.iterations, mininterval=30, desc="train"):
-        images, allowed = next(source)
-        loss = stack_loss(network, images.to(device), allowed.to(device), rule.bfloat16)
+    steps = tqdm(source, initial=start, total=rule.iterations, mininterval=30, desc="train")
+    for n, (images, allowed) in enumerate(steps, start):
+        loss = stack_loss(network, images.to(device), allowed.to(device), stack_rule.frames, rule.bfloat16)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         if torch.isfinite(torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)):
@@ -110,20 +120,37 @@ def learning_rate_factor(n: int, iterations: int) -> float:
 
 
 def stack_loss(
-    network: CLSTMUNet4D, images: torch.Tensor, allowed: torch.Tensor, bfloat16: bool = False
+    network: CLSTMUNet4D, images: torch.Tensor, allowed: torch.Tensor, frames: int, bfloat16: bool = False
 ) -> torch.Tensor:
-    """Marginal loss of one stack (T, D, H, W), over its annotated frames."""
+    """Marginal loss of a batch of stacks, over its annotated frames.
+
+    Args:
+        images, allowed: (B, T, D, H, W).
+        frames: the last ones, through which gradients flow; those before only fill the memory
+            (truncated back-propagation through time).
+    """
+    state, logits, known = None, [], []
     with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=bfloat16):
-        state, logits = None, []
-        for frame in images[:, None, None]:
-            frame_logits, state = network.step(frame, state)
-            logits.append(frame_logits)
-    return marginal_loss(torch.cat(logits), allowed)
+        for t, frame in enumerate(images.unbind(1)):
+            frame, frame_allowed = frame[:, None], allowed[:, t]
+            if t < images.shape[1] - frames:
+                with torch.no_grad():
+                    state = network.remember(frame, state)
+            elif (frame_allowed == UNKNOWN).all():
+                state = network.remember(frame, state)
+            else:
+                frame_logits, state = network.step(frame, state)
+                logits.append(frame_logits)
+                known.append(frame_allowed)
+    return marginal_loss(torch.cat(logits), torch.cat(known))
 
 
 @torch.inference_mode()
 def validate(network: CLSTMUNet4D, sequences: list[LabelledSequence], device: torch.device) -> dict[str, float]:
-    """Mean and least cavity Dice over annotated frames, whole frame, after two frames of memory."""
+    """Mean and least Dice of class 1 over annotated frames, whole frame, after two frames of memory.
+
+    A sequence of one frame is held; in a longer one the memory comes from the frames before.
+    """
     network.eval()
     dice = []
     for sequence in sequences:
@@ -134,7 +161,7 @@ def validate(network: CLSTMUNet4D, sequences: list[LabelledSequence], device: to
                 logits, state = network.step(image[None, None].to(device), state)
             d, h, w = allowed.shape
             found = logits[0].argmax(0).cpu().numpy()[:d, :h, :w] == 1
-            cavity, known = allowed == 0b010, allowed != 255
+            cavity, known = allowed == 1 << 1, allowed != UNKNOWN
             dice.append(2 * (found & cavity).sum() / max((found & known).sum() + cavity.sum(), 1))
     return {"mean": float(np.mean(dice)), "least": float(np.min(dice))}
 
