@@ -1,5 +1,6 @@
 """CLSTMSegment: segments 4D (3D + time) images with a recurrent U-Net that streams through time."""
 
+import logging
 from collections.abc import Callable, Sequence
 
 import slicer
@@ -45,7 +46,8 @@ class CLSTMSegmentLogic(ScriptedLoadableModuleLogic):
         self.report = None
         """`engine.segmenter.RunReport` of the last run."""
         self.unfinished = None
-        """After a cancelled or failed run, the frames that were done: `unfinished.publish()` keeps them."""
+        """After a cancelled or failed run, the frames that were done: `unfinished.publish()` keeps
+        them in a new sequence."""
         self.volumesTableNode = None
         """Table of the last run: volume of each segment in ml over time."""
 
@@ -82,20 +84,24 @@ class CLSTMSegmentLogic(ScriptedLoadableModuleLogic):
         from CLSTMSegmentLib.engine.bundle import load_model
         from CLSTMSegmentLib.engine.segmenter import Segmenter
         from CLSTMSegmentLib.scene.inputs import SequenceFrames, regionFromROI, resolveInput
-        from CLSTMSegmentLib.scene.outputs import SegmentationOutput
+        from CLSTMSegmentLib.scene.outputs import SegmentationOutput, checkOutput
 
         self.unfinished = None
         source = resolveInput(inputNode)
         region = regionFromROI(roi, source.proxyNode) if roi is not None else None
+        if output is not None:
+            checkOutput(output, source)
         segmenter = Segmenter(load_model(model), device)
         self.report = segmenter.report
-        finished = SegmentationOutput(segmenter.model, source, output)
+        finished = SegmentationOutput(segmenter.model, source)
         for result in segmenter.segment(SequenceFrames(source.sequenceNode), frames, region, progress, cancelled):
             finished.add(result)
             self.unfinished = finished
         self.unfinished = None
-        sequenceNode = finished.publish()
+        sequenceNode = finished.publish(output)
         self.volumesTableNode = finished.tableNode
+        for warning in segmenter.report.warnings:
+            logging.warning(warning)
         return sequenceNode
 
 

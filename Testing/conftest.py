@@ -1,5 +1,6 @@
 """What all tests share: small phantoms and models, the real data where it is, and a scene."""
 
+import functools
 import os
 from pathlib import Path
 
@@ -15,8 +16,6 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 def smallModel(**changes):
     """A two-segment model with fixed random weights, w = 2, that runs in milliseconds."""
-    torch.manual_seed(0)
-    network = {"in_channels": 1, "classes": 3, "width": 2, "last_stage": "none"}
     model = {
         "name": "small",
         "title": "Small",
@@ -24,18 +23,25 @@ def smallModel(**changes):
             Segment("inner", "Inner", (1.0, 0.0, 0.0), {"type": ["SCT", "87878005", "Left ventricle"]}),
             Segment("outer", "Outer", (0.0, 1.0, 0.0)),
         ),
-        "network": network,
+        "network": {"in_channels": 1, "classes": 3, "width": 2, "last_stage": "none"},
         "activation": "softmax",
         "geometry": GeometryRule(HEART_AXES, "thickest", (8.0, 4.0, 4.0)),
     } | changes
-    net = CLSTMUNet4D(**model["network"])
-    with torch.no_grad():  # batch statistics and a bias that give every layer and class something to say
+    return Model(**model, weights=randomWeights(*model["network"].items()))
+
+
+@functools.cache
+def randomWeights(*network):
+    """Fixed weights, with batch statistics and a bias that give every layer and class something to say."""
+    torch.manual_seed(0)
+    net = CLSTMUNet4D(**dict(network))
+    with torch.no_grad():
         stack = torch.rand(1, 1, 1, 16, 64, 64) ** 3
         for _ in range(40):
             net(stack)
         net.eval().outc.conv.weight.mul_(10)
         net.outc.conv.bias.zero_().sub_(net(stack).mean((0, 1, 3, 4, 5)))
-    return Model(**model, weights=net.state_dict())
+    return net.state_dict()
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """The streaming segmenter as a whole, with a small random network."""
 
-import subprocess
-import sys
 from itertools import permutations, product
 
 import numpy as np
@@ -14,7 +12,7 @@ from CLSTMSegmentLib.engine.intensity import IntensityRule
 from CLSTMSegmentLib.engine.region import Region
 from CLSTMSegmentLib.engine.segmenter import Cancelled, Segmenter
 from CLSTMSegmentLib.engine.timeline import TimeRule
-from conftest import REPOSITORY, smallModel
+from conftest import smallModel
 
 from engine import published
 
@@ -244,37 +242,3 @@ def test_constant_frames_and_a_single_voxel_are_segmented_without_complaint(mode
     for size in ((24, 24, 8), (1, 1, 1), (20, 20, 1)):
         frames = [Frame(sitk.Image(size, sitk.sitkInt16) + 7, "0")]
         assert labels_of(model, frames)[0].GetSize() == size
-
-
-PEAK = """
-import sys
-sys.path[:0] = ["CLSTMSegment", "Testing"]
-import numpy as np, SimpleITK as sitk
-from CLSTMSegmentLib.engine.devices import peak_memory
-from CLSTMSegmentLib.engine.frames import Frame, GeometryRule
-from CLSTMSegmentLib.engine.segmenter import Segmenter
-from collections.abc import Sequence
-from conftest import smallModel
-
-class Frames(Sequence):
-    def __len__(self):
-        return int(sys.argv[1])
-    def __getitem__(self, t):
-        values = np.random.default_rng(t).integers(0, 500, (16, 96, 96)).astype(np.int16)
-        return Frame(sitk.GetImageFromArray(values), str(t))
-
-model = smallModel(geometry=GeometryRule(), network={"in_channels": 1, "classes": 3, "width": 8, "last_stage": "none"})
-for _ in Segmenter(model, "cpu").segment(Frames()):
-    pass
-print(peak_memory())
-"""
-
-
-def test_peak_memory_of_80_frames_is_that_of_10():
-    """Frames are made when they are read, so that only the engine's memory is measured."""
-    ten, eighty = (
-        int(subprocess.run([sys.executable, "-c", PEAK, n], cwd=REPOSITORY, check=True, capture_output=True).stdout)
-        for n in ("10", "80")
-    )
-    print(f"peak memory: {ten / 2**20:.0f} MiB with 10 frames, {eighty / 2**20:.0f} MiB with 80")
-    assert eighty <= 1.05 * ten

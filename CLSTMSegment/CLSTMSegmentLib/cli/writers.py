@@ -109,10 +109,10 @@ class _NiftiWriter:
 
 
 def _regular_step(index: SequenceIndex) -> tuple[float, float]:
-    """First index value and step, (0, 1) where they are not regular numbers."""
+    """First index value and step, (0, 1) where they are not regular numbers (to 1 % of a step: they may be rounded)."""
     if index.type != "numeric" or len(index.values) < 2:
         return 0.0, 1.0
     numbers = [float(v) for v in index.values]
     step = (numbers[-1] - numbers[0]) / (len(numbers) - 1)
-    regular = all(abs(numbers[0] + t * step - v) <= 1e-6 * abs(step) for t, v in enumerate(numbers))
+    regular = all(abs(numbers[0] + t * step - v) <= 0.01 * abs(step) for t, v in enumerate(numbers))
     return (numbers[0], step) if regular and step > 0 else (0.0, 1.0)

@@ -105,9 +105,8 @@ def _split_components(image: sitk.Image) -> FileSequence:
         _metadata(image, "NRRD_units[pixel]"),
         _index_metadata(image, "type") or "numeric",
     )
-    array = np.ascontiguousarray(
-        np.moveaxis(sitk.GetArrayViewFromImage(image).reshape(*image.GetSize()[::-1], count), -1, 0)
-    )
+    voxels = sitk.GetArrayViewFromImage(image).reshape(*image.GetSize()[::-1], count)
+    array = np.array(np.moveaxis(voxels, -1, 0), order="C")  # a copy: the view dies with the image
     geometry = sitk.Image(image.GetSize(), sitk.sitkUInt8)
     geometry.CopyInformation(image)
     return FileSequence(index, lambda t: _like(array[t], geometry))
@@ -151,8 +150,10 @@ def replacing(path: Path) -> Iterator[Path]:
     """A file of the same name to write, which becomes `path` when the block ends well, and goes otherwise.
 
     Raises:
-        InputError: the folder is not there or cannot be written.
+        InputError: the folder is not there or cannot be written, or `path` is itself a folder.
     """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: give the name of a file")
     try:
         folder = TemporaryDirectory(prefix=".clstm-segment-", dir=path.parent)
     except OSError as error:

@@ -110,8 +110,11 @@ def regionFromROI(roiNode: slicer.vtkMRMLMarkupsROINode, proxyNode: slicer.vtkMR
     """A markups ROI as a box in the space of the input's frames.
 
     Raises:
-        InputError: an empty ROI, or a transform between ROI and image that is not linear or not rigid.
+        InputError: not a ROI, an empty one, or a transform between ROI and image that is not
+            linear or shears.
     """
+    if not roiNode.IsA("vtkMRMLMarkupsROINode"):
+        raise InputError(f"{roiNode.GetName()!r} is not a markups ROI: create one in the Markups module")
     fromNode, toNode = roiNode.GetParentTransformNode(), proxyNode.GetParentTransformNode() if proxyNode else None
     linear = vtk.vtkMatrix4x4()
     if not slicer.vtkMRMLTransformNode.GetMatrixTransformBetweenNodes(fromNode, toNode, linear):

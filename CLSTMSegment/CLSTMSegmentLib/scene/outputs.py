@@ -16,36 +16,20 @@ class SegmentationOutput:
     """Collects finished frames in a sequence outside the scene; `publish` puts it in.
 
     Args:
-        source: what is segmented; None for a sequence that will never be in a scene.
         model: says which segments every frame has.
-        outputNode: an existing segmentation sequence to replace on `publish`; None for a new one.
-
-    Raises:
-        InputError: an output that is not a segmentation sequence, or is the input itself.
+        source: what is segmented; None for a sequence that will never be in a scene.
     """
 
-    def __init__(
-        self,
-        model: Model,
-        source: SequenceInput | None = None,
-        outputNode: slicer.vtkMRMLSequenceNode | None = None,
-    ):
-        if outputNode is not None:
-            _checkOutput(outputNode, source)
+    def __init__(self, model: Model, source: SequenceInput | None = None):
         self._model = model
         self._source = source
-        self._outputNode = outputNode
         self._volumes: list[tuple[str, list[float]]] = []
         self.tableNode: slicer.vtkMRMLTableNode | None = None
         """Segment volumes in ml over time; made by `publish`."""
         self.sequenceNode = slicer.vtkMRMLSequenceNode()
         """The frames so far; before `publish` in no scene."""
         if source is not None:
-            # the tolerance too: with another one, neighbouring index values could become one frame
-            self.sequenceNode.SetIndexName(source.sequenceNode.GetIndexName())
-            self.sequenceNode.SetIndexUnit(source.sequenceNode.GetIndexUnit())
-            self.sequenceNode.SetIndexType(source.sequenceNode.GetIndexType())
-            self.sequenceNode.SetNumericIndexValueTolerance(source.sequenceNode.GetNumericIndexValueTolerance())
+            _copyIndex(source.sequenceNode, self.sequenceNode)
 
     def add(self, result: SegmentedFrame) -> None:
         """Add one finished frame at its index value."""
@@ -54,53 +38,67 @@ class SegmentationOutput:
         self.sequenceNode.SetDataNodeAtValue(node, result.index_value)
         self._volumes.append((result.index_value, volumes_ml(result.labels, len(self._model.segments))))
 
-    def publish(self) -> slicer.vtkMRMLSequenceNode:
-        """Put the sequence and its table into the input's scene, or the frames into the existing output.
+    def publish(self, outputNode: slicer.vtkMRMLSequenceNode | None = None) -> slicer.vtkMRMLSequenceNode:
+        """Put the sequence and its table into the input's scene, or the frames into an existing output.
 
-        A new one is synchronised in the input's browser; its proxy lies under the input proxy's
+        It is synchronised in the input's browser; its proxy lies under the input proxy's
         parent transform and in its subject hierarchy folder. Without a browser there is no proxy.
+
+        Args:
+            outputNode: what `checkOutput` accepts; its frames are replaced, its name stays.
 
         Returns:
             The segmentation sequence node in the scene.
         """
         source, scene = self._source, self._source.sequenceNode.GetScene()
-        if self._outputNode is not None:
-            self._replaceOutput()
-        elif self.sequenceNode.GetScene() is None:
+        if outputNode is None:
+            outputNode = self.sequenceNode
             base = source.sequenceNode.GetName()
-            self.sequenceNode.SetName(scene.GenerateUniqueName(f"{base} {self._model.title}"))
-            scene.AddNode(self.sequenceNode)
-            self._outputNode = self.sequenceNode
+            outputNode.SetName(scene.GenerateUniqueName(f"{base} {self._model.title}"))
+            scene.AddNode(outputNode)
+        else:
+            self._replaceFrames(outputNode)
         if source.browserNode is not None:
-            _synchronize(source, self._outputNode)
-        self.tableNode = volumesTable(self._outputNode, self._model, self._volumes)
-        return self._outputNode
+            _synchronize(source, outputNode)
+        self.tableNode = volumesTable(outputNode, self._model, self._volumes)
+        return outputNode
 
-    def _replaceOutput(self) -> None:
-        """Give the existing output the new frames; its name, display and place stay."""
-        output, frames = self._outputNode, self.sequenceNode
-        wasModifying = output.StartModify()
-        output.RemoveAllDataNodes()
-        output.SetIndexName(frames.GetIndexName())
-        output.SetIndexUnit(frames.GetIndexUnit())
-        output.SetIndexType(frames.GetIndexType())
-        output.SetNumericIndexValueTolerance(frames.GetNumericIndexValueTolerance())
+    def _replaceFrames(self, outputNode: slicer.vtkMRMLSequenceNode) -> None:
+        frames = self.sequenceNode
+        wasModifying = outputNode.StartModify()
+        outputNode.RemoveAllDataNodes()
+        _copyIndex(frames, outputNode)
         for number in range(frames.GetNumberOfDataNodes()):
-            output.SetDataNodeAtValue(frames.GetNthDataNode(number), frames.GetNthIndexValue(number))
-        output.EndModify(wasModifying)
+            outputNode.SetDataNodeAtValue(frames.GetNthDataNode(number), frames.GetNthIndexValue(number))
+        outputNode.EndModify(wasModifying)
 
 
-def _checkOutput(outputNode: slicer.vtkMRMLSequenceNode, source: SequenceInput | None) -> None:
+def _copyIndex(fromNode: slicer.vtkMRMLSequenceNode, toNode: slicer.vtkMRMLSequenceNode) -> None:
+    """How frames are numbered; the tolerance too: with another one, neighbouring values could become one frame."""
+    toNode.SetIndexName(fromNode.GetIndexName())
+    toNode.SetIndexUnit(fromNode.GetIndexUnit())
+    toNode.SetIndexType(fromNode.GetIndexType())
+    toNode.SetNumericIndexValueTolerance(fromNode.GetNumericIndexValueTolerance())
+
+
+def checkOutput(outputNode: slicer.vtkMRMLNode, source: SequenceInput) -> None:
+    """Raise an InputError unless the node is a segmentation sequence, or an empty one, and not the input itself."""
+    name = outputNode.GetName()
     if not outputNode.IsA("vtkMRMLSequenceNode"):
-        raise InputError(f"output {outputNode.GetName()!r} is not a sequence: choose a segmentation sequence")
-    if source is not None and outputNode is source.sequenceNode:
+        raise InputError(f"output {name!r} is not a sequence: choose a segmentation sequence")
+    if outputNode is source.sequenceNode:
         raise InputError("the output is the input itself: choose another output")
-    if outputNode.GetNumberOfDataNodes() > 0 and not outputNode.GetNthDataNode(0).IsA("vtkMRMLSegmentationNode"):
-        raise InputError(f"output {outputNode.GetName()!r} does not hold segmentations: choose another output")
+    if outputNode.GetScene() is not source.sequenceNode.GetScene():
+        raise InputError(f"output {name!r} is not in the scene of the input: add it there first")
+    if any(
+        not outputNode.GetNthDataNode(number).IsA("vtkMRMLSegmentationNode")
+        for number in range(outputNode.GetNumberOfDataNodes())
+    ):
+        raise InputError(f"output {name!r} does not hold segmentations: choose another output")
 
 
 def _synchronize(source: SequenceInput, sequenceNode: slicer.vtkMRMLSequenceNode) -> None:
-    """Have the input's browser play the output; the Sequences logic makes its proxy at once."""
+    """Have the input's browser play the output beside the input, at the item that is selected."""
     browserNode = source.browserNode
     selectedItem, playing = browserNode.GetSelectedItemNumber(), browserNode.GetPlaybackActive()
     if not browserNode.IsSynchronizedSequenceNode(sequenceNode, True):
@@ -109,6 +107,8 @@ def _synchronize(source: SequenceInput, sequenceNode: slicer.vtkMRMLSequenceNode
         # a frame that was not segmented shows nothing, and never becomes an item of its own
         browserNode.SetMissingItemMode(sequenceNode, slicer.vtkMRMLSequenceBrowserNode.MissingItemSetToDefault)
         browserNode.EndModify(wasModifying)
+    # the application's own logic does this too, at its next turn: the caller gets the proxy now
+    slicer.vtkSlicerSequencesLogic().UpdateProxyNodesFromSequences(browserNode)
     proxyNode = browserNode.GetProxyNode(sequenceNode)
     if source.proxyNode is not None:
         proxyNode.SetAndObserveTransformNodeID(source.proxyNode.GetTransformNodeID())

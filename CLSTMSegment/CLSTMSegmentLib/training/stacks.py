@@ -125,7 +125,7 @@ def _augmented(
 ) -> tuple[Tensor, Tensor]:
     """The same turn, crop, contrast and bias field for all frames, and noise for each its own."""
     reach = [max(n - p, 0) / 2 + p * 0.1 for n, p in zip(images.shape[1:], rule.patch, strict=True)]
-    turn = np.pi if rng.random() < 0.5 else 0.35
+    turn = np.pi if rng.random() < 0.3 else 0.35
     transform = Compose(
         [
             RandAffined(

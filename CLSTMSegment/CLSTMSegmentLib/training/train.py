@@ -17,7 +17,6 @@ from .datasets import LabelledSequence
 from .sparse import UNKNOWN, marginal_loss
 from .stacks import StackRule, TrainingStacks
 
-
 CHECKPOINT = "checkpoint.pt"
 
 
@@ -29,12 +28,15 @@ class TrainingRule:
         iterations: optimiser steps, one batch of stacks each.
         learning_rate: its maximum, after a warm-up of 100 steps; a cosine takes it to 1 %.
         validate_every: iterations between validations and checkpoints.
+        norms_frozen_from: iteration from which batch norms use their running statistics, as they
+            will when the model is used; with few stacks a batch, the two differ too much.
         bfloat16: mixed precision, for machines that have it in hardware.
     """
 
     iterations: int
     learning_rate: float
     validate_every: int
+    norms_frozen_from: int
     seed: int = 0
     bfloat16: bool = False
 
@@ -58,13 +60,11 @@ def train(
     network.to(device, memory_format=torch.channels_last_3d)
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.995), use_buffers=True)
     optimiser = torch.optim.AdamW(network.parameters(), lr=rule.learning_rate, weight_decay=1e-4)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda n: learning_rate_factor(n, rule.iterations))
     start, best = 0, -1.0
     if checkpoint_path.exists():
         saved = torch.load(checkpoint_path, weights_only=True, map_location=device)
         for part, key in ((network, "network"), (average, "average"), (optimiser, "optimiser")):
             part.load_state_dict(saved[key])
-        scheduler.load_state_dict(saved["scheduler"])
         start, best = saved["iteration"], saved["best"]
 
     # one worker prepares the stacks beside the network
@@ -75,9 +75,13 @@ def train(
         num_workers=1,
     )
     losses, left_out, began = [], 0, time.monotonic()
-    network.train()
+    train_mode(network, start >= rule.norms_frozen_from)
     steps = tqdm(source, initial=start, total=rule.iterations, mininterval=30, desc="train")
     for n, (images, allowed) in enumerate(steps, start):
+        if n == rule.norms_frozen_from:
+            train_mode(network, norms_frozen=True)
+        for group in optimiser.param_groups:
+            group["lr"] = rule.learning_rate * learning_rate_factor(n, rule.iterations)
         loss = stack_loss(network, images.to(device), allowed.to(device), stack_rule.frames, rule.bfloat16)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -89,7 +93,6 @@ def train(
             left_out += 1
             if left_out > 0.01 * rule.iterations:
                 raise FloatingPointError(f"{left_out} stacks gave no finite gradient: lower the learning rate")
-        scheduler.step()
         if (n + 1) % rule.validate_every == 0 or n + 1 == rule.iterations:
             score = validate(average.module, validation, device)
             if score["mean"] > best:
@@ -100,7 +103,6 @@ def train(
                     "network": network.state_dict(),
                     "average": average.state_dict(),
                     "optimiser": optimiser.state_dict(),
-                    "scheduler": scheduler.state_dict(),
                     "iteration": n + 1,
                     "best": best,
                 },
@@ -108,9 +110,17 @@ def train(
             )
             _log(out / "log.csv", n + 1, time.monotonic() - began, float(np.mean(losses)), score)
             losses = []
-            network.train()
     network.load_state_dict(torch.load(best_path, weights_only=True, map_location=device))
     return network.eval()
+
+
+def train_mode(network: CLSTMUNet4D, norms_frozen: bool) -> None:
+    """Train mode, with slow running statistics: every frame updates them, and frames of a stack are alike."""
+    network.train()
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm3d):
+            module.momentum = 0.01
+            module.train(not norms_frozen)
 
 
 def learning_rate_factor(n: int, iterations: int) -> float:
