@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from . import __version__
-from .cli import demo, models, segment, train
+from .cli import demo, evaluate, models, segment, train
 from .engine.errors import InputError
 
 
@@ -59,6 +59,10 @@ def parser() -> argparse.ArgumentParser:
     learn = commands.add_parser("train", help="train a model")
     train.add_options(learn)
     learn.set_defaults(command=train.run)
+
+    judge = commands.add_parser("evaluate", help="score a model on labelled hearts")
+    evaluate.add_options(judge)
+    judge.set_defaults(command=evaluate.run)
 
     show = commands.add_parser("demo", help="segment a moving phantom heart, or a file, and show the result")
     show.add_argument("--out", type=Path, default=Path("demo"), metavar="FOLDER")

@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from ..engine.bundle import load_model
 from ..engine.files import SequenceIndex, SequenceNrrdWriter
 from ..engine.segmenter import SegmentedFrame
+from ..training.evaluation import dice
 from ..training.phantoms import heart_sequence
 from . import segment
 
@@ -36,7 +37,8 @@ def run(options: Namespace) -> None:
 
     def compare(result: SegmentedFrame) -> None:
         if truth:
-            overlaps.append(dice(result.labels, truth[result.number]))
+            segments = range(1, len(load_model(MODEL).segments) + 1)
+            overlaps.append([dice(result.labels, truth[result.number], label) for label in segments])
 
     began = time.perf_counter()
     report = segment.run(segment.options_for(source, model=MODEL, device="cpu", **files), compare)
@@ -58,10 +60,3 @@ def write_phantom(path: Path) -> list[sitk.Image]:
         writer.add(frame.image)
     writer.close()
     return truth
-
-
-def dice(found: sitk.Image, truth: sitk.Image) -> list[float]:
-    """Dice of each label from 1 to the greatest in the truth."""
-    filter_ = sitk.LabelOverlapMeasuresImageFilter()
-    filter_.Execute(found, truth)
-    return [filter_.GetDiceCoefficient(int(value)) for value in np.unique(sitk.GetArrayViewFromImage(truth)) if value]

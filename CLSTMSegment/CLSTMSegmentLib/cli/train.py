@@ -29,7 +29,7 @@ def run(options: Namespace) -> None:
     Raises:
         InputError: a training file, data or folder that cannot be used.
     """
-    # MONAI is needed by this command alone, and slow to import
+    # MONAI is needed by this command alone, and not installed everywhere
     from ..training.configuration import read_configuration
     from ..training.datasets import load_hearts
     from ..training.train import CHECKPOINT, train

@@ -32,11 +32,12 @@ class LabelledSequence:
 
 @dataclass
 class Annotation:
-    """A label image of one frame, the classes drawn, and the first and last annotated slice."""
+    """A label image of one frame, the classes drawn, the first and last annotated slice, and "ED" or "ES"."""
 
     labels: sitk.Image
     classes: list[int]
     slices: tuple[int, int]
+    phase: str
 
 
 def to_grid(
@@ -79,6 +80,7 @@ def read_cines(folder: Path) -> dict[str, tuple[list[Frame], dict[int, Annotatio
                 sitk.ReadImage(str(folder / entry["file"])),
                 entry["labelled_classes"],
                 tuple(entry["labelled_slices"]),
+                entry["phase"],
             )
             for t, entry in labelled.items()
         }
@@ -95,7 +97,7 @@ def read_phases(folder: Path) -> dict[str, dict[str, tuple[Frame, Annotation, in
         for phase, entry in phases.items():
             image = sitk.ReadImage(str(folder / f"{name}_{phase}.nrrd"))
             labels = sitk.ReadImage(str(folder / f"{name}_{phase}_cavity.nrrd"))
-            annotation = Annotation(labels, [1], (0, image.GetDepth() - 1))
+            annotation = Annotation(labels, [1], (0, image.GetDepth() - 1), phase)
             hearts[name][phase] = (Frame(image, phase), annotation, entry["slices"][0])
     return hearts
 
@@ -121,7 +123,7 @@ def load_hearts(data: Path, geometry: GeometryRule, intensity: IntensityRule) ->
         both = [phases["ED"], phases["ES"]]
         frames = [Frame(frame.image[:, :, first - start : last - start], frame.index_value) for frame, _, start in both]
         annotations = {
-            t: Annotation(a.labels[:, :, first - start : last - start], [1], (0, last - first - 1))
+            t: Annotation(a.labels[:, :, first - start : last - start], [1], (0, last - first - 1), a.phase)
             for t, (_, a, start) in enumerate(both)
         }
         sequences.append(to_grid(name, frames, annotations, geometry, intensity))

@@ -1,0 +1,84 @@
+"""The bundled heart model as a user meets it: on real cines, turned, resampled and tiled."""
+
+import csv
+from itertools import permutations, product
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from CLSTMSegmentLib.__main__ import main
+from CLSTMSegmentLib.cli.demo import SEED
+from CLSTMSegmentLib.engine.bundle import load_model
+from CLSTMSegmentLib.engine.files import read_sequence
+from CLSTMSegmentLib.engine.frames import Frame
+from CLSTMSegmentLib.engine.segmenter import Segmenter
+from CLSTMSegmentLib.engine.timeline import TimeRule
+from CLSTMSegmentLib.training.datasets import read_cines
+from CLSTMSegmentLib.training.evaluation import dice
+from CLSTMSegmentLib.training.phantoms import heart_sequence
+
+
+@pytest.mark.parametrize("case", ["SCD0000101", "SCD0000201", "SCD0000301"])
+def test_real_cine_is_segmented_in_every_frame_and_agrees_with_its_annotations(case, data, bundled, tmp_path):
+    command = ["segment", str(data / "sunnybrook" / f"{case}.seq.nrrd"), "-o", str(tmp_path / "out.seq.nrrd")]
+    assert main([*command, "--model", bundled, "--device", "cpu", "--measurements", str(tmp_path / "out.csv")]) == 0
+    found = read_sequence(tmp_path / "out.seq.nrrd")
+    assert found.index.values == [str(40 * t) for t in range(20)]
+    assert found.index.unit == "ms"
+    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
+        volumes = [[float(v) for v in row[2:]] for row in list(csv.reader(file))[1:]]
+    assert np.min(volumes) > 1  # ml: both segments in every frame
+    frames, annotations = read_cines(data / "sunnybrook")[case]
+    assert found[0].image.GetOrigin() == pytest.approx(frames[0].image.GetOrigin())
+    assert found[0].image.GetDirection() == pytest.approx(frames[0].image.GetDirection())
+    for t, annotation in annotations.items():
+        value = dice(found[t].image, annotation.labels, 1, annotation.slices)
+        print(f"{case} frame {t} ({annotation.phase}): cavity Dice {value:.3f}")
+        assert value >= 0.80
+
+
+@pytest.fixture(scope="module")
+def heart():
+    """The demo's phantom, three frames of it."""
+    return heart_sequence(SEED)[0][:3]
+
+
+def last_labels(bundled, frames, **options):
+    segmenter = Segmenter(load_model(bundled), "cpu", time_rule=TimeRule("carry"), **options)
+    return next(segmenter.segment(frames, [len(frames) - 1])).labels
+
+
+def test_tiles_change_under_one_percent_of_the_labels(heart, bundled):
+    whole = sitk.GetArrayFromImage(last_labels(bundled, heart))
+    tiled = sitk.GetArrayFromImage(last_labels(bundled, heart, tile=(16, 96, 96)))
+    assert (whole > 0).sum() > 5000
+    assert (whole != tiled).sum() < 0.01 * (whole > 0).sum()
+
+
+def test_heart_stored_along_other_axes_gets_the_same_labels_exactly(heart, bundled):
+    expected = last_labels(bundled, heart[:1])
+    turns = list(product(permutations(range(3)), product((False, True), repeat=3)))
+    for order, flips in turns[5::11]:
+
+        def stored(image, order=order, flips=flips):
+            image = sitk.PermuteAxes(image, order)
+            return image[tuple(slice(None, None, -1 if flip else 1) for flip in flips)]
+
+        found = last_labels(bundled, [Frame(stored(heart[0].image), "0")])
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(found), sitk.GetArrayFromImage(stored(expected)))
+
+
+def test_heart_resampled_to_another_spacing_gets_the_same_labels_in_space(heart, bundled):
+    expected = last_labels(bundled, heart[:1])
+    image = heart[0].image
+    spacing = (1.3, 1.3, 4.0)
+    size = [
+        int((n - 1) * own / new) + 1 for n, own, new in zip(image.GetSize(), image.GetSpacing(), spacing, strict=True)
+    ]
+    finer = sitk.Resample(
+        image, size, sitk.Transform(), sitk.sitkLinear, image.GetOrigin(), spacing, image.GetDirection()
+    )
+    found = last_labels(bundled, [Frame(finer, "0")])
+    back = sitk.Resample(found, expected, sitk.Transform(), sitk.sitkNearestNeighbor)
+    for label in (1, 2):
+        assert dice(back, expected, label) >= 0.98

@@ -1,0 +1,191 @@
+"""Phantoms, sparse labels and training: what is not annotated teaches nothing, and a run can be resumed exactly."""
+
+import itertools
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+from CLSTMSegmentLib.__main__ import main
+from CLSTMSegmentLib.engine.bundle import load_model
+from CLSTMSegmentLib.engine.errors import InputError
+from CLSTMSegmentLib.training.configuration import read_configuration
+from CLSTMSegmentLib.training.datasets import load_hearts
+from CLSTMSegmentLib.training.phantoms import heart_sequence
+from CLSTMSegmentLib.training.sparse import UNKNOWN, allowed_classes, marginal_loss
+from CLSTMSegmentLib.training.stacks import StackRule, TrainingStacks
+from CLSTMSegmentLib.training.train import stack_loss
+from conftest import REPOSITORY, smallModel
+
+CONFIGURATION = REPOSITORY / "CLSTMSegment" / "CLSTMSegmentLib" / "training" / "cardiac-cine-lv.toml"
+RULE = StackRule(
+    frames=3, lead=2, labelled=1, batch=2, patch=(8, 24, 24), spacing=(8, 6, 6), phantom_share=1.0, cine_share=0.5
+)
+
+
+def test_phantom_heart_beats_is_labelled_and_is_seeded():
+    cine, truth = heart_sequence(5, frames=8, shape=(6, 48, 48), spacing=(10.0, 3.5, 3.5))
+    cavity = [int((sitk.GetArrayViewFromImage(labels) == 1).sum()) for labels in truth]
+    assert np.argmax(cavity) == 0
+    assert min(cavity) < 0.9 * max(cavity)
+    assert np.argmin(cavity) in (2, 3, 4)
+    direction = np.array(cine[0].image.GetDirection()).reshape(3, 3)
+    assert np.abs(direction).max() < 0.99
+    again = heart_sequence(5, frames=8, shape=(6, 48, 48), spacing=(10.0, 3.5, 3.5))[0]
+    for a, b in zip(cine, again, strict=True):
+        np.testing.assert_array_equal(sitk.GetArrayViewFromImage(a.image), sitk.GetArrayViewFromImage(b.image))
+    assert np.any(sitk.GetArrayViewFromImage(cine[0].image) != sitk.GetArrayViewFromImage(cine[1].image))
+
+
+def test_class_that_was_not_drawn_may_be_anywhere_that_is_not_labelled():
+    labels = np.array([0, 1, 0], np.uint8)
+    assert allowed_classes(labels, [1], 3).tolist() == [0b101, 0b010, 0b101]
+    assert allowed_classes(labels, [1, 2], 3).tolist() == [0b001, 0b010, 0b001]
+
+
+def test_loss_is_blind_to_what_was_not_annotated():
+    torch.manual_seed(0)
+    logits = torch.randn(1, 3, 4, 4, 4)
+    labels = np.zeros((1, 4, 4, 4), np.uint8)
+    labels[:, :2] = 1
+    allowed = torch.from_numpy(allowed_classes(labels, [1], 3))
+    allowed[:, :, :, 3] = UNKNOWN
+    loss = marginal_loss(logits, allowed)
+    changed = logits.clone()
+    changed[..., 3] = torch.randn(1, 3, 4, 4)  # unknown voxels
+    torch.testing.assert_close(marginal_loss(changed, allowed), loss)
+    changed = logits.clone()  # which of the classes that were not told apart is likelier
+    p = changed.softmax(1)
+    swapped = p[:, [2, 1, 0]]
+    rest = (allowed == 0b101)[:, None]
+    torch.testing.assert_close(marginal_loss(torch.where(rest, swapped, p).log(), allowed), loss)
+    changed = logits.clone()
+    changed[:, 1, 2:] += 5  # cavity where there is none
+    assert marginal_loss(changed, allowed) > loss
+
+
+def test_loss_of_a_perfect_answer_is_nearly_nothing():
+    labels = np.random.default_rng(0).integers(0, 3, (1, 8, 16, 16)).astype(np.uint8)
+    logits = torch.nn.functional.one_hot(torch.from_numpy(labels).long(), 3).movedim(-1, 1) * 30.0
+    assert marginal_loss(logits, torch.from_numpy(allowed_classes(labels, [1, 2], 3))) < 1e-3
+
+
+def test_stacks_depend_on_seed_and_number_alone_and_keep_labels_of_some_frames():
+    stacks = TrainingStacks([], RULE, seed=4)
+    images, allowed = stacks[7]
+    assert images.shape == allowed.shape
+    assert images.shape[0] == 2
+    assert 3 <= images.shape[1] <= 5
+    assert images.shape[2:] == (8, 24, 24)
+    labelled = (allowed != UNKNOWN).any(dim=(0, 2, 3, 4))
+    assert labelled.sum() == 1
+    assert not labelled[:-3].any()
+    again = TrainingStacks([], RULE, seed=4)[7]
+    torch.testing.assert_close(again, (images, allowed), atol=0, rtol=0)
+    assert not torch.equal(stacks[8][0][:, -1], images[:, -1])
+
+
+def test_frames_before_the_last_ones_change_the_loss_but_get_no_gradient():
+    network = smallModel().build_network()
+    images, allowed = TrainingStacks([], RULE, seed=4)[1]
+    assert images.shape[1] > RULE.frames
+    images.requires_grad_()
+    loss = stack_loss(network, images, allowed, RULE.frames)
+    loss.backward()
+    lead = images.shape[1] - RULE.frames
+    assert images.grad[:, :lead].abs().sum() == 0
+    assert images.grad[:, lead:].abs().sum() > 0
+    other = images.detach().clone()
+    other[:, :lead] = 1 - other[:, :lead]
+    assert stack_loss(network, other, allowed, RULE.frames).item() != pytest.approx(loss.item(), abs=1e-7)
+
+
+def small_configuration(folder, iterations):
+    """The bundled model's training file, made small."""
+    text = CONFIGURATION.read_text(encoding="utf-8")
+    settings = itertools.chain(
+        {"validation": '["A"]', "test": '["B"]', "frames": "2", "lead": "1", "labelled": "1"}.items(),
+        {"patch": "[8, 24, 24]", "iterations": iterations, "validate_every": 2, "norms_frozen_from": 3}.items(),
+        {"width": 2, "spacing": "[8.0, 6.0, 6.0]"}.items(),
+    )
+    wanted = dict(settings)
+    lines = []
+    for line in text.splitlines():
+        key = line.split(" = ")[0]
+        lines.append(f"{key} = {wanted[key]}" if key in wanted else line)
+    path = folder / f"small-{iterations}.toml"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def test_annotated_slices_and_classes_alone_are_known(hearts):
+    configuration = read_configuration(small_configuration(hearts, 1))
+    sequences = load_hearts(hearts, configuration.model.geometry, configuration.model.intensity)
+    assert {s.name for s in sequences} == {"SC-HF-I-01", "A", "B"}
+    cine = next(s for s in sequences if len(s.frames) == 4)
+    assert list(cine.allowed) == [0]
+    known = (cine.allowed[0] != UNKNOWN).any(axis=(1, 2))
+    assert np.flatnonzero(known).tolist() == [2, 3, 4, 5]
+    assert set(np.unique(cine.allowed[0])) == {0b001, 0b010, 0b100, UNKNOWN}
+    phase = next(s for s in sequences if len(s.frames) == 1)
+    assert set(np.unique(phase.allowed[0])) == {0b101, 0b010}
+
+
+def test_training_interrupted_and_resumed_is_training_in_one_go(hearts, tmp_path):
+    def train(iterations, out, *options):
+        configuration = small_configuration(tmp_path, iterations)
+        arguments = ["train", str(configuration), "--data", str(hearts), "--out", str(out), "--device", "cpu"]
+        return main([*arguments, *options])
+
+    assert train(4, tmp_path / "whole") == 0
+    assert train(4, tmp_path / "whole") == 2  # a second training must not overwrite the first
+    # the schedule depends on the number of iterations: the interruption comes from outside
+    interrupt_after(2, lambda: train(4, tmp_path / "parts"))
+    assert train(4, tmp_path / "parts", "--resume") == 0
+    whole, parts = (load_model(tmp_path / run / "cardiac-cine-lv").build_network() for run in ("whole", "parts"))
+    for key, value in whole.state_dict().items():
+        torch.testing.assert_close(parts.state_dict()[key], value, atol=1e-6, rtol=1e-5)
+    model = load_model(tmp_path / "whole" / "cardiac-cine-lv")
+    assert model.training["trained_on"] == ["SC-HF-I-01"]
+    assert model.training["kept_for_test"] == ["B"]
+    log = (tmp_path / "parts" / "log.csv").read_text(encoding="utf-8").splitlines()
+    assert [line.split(",")[0] for line in log[1:]] == ["2", "4"]
+
+
+def interrupt_after(iterations, run):
+    """Run until the checkpoint of that iteration is written, then break off as a kill would."""
+    from CLSTMSegmentLib.training import train as training
+
+    class Killed(BaseException):
+        pass
+
+    original = training._log
+
+    def log_then_die(path, iteration, *rest):
+        original(path, iteration, *rest)
+        if iteration == iterations:
+            raise Killed
+
+    training._log = log_then_die
+    try:
+        with pytest.raises(Killed):
+            run()
+    finally:
+        training._log = original
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('test = ["SC-HF-I-04"', 'test = ["SC-HF-I-12"', "SC-HF-I-12 cannot be for validation and for test"),
+        ("iterations = ", "itterations = ", "not a complete training file"),
+        ("[stacks]", "[stacks", "not valid TOML"),
+        ('activation = "softmax"', 'activation = "sigmoid"', "need a network of 2 classes"),
+    ],
+)
+def test_training_file_that_cannot_be_used_is_refused_with_its_reason(tmp_path, old, new, message):
+    text = CONFIGURATION.read_text(encoding="utf-8")
+    assert old in text
+    (tmp_path / "bad.toml").write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(InputError, match=message):
+        read_configuration(tmp_path / "bad.toml")
