@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from CLSTMSegmentLib.engine.bundle import MODELS_FOLDER, Model, Segment
+from CLSTMSegmentLib.engine.bundle import MODELS_FOLDER, Model, Segment, write_bundle
 from CLSTMSegmentLib.engine.frames import GeometryRule
 from CLSTMSegmentLib.engine.network import CLSTMUNet4D
 from CLSTMSegmentLib.training.phantoms import HEART_AXES, heart_sequence
@@ -47,6 +47,15 @@ def randomWeights(*network):
 @pytest.fixture
 def model():
     return smallModel()
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory):
+    """A folder with the small model."""
+    model = smallModel()
+    folder = tmp_path_factory.mktemp("models") / "small"
+    write_bundle(model, model.weights, folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -26,15 +26,6 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory):
-    """A folder with a small random model."""
-    model = smallModel()
-    folder = tmp_path_factory.mktemp("models") / "small"
-    write_bundle(model, model.weights, folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def expected(phantom):
     """The labels that the engine gives for the phantom with that model."""
     return [sitk.GetArrayFromImage(r.labels) for r in Segmenter(smallModel(), "cpu").segment(phantom[0])]

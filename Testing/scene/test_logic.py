@@ -4,12 +4,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicer
-from CLSTMSegmentLib.engine.bundle import write_bundle
 from CLSTMSegmentLib.engine.errors import InputError
 from CLSTMSegmentLib.engine.segmenter import Cancelled
 from CLSTMSegmentLib.scene.images import volumeFromImage
 from CLSTMSegmentLib.scene.inputs import resolveInput
-from conftest import smallModel
 
 from scene.conftest import addSequence
 
@@ -19,15 +17,6 @@ def logic(scene):
     import CLSTMSegment
 
     return CLSTMSegment.CLSTMSegmentLogic()
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory):
-    """A folder with a small random model."""
-    model = smallModel()
-    folder = tmp_path_factory.mktemp("models") / "small"
-    write_bundle(model, model.weights, folder)
-    return folder
 
 
 def nodesOf(scene):

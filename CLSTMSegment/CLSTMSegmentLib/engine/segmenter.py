@@ -10,11 +10,13 @@ import SimpleITK as sitk
 import torch
 from torch import Tensor
 
+from .boxes import Box, bounding_box, intersection, union
 from .bundle import Model
 from .devices import choose_device, free_memory, is_out_of_memory
 from .errors import InputError
 from .frames import Frame, FrameGrid
 from .intensity import Window, find_window
+from .labelling import labels_on_frame, largest_component
 from .network import CLSTMUNet4D
 from .region import Region
 from .tiles import Shape, TileBlender, halved, pad, padded_shape, plan_tile, plan_tiles, unpad
@@ -245,8 +247,7 @@ class _Run:
                 probabilities = self._forward(prepared, number, is_wanted)
                 if probabilities is not None:
                     with self._report.timed("postprocess"):
-                        labels = self._labels(prepared, probabilities)
-                        image = prepared.grid.to_image(labels, prepared.image)
+                        image = self._labels(prepared, probabilities)
                     self._finished += 1
                     yield SegmentedFrame(number, prepared.index_value, image)
                 self._steps_left -= 1
@@ -259,7 +260,7 @@ class _Run:
         check_frame(frame, number)
         return frame
 
-    def _survey(self, stack: Stack) -> tuple[Window, dict[tuple, tuple]]:
+    def _survey(self, stack: Stack) -> tuple[Window, dict[tuple, Box]]:
         """The intensity window, and where asked for the foreground boxes, of a stack or the sequence."""
         over_sequence = self._model.intensity.over == "sequence"
         if over_sequence and self._sequence_survey is not None:
@@ -268,27 +269,28 @@ class _Run:
         with self._report.timed("read"):
             arrays = (sitk.GetArrayFromImage(self._read(n).image) for n in numbers)
             window = find_window(self._model.intensity, arrays)
-        boxes: dict[tuple, tuple] = {}
+        boxes: dict[tuple, Box] = {}
         if self._model.geometry.crop == "foreground":
             for n in numbers:
                 image = self._read(n).image
                 grid = FrameGrid(image, self._model.geometry)
                 turned, _ = _finite(grid.turned(image), window)
-                box = _bounding_box(window.apply(turned) > 0)
+                box = bounding_box(window.apply(turned) > 0)
                 if box is not None:
-                    boxes[grid.key] = _union(box, boxes.get(grid.key, box))
+                    boxes[grid.key] = union(box, boxes.get(grid.key, box))
         if over_sequence:
             self._sequence_survey = window, boxes
         return window, boxes
 
-    def _prepare(self, number: int, window: Window, boxes: dict[tuple, tuple]) -> _Prepared:
+    def _prepare(self, number: int, window: Window, boxes: dict[tuple, Box]) -> _Prepared:
         with self._report.timed("read"):
             frame = self._read(number)
         with self._report.timed("preprocess"):
             grid = FrameGrid(frame.image, self._model.geometry)
             box = boxes.get(grid.key, grid.box)
             if self._region is not None:
-                box = _intersection(box, grid.region_box(self._region))
+                region_box = grid.region_box(self._region)
+                box = intersection(box, region_box) or region_box
             grid.box = box
             cut, invalid = _finite(grid.cut(grid.turned(frame.image)), window)
             if invalid is not None:
@@ -326,6 +328,19 @@ class _Run:
             return None
         return unpad(probabilities if blender is None else blender.result(), volume.shape)
 
+    def _labels(self, prepared: _Prepared, probabilities: Tensor) -> sitk.Image:
+        """The labels of a frame; background outside the region and where the frame has no number."""
+        grid = prepared.grid
+        labels = labels_on_frame(probabilities, grid, self._model)
+        if self._region is not None:
+            origin = grid.origin + np.array([start for start, _ in grid.box]) @ grid.steps
+            labels[~self._region.contains(origin, grid.steps, grid.box_shape)] = 0
+        if prepared.invalid is not None:
+            labels[prepared.invalid] = 0
+        if self._model.components == "largest":
+            labels = largest_component(labels)
+        return grid.to_image(labels, prepared.image)
+
     def _tick(self, tile: int, tiles: int) -> None:
         if self._cancelled is not None and self._cancelled():
             raise Cancelled
@@ -335,27 +350,6 @@ class _Run:
                 left = self._seconds_per_step * (self._steps_left - tile / tiles)
             frame = min(self._finished + 1, self._wanted_count)
             self._progress(Progress(frame, self._wanted_count, tile + 1, tiles, left))
-
-    def _labels(self, prepared: _Prepared, probabilities: Tensor) -> np.ndarray:
-        """Arg-max on the frame's own grid, one class at a time: uint8 of the grid's box."""
-        grid = prepared.grid
-        softmax = self._model.activation == "softmax"
-        labels = np.zeros(grid.box_shape, np.uint8)
-        best = np.full(grid.box_shape, 0.5, np.float32)
-        for c, plane in enumerate(probabilities):
-            on_frame = grid.to_frame(grid.model_image(plane.contiguous().numpy()))
-            if softmax and c == 0:
-                best = np.array(on_frame)
-                continue
-            better = on_frame > best
-            labels[better] = c if softmax else c + 1
-            best[better] = on_frame[better]
-        if self._region is not None:
-            origin = grid.origin + np.array([start for start, _ in grid.box]) @ grid.steps
-            labels[~self._region.contains(origin, grid.steps, grid.box_shape)] = 0
-        if prepared.invalid is not None:
-            labels[prepared.invalid] = 0
-        return _largest_component(labels) if self._model.components == "largest" else labels
 
 
 def check_frame(frame: Frame, number: int) -> None:
@@ -377,29 +371,3 @@ def _finite(array: np.ndarray, window: Window) -> tuple[np.ndarray, np.ndarray |
     if not invalid.any():
         return array, None
     return np.where(invalid, window.low, array), invalid
-
-
-def _bounding_box(mask: np.ndarray) -> tuple[tuple[int, int], ...] | None:
-    if not mask.any():
-        return None
-    box = []
-    for axis in range(3):
-        filled = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-        box.append((int(filled[0]), int(filled[-1]) + 1))
-    return tuple(box)
-
-
-def _union(a: tuple, b: tuple) -> tuple:
-    return tuple((min(p[0], q[0]), max(p[1], q[1])) for p, q in zip(a, b, strict=True))
-
-
-def _intersection(a: tuple, b: tuple) -> tuple:
-    """The common part; the second box where there is none."""
-    common = tuple((max(p[0], q[0]), min(p[1], q[1])) for p, q in zip(a, b, strict=True))
-    return common if all(stop > start for start, stop in common) else b
-
-
-def _largest_component(labels: np.ndarray) -> np.ndarray:
-    """The labels of the largest connected piece of all segments together."""
-    pieces = sitk.RelabelComponent(sitk.ConnectedComponent(sitk.GetImageFromArray((labels > 0).astype(np.uint8))))
-    return np.where(sitk.GetArrayViewFromImage(pieces) == 1, labels, 0).astype(np.uint8)

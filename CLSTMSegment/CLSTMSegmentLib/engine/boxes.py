@@ -1,0 +1,27 @@
+"""Boxes of array indices: half-open ranges along D, H, W."""
+
+import numpy as np
+
+Box = tuple[tuple[int, int], ...]
+
+
+def bounding_box(mask: np.ndarray) -> Box | None:
+    """The smallest box around what is True in a (D, H, W) mask; None where nothing is."""
+    if not mask.any():
+        return None
+    box = []
+    for axis in range(3):
+        filled = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
+        box.append((int(filled[0]), int(filled[-1]) + 1))
+    return tuple(box)
+
+
+def union(a: Box, b: Box) -> Box:
+    """The smallest box around both."""
+    return tuple((min(p[0], q[0]), max(p[1], q[1])) for p, q in zip(a, b, strict=True))
+
+
+def intersection(a: Box, b: Box) -> Box | None:
+    """What both have in common; None where that is nothing."""
+    common = tuple((max(p[0], q[0]), min(p[1], q[1])) for p, q in zip(a, b, strict=True))
+    return common if all(stop > start for start, stop in common) else None
