@@ -29,6 +29,7 @@ def test_published_checkpoint_is_imported_with_every_default_in_sight(tmp_path, 
         "upper": 99.5,
         "over": "stack",
         "zero_below": 0.08,
+        "gamma": 1.0,
     }
     assert (description["time"]["rule"], description["time"]["window"]) == ("window", 5)
     assert description["activation"] == "sigmoid"

@@ -9,6 +9,7 @@ import torch
 from CLSTMSegmentLib.__main__ import main
 from CLSTMSegmentLib.engine.bundle import load_model
 from CLSTMSegmentLib.engine.errors import InputError
+from CLSTMSegmentLib.engine.intensity import IntensityRule
 from CLSTMSegmentLib.training.configuration import read_configuration
 from CLSTMSegmentLib.training.datasets import load_hearts
 from CLSTMSegmentLib.training.phantoms import heart_sequence
@@ -19,7 +20,15 @@ from conftest import REPOSITORY, smallModel
 
 CONFIGURATION = REPOSITORY / "CLSTMSegment" / "CLSTMSegmentLib" / "training" / "cardiac-cine-lv.toml"
 RULE = StackRule(
-    frames=3, lead=2, labelled=1, batch=2, patch=(8, 24, 24), spacing=(8, 6, 6), phantom_share=1.0, cine_share=0.5
+    frames=3,
+    lead=2,
+    labelled=1,
+    batch=2,
+    patch=(8, 24, 24),
+    spacing=(8, 6, 6),
+    intensity=IntensityRule(),
+    phantom_share=1.0,
+    cine_share=0.5,
 )
 
 

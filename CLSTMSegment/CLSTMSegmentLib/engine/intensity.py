@@ -16,6 +16,8 @@ class IntensityRule:
         lower, upper: the percentiles, for "percentile".
         over: "sequence": statistics of all frames; "stack": of the frames that share one memory.
         zero_below: scaled values below it become 0.
+        gamma: the power to which scaled values are raised; below 1 it brings images closer together
+            whose brightest parts (fat near the coil) outshine the rest by different factors.
     """
 
     scale: str = "percentile"
@@ -23,6 +25,7 @@ class IntensityRule:
     upper: float = 99.5
     over: str = "sequence"
     zero_below: float = 0.0
+    gamma: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Window:
 
     low: float
     high: float
-    zero_below: float
+    rule: IntensityRule
 
     def apply(self, array: np.ndarray) -> np.ndarray:
         """Scaled float32 copy of finite values, clipped to [0, 1]."""
@@ -39,8 +42,8 @@ class Window:
         if width <= 0:
             return np.zeros(array.shape, np.float32)
         scaled = np.clip((array.astype(np.float32) - self.low) / width, 0.0, 1.0)
-        scaled[scaled < self.zero_below] = 0.0
-        return scaled
+        scaled[scaled < self.rule.zero_below] = 0.0
+        return scaled if self.rule.gamma == 1 else scaled**self.rule.gamma
 
 
 def find_window(rule: IntensityRule, arrays: Iterable[np.ndarray]) -> Window:
@@ -57,7 +60,7 @@ def find_window(rule: IntensityRule, arrays: Iterable[np.ndarray]) -> Window:
         lows.append(float(low))
         highs.append(float(high))
     if not lows:
-        return Window(0.0, 0.0, rule.zero_below)
+        return Window(0.0, 0.0, rule)
     if rule.scale == "percentile":
-        return Window(float(np.median(lows)), float(np.median(highs)), rule.zero_below)
-    return Window(min(lows), max(highs), rule.zero_below)
+        return Window(float(np.median(lows)), float(np.median(highs)), rule)
+    return Window(min(lows), max(highs), rule)

@@ -46,7 +46,11 @@ def read_configuration(path: Path) -> Configuration:
         model = described_model(content["model"], str(path))
         if model.geometry.spacing is None:
             raise InputError(f"{path}: training needs [model.geometry] spacing")
-        stacks = content["stacks"] | {"patch": tuple(content["stacks"]["patch"]), "spacing": model.geometry.spacing}
+        stacks = content["stacks"] | {
+            "patch": tuple(content["stacks"]["patch"]),
+            "spacing": model.geometry.spacing,
+            "intensity": model.intensity,
+        }
         configuration = Configuration(
             tuple(content["data"]["validation"]),
             tuple(content["data"]["test"]),

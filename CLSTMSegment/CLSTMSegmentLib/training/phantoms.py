@@ -47,7 +47,7 @@ class HeartPhantom:
         self.twist = u(0, 0.25)
         self.breath = rng.normal(0, u(0, 2.0), (64, 2))  # in-plane shift of 8 mm thick slices
         self.sway = rng.normal(0, 1.5, 2)
-        self.blood = u(0.5, 0.9)
+        self.blood = u(0.3, 0.9)
         self.muscle = self.blood * u(0.2, 0.5)
         self.lung = u(0.01, 0.1)
         self.fat = u(0.6, 1.4)

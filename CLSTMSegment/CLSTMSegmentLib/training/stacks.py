@@ -16,6 +16,7 @@ from monai.transforms import (
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from ..engine.intensity import IntensityRule, find_window
 from .datasets import CLASSES, LabelledSequence
 from .phantoms import HeartPhantom, grid_points
 from .sparse import UNKNOWN, allowed_classes
@@ -34,6 +35,7 @@ class StackRule:
         batch: stacks that share an iteration.
         patch: size (D, H, W) on the model's grid.
         spacing: of that grid, mm.
+        intensity: the model's rule, which phantoms go through as frames do.
         phantom_share: part of the stacks that are phantoms.
         cine_share: part of the others that come from sequences of more than two frames.
     """
@@ -44,6 +46,7 @@ class StackRule:
     batch: int
     patch: tuple[int, int, int]
     spacing: tuple[float, float, float]
+    intensity: IntensityRule
     phantom_share: float
     cine_share: float
 
@@ -92,10 +95,9 @@ def phantom_stack(rule: StackRule, length: int, rng: np.random.Generator) -> tup
     start, step = rng.random(), rng.choice([-1, 1]) / rng.integers(12, 36)
     pairs = [phantom.frame(start + t * step, points, noise_seed=t) for t in range(length)]
     images = np.stack([image for image, _ in pairs])
-    low, high = np.percentile(images, [1, 99.5])
-    images = np.clip((images - low) / (high - low), 0, 1)
+    images = find_window(rule.intensity, images).apply(images)
     labels = np.stack([labels for _, labels in pairs])
-    return images.astype(np.float32), allowed_classes(labels, [1, 2], CLASSES)
+    return images, allowed_classes(labels, [1, 2], CLASSES)
 
 
 def cine_stack(
