@@ -29,7 +29,7 @@ lint: install
 # Trains the bundled model again: hours on a CPU. It goes on where it was stopped.
 DATA ?= ../shared/data
 train: install
-	$(BIN)/python -m CLSTMSegmentLib.training CLSTMSegment/CLSTMSegmentLib/training/cardiac-cine-lv.toml --data "$(DATA)" --out training-run
+	$(BIN)/clstm-segment train CLSTMSegment/CLSTMSegmentLib/training/cardiac-cine-lv.toml --data "$(DATA)" --out training-run --resume
 
 clean:
 	rm -rf .venv demo training-run

@@ -233,8 +233,8 @@ def test_frames_of_different_geometry_need_a_segmentation_sequence(bundle, phant
     sitk.WriteImage(phantom[0][1].image[:, :, 1:], str(folder / "1.nrrd"))
     assert segment(folder, tmp_path / "out.seq.nrrd", bundle) == 2
     assert "write a .seq.mrb instead" in capsys.readouterr().err.splitlines()[-1]
-    assert segment(folder, tmp_path / "out.seq.mrb", bundle) == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["frames", "out.seq.mrb"]
+    assert segment(folder, tmp_path / "out.seq.mrb", bundle, "--preview", str(tmp_path / "out.png")) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["frames", "out.png", "out.seq.mrb"]
 
 
 def test_run_that_fails_says_so_with_status_1_and_leaves_the_old_output(cine, bundle, tmp_path, monkeypatch, capsys):

@@ -8,13 +8,14 @@ from pathlib import Path
 from statistics import mean
 
 from ..engine.bundle import load_model
+from ..training.datasets import DATA
 from ..training.evaluation import evaluate
 
 
 def add_options(parser: ArgumentParser) -> None:
     """Define the options of the command."""
     parser.add_argument("--model", default="cardiac-cine-lv", metavar="NAME|FOLDER|FILE.pth")
-    parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="the labelled hearts")
+    parser.add_argument("--data", type=Path, default=DATA, metavar="FOLDER", help=f"labelled hearts (default: {DATA})")
     parser.add_argument("--hearts", nargs="+", metavar="HEART", help="their names (default: those kept for test)")
     parser.add_argument("--out", type=Path, metavar="JSON", help="write every score")
     parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:1|mps")

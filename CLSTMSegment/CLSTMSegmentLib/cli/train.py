@@ -10,12 +10,13 @@ from ..engine.bundle import write_bundle
 from ..engine.devices import choose_device
 from ..engine.errors import InputError
 from ..engine.network import CLSTMUNet4D
+from ..training.datasets import DATA
 
 
 def add_options(parser: ArgumentParser) -> None:
     """Define the options of the command."""
     parser.add_argument("configuration", type=Path, metavar="CONFIG.toml")
-    parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="the labelled hearts")
+    parser.add_argument("--data", type=Path, default=DATA, metavar="FOLDER", help=f"labelled hearts (default: {DATA})")
     parser.add_argument(
         "--out", type=Path, required=True, metavar="FOLDER", help="log, checkpoints and the finished bundle"
     )

@@ -38,6 +38,8 @@ def write_preview(
         volumes: (frame number, index value, ml of each segment) a frame.
         examples: the frames to show, each with its labels.
     """
+    # frames of another size cannot share rows and a window with the first
+    examples = [example for example in examples if example[0].GetSize() == examples[0][0].GetSize()]
     columns = len(examples)
     figure = Figure(figsize=(2.1 * columns + 5.2, 2.1 * SLICES + 0.6), layout="constrained")
     figure.suptitle(title, fontsize=12)

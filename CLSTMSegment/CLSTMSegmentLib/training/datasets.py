@@ -12,6 +12,9 @@ from ..engine.frames import Frame, FrameGrid, GeometryRule
 from ..engine.intensity import IntensityRule, find_window
 from .sparse import UNKNOWN, allowed_classes
 
+DATA = Path("../shared/data")
+"""Where the labelled hearts are unless the caller says otherwise."""
+
 CLASSES = 3
 
 
