@@ -79,6 +79,14 @@ def test_loss_of_a_perfect_answer_is_nearly_nothing():
     assert marginal_loss(logits, torch.from_numpy(allowed_classes(labels, [1, 2], 3))) < 1e-3
 
 
+def test_class_that_nobody_drew_adds_no_dice_loss():
+    labels = np.zeros((1, 8, 16, 16), np.uint8)
+    labels[:, :, 4:12, 4:12] = 1
+    logits = torch.stack([torch.from_numpy(labels == c) for c in range(3)], 1) * 7.0
+    logits[:, 2] = 0  # a little of the other class everywhere
+    assert marginal_loss(logits, torch.from_numpy(allowed_classes(labels, [1], 3))) < 0.02
+
+
 def test_stacks_depend_on_seed_and_number_alone_and_keep_labels_of_some_frames():
     stacks = TrainingStacks([], RULE, seed=4)
     images, allowed = stacks[7]

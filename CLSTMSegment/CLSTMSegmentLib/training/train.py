@@ -28,8 +28,9 @@ class TrainingRule:
         iterations: optimiser steps, one batch of stacks each.
         learning_rate: its maximum, after a warm-up of 100 steps; a cosine takes it to 1 %.
         validate_every: iterations between validations and checkpoints.
-        norms_frozen_from: iteration from which batch norms use their running statistics, as they
-            will when the model is used; with few stacks a batch, the two differ too much.
+        norms_frozen_from: iteration at which the network goes on from its moving average, and from
+            which batch norms use their running statistics, as they will when the model is used.
+            With few stacks a batch, these differ too much from those of the batch.
         bfloat16: mixed precision, for machines that have it in hardware.
     """
 
@@ -79,6 +80,7 @@ def train(
     steps = tqdm(source, initial=start, total=rule.iterations, mininterval=30, desc="train")
     for n, (images, allowed) in enumerate(steps, start):
         if n == rule.norms_frozen_from:
+            network.load_state_dict(average.module.state_dict())
             train_mode(network, norms_frozen=True)
         for group in optimiser.param_groups:
             group["lr"] = rule.learning_rate * learning_rate_factor(n, rule.iterations)
