@@ -238,6 +238,17 @@ def test_options_that_cannot_be_used_are_named(model, options, message):
         Segmenter(model, **({"device": "cpu"} | options))
 
 
+def test_frame_smaller_than_the_model_works_at_is_padded_up_to_it(cine):
+    small = smallModel(geometry=GeometryRule(smallest=(16, 64, 64)))
+    frame = Frame(cine[0].image[20:44, 20:44, 2:7], "0")
+    segmenter = Segmenter(small, "cpu")
+    labels = next(segmenter.segment([frame])).labels
+    assert labels.GetSize() == (24, 24, 5)
+    assert segmenter.report.tile == (24, 64, 64)  # D, H, W are i, j, k here: 24 is more than 16
+    with pytest.raises(InputError, match=r"at least \(16, 64, 64\)"):
+        Segmenter(small, "cpu", tile=(8, 64, 64))
+
+
 def test_constant_frames_and_a_single_voxel_are_segmented_without_complaint(model):
     for size in ((24, 24, 8), (1, 1, 1), (20, 20, 1)):
         frames = [Frame(sitk.Image(size, sitk.sitkInt16) + 7, "0")]

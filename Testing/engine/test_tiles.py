@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from CLSTMSegmentLib.engine.frames import GeometryRule
 from CLSTMSegmentLib.engine.tiles import TileBlender, halved, pad, padded_shape, plan_tile, plan_tiles, unpad
 
 
@@ -41,11 +42,18 @@ def test_the_middle_of_a_tile_weighs_more_than_its_border():
     assert row[15] > 0.9
 
 
-@pytest.mark.parametrize(("shape", "patch"), [((5, 17, 64), None), ((5, 17, 70), (64, 64, 64))])
-def test_padding_is_undone(shape, patch):
+@pytest.mark.parametrize(
+    ("shape", "rule", "expected"),
+    [
+        ((5, 17, 64), GeometryRule(), (8, 24, 64)),
+        ((5, 17, 70), GeometryRule(patch=(64, 64, 64)), (64, 64, 70)),
+        ((8, 17, 70), GeometryRule(smallest=(16, 64, 64)), (16, 64, 72)),
+    ],
+)
+def test_frame_is_padded_to_what_the_model_needs_and_padding_is_undone(shape, rule, expected):
     volume = np.random.default_rng(0).random(shape, dtype=np.float32)
-    padded = torch.from_numpy(pad(volume, padded_shape(shape, patch)))
-    assert all(n >= 64 if patch else n % 8 == 0 for n in padded.shape)
+    padded = torch.from_numpy(pad(volume, padded_shape(shape, rule)))
+    assert padded.shape == expected
     np.testing.assert_array_equal(unpad(padded[None], shape)[0].numpy(), volume)
 
 

@@ -53,6 +53,7 @@ def run(options: Namespace) -> None:
         [heart for heart in hearts if heart.name not in kept_out],
         # whole single phases: the frames of "both" hold the same slices again
         [heart for heart in hearts if heart.name in configuration.validation and len(heart.frames) == 1],
+        model.geometry,
         configuration.stacks,
         configuration.training,
         options.out,

@@ -30,6 +30,8 @@ class GeometryRule:
             whatever its direction; None leaves that to `axes`.
         spacing: voxel size of D, H, W in mm; None keeps the frame's own.
         patch: the only tile size (D, H, W) the network works at; None: any.
+        smallest: the least size (D, H, W) the network works at, for one that takes any tile from
+            there; smaller frames are padded up to it, as in its training.
         crop: "foreground" crops to the bounding box of what the intensity rule leaves above 0.
     """
 
@@ -37,6 +39,7 @@ class GeometryRule:
     slice_axis: str | None = None
     spacing: tuple[float, float, float] | None = None
     patch: tuple[int, int, int] | None = None
+    smallest: tuple[int, int, int] = (8, 8, 8)
     crop: str | None = None
 
 

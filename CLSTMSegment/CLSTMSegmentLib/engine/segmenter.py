@@ -122,8 +122,10 @@ class Segmenter:
             tile = patch
         elif patch is not None and tuple(tile) != tuple(patch):
             raise InputError(f"model {model.name} works only on tiles of {patch}, not {tile}")
-        elif any(n < 8 or n % 8 for n in tile):
-            raise InputError(f"the edges of a tile must be multiples of 8, not {tile}")
+        elif any(n < least or n % 8 for n, least in zip(tile, model.geometry.smallest, strict=True)):
+            raise InputError(
+                f"the edges of a tile must be multiples of 8 and at least {model.geometry.smallest}, not {tile}"
+            )
         self.model = model
         self.time_rule = time_rule or model.time
         self._overlap = overlap
@@ -304,7 +306,7 @@ class _Run:
         """One time step over all tiles: blended probabilities (classes, d, h, w), None when not wanted."""
         segmenter, report = self._segmenter, self._report
         volume = prepared.volume
-        shape = padded_shape(volume.shape, self._model.geometry.patch)
+        shape = padded_shape(volume.shape, self._model.geometry)
         tile = segmenter._tile_for(shape)
         places = plan_tiles(shape, tile, segmenter._overlap)
         key = (prepared.grid.key, tile)

@@ -6,14 +6,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .frames import GeometryRule
+
 Shape = tuple[int, int, int]
 
 
-def padded_shape(shape: Shape, patch: Shape | None) -> Shape:
-    """The size a frame is padded to: multiples of 8, or at least the patch."""
-    if patch is not None:
-        return tuple(max(n, p) for n, p in zip(shape, patch, strict=True))
-    return tuple(ceil(n / 8) * 8 for n in shape)
+def padded_shape(shape: Shape, rule: GeometryRule) -> Shape:
+    """The size a frame is padded to: at least the model's patch, else a multiple of 8 from its smallest size on."""
+    if rule.patch is not None:
+        return tuple(max(n, p) for n, p in zip(shape, rule.patch, strict=True))
+    return tuple(ceil(max(n, least) / 8) * 8 for n, least in zip(shape, rule.smallest, strict=True))
 
 
 def pad(volume: np.ndarray, shape: Shape) -> np.ndarray:

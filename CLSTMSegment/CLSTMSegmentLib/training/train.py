@@ -12,7 +12,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from ..engine.frames import GeometryRule
 from ..engine.network import CLSTMUNet4D
+from ..engine.tiles import pad, padded_shape, unpad
 from .datasets import LabelledSequence
 from .sparse import UNKNOWN, marginal_loss
 from .stacks import StackRule, TrainingStacks
@@ -46,6 +48,7 @@ def train(
     network: CLSTMUNet4D,
     training: list[LabelledSequence],
     validation: list[LabelledSequence],
+    geometry: GeometryRule,
     stack_rule: StackRule,
     rule: TrainingRule,
     out: Path,
@@ -96,7 +99,7 @@ def train(
             if left_out > 0.01 * rule.iterations:
                 raise FloatingPointError(f"{left_out} stacks gave no finite gradient: lower the learning rate")
         if (n + 1) % rule.validate_every == 0 or n + 1 == rule.iterations:
-            score = validate(average.module, validation, device)
+            score = validate(average.module, validation, geometry, device)
             if score["mean"] > best:
                 best = score["mean"]
                 _save(average.module.state_dict(), best_path)
@@ -158,7 +161,9 @@ def stack_loss(
 
 
 @torch.inference_mode()
-def validate(network: CLSTMUNet4D, sequences: list[LabelledSequence], device: torch.device) -> dict[str, float]:
+def validate(
+    network: CLSTMUNet4D, sequences: list[LabelledSequence], geometry: GeometryRule, device: torch.device
+) -> dict[str, float]:
     """Mean and least Dice of class 1 over annotated frames, whole frame, after two frames of memory.
 
     A sequence of one frame is held; in a longer one the memory comes from the frames before.
@@ -169,18 +174,13 @@ def validate(network: CLSTMUNet4D, sequences: list[LabelledSequence], device: to
         for t, allowed in sequence.allowed.items():
             state = None
             for s in (t - 2, t - 1, t):
-                image = pad_to_eight(torch.from_numpy(sequence.frames[s % len(sequence.frames)].astype(np.float32)))
-                logits, state = network.step(image[None, None].to(device), state)
-            d, h, w = allowed.shape
-            found = logits[0].argmax(0).cpu().numpy()[:d, :h, :w] == 1
+                image = sequence.frames[s % len(sequence.frames)].astype(np.float32)
+                padded = torch.from_numpy(pad(image, padded_shape(image.shape, geometry)))
+                logits, state = network.step(padded[None, None].to(device), state)
+            found = unpad(logits[0], allowed.shape).argmax(0).cpu().numpy() == 1
             cavity, known = allowed == 1 << 1, allowed != UNKNOWN
             dice.append(2 * (found & cavity).sum() / max((found & known).sum() + cavity.sum(), 1))
     return {"mean": float(np.mean(dice)), "least": float(np.min(dice))}
-
-
-def pad_to_eight(image: torch.Tensor) -> torch.Tensor:
-    """Zeros after the end of each spatial axis, to a multiple of 8."""
-    return torch.nn.functional.pad(image, [p for n in reversed(image.shape) for p in (0, -n % 8)])
 
 
 def _save(content: dict, path: Path) -> None:
