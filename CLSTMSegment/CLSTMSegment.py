@@ -119,7 +119,7 @@ class CLSTMSegmentTest(ScriptedLoadableModuleTest):
         """A phantom heart, segmented with the bundled model, gives a segmentation a frame and beats."""
         from CLSTMSegmentLib.scene.phantoms import addHeartPhantom
 
-        sequenceNode = addHeartPhantom(slicer.mrmlScene, seed=1, frames=4)
+        sequenceNode = addHeartPhantom(slicer.mrmlScene, seed=4, frames=4)
         logic = CLSTMSegmentLogic()
         segmentationSequence = logic.segment(sequenceNode, model="cardiac-cine-lv", device="cpu")
         self.assertEqual(segmentationSequence.GetNumberOfDataNodes(), 4)

@@ -41,23 +41,25 @@ def write_preview(
     # frames of another size cannot share rows and a window with the first
     examples = [example for example in examples if example[0].GetSize() == examples[0][0].GetSize()]
     columns = len(examples)
-    figure = Figure(figsize=(2.1 * columns + 5.2, 2.1 * SLICES + 0.6), layout="constrained")
-    figure.suptitle(title, fontsize=12)
-    slices, curves = figure.subfigures(1, 2, width_ratios=(2.1 * columns, 5.2))
-    axes = slices.subplots(SLICES, columns, squeeze=False)
     axis = int(np.argmax(examples[0][0].GetSpacing()))  # across the slices, where there are slices
-    labels = [np.moveaxis(sitk.GetArrayFromImage(frame.labels), 2 - axis, 0) for _, frame in examples]
-    window = _window(labels, examples[0][0], axis)
-    positions = _positions(labels)
-    shades = np.percentile(sitk.GetArrayFromImage(examples[0][0]), [1, 99.5])
+    pixels, labels = (
+        [np.moveaxis(sitk.GetArrayFromImage(image), 2 - axis, 0) for image in images]
+        for images in ([image for image, _ in examples], [frame.labels for _, frame in examples])
+    )
+    window, positions = _window(labels), _positions(labels)
     spacing = np.delete(examples[0][0].GetSpacing()[::-1], 2 - axis)
-    for column, (image, frame) in enumerate(examples):
-        pixels = np.moveaxis(sitk.GetArrayFromImage(image), 2 - axis, 0)
+    shown = np.stack([volume[positions][(slice(None), *window)] for volume in pixels])
+    shades = np.percentile(shown, [1, 99])
+    edge = 2.1  # inches a slice is wide
+    height = edge * shown.shape[2] * spacing[0] / (shown.shape[3] * spacing[1])
+    figure = Figure(figsize=(edge * columns + 5.2, max((height + 0.1) * SLICES + 0.8, 4)), layout="constrained")
+    figure.suptitle(title, fontsize=12)
+    slices, curves = figure.subfigures(1, 2, width_ratios=(edge * columns, 5.2))
+    axes = slices.subplots(SLICES, columns, squeeze=False)
+    for column, (_, frame) in enumerate(examples):
         for row, position in enumerate(positions):
             ax = axes[row, column]
-            ax.imshow(
-                pixels[position][window], cmap="gray", vmin=shades[0], vmax=shades[1], aspect=spacing[0] / spacing[1]
-            )
+            ax.imshow(shown[column, row], cmap="gray", vmin=shades[0], vmax=shades[1], aspect=spacing[0] / spacing[1])
             _outline(ax, labels[column][position][window], model)
             ax.set_axis_off()
         axes[0, column].set_title(f"{index.name} {frame.index_value} {index.unit}".strip(), fontsize=9)
@@ -65,7 +67,7 @@ def write_preview(
     figure.savefig(path, dpi=130)
 
 
-def _window(labels: list[np.ndarray], image: sitk.Image, axis: int) -> tuple[slice, slice]:
+def _window(labels: list[np.ndarray]) -> tuple[slice, slice]:
     """The part of the slices to show: around all segments, with as much again; all where there are none."""
     filled = np.any([(frame > 0).any(axis=0) for frame in labels], axis=0)
     if not filled.any():
