@@ -23,8 +23,8 @@ def test_real_cine_is_segmented_in_every_frame_and_agrees_with_its_annotations(c
     command = ["segment", str(data / "sunnybrook" / f"{case}.seq.nrrd"), "-o", str(tmp_path / "out.seq.nrrd")]
     assert main([*command, "--model", bundled, "--device", "cpu", "--measurements", str(tmp_path / "out.csv")]) == 0
     found = read_sequence(tmp_path / "out.seq.nrrd")
-    assert found.index.values == [str(40 * t) for t in range(20)]
-    assert found.index.unit == "ms"
+    assert len(found) == 20
+    assert found.index == read_sequence(data / "sunnybrook" / f"{case}.seq.nrrd").index
     with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
         volumes = [[float(v) for v in row[2:]] for row in list(csv.reader(file))[1:]]
     assert np.min(volumes) > 1  # ml: both segments in every frame

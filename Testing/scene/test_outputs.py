@@ -27,7 +27,7 @@ MODEL = smallModel(
             (1.0, 0.0, 0.0),
             {
                 "category": ["SCT", "123037004", "Anatomical Structure"],
-                "type": ["SCT", "9566001", "Left ventricular cavity"],
+                "type": ["SCT", "87878005", "Left ventricle"],
             },
         ),
         Segment("outer", "Outer ü", (0.0, 1.0, 0.0)),
@@ -116,7 +116,7 @@ def test_every_frame_has_every_segment_alike_and_in_order_empty_ones_too(sequenc
         assert [s.GetColor() for s in segments] == [(1, 0, 0), (0, 1, 0)]
         tag = vtk.mutable("")
         assert segments[0].GetTag(segments[0].GetTerminologyEntryTagName(), tag)
-        assert "SCT^9566001^Left ventricular cavity" in str(tag)
+        assert "SCT^87878005^Left ventricle" in str(tag)
     assert len(labelsOf(result.GetNthDataNode(1), "outer")) == 0
     assert len(labelsOf(result.GetNthDataNode(2), "inner")) == 0
 
