@@ -89,7 +89,8 @@ def _positions(labels: list[np.ndarray]) -> list[int]:
 
 
 def _outline(ax: Axes, labels: np.ndarray, model: Model) -> None:
-    for value, segment in enumerate(model.segments, start=1):
+    # the first segment last, on top: where two touch, their outlines coincide
+    for value, segment in reversed(list(enumerate(model.segments, start=1))):
         mask = labels == value
         if mask.any() and not mask.all():
             ax.contour(mask, levels=[0.5], colors=[segment.color], linewidths=1.2)
