@@ -33,20 +33,19 @@ def run(options: Namespace) -> None:
         "preview": out / f"{name}.png",
         "report": out / f"{name}-report.json",
     }
-    overlaps = []
+    segments, overlaps = load_model(MODEL).segments, []
 
     def compare(result: SegmentedFrame) -> None:
         if truth:
-            segments = range(1, len(load_model(MODEL).segments) + 1)
-            overlaps.append([dice(result.labels, truth[result.number], label) for label in segments])
+            overlaps.append([dice(result.labels, truth[result.number], n) for n, _ in enumerate(segments, start=1)])
 
     began = time.perf_counter()
     report = segment.run(segment.options_for(source, model=MODEL, device="cpu", **files), compare)
     took = time.perf_counter() - began
     print(f"{source}: {report['frames']} frames in {took:.1f} s, peak memory {report['peak_memory_mib']} MiB")
     if overlaps:
-        for segment_of_model, values in zip(load_model(MODEL).segments, np.transpose(overlaps), strict=True):
-            print(f"{segment_of_model.name}: Dice {values.mean():.3f} (least {values.min():.3f}) against the truth")
+        for found, values in zip(segments, np.transpose(overlaps), strict=True):
+            print(f"{found.name}: Dice {values.mean():.3f} (least {values.min():.3f}) against the truth")
     for path in files.values():
         print(path)
 

@@ -42,10 +42,8 @@ def write_preview(
     examples = [example for example in examples if example[0].GetSize() == examples[0][0].GetSize()]
     columns = len(examples)
     axis = int(np.argmax(examples[0][0].GetSpacing()))  # across the slices, where there are slices
-    pixels, labels = (
-        [np.moveaxis(sitk.GetArrayFromImage(image), 2 - axis, 0) for image in images]
-        for images in ([image for image, _ in examples], [frame.labels for _, frame in examples])
-    )
+    pixels = [_slices(image, axis) for image, _ in examples]
+    labels = [_slices(frame.labels, axis) for _, frame in examples]
     window, positions = _window(labels), _positions(labels)
     spacing = np.delete(examples[0][0].GetSpacing()[::-1], 2 - axis)
     shown = np.stack([volume[positions][(slice(None), *window)] for volume in pixels])
@@ -65,6 +63,11 @@ def write_preview(
         axes[0, column].set_title(f"{index.name} {frame.index_value} {index.unit}".strip(), fontsize=9)
     _draw_curves(curves.subplots(), model, index, volumes, [frame.number for _, frame in examples])
     figure.savefig(path, dpi=130)
+
+
+def _slices(image: sitk.Image, axis: int) -> np.ndarray:
+    """The image's voxels with the slices across an image axis first."""
+    return np.moveaxis(sitk.GetArrayFromImage(image), 2 - axis, 0)
 
 
 def _window(labels: list[np.ndarray]) -> tuple[slice, slice]:
