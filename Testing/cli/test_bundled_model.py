@@ -14,7 +14,7 @@ from CLSTMSegmentLib.engine.frames import Frame
 from CLSTMSegmentLib.engine.segmenter import Segmenter
 from CLSTMSegmentLib.engine.timeline import TimeRule
 from CLSTMSegmentLib.training.datasets import read_cines
-from CLSTMSegmentLib.training.evaluation import dice
+from CLSTMSegmentLib.training.metrics import dice
 from CLSTMSegmentLib.training.phantoms import heart_sequence
 
 

@@ -1,6 +1,6 @@
 """Phantoms, sparse labels and training: what is not annotated teaches nothing, and a run can be resumed exactly."""
 
-import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,10 +9,10 @@ import torch
 from CLSTMSegmentLib.__main__ import main
 from CLSTMSegmentLib.engine.bundle import load_model
 from CLSTMSegmentLib.engine.errors import InputError
-from CLSTMSegmentLib.engine.intensity import IntensityRule
+from CLSTMSegmentLib.engine.frames import GeometryRule
 from CLSTMSegmentLib.training.configuration import read_configuration
 from CLSTMSegmentLib.training.datasets import load_hearts
-from CLSTMSegmentLib.training.phantoms import heart_sequence
+from CLSTMSegmentLib.training.phantoms import HeartPhantom, heart_sequence
 from CLSTMSegmentLib.training.sparse import UNKNOWN, allowed_classes, marginal_loss
 from CLSTMSegmentLib.training.stacks import StackRule, TrainingStacks
 from CLSTMSegmentLib.training.train import stack_loss
@@ -24,12 +24,17 @@ RULE = StackRule(
     lead=2,
     labelled=1,
     batch=2,
-    patch=(8, 24, 24),
-    spacing=(8, 6, 6),
-    intensity=IntensityRule(),
+    patches=((8, 24, 24),),
     phantom_share=1.0,
     cine_share=0.5,
+    animated_share=0.0,
+    corrupted_share=0.0,
 )
+MODEL = smallModel(geometry=GeometryRule(spacing=(8.0, 6.0, 6.0)))
+
+
+def stacks(sequences=(), **changes):
+    return TrainingStacks(list(sequences), HeartPhantom, MODEL, replace(RULE, **changes), seed=4)
 
 
 def test_phantom_heart_beats_is_labelled_and_is_seeded():
@@ -88,8 +93,7 @@ def test_class_that_nobody_drew_adds_no_dice_loss():
 
 
 def test_stacks_depend_on_seed_and_number_alone_and_keep_labels_of_some_frames():
-    stacks = TrainingStacks([], RULE, seed=4)
-    images, allowed = stacks[7]
+    images, allowed = stacks()[7]
     assert images.shape == allowed.shape
     assert images.shape[0] == 2
     assert 3 <= images.shape[1] <= 5
@@ -97,15 +101,35 @@ def test_stacks_depend_on_seed_and_number_alone_and_keep_labels_of_some_frames()
     labelled = (allowed != UNKNOWN).any(dim=(0, 2, 3, 4))
     assert labelled.sum() == 1
     assert not labelled[:-3].any()
-    again = TrainingStacks([], RULE, seed=4)[7]
-    torch.testing.assert_close(again, (images, allowed), atol=0, rtol=0)
-    assert not torch.equal(stacks[8][0][:, -1], images[:, -1])
+    torch.testing.assert_close(stacks()[7], (images, allowed), atol=0, rtol=0)
+    assert not torch.equal(stacks()[8][0][:, -1], images[:, -1])
+
+
+def test_larger_patches_come_in_smaller_batches():
+    sizes = {tuple(stacks(batch=8, patches=((8, 16, 16), (8, 32, 32)))[n][0].shape[::2]) for n in range(6)}
+    assert {(8, 8, 16), (2, 8, 32)} == sizes
+
+
+def test_some_frames_of_a_stack_are_spoiled_and_keep_their_labels():
+    whole, spoiled = stacks()[7], stacks(corrupted_share=1.0)[7]
+    torch.testing.assert_close(spoiled[1], whole[1], atol=0, rtol=0)
+    assert ((spoiled[0] - whole[0]).abs().mean(dim=(2, 3, 4)) > 0.02).all()
+
+
+def test_one_annotated_frame_beats_and_every_frame_of_the_beat_has_labels(hearts):
+    configuration = read_configuration(small_configuration(hearts, 1))
+    sequences = load_hearts(hearts, configuration.model.geometry, configuration.model.intensity)
+    phases = [s for s in sequences if len(s.frames) == 1]
+    images, allowed = stacks(phases, phantom_share=0.0, animated_share=1.0, labelled=3, frames=3, lead=0)[0]
+    cavity = (allowed == 0b010).sum(dim=(2, 3, 4))
+    assert (cavity > 0).all()
+    assert len(set(cavity[0].tolist())) > 1
+    assert not torch.equal(images[0, 0], images[0, 1])
 
 
 def test_frames_before_the_last_ones_change_the_loss_but_get_no_gradient():
     network = smallModel().build_network()
-    images, allowed = TrainingStacks([], RULE, seed=4)[1]
-    assert images.shape[1] > RULE.frames
+    images, allowed = next(item for item in map(stacks().__getitem__, range(20)) if item[0].shape[1] > RULE.frames)
     images.requires_grad_()
     loss = stack_loss(network, images, allowed, RULE.frames)
     loss.backward()
@@ -118,16 +142,20 @@ def test_frames_before_the_last_ones_change_the_loss_but_get_no_gradient():
 
 
 def small_configuration(folder, iterations):
-    """The bundled model's training file, made small."""
-    text = CONFIGURATION.read_text(encoding="utf-8")
-    settings = itertools.chain(
-        {"validation": '["A"]', "test": '["B"]', "frames": "2", "lead": "1", "labelled": "1"}.items(),
-        {"patch": "[8, 24, 24]", "iterations": iterations, "validate_every": 2, "norms_frozen_from": 3}.items(),
-        {"width": 2, "spacing": "[8.0, 6.0, 6.0]"}.items(),
-    )
-    wanted = dict(settings)
+    """The bundled model's training file, made small: two stages of so many iterations each."""
+    wanted = {
+        "validation": '["A"]',
+        "test": '["B"]',
+        "lead": "1",
+        "patches": "[[8, 24, 24]]",
+        "iterations": iterations,
+        "validate_every": 2,
+        "norms_frozen_from": 3,
+        "width": 2,
+        "spacing": "[8.0, 6.0, 6.0]",
+    }
     lines = []
-    for line in text.splitlines():
+    for line in CONFIGURATION.read_text(encoding="utf-8").splitlines():
         key = line.split(" = ")[0]
         lines.append(f"{key} = {wanted[key]}" if key in wanted else line)
     path = folder / f"small-{iterations}.toml"
@@ -157,7 +185,7 @@ def test_training_interrupted_and_resumed_is_training_in_one_go(hearts, tmp_path
     assert train(4, tmp_path / "whole") == 0
     assert train(4, tmp_path / "whole") == 2  # a second training must not overwrite the first
     # the schedule depends on the number of iterations: the interruption comes from outside
-    interrupt_after(2, lambda: train(4, tmp_path / "parts"))
+    interrupt_after(6, lambda: train(4, tmp_path / "parts"))
     assert train(4, tmp_path / "parts", "--resume") == 0
     whole, parts = (load_model(tmp_path / run / "cardiac-cine-lv").build_network() for run in ("whole", "parts"))
     for key, value in whole.state_dict().items():
@@ -166,7 +194,14 @@ def test_training_interrupted_and_resumed_is_training_in_one_go(hearts, tmp_path
     assert model.training["trained_on"] == ["SC-HF-I-01"]
     assert model.training["kept_for_test"] == ["B"]
     log = (tmp_path / "parts" / "log.csv").read_text(encoding="utf-8").splitlines()
-    assert [line.split(",")[0] for line in log[1:]] == ["2", "4"]
+    assert [line.split(",")[0] for line in log[1:]] == ["2", "4", "6", "8"]
+    # another training goes on from the end of the first stage, and comes to the same
+    assert train(4, tmp_path / "branch", "--start", str(tmp_path / "whole" / "stage-1.pt")) == 0
+    branch = load_model(tmp_path / "branch" / "cardiac-cine-lv").build_network()
+    torch.testing.assert_close(
+        branch.state_dict(), load_model(tmp_path / "whole" / "cardiac-cine-lv").build_network().state_dict()
+    )
+    assert train(4, tmp_path / "other", "--start", str(tmp_path / "no.pt")) == 2
 
 
 def interrupt_after(iterations, run):
@@ -195,8 +230,10 @@ def interrupt_after(iterations, run):
     ("old", "new", "message"),
     [
         ('test = ["SC-HF-I-04"', 'test = ["SC-HF-I-12"', "SC-HF-I-12 cannot be for validation and for test"),
+        ("validate_every = ", "validate_evry = ", "not a complete training file"),
+        ('phantom = "heart"', 'phantom = "hart"', "not a complete training file"),
         ("iterations = ", "itterations = ", "not a complete training file"),
-        ("[stacks]", "[stacks", "not valid TOML"),
+        ("[training]", "[training", "not valid TOML"),
         ('activation = "softmax"', 'activation = "sigmoid"', "need a network of 2 classes"),
     ],
 )

@@ -1,15 +1,13 @@
 """`clstm-segment train`: a model bundle from a training file and a folder of labelled hearts."""
 
+import shutil
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from ..engine.bundle import write_bundle
 from ..engine.devices import choose_device
 from ..engine.errors import InputError
-from ..engine.network import CLSTMUNet4D
 from ..training.datasets import DATA
 
 
@@ -21,6 +19,9 @@ def add_options(parser: ArgumentParser) -> None:
         "--out", type=Path, required=True, metavar="FOLDER", help="log, checkpoints and the finished bundle"
     )
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    parser.add_argument(
+        "--start", type=Path, metavar="CHECKPOINT", help="branch off another training, from its stage-N.pt"
+    )
     parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:1|mps")
 
 
@@ -32,39 +33,33 @@ def run(options: Namespace) -> None:
     """
     # MONAI is needed by this command alone, and not installed everywhere
     from ..training.configuration import read_configuration
-    from ..training.datasets import load_hearts
+    from ..training.split import split_sequences
     from ..training.train import CHECKPOINT, train
 
     configuration = read_configuration(options.configuration)
-    model = configuration.model
-    if (options.out / CHECKPOINT).exists() and not options.resume:
+    model, checkpoint = configuration.model, options.out / CHECKPOINT
+    if checkpoint.exists() and not options.resume:
         raise InputError(f"{options.out} holds a training already: go on with --resume, or choose another folder")
     device, warnings = choose_device(options.device)
     for warning in warnings:
         print(warning)
-    hearts = load_hearts(options.data, model.geometry, model.intensity)
-    kept_out = {*configuration.validation, *configuration.test}
-    missing = kept_out - {heart.name for heart in hearts}
-    if missing:
-        raise InputError(f"{options.data} has no heart {', '.join(sorted(missing))}, named in {options.configuration}")
-    torch.manual_seed(configuration.training.seed)
+    split = split_sequences(configuration, options.data)
+    if options.start is not None and not checkpoint.exists():
+        if not options.start.is_file():
+            raise InputError(f"{options.start} is not there: give the stage-N.pt of another training")
+        options.out.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(options.start, checkpoint)
     network = train(
-        CLSTMUNet4D(**model.network),
-        [heart for heart in hearts if heart.name not in kept_out],
-        # whole single phases: the frames of "both" hold the same slices again
-        [heart for heart in hearts if heart.name in configuration.validation and len(heart.frames) == 1],
-        model.geometry,
-        configuration.stacks,
+        model,
+        split.training,
+        split.validation,
+        configuration.phantom,
         configuration.training,
         options.out,
         device,
     )
-    split = {
-        "training_file": options.configuration.name,
-        "trained_on": sorted({heart.name for heart in hearts} - kept_out),
-        "validated_on": sorted(configuration.validation),
-        "kept_for_test": sorted(configuration.test),
-    }
     folder = options.out / model.name
-    write_bundle(replace(model, training=model.training | split), network.cpu().state_dict(), folder)
-    print(f"{folder}: the best network so far by validation")
+    description = {"training_file": options.configuration.name} | split.description
+    # half precision takes half the space and changes no figure that is reported
+    write_bundle(replace(model, training=description), network.cpu().half().state_dict(), folder)
+    print(f"{folder}: the best network by validation")

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import SimpleITK as sitk
 from matplotlib.axes import Axes
@@ -11,8 +10,7 @@ from matplotlib.figure import Figure
 from ..engine.bundle import Model
 from ..engine.files import SequenceIndex
 from ..engine.segmenter import SegmentedFrame
-
-matplotlib.use("Agg")
+from .outlines import draw_outlines, slices_across, spread_positions, window_around
 
 SLICES = 3
 EXAMPLES = 4
@@ -42,9 +40,9 @@ def write_preview(
     examples = [example for example in examples if example[0].GetSize() == examples[0][0].GetSize()]
     columns = len(examples)
     axis = int(np.argmax(examples[0][0].GetSpacing()))  # across the slices, where there are slices
-    pixels = [_slices(image, axis) for image, _ in examples]
-    labels = [_slices(frame.labels, axis) for _, frame in examples]
-    window, positions = _window(labels), _positions(labels)
+    pixels = [slices_across(image, axis) for image, _ in examples]
+    labels = [slices_across(frame.labels, axis) for _, frame in examples]
+    window, positions = window_around(labels), spread_positions(labels, SLICES)
     spacing = np.delete(examples[0][0].GetSpacing()[::-1], 2 - axis)
     shown = np.stack([volume[positions][(slice(None), *window)] for volume in pixels])
     shades = np.percentile(shown, [1, 99])
@@ -58,45 +56,11 @@ def write_preview(
         for row, position in enumerate(positions):
             ax = axes[row, column]
             ax.imshow(shown[column, row], cmap="gray", vmin=shades[0], vmax=shades[1], aspect=spacing[0] / spacing[1])
-            _outline(ax, labels[column][position][window], model)
+            draw_outlines(ax, labels[column][position][window], model)
             ax.set_axis_off()
         axes[0, column].set_title(f"{index.name} {frame.index_value} {index.unit}".strip(), fontsize=9)
     _draw_curves(curves.subplots(), model, index, volumes, [frame.number for _, frame in examples])
     figure.savefig(path, dpi=130)
-
-
-def _slices(image: sitk.Image, axis: int) -> np.ndarray:
-    """The image's voxels with the slices across an image axis first."""
-    return np.moveaxis(sitk.GetArrayFromImage(image), 2 - axis, 0)
-
-
-def _window(labels: list[np.ndarray]) -> tuple[slice, slice]:
-    """The part of the slices to show: around all segments, with as much again; all where there are none."""
-    filled = np.any([(frame > 0).any(axis=0) for frame in labels], axis=0)
-    if not filled.any():
-        return slice(None), slice(None)
-    window = []
-    for direction in (1, 0):
-        where = np.flatnonzero(filled.any(axis=direction))
-        margin = max((where[-1] - where[0] + 1) * 2 // 3, 8)
-        window.append(slice(max(where[0] - margin, 0), where[-1] + margin + 1))
-    return tuple(window)
-
-
-def _positions(labels: list[np.ndarray]) -> list[int]:
-    """Slices spread over the segments' extent."""
-    filled = np.flatnonzero(np.any([(frame > 0).any(axis=(1, 2)) for frame in labels], axis=0))
-    if filled.size == 0:
-        filled = np.arange(len(labels[0]))
-    return [int(filled[round(part * (filled.size - 1))]) for part in np.linspace(0.2, 0.8, SLICES)]
-
-
-def _outline(ax: Axes, labels: np.ndarray, model: Model) -> None:
-    # the first segment last, on top: where two touch, their outlines coincide
-    for value, segment in reversed(list(enumerate(model.segments, start=1))):
-        mask = labels == value
-        if mask.any() and not mask.all():
-            ax.contour(mask, levels=[0.5], colors=[segment.color], linewidths=1.2)
 
 
 def _draw_curves(

@@ -1,17 +1,22 @@
 """A training's configuration file: data split, stacks, schedule, and the model it makes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..engine.bundle import Model, described_model
 from ..engine.errors import InputError
+from .airway import AirwayPhantom
+from .phantoms import HeartPhantom, Phantom
 from .stacks import StackRule
-from .train import TrainingRule
+from .train import Stage, TrainingRule
 
 try:
     import tomllib
 except ModuleNotFoundError:  # Python 3.10
     import tomli as tomllib
+
+PHANTOMS: dict[str, Callable[[int], Phantom]] = {"heart": HeartPhantom, "airway": AirwayPhantom}
 
 
 @dataclass(frozen=True)
@@ -19,13 +24,15 @@ class Configuration:
     """What a training file says.
 
     Attributes:
-        validation, test: names of hearts that are not trained on.
+        phantom: makes a phantom from a seed.
+        validation, test: names of hearts that are not trained on; without any, no real data are
+            needed, and phantoms are for training and validation.
         model: what will be trained, without weights.
     """
 
+    phantom: Callable[[int], Phantom]
     validation: tuple[str, ...]
     test: tuple[str, ...]
-    stacks: StackRule
     training: TrainingRule
     model: Model
 
@@ -46,16 +53,13 @@ def read_configuration(path: Path) -> Configuration:
         model = described_model(content["model"], str(path))
         if model.geometry.spacing is None:
             raise InputError(f"{path}: training needs [model.geometry] spacing")
-        stacks = content["stacks"] | {
-            "patch": tuple(content["stacks"]["patch"]),
-            "spacing": model.geometry.spacing,
-            "intensity": model.intensity,
-        }
+        training = dict(content["training"])
+        stages = tuple(_stage(**stage) for stage in training.pop("stages"))
         configuration = Configuration(
-            tuple(content["data"]["validation"]),
-            tuple(content["data"]["test"]),
-            StackRule(**stacks),
-            TrainingRule(**content["training"]),
+            PHANTOMS[content["data"]["phantom"]],
+            tuple(content["data"].get("validation", ())),
+            tuple(content["data"].get("test", ())),
+            TrainingRule(stages, **training),
             model,
         )
     except (KeyError, TypeError) as error:
@@ -64,3 +68,7 @@ def read_configuration(path: Path) -> Configuration:
     if both:
         raise InputError(f"{path}: {', '.join(sorted(both))} cannot be for validation and for test")
     return configuration
+
+
+def _stage(iterations: int, learning_rate: float, patches: list[list[int]], **rule: object) -> Stage:
+    return Stage(iterations, learning_rate, StackRule(patches=tuple(map(tuple, patches)), **rule))

@@ -1,6 +1,7 @@
 """Labelled hearts on disk, brought to a model's grid: the Sunnybrook cines and ED/ES stacks."""
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -73,11 +74,15 @@ def to_grid(
     return sequence
 
 
-def read_cines(folder: Path) -> dict[str, tuple[list[Frame], dict[int, Annotation]]]:
-    """The cines of a folder with labels.json, by case name."""
+def read_cines(
+    folder: Path, hearts: Collection[str] | None = None
+) -> dict[str, tuple[list[Frame], dict[int, Annotation]]]:
+    """The cines of a folder with labels.json, by case name; of some hearts, or of all."""
     index = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
     cines = {}
     for case, labelled in index.items():
+        if hearts is not None and SAME_HEART[case] not in hearts:
+            continue
         annotations = {
             int(t): Annotation(
                 sitk.ReadImage(str(folder / entry["file"])),
@@ -91,18 +96,22 @@ def read_cines(folder: Path) -> dict[str, tuple[list[Frame], dict[int, Annotatio
     return cines
 
 
-def read_phases(folder: Path) -> dict[str, dict[str, tuple[Frame, Annotation, int]]]:
+def read_phases(
+    folder: Path, hearts: Collection[str] | None = None
+) -> dict[str, dict[str, tuple[Frame, Annotation, int]]]:
     """The ED and ES stacks of a folder with index.json: frame, cavity labels, first slice, by heart."""
     index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-    hearts = {}
+    stacks = {}
     for name, phases in index.items():
-        hearts[name] = {}
+        if hearts is not None and name not in hearts:
+            continue
+        stacks[name] = {}
         for phase, entry in phases.items():
             image = sitk.ReadImage(str(folder / f"{name}_{phase}.nrrd"))
             labels = sitk.ReadImage(str(folder / f"{name}_{phase}_cavity.nrrd"))
             annotation = Annotation(labels, [1], (0, image.GetDepth() - 1), phase)
-            hearts[name][phase] = (Frame(image, phase), annotation, entry["slices"][0])
-    return hearts
+            stacks[name][phase] = (Frame(image, phase), annotation, entry["slices"][0])
+    return stacks
 
 
 SAME_HEART = {"SCD0000101": "SC-HF-I-01", "SCD0000201": "SC-HF-I-02", "SCD0000301": "SC-HF-I-04"}

@@ -1,6 +1,7 @@
 """Moving 4D phantoms with a label in every frame: a beating heart in a chest."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import SimpleITK as sitk
@@ -11,6 +12,14 @@ CAVITY, MYOCARDIUM = 1, 2
 
 HEART_AXES = ((-0.63, 0.66, 0.41), (-0.22, 0.36, -0.91), (0.74, 0.66, 0.08))
 """LPS directions of a usual short-axis stack: apex to base, patient inferior, patient left-posterior."""
+
+
+class Phantom(Protocol):
+    """Anatomy that moves, as a function of phase (cyclic, 0 to 1) and place."""
+
+    def frame(self, phase: float, points: np.ndarray, noise_seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Intensities (...) float32, about 0 to 1.5, and labels (...) uint8 at points (3, ...) in mm (z, y, x)."""
+        ...
 
 
 @dataclass
@@ -118,19 +127,15 @@ class HeartPhantom:
     def _chest(self, chest: np.ndarray, points: np.ndarray) -> np.ndarray:
         """What surrounds the heart; only what touches the heart moves with it."""
         depth = self.body.depth(chest)
-        image = self.fat * _soft(depth, 2.0)
-        image += (self.lung - image) * _soft(depth - self.fat_depth, 2.0)
-        image += (self.liver_shade - image) * _soft(self.liver.depth(chest), self.edge) * _soft(depth - 8, 2)
+        image = self.fat * soft(depth, 2.0)
+        image += (self.lung - image) * soft(depth - self.fat_depth, 2.0)
+        image += (self.liver_shade - image) * soft(self.liver.depth(chest), self.edge) * soft(depth - 8, 2)
         for blob, shade in self.blobs:
-            image += (shade - image) * _soft(blob.depth(chest), self.edge) * _soft(depth - 5, 2)
+            image += (shade - image) * soft(blob.depth(chest), self.edge) * soft(depth - 5, 2)
         distance, angle, radius = self.aorta
         reach = np.hypot(points[1] - distance * np.sin(angle), points[2] - distance * np.cos(angle))
-        image += (self.blood - image) * _soft(radius - reach, self.edge)
-        vectors, phases = self._waves
-        texture = np.zeros(image.shape, np.float32)
-        for vector, shift in zip(vectors, phases, strict=True):
-            texture += np.sin(np.tensordot(vector.astype(np.float32), chest, 1) + np.float32(shift))
-        return image * (1 + self.grain * texture / np.sqrt(6, dtype=np.float32))
+        image += (self.blood - image) * soft(radius - reach, self.edge)
+        return image * (1 + self.grain * grain_of(chest, *self._waves))
 
     def _heart(self, image: np.ndarray, points: np.ndarray, s: float) -> tuple[np.ndarray, np.ndarray]:
         z = points[0]
@@ -157,14 +162,14 @@ class HeartPhantom:
         )
         rv_size = self.cavity_radius * np.array([0, 1.15, 0.95]) * (1 - 0.5 * self.contraction * s) + [long * 0.9, 5, 5]
         rv = _Ellipsoid(rv_center, rv_size).depth(points)
-        image = image + (self.muscle - image) * _soft(rv + 4, self.edge)
-        image += (self.blood - image) * _soft(rv, self.edge)
+        image = image + (self.muscle - image) * soft(rv + 4, self.edge)
+        image += (self.blood - image) * soft(rv, self.edge)
         # beyond the base: atrium and outflow tract, blood that is not the ventricle
-        image += (self.blood * 0.95 - image) * _soft(in_epicardium - 3, self.edge) * _soft(-below_base, 3.0)
-        muscle = _soft(in_epicardium, self.edge) * _soft(below_base, 3.0)
+        image += (self.blood * 0.95 - image) * soft(in_epicardium - 3, self.edge) * soft(-below_base, 3.0)
+        muscle = soft(in_epicardium, self.edge) * soft(below_base, 3.0)
         image += (self.muscle - image) * muscle
         blood = self.blood + (self.muscle - self.blood) * self.papillary_shade * self._papillary(points, inner, s)
-        image += (blood - image) * _soft(in_cavity, self.edge) * _soft(below_base, 3.0)
+        image += (blood - image) * soft(in_cavity, self.edge) * soft(below_base, 3.0)
 
         labels = np.zeros(z.shape, np.uint8)
         labels[(in_epicardium > 0) & (below_base > 0)] = MYOCARDIUM
@@ -177,13 +182,21 @@ class HeartPhantom:
         for angle in self.papillary_angles + self.twist * s:
             y, x = 0.62 * inner * np.sin(angle), 0.62 * inner * np.cos(angle)
             reach = np.hypot(points[1] - y, points[2] - x)
-            total = np.maximum(total, _soft(self.papillary_size - reach, self.edge))
-        return total * _soft(self.base - 12 - points[0], 4.0)
+            total = np.maximum(total, soft(self.papillary_size - reach, self.edge))
+        return total * soft(self.base - 12 - points[0], 4.0)
 
 
-def _soft(depth: np.ndarray, edge: float) -> np.ndarray:
+def soft(depth: np.ndarray, edge: float) -> np.ndarray:
     """0 outside, 1 inside, with a blurred edge of about +-2 `edge` mm."""
     return 1.0 / (1.0 + np.exp(np.clip(depth * np.float32(-1 / edge), -30, 30)))
+
+
+def grain_of(points: np.ndarray, vectors: np.ndarray, phases: np.ndarray) -> np.ndarray:
+    """Texture of about unit strength: a sum of plane waves."""
+    texture = np.zeros(points.shape[1:], np.float32)
+    for vector, shift in zip(vectors, phases, strict=True):
+        texture += np.sin(np.tensordot(vector.astype(np.float32), points, 1) + np.float32(shift))
+    return texture / np.sqrt(len(vectors) / 2, dtype=np.float32)
 
 
 def grid_points(shape: tuple[int, int, int], spacing: tuple[float, float, float]) -> np.ndarray:
@@ -199,15 +212,30 @@ def heart_sequence(
     spacing: tuple[float, float, float] = (8.0, 1.6, 1.6),
     cycle_ms: float = 800.0,
 ) -> tuple[list[Frame], list[sitk.Image]]:
-    """One heartbeat as an oblique cine, int16 like a scanner's, and its true labels.
+    """One heartbeat of a heart phantom, see `phantom_sequence`."""
+    return phantom_sequence(HeartPhantom(seed), HEART_AXES, seed, frames, shape, spacing, cycle_ms)
+
+
+def phantom_sequence(
+    phantom: Phantom,
+    axes: tuple[tuple[float, float, float], ...],
+    seed: int,
+    frames: int,
+    shape: tuple[int, int, int],
+    spacing: tuple[float, float, float],
+    cycle_ms: float,
+) -> tuple[list[Frame], list[sitk.Image]]:
+    """One cycle of a phantom as an oblique cine, int16 like a scanner's, and its true labels.
+
+    Args:
+        axes: LPS directions of the slices, rows and columns, which the seed tilts a little.
 
     Returns:
         The frames (index values in ms) and, for each, its uint8 label image.
     """
     rng = np.random.default_rng((seed, 1))
-    directions = _tilted(np.array(HEART_AXES), rng.normal(0, 0.15, 3))
+    directions = _tilted(np.array(axes), rng.normal(0, 0.15, 3))
     origin = -sum((n - 1) / 2 * step * row for n, step, row in zip(shape, spacing, directions, strict=True))
-    phantom = HeartPhantom(seed)
     points = grid_points(shape, spacing)
     cine, truth = [], []
     for t in range(frames):

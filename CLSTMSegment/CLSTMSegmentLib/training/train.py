@@ -3,6 +3,7 @@
 import csv
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +13,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from ..engine.frames import GeometryRule
+from ..engine.bundle import Model
+from ..engine.labelling import largest_component
 from ..engine.network import CLSTMUNet4D
 from ..engine.tiles import pad, padded_shape, unpad
 from .datasets import LabelledSequence
+from .phantoms import Phantom
 from .sparse import UNKNOWN, marginal_loss
 from .stacks import StackRule, TrainingStacks
 
@@ -23,12 +26,25 @@ CHECKPOINT = "checkpoint.pt"
 
 
 @dataclass(frozen=True)
-class TrainingRule:
-    """How long and how fast a training goes.
+class Stage:
+    """A part of a training: how long, how fast, on which stacks.
 
     Attributes:
         iterations: optimiser steps, one batch of stacks each.
-        learning_rate: its maximum, after a warm-up of 100 steps; a cosine takes it to 1 %.
+        learning_rate: its maximum, see `learning_rate_factor`.
+    """
+
+    iterations: int
+    learning_rate: float
+    stacks: StackRule
+
+
+@dataclass(frozen=True)
+class TrainingRule:
+    """How a training goes.
+
+    Attributes:
+        stages: one after the other; each starts from the moving average of the weights.
         validate_every: iterations between validations and checkpoints.
         norms_frozen_from: iteration at which the network goes on from its moving average, and from
             which batch norms use their running statistics, as they will when the model is used.
@@ -36,8 +52,7 @@ class TrainingRule:
         bfloat16: mixed precision, for machines that have it in hardware.
     """
 
-    iterations: int
-    learning_rate: float
+    stages: tuple[Stage, ...]
     validate_every: int
     norms_frozen_from: int
     seed: int = 0
@@ -45,76 +60,88 @@ class TrainingRule:
 
 
 def train(
-    network: CLSTMUNet4D,
+    model: Model,
     training: list[LabelledSequence],
     validation: list[LabelledSequence],
-    geometry: GeometryRule,
-    stack_rule: StackRule,
+    phantom: Callable[[int], Phantom],
     rule: TrainingRule,
     out: Path,
     device: torch.device,
 ) -> CLSTMUNet4D:
     """Train, or go on from the checkpoint in `out` where there is one.
 
+    Besides the log and the last checkpoint, `out` keeps the checkpoint at the end of every stage,
+    `stage-1.pt` and so on, from which another training can branch off.
+
+    Args:
+        model: its network, grid, intensities and time rule; not its weights.
+
     Returns:
-        The exponential moving average of the weights with the best validation score, in eval mode.
+        The exponential moving average of the weights that scored best on validation in the last
+        stage, in eval mode.
     """
     out.mkdir(parents=True, exist_ok=True)
     checkpoint_path, best_path = out / CHECKPOINT, out / "best.pt"
-    network.to(device, memory_format=torch.channels_last_3d)
-    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.995), use_buffers=True)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=rule.learning_rate, weight_decay=1e-4)
-    start, best = 0, -1.0
+    torch.manual_seed(rule.seed)
+    network = CLSTMUNet4D(**model.network).to(device, memory_format=torch.channels_last_3d)
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.997), use_buffers=True)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=0.0, weight_decay=1e-4)
+    n, best = 0, -1.0
     if checkpoint_path.exists():
         saved = torch.load(checkpoint_path, weights_only=True, map_location=device)
         for part, key in ((network, "network"), (average, "average"), (optimiser, "optimiser")):
             part.load_state_dict(saved[key])
-        start, best = saved["iteration"], saved["best"]
+        n, best = saved["iteration"], saved["best"]
+    train_mode(network, n > rule.norms_frozen_from)
 
-    # one worker prepares the stacks beside the network
-    source = DataLoader(
-        TrainingStacks(training, stack_rule, rule.seed),
-        batch_size=None,
-        sampler=range(start, rule.iterations),
-        num_workers=1,
-    )
     losses, left_out, began = [], 0, time.monotonic()
-    train_mode(network, start >= rule.norms_frozen_from)
-    steps = tqdm(source, initial=start, total=rule.iterations, mininterval=30, desc="train")
-    for n, (images, allowed) in enumerate(steps, start):
-        if n == rule.norms_frozen_from:
-            network.load_state_dict(average.module.state_dict())
-            train_mode(network, norms_frozen=True)
-        for group in optimiser.param_groups:
-            group["lr"] = rule.learning_rate * learning_rate_factor(n, rule.iterations)
-        loss = stack_loss(network, images.to(device), allowed.to(device), stack_rule.frames, rule.bfloat16)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        if torch.isfinite(torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)):
-            optimiser.step()
-            average.update_parameters(network)
-            losses.append(float(loss.detach()))
-        else:  # an accident of mixed precision: the stack is left out
-            left_out += 1
-            if left_out > 0.01 * rule.iterations:
-                raise FloatingPointError(f"{left_out} stacks gave no finite gradient: lower the learning rate")
-        if (n + 1) % rule.validate_every == 0 or n + 1 == rule.iterations:
-            score = validate(average.module, validation, geometry, device)
-            if score["mean"] > best:
-                best = score["mean"]
-                _save(average.module.state_dict(), best_path)
-            _save(
-                {
+    first = 0
+    for number, stage in enumerate(rule.stages, 1):
+        last = first + stage.iterations
+        # one worker prepares the stacks beside the network
+        source = DataLoader(
+            TrainingStacks(training, phantom, model, stage.stacks, rule.seed),
+            batch_size=None,
+            sampler=range(max(n, first), last),
+            num_workers=1,
+        )
+        description = f"stage {number} of {len(rule.stages)}"
+        for images, allowed in tqdm(source, description, initial=max(n - first, 0), total=stage.iterations):
+            if n in (first, rule.norms_frozen_from):
+                network.load_state_dict(average.module.state_dict())
+                train_mode(network, norms_frozen=n >= rule.norms_frozen_from)
+            for group in optimiser.param_groups:
+                group["lr"] = stage.learning_rate * learning_rate_factor(n - first, stage.iterations)
+            loss = stack_loss(network, images.to(device), allowed.to(device), stage.stacks.frames, rule.bfloat16)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            if torch.isfinite(torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)):
+                optimiser.step()
+                average.update_parameters(network)
+                losses.append(float(loss.detach()))
+            else:  # an accident of mixed precision: the stack is left out
+                left_out += 1
+                if left_out > 0.01 * stage.iterations:
+                    raise FloatingPointError(f"{left_out} stacks gave no finite gradient: lower the learning rate")
+            n += 1
+            if n % rule.validate_every == 0 or n == last:
+                score = validate(average.module, validation, model, stage.stacks.frames > 1, device)
+                if number == len(rule.stages) and score["mean"] > best:
+                    best = score["mean"]
+                    _save(average.module.state_dict(), best_path)
+                state = {
                     "network": network.state_dict(),
                     "average": average.state_dict(),
                     "optimiser": optimiser.state_dict(),
-                    "iteration": n + 1,
+                    "iteration": n,
                     "best": best,
-                },
-                checkpoint_path,
-            )
-            _log(out / "log.csv", n + 1, time.monotonic() - began, float(np.mean(losses)), score)
-            losses = []
+                }
+                if n == last:
+                    _save(state, out / f"stage-{number}.pt")
+                _save(state, checkpoint_path)
+                _log(out / "log.csv", n, time.monotonic() - began, float(np.mean(losses)), score)
+                losses = []
+        first = last
     network.load_state_dict(torch.load(best_path, weights_only=True, map_location=device))
     return network.eval()
 
@@ -129,9 +156,9 @@ def train_mode(network: CLSTMUNet4D, norms_frozen: bool) -> None:
 
 
 def learning_rate_factor(n: int, iterations: int) -> float:
-    """Linear warm-up over 100 steps, then a cosine to 1 %."""
-    warm = min(1.0, (n + 1) / 100)
-    return warm * (0.01 + 0.99 * (0.5 + 0.5 * math.cos(math.pi * min(n / iterations, 1.0))))
+    """Linear warm-up over 100 steps, a fifth of the whole at most, then a cosine to 2 %."""
+    warm = min(1.0, (n + 1) / min(100, max(1, iterations // 5)))
+    return warm * (0.02 + 0.98 * (0.5 + 0.5 * math.cos(math.pi * min(n / iterations, 1.0))))
 
 
 def stack_loss(
@@ -162,23 +189,25 @@ def stack_loss(
 
 @torch.inference_mode()
 def validate(
-    network: CLSTMUNet4D, sequences: list[LabelledSequence], geometry: GeometryRule, device: torch.device
+    network: CLSTMUNet4D, sequences: list[LabelledSequence], model: Model, memory: bool, device: torch.device
 ) -> dict[str, float]:
-    """Mean and least Dice of class 1 over annotated frames, whole frame, after two frames of memory.
+    """Mean and least Dice of class 1 over annotated whole frames, the model's rule on components applied.
 
-    A sequence of one frame is held; in a longer one the memory comes from the frames before.
+    With a memory, the two frames before are read first; a sequence of one frame is held.
     """
     network.eval()
     dice = []
     for sequence in sequences:
         for t, allowed in sequence.allowed.items():
             state = None
-            for s in (t - 2, t - 1, t):
+            for s in (t - 2, t - 1, t) if memory else (t,):
                 image = sequence.frames[s % len(sequence.frames)].astype(np.float32)
-                padded = torch.from_numpy(pad(image, padded_shape(image.shape, geometry)))
+                padded = torch.from_numpy(pad(image, padded_shape(image.shape, model.geometry)))
                 logits, state = network.step(padded[None, None].to(device), state)
-            found = unpad(logits[0], allowed.shape).argmax(0).cpu().numpy() == 1
-            cavity, known = allowed == 1 << 1, allowed != UNKNOWN
+            labels = unpad(logits[0], allowed.shape).argmax(0).to(torch.uint8).cpu().numpy()
+            if model.components == "largest":
+                labels = largest_component(labels)
+            found, cavity, known = labels == 1, allowed == 1 << 1, allowed != UNKNOWN
             dice.append(2 * (found & cavity).sum() / max((found & known).sum() + cavity.sum(), 1))
     return {"mean": float(np.mean(dice)), "least": float(np.min(dice))}
 
