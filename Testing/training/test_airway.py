@@ -30,7 +30,7 @@ def test_a_minute_of_training_on_phantoms_alone_improves_the_loss(tmp_path):
         ("iterations = 700", "iterations = 120"),
         ("iterations = 300", "iterations = 10"),
         ("validate_every = 100", "validate_every = 30"),
-        ("norms_frozen_from = 200", "norms_frozen_from = 40"),
+        ("norms_frozen_from = 400", "norms_frozen_from = 100"),
         ("width = 8", "width = 4"),
         ("patches = [[16, 48, 48], [24, 64, 64]]", "patches = [[16, 32, 32]]"),
     ):

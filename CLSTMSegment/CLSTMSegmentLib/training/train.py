@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from ..engine.bundle import Model
+from ..engine.errors import InputError
 from ..engine.labelling import largest_component
 from ..engine.network import CLSTMUNet4D
 from ..engine.tiles import pad, padded_shape, unpad
@@ -46,9 +47,9 @@ class TrainingRule:
     Attributes:
         stages: one after the other; each starts from the moving average of the weights.
         validate_every: iterations between validations and checkpoints.
-        norms_frozen_from: iteration at which the network goes on from its moving average, and from
-            which batch norms use their running statistics, as they will when the model is used.
-            With few stacks a batch, these differ too much from those of the batch.
+        norms_frozen_from: iteration from which batch norms use settled statistics, as they will when
+            the model is used. With few stacks a batch, those of the batch differ too much from
+            them: until then there is no validation, and the moving average has not begun.
         bfloat16: mixed precision, for machines that have it in hardware.
     """
 
@@ -57,6 +58,11 @@ class TrainingRule:
     norms_frozen_from: int
     seed: int = 0
     bfloat16: bool = False
+
+    def __post_init__(self):
+        iterations = sum(stage.iterations for stage in self.stages)
+        if not 0 <= self.norms_frozen_from < iterations:
+            raise InputError(f"norms_frozen_from must lie within the {iterations} iterations of all stages")
 
 
 def train(
@@ -92,24 +98,29 @@ def train(
         for part, key in ((network, "network"), (average, "average"), (optimiser, "optimiser")):
             part.load_state_dict(saved[key])
         n, best = saved["iteration"], saved["best"]
-    train_mode(network, n > rule.norms_frozen_from)
+    network.train()
+    if n > rule.norms_frozen_from:
+        freeze_norms(network)
 
     losses, left_out, began = [], 0, time.monotonic()
     first = 0
     for number, stage in enumerate(rule.stages, 1):
         last = first + stage.iterations
         # one worker prepares the stacks beside the network
+        stacks = TrainingStacks(training, phantom, model, stage.stacks, rule.seed)
         source = DataLoader(
-            TrainingStacks(training, phantom, model, stage.stacks, rule.seed),
+            stacks,
             batch_size=None,
             sampler=range(max(n, first), last),
             num_workers=1,
         )
         description = f"stage {number} of {len(rule.stages)}"
         for images, allowed in tqdm(source, description, initial=max(n - first, 0), total=stage.iterations):
-            if n in (first, rule.norms_frozen_from):
+            if n == first > rule.norms_frozen_from:
                 network.load_state_dict(average.module.state_dict())
-                train_mode(network, norms_frozen=n >= rule.norms_frozen_from)
+            if n == rule.norms_frozen_from:
+                settle_norms(network, stacks, device)
+                average.n_averaged.zero_()  # it begins anew, here
             for group in optimiser.param_groups:
                 group["lr"] = stage.learning_rate * learning_rate_factor(n - first, stage.iterations)
             loss = stack_loss(network, images.to(device), allowed.to(device), stage.stacks.frames, rule.bfloat16)
@@ -125,7 +136,9 @@ def train(
                     raise FloatingPointError(f"{left_out} stacks gave no finite gradient: lower the learning rate")
             n += 1
             if n % rule.validate_every == 0 or n == last:
-                score = validate(average.module, validation, model, stage.stacks.frames > 1, device)
+                score = {"mean": math.nan, "least": math.nan}
+                if n > rule.norms_frozen_from:
+                    score = validate(average.module, validation, model, stage.stacks.frames > 1, device)
                 if number == len(rule.stages) and score["mean"] > best:
                     best = score["mean"]
                     _save(average.module.state_dict(), best_path)
@@ -146,13 +159,32 @@ def train(
     return network.eval()
 
 
-def train_mode(network: CLSTMUNet4D, norms_frozen: bool) -> None:
-    """Train mode, with slow running statistics: every frame updates them, and frames of a stack are alike."""
+def batch_norms(network: CLSTMUNet4D) -> list[torch.nn.BatchNorm3d]:
+    """All batch norms of a network."""
+    return [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm3d)]
+
+
+def freeze_norms(network: CLSTMUNet4D) -> None:
+    """Train mode, but for the batch norms."""
     network.train()
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm3d):
-            module.momentum = 0.01
-            module.train(not norms_frozen)
+    for norm in batch_norms(network):
+        norm.eval()
+
+
+@torch.no_grad()
+def settle_norms(network: CLSTMUNet4D, stacks: TrainingStacks, device: torch.device, batches: int = 40) -> None:
+    """Replace running statistics by those of some batches under the weights as they are, and freeze them.
+
+    The running ones lag behind weights that still change fast (Wu and Johnson 2021, "Rethinking
+    'Batch' in BatchNorm", precise statistics).
+    """
+    network.train()
+    for norm in batch_norms(network):
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain mean
+    for n in range(batches):
+        network(stacks[n][0][:, :, None].to(device))
+    freeze_norms(network)
 
 
 def learning_rate_factor(n: int, iterations: int) -> float:

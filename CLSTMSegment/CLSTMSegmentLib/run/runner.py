@@ -1,0 +1,106 @@
+"""Starts a job's worker process, follows its events, ends it; never waits for it."""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from .job import LOG, EventReader, Job, frame_path, result_path
+
+PACKAGE_FOLDER = Path(__file__).resolve().parents[2]
+"""Where CLSTMSegmentLib lies."""
+
+
+class JobRunner:
+    """One job in one worker process.
+
+    The caller puts the input frames with `put_frame`, calls `poll` now and then, and in the end
+    `close`, which ends the worker if it still runs and removes the job folder.
+
+    Args:
+        job: what to do.
+        python: the interpreter of the worker (in Slicer PythonSlicer).
+        folder: where to make the job folder; the system's temporary folder by default.
+    """
+
+    def __init__(self, job: Job, python: str = sys.executable, folder: Path | None = None):
+        self.job = job
+        self.folder = Path(tempfile.mkdtemp(prefix="CLSTMSegment-", dir=folder))
+        self._python = python
+        self._process: subprocess.Popen | None = None
+        self._reader = EventReader(self.folder)
+        self._ended = False
+        job.write(self.folder)
+
+    def put_frame(self, number: int, image: sitk.Image) -> None:
+        """Give the worker an input frame; before `start` or while it runs."""
+        path = frame_path(self.folder, number)
+        partial = path.with_suffix(".partial.nrrd")
+        sitk.WriteImage(image, str(partial))
+        partial.replace(path)
+
+    def start(self) -> None:
+        """Start the worker process."""
+        with (self.folder / LOG).open("wb") as log:
+            self._process = subprocess.Popen(
+                [self._python, "-m", "CLSTMSegmentLib.run.worker", str(self.folder)],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=PACKAGE_FOLDER,
+                # no console window beside Slicer's on Windows
+                creationflags=subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0,
+            )
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def poll(self) -> list[dict]:
+        """What has happened since the last call, oldest first.
+
+        The last event is "done" or "failed"; a worker that ends without saying so (killed, crashed)
+        has failed, too, and its message says how it ended.
+        """
+        if self._ended:
+            return []
+        ended = self._process is not None and self._process.poll() is not None
+        events = self._reader.read()  # after asking whether it has ended: so nothing is missed
+        self._ended = any(event["event"] in ("done", "failed") for event in events)
+        if ended and not self._ended:
+            self._ended = True
+            events.append({"event": "failed", "message": self._how_it_ended(), "details": self.log()})
+        return events
+
+    def result(self, number: int) -> sitk.Image:
+        """The labels of a finished frame, uint8."""
+        return sitk.ReadImage(str(result_path(self.folder, number)))
+
+    def log(self) -> str:
+        """What the worker printed."""
+        try:
+            return (self.folder / LOG).read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def close(self) -> None:
+        """End the worker at once, if it runs, and remove the job folder."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process.stdin.close()
+            self._process = None
+        self._ended = True
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _how_it_ended(self) -> str:
+        status = self._process.returncode
+        if status in (-9, 137):
+            return (
+                "the worker was killed, most likely because the computer ran out of memory: close other programs, "
+                "choose a smaller region or smaller tiles"
+            )
+        return f"the worker ended unexpectedly (exit status {status}): the log may tell why"

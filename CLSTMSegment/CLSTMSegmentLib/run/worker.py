@@ -1,0 +1,107 @@
+"""The worker: `python -m CLSTMSegmentLib.run.worker FOLDER` does the job in a folder and says how it goes.
+
+It leaves, and takes the folder with it, when its standard input ends: its parent holds the other end,
+and is gone then. That works alike on Windows, macOS and Linux.
+"""
+
+import json
+import os
+import shutil
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from ..engine.bundle import load_model
+from ..engine.errors import InputError
+from ..engine.frames import Frame
+from ..engine.region import Region
+from ..engine.segmenter import Segmenter
+from ..engine.timeline import TimeRule
+from .job import EVENTS, Job, frame_path, result_path
+
+WAIT_S = 0.01
+"""Between two looks for a frame that is not there yet."""
+
+
+class FrameFolder(Sequence):
+    """The input frames in a job folder; one that is not there yet is waited for."""
+
+    def __init__(self, folder: Path, index_values: list[str]):
+        self._folder = folder
+        self._index_values = index_values
+
+    def __len__(self) -> int:
+        return len(self._index_values)
+
+    def __getitem__(self, number: int) -> Frame:
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        path = frame_path(self._folder, number)
+        while not path.exists():
+            time.sleep(WAIT_S)
+        return Frame(sitk.ReadImage(str(path)), self._index_values[number])
+
+
+def work(folder: Path) -> bool:
+    """Do the job in a folder.
+
+    Returns:
+        Whether all wanted frames are done. If not, the last event says why.
+    """
+    job = Job.read(folder)
+    with (folder / EVENTS).open("a", encoding="utf-8") as events:
+
+        def say(event: str, **details: object) -> None:
+            events.write(json.dumps({"event": event} | details) + "\n")
+            events.flush()
+
+        try:
+            model = load_model(job.model)
+            rule = TimeRule.parse(
+                str(model.time) if job.time is None else job.time,
+                model.time.prime if job.prime is None else job.prime,
+                model.time.cyclic,
+            )
+            tile = "auto" if job.tile is None else tuple(job.tile)
+            segmenter = Segmenter(model, job.device, tile, job.overlap, rule)
+            say("started", device=segmenter.report.device)
+            region = None if job.region is None else Region(**job.region)
+            frames = FrameFolder(folder, job.index_values)
+            for result in segmenter.segment(frames, job.wanted, region, lambda p: say("progress", **asdict(p))):
+                path = result_path(folder, result.number)
+                partial = path.with_suffix(".partial.nrrd")
+                sitk.WriteImage(result.labels, str(partial), useCompression=True)
+                partial.replace(path)
+                say("frame", number=result.number, index_value=result.index_value)
+            say("done", report=asdict(segmenter.report))
+        except (InputError, MemoryError, OSError) as error:
+            say("failed", message=str(error) or type(error).__name__, details="")
+            return False
+        except Exception as error:  # noqa: BLE001  nobody is there to see it but through the events
+            say("failed", message=f"{type(error).__name__}: {error}", details=traceback.format_exc())
+            return False
+    return True
+
+
+def leave_with_parent(folder: Path) -> None:
+    """Wait until standard input ends, then remove the job folder and end this process at once."""
+    # not through sys.stdin, whose lock this thread would hold while the interpreter shuts down
+    while os.read(0, 1):
+        pass
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(3)
+
+
+def main(folder: Path) -> int:
+    threading.Thread(target=leave_with_parent, args=(folder,), daemon=True).start()
+    return 0 if work(folder) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
