@@ -9,11 +9,12 @@ import slicer
 import vtk
 from CLSTMSegmentLib.engine.bundle import Segment
 from CLSTMSegmentLib.engine.errors import InputError
-from CLSTMSegmentLib.engine.segmenter import SegmentedFrame
+from CLSTMSegmentLib.engine.segmenter import SegmentedFrame, Segmenter
 from CLSTMSegmentLib.scene.headless import writeSequence
 from CLSTMSegmentLib.scene.images import LPS_FROM_RAS, volumeFromImage
 from CLSTMSegmentLib.scene.inputs import resolveInput
 from CLSTMSegmentLib.scene.outputs import SegmentationOutput, checkOutput
+from CLSTMSegmentLib.scene.plots import volumesChart
 from conftest import smallModel
 from host import application
 
@@ -302,3 +303,70 @@ def test_segmentation_sequence_file_is_saved_and_reloaded_and_plays(scene, seque
     assert storageNode.ReadData(result)
     resolveInput(sequenceNode).browserNode.AddSynchronizedSequenceNode(result)
     checkReloaded(scene, result.GetName(), sequenceNode.GetName(), phantom)
+
+
+def test_frames_added_after_publishing_show_at_once(scene, model, phantom):
+    source = resolveInput(addSequence(scene, phantom[0]))
+    source.browserNode.SetSelectedItemNumber(2)
+    output = SegmentationOutput(model, source)
+    results = list(Segmenter(model, "cpu").segment(phantom[0]))
+    output.add(results[0])
+    sequenceNode = output.publish()
+    for number, result in enumerate(results[1:], start=2):
+        output.add(result)
+        assert sequenceNode.GetNumberOfDataNodes() == number
+        assert output.tableNode.GetNumberOfRows() == number
+    assert source.browserNode.GetSelectedItemNumber() == 2
+    proxyNode = source.browserNode.GetProxyNode(sequenceNode)
+    assert proxyNode.GetSegmentation().GetNumberOfSegments() == 2
+    expected = sequenceNode.GetNthDataNode(2).GetSegmentation().GetNthSegment(0)
+    assert proxyNode.GetSegmentation().GetNthSegment(0).GetName() == expected.GetName()
+    assert scene.GetNumberOfNodesByClass("vtkMRMLTableNode") == 1
+
+
+def test_withdrawn_output_leaves_the_nodes_that_were_there(scene, model, phantom):
+    source = resolveInput(addSequence(scene, phantom[0]))
+    before = {scene.GetNthNode(n).GetID() for n in range(scene.GetNumberOfNodes())}
+    output = SegmentationOutput(model, source)
+    for result in Segmenter(model, "cpu").segment(phantom[0], [0, 1]):
+        output.add(result)
+    output.publish()
+    volumesChart(output.tableNode, model)
+    output.withdraw()
+    after = {scene.GetNthNode(n).GetID() for n in range(scene.GetNumberOfNodes())}
+    assert {scene.GetNodeByID(i).GetClassName() for i in after - before} <= {"vtkMRMLColorTableNode"}
+    assert before <= after
+    output.withdraw()  # nothing is left to do
+
+
+def test_output_that_was_shown_meanwhile_goes_when_it_replaces_another(scene, model, phantom):
+    source = resolveInput(addSequence(scene, phantom[0]))
+    results = list(Segmenter(model, "cpu").segment(phantom[0], [0, 1]))
+    old = SegmentationOutput(model, source)
+    old.add(results[0])
+    oldNode = old.publish()
+    new = SegmentationOutput(model, source)
+    for result in results:
+        new.add(result)
+        new.publish()
+    assert new.publish(oldNode) is oldNode
+    assert oldNode.GetNumberOfDataNodes() == 2
+    assert new.sequenceNode.GetScene() is None
+    assert scene.GetNumberOfNodesByClass("vtkMRMLTableNode") == 1
+    assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 1
+
+
+def test_chart_has_a_curve_a_segment_over_time_with_units(scene, model, phantom):
+    source = resolveInput(addSequence(scene, phantom[0]))
+    output = SegmentationOutput(model, source)
+    for result in Segmenter(model, "cpu").segment(phantom[0], [0, 1]):
+        output.add(result)
+    output.publish()
+    chartNode = volumesChart(output.tableNode, model)
+    assert volumesChart(output.tableNode, model) is chartNode
+    assert chartNode.GetXAxisTitle() == "time [ms]"
+    assert chartNode.GetYAxisTitle() == "volume [ml]"
+    assert chartNode.GetNumberOfPlotSeriesNodes() == 2
+    seriesNode = chartNode.GetNthPlotSeriesNode(1)
+    assert (seriesNode.GetXColumnName(), seriesNode.GetYColumnName()) == ("time", "Outer")
+    assert seriesNode.GetTableNode() is output.tableNode

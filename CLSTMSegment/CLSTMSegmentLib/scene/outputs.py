@@ -9,11 +9,14 @@ from ..engine.measurements import volumes_ml
 from ..engine.segmenter import SegmentedFrame
 from .images import orientedImage
 from .inputs import SequenceInput
+from .plots import removeChart
 from .tables import volumesTable
 
 
 class SegmentationOutput:
-    """Collects finished frames in a sequence outside the scene; `publish` puts it in.
+    """Collects finished frames in a sequence of its own, outside the scene until `publish` puts it in.
+
+    Once it is in the scene, further frames show there as they are added.
 
     Args:
         model: says which segments every frame has.
@@ -23,11 +26,12 @@ class SegmentationOutput:
     def __init__(self, model: Model, source: SequenceInput | None = None):
         self._model = model
         self._source = source
-        self._volumes: list[tuple[str, list[float]]] = []
+        self.volumes: list[tuple[str, list[float]]] = []
+        """Index value, verbatim, and ml of each segment of the frames so far."""
         self.tableNode: slicer.vtkMRMLTableNode | None = None
         """Segment volumes in ml over time; made by `publish`."""
         self.sequenceNode = slicer.vtkMRMLSequenceNode()
-        """The frames so far; before `publish` in no scene."""
+        """The frames so far."""
         if source is not None:
             _copyIndex(source.sequenceNode, self.sequenceNode)
 
@@ -36,7 +40,9 @@ class SegmentationOutput:
         node = segmentationNode(result.labels, self._model)
         node.SetName(f"{self._model.title} {result.number}")
         self.sequenceNode.SetDataNodeAtValue(node, result.index_value)
-        self._volumes.append((result.index_value, volumes_ml(result.labels, len(self._model.segments))))
+        self.volumes.append((result.index_value, volumes_ml(result.labels, len(self._model.segments))))
+        if self.sequenceNode.GetScene() is not None:
+            self._show(self.sequenceNode)
 
     def publish(self, outputNode: slicer.vtkMRMLSequenceNode | None = None) -> slicer.vtkMRMLSequenceNode:
         """Put the sequence and its table into the input's scene, or the frames into an existing output.
@@ -45,23 +51,48 @@ class SegmentationOutput:
         parent transform and in its subject hierarchy folder. Without a browser there is no proxy.
 
         Args:
-            outputNode: what `checkOutput` accepts; its frames are replaced, its name stays.
+            outputNode: what `checkOutput` accepts; its frames are replaced, its name stays. What
+                was published before goes.
 
         Returns:
             The segmentation sequence node in the scene.
         """
-        source, scene = self._source, self._source.sequenceNode.GetScene()
+        scene = self._source.sequenceNode.GetScene()
         if outputNode is None:
             outputNode = self.sequenceNode
-            base = source.sequenceNode.GetName()
-            outputNode.SetName(scene.GenerateUniqueName(f"{base} {self._model.title}"))
-            scene.AddNode(outputNode)
+            if outputNode.GetScene() is None:
+                base = self._source.sequenceNode.GetName()
+                outputNode.SetName(scene.GenerateUniqueName(f"{base} {self._model.title}"))
+                scene.AddNode(outputNode)
         else:
             self._replaceFrames(outputNode)
-        if source.browserNode is not None:
-            _synchronize(source, outputNode)
-        self.tableNode = volumesTable(outputNode, self._model, self._volumes)
+            self.withdraw()
+        self._show(outputNode)
         return outputNode
+
+    def withdraw(self) -> None:
+        """Take the sequence, its proxy and its table out of the scene again, if they are in it."""
+        scene = self.sequenceNode.GetScene()
+        if scene is None:
+            return
+        browserNode = self._source.browserNode
+        if browserNode is not None:
+            proxyNode = browserNode.GetProxyNode(self.sequenceNode)
+            ownNodes = [proxyNode.GetDisplayNode(), proxyNode.GetStorageNode(), proxyNode]
+            browserNode.RemoveSynchronizedSequenceNode(self.sequenceNode.GetID())
+            for node in ownNodes:
+                if node is not None and node.GetScene() is scene:
+                    scene.RemoveNode(node)
+        if self.tableNode is not None:
+            removeChart(self.tableNode)
+            scene.RemoveNode(self.tableNode)
+            self.tableNode = None
+        scene.RemoveNode(self.sequenceNode)
+
+    def _show(self, outputNode: slicer.vtkMRMLSequenceNode) -> None:
+        if self._source.browserNode is not None:
+            _synchronize(self._source, outputNode)
+        self.tableNode = volumesTable(outputNode, self._model, self.volumes)
 
     def _replaceFrames(self, outputNode: slicer.vtkMRMLSequenceNode) -> None:
         frames = self.sequenceNode

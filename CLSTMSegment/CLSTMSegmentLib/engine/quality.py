@@ -1,0 +1,63 @@
+"""Signs that a frame's segmentation may be wrong, for a user to look at those frames first."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+
+JUMP_PERCENT = 25.0
+"""Change of a segment's volume from a frame to the next, in percent of its mean over time, from which it is a jump."""
+
+
+@dataclass(frozen=True)
+class Flag:
+    """What is suspicious in one frame: its number in the run, the segment's name, and the sign in words."""
+
+    frame: int
+    segment: str
+    sign: str
+
+
+def touches_border(labels: sitk.Image, label: int) -> bool:
+    """Whether a label reaches the border of the image within its slices: the rest may lie outside.
+
+    The first and last slice along the thickest axis do not count: a stack often ends inside an organ.
+    """
+    mask = sitk.GetArrayViewFromImage(labels) == label
+    across = 2 - int(np.argmax(labels.GetSpacing()))
+    for axis in range(3):
+        if axis == across and mask.shape[axis] < min(np.delete(mask.shape, axis)):
+            continue
+        if mask.take(0, axis).any() or mask.take(-1, axis).any():
+            return True
+    return False
+
+
+def frame_flags(number: int, labels: sitk.Image, segments: list[str]) -> list[Flag]:
+    """The signs that one frame shows by itself: a segment that is empty, or that touches the border."""
+    flags = []
+    present = np.unique(sitk.GetArrayViewFromImage(labels))
+    for label, segment in enumerate(segments, start=1):
+        if label not in present:
+            flags.append(Flag(number, segment, "empty"))
+        elif touches_border(labels, label):
+            flags.append(Flag(number, segment, "touches the border of the image"))
+    return flags
+
+
+def jump_flags(numbers: list[int], volumes: list[list[float]], segments: list[str]) -> list[Flag]:
+    """Frames in which a segment's volume differs from the frame before by more than `JUMP_PERCENT`.
+
+    Args:
+        numbers: of the frames, ascending; frames that do not follow each other are not compared.
+        volumes: ml of each segment in each of these frames.
+    """
+    flags = []
+    for n, segment in enumerate(segments):
+        series = [ml[n] for ml in volumes]
+        mean = float(np.mean(series)) if series else 0.0
+        for k in range(1, len(series)):
+            change = 100 * abs(series[k] - series[k - 1]) / mean if mean > 0 else 0.0
+            if numbers[k] == numbers[k - 1] + 1 and change > JUMP_PERCENT:
+                flags.append(Flag(numbers[k], segment, f"volume jumps by {change:.0f} % of its mean"))
+    return flags
