@@ -1,7 +1,10 @@
 """CLSTMSegment: segments 4D (3D + time) images with a recurrent U-Net that streams through time."""
 
 import logging
+import shutil
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import slicer
 from slicer.i18n import tr as _
@@ -12,6 +15,7 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
+from slicer.util import VTKObservationMixin
 
 
 class CLSTMSegment(ScriptedLoadableModule):
@@ -25,7 +29,7 @@ class CLSTMSegment(ScriptedLoadableModule):
         parent.contributors = ["CLSTMSegment contributors"]
         parent.helpText = _(
             "Segments a sequence of volumes (cine MR, 4D CT, 4D ultrasound) into a segmentation sequence, frame by "
-            "frame with the memory of the frames before. For now it is used from the Python console: "
+            "frame with the memory of the frames before. Choose a sequence and press Segment, or in Python: "
             "<tt>CLSTMSegment.CLSTMSegmentLogic().segment(sequenceNode, model='cardiac-cine-lv')</tt>. "
             "For research, not for clinical decisions."
         )
@@ -34,8 +38,63 @@ class CLSTMSegment(ScriptedLoadableModule):
         )
 
 
-class CLSTMSegmentWidget(ScriptedLoadableModuleWidget):
-    """The module's panel: its help text."""
+class CLSTMSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The module's panel; what is behind the widgets is `panel.panel.SegmentPanel`."""
+
+    def __init__(self, parent: object | None = None):
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = None
+        self.panel = None
+
+    def setup(self) -> None:
+        """Load the widgets; called once, when the module is first shown."""
+        ScriptedLoadableModuleWidget.setup(self)
+        from CLSTMSegmentLib.panel.panel import SegmentPanel
+
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/CLSTMSegment.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.logic = CLSTMSegmentLogic()
+        settingsFolder = Path(slicer.app.slicerUserSettingsFilePath).parent
+        python = shutil.which("PythonSlicer") or sys.executable
+        self.panel = SegmentPanel(self.ui, python, settingsFolder / "CLSTMSegment" / "Models")
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
+        for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndImportEvent):
+            self.addObserver(scene, event, self.onSceneChanged)
+        self.useParameterNode()
+
+    def cleanup(self) -> None:
+        """The module is reloaded, or Slicer quits."""
+        self.panel.abandonRuns()
+        self.panel.setParameterNode(None)
+        self.removeObservers()
+
+    def enter(self) -> None:
+        """The user has come to the module."""
+        self.useParameterNode()
+        selectionNode = slicer.app.applicationLogic().GetSelectionNode()
+        self.panel.preselect(slicer.mrmlScene.GetNodeByID(selectionNode.GetActiveVolumeID() or ""))
+
+    def useParameterNode(self) -> None:
+        """Show the settings that are saved with the scene."""
+        from CLSTMSegmentLib.panel.parameters import CLSTMSegmentParameterNode
+
+        self.panel.setParameterNode(CLSTMSegmentParameterNode(self.logic.getParameterNode()))
+
+    def onSceneStartClose(self, caller: object, event: object) -> None:
+        self.panel.abandonRuns()
+        self.panel.setParameterNode(None)
+
+    def onSceneEndClose(self, caller: object, event: object) -> None:
+        self.useParameterNode()
+
+    def onSceneChanged(self, caller: object, event: object) -> None:
+        if not slicer.mrmlScene.IsBatchProcessing():  # one update after a scene is loaded, not one a node
+            self.panel.update()
 
 
 class CLSTMSegmentLogic(ScriptedLoadableModuleLogic):

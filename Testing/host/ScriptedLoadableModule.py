@@ -1,7 +1,10 @@
-"""Stands in for slicer.ScriptedLoadableModule: the four base classes, without Qt."""
+"""Stands in for slicer.ScriptedLoadableModule: the four base classes."""
 
 import importlib
 import unittest
+from pathlib import Path
+
+import slicer
 
 
 class ScriptedLoadableModule:
@@ -20,11 +23,32 @@ class ScriptedLoadableModuleWidget:
     def __init__(self, parent=None):
         self.parent = parent
         self.moduleName = self.__class__.__name__.removesuffix("Widget")
+        self.layout = parent.layout() if parent is not None else None
+
+    def resourcePath(self, filename):
+        module = importlib.import_module(self.__module__)
+        return str(Path(module.__file__).parent / "Resources" / filename)
+
+    def setup(self):
+        pass
 
 
 class ScriptedLoadableModuleLogic:
     def __init__(self, parent=None):
         self.moduleName = self.__class__.__name__.removesuffix("Logic")
+
+    def getParameterNode(self):
+        node = slicer.mrmlScene.GetSingletonNode(self.moduleName, "vtkMRMLScriptedModuleNode")
+        if node is None:
+            node = slicer.mrmlScene.AddNode(self.createParameterNode())
+        return node
+
+    def createParameterNode(self):
+        node = slicer.vtkMRMLScriptedModuleNode()
+        node.SetSingletonTag(self.moduleName)
+        node.SetModuleName(self.moduleName)
+        node.SetName(node.GetModuleName())
+        return node
 
 
 class ScriptedLoadableModuleTest(unittest.TestCase):

@@ -1,30 +1,56 @@
 """Starts slicer-core as the Slicer application would: its scene, its file access, its Python modules."""
 
+import os
 import sys
 import tempfile
+from pathlib import Path
+from types import SimpleNamespace
 
 import slicer
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
 from CLSTMSegmentLib.scene.headless import registerConverters
 
-from host import ScriptedLoadableModule, i18n
+from host import ScriptedLoadableModule, i18n, parameterNodeWrapper, qt, widgets
 
+APPLICATION, PLOTS = 0, 1
 moduleLogics = []
 """What the application keeps alive: they play sequences when a browser changes."""
 
 
 def start() -> None:
     """Once a process: put the stand-ins where Slicer has the real ones."""
-    for name, module in (("i18n", i18n), ("ScriptedLoadableModule", ScriptedLoadableModule)):
+    for module in (i18n, ScriptedLoadableModule, parameterNodeWrapper):
+        name = module.__name__.removeprefix("host.")
         sys.modules[f"slicer.{name}"] = module
         setattr(slicer, name, module)
+    sys.modules["qt"] = qt
+    qt.application()
+    slicer.util.loadUI, slicer.util.childWidgetVariables = widgets.loadUI, widgets.childWidgetVariables
+    settings = Path(tempfile.mkdtemp(prefix="clstmsegment-test-settings-")) / "Slicer.ini"
+    slicer.app = SimpleNamespace(
+        slicerUserSettingsFilePath=str(settings), applicationLogic=lambda: moduleLogics[APPLICATION]
+    )
+    slicer.modules = SimpleNamespace(plots=SimpleNamespace(logic=lambda: moduleLogics[PLOTS]))
     registerConverters()
     slicer.mrmlScene = newScene()
+
+
+def settingsFolder() -> Path:
+    """Where the application keeps the user's settings."""
+    return Path(slicer.app.slicerUserSettingsFilePath).parent
 
 
 def newScene() -> slicer.vtkMRMLScene:
     """An empty scene watched by the modules' logics and able to read bundles, as the application's is."""
     scene = slicer.vtkMRMLScene()
-    moduleLogics[:] = [slicer.vtkSlicerSequencesLogic(), slicer.vtkSlicerSegmentationsModuleLogic()]
+    moduleLogics[:] = [
+        slicer.vtkMRMLApplicationLogic(),
+        slicer.vtkSlicerPlotsLogic(),
+        slicer.vtkSlicerSequencesLogic(),
+        slicer.vtkSlicerSegmentationsModuleLogic(),
+    ]
     for logic in moduleLogics:
         logic.SetMRMLScene(scene)
     cacheManager = slicer.vtkCacheManager()

@@ -9,7 +9,8 @@ import slicer
 import vtk
 from CLSTMSegmentLib.engine.bundle import Segment
 from CLSTMSegmentLib.engine.errors import InputError
-from CLSTMSegmentLib.engine.segmenter import SegmentedFrame, Segmenter
+from CLSTMSegmentLib.engine.frames import SegmentedFrame
+from CLSTMSegmentLib.engine.segmenter import Segmenter
 from CLSTMSegmentLib.scene.headless import writeSequence
 from CLSTMSegmentLib.scene.images import LPS_FROM_RAS, volumeFromImage
 from CLSTMSegmentLib.scene.inputs import resolveInput

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from ..engine.bundle import load_model
 from ..engine.files import SequenceIndex, SequenceNrrdWriter
-from ..engine.segmenter import SegmentedFrame
+from ..engine.frames import SegmentedFrame
 from ..training.metrics import dice
 from ..training.phantoms import heart_sequence
 from . import segment

@@ -14,9 +14,10 @@ from ..engine.bundle import Model, load_model
 from ..engine.devices import peak_memory
 from ..engine.errors import InputError
 from ..engine.files import FileSequence, read_sequence, replacing
+from ..engine.frames import SegmentedFrame
 from ..engine.measurements import volumes_ml
 from ..engine.region import Region
-from ..engine.segmenter import Progress, SegmentedFrame, Segmenter
+from ..engine.segmenter import Progress, Segmenter
 from ..engine.timeline import TimeRule
 from ..report.volumes import write_volumes
 from .writers import SUFFIXES, check_suffix, open_writer

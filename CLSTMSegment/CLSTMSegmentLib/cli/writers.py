@@ -8,7 +8,7 @@ import SimpleITK as sitk
 from ..engine.bundle import Model
 from ..engine.errors import InputError
 from ..engine.files import SequenceIndex, SequenceNrrdWriter
-from ..engine.segmenter import SegmentedFrame
+from ..engine.frames import SegmentedFrame
 
 SUFFIXES = (".seq.mrb", ".seq.nrrd", ".nii.gz")
 

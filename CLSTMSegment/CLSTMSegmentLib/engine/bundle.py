@@ -1,22 +1,26 @@
-"""Model bundles: a folder with model.json and weights.safetensors."""
+"""Model bundles: a folder with model.json and weights.safetensors.
+
+Reading a description needs no torch, which takes seconds to import: who only shows models does not wait.
+"""
+
+from __future__ import annotations
 
 import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from safetensors import SafetensorError
-from safetensors.torch import load as load_safetensors
-from safetensors.torch import save as save_safetensors
-from torch import Tensor
-
-from .checkpoint import load_weights, network_options, read_published
 from .errors import InputError
 from .frames import GeometryRule
 from .intensity import IntensityRule
-from .network import CLSTMUNet4D
 from .timeline import TimeRule
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from .network import CLSTMUNet4D
 
 FORMAT = 1
 MODELS_FOLDER = Path(__file__).resolve().parents[2] / "Resources" / "Models"
@@ -95,6 +99,9 @@ class Model:
         Raises:
             InputError: the weights are missing, damaged or do not fit.
         """
+        from .checkpoint import load_weights
+        from .network import CLSTMUNet4D
+
         try:
             network = CLSTMUNet4D(**self.network)
         except (TypeError, ValueError) as error:
@@ -104,6 +111,9 @@ class Model:
         return network.eval()
 
     def _read_weights(self) -> dict[str, Tensor]:
+        from safetensors import SafetensorError
+        from safetensors.torch import load as load_safetensors
+
         try:
             content = self.weights.read_bytes()
         except OSError as error:
@@ -188,6 +198,8 @@ def write_bundle(model: Model, state_dict: dict[str, Tensor], folder: Path) -> M
     Returns:
         The model as read back from the folder.
     """
+    from safetensors.torch import save as save_safetensors
+
     if (folder / "model.json").exists():
         raise InputError(f"{folder} already holds a model: choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
@@ -215,6 +227,8 @@ def published_model(path: Path) -> Model:
     spacing, min-max over the stack to [0, 1], below 0.08 set to 0, cropped to what is above 0,
     patches of 64 x 64 x 64.
     """
+    from .checkpoint import network_options, read_published
+
     state_dict = read_published(path)
     options = network_options(state_dict)
     classes = options["classes"]

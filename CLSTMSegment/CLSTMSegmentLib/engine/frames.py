@@ -19,6 +19,18 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class SegmentedFrame:
+    """One finished frame: its number in the sequence, its index value verbatim, and its labels.
+
+    `labels` is uint8 with the input frame's own geometry: 0 background, n the n-th segment.
+    """
+
+    number: int
+    index_value: str
+    labels: sitk.Image
+
+
+@dataclass(frozen=True)
 class GeometryRule:
     """How a model wants its frames laid out.
 

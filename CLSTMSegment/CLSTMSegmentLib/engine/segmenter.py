@@ -14,7 +14,7 @@ from .boxes import Box, bounding_box, intersection, union
 from .bundle import Model
 from .devices import choose_device, free_memory, is_out_of_memory
 from .errors import InputError
-from .frames import Frame, FrameGrid
+from .frames import Frame, FrameGrid, SegmentedFrame
 from .intensity import Window, find_window
 from .labelling import labels_on_frame, largest_component
 from .network import CLSTMUNet4D
@@ -41,18 +41,6 @@ class Progress:
     tile: int
     tiles: int
     seconds_left: float | None
-
-
-@dataclass(frozen=True)
-class SegmentedFrame:
-    """One finished frame: its number in the sequence, its index value verbatim, and its labels.
-
-    `labels` is uint8 with the input frame's own geometry: 0 background, n the n-th segment.
-    """
-
-    number: int
-    index_value: str
-    labels: sitk.Image
 
 
 @dataclass

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from ..engine.bundle import Model
 from ..engine.files import SequenceIndex
-from ..engine.segmenter import SegmentedFrame
+from ..engine.frames import SegmentedFrame
 from .outlines import draw_outlines, slices_across, spread_positions, window_around
 
 SLICES = 3

@@ -90,6 +90,14 @@ def _checkSequence(sequenceNode: slicer.vtkMRMLSequenceNode) -> None:
             raise InputError(f"{frame} is a colour (vector) volume: only scalar volumes can be segmented")
 
 
+def holds(sequenceNode: slicer.vtkMRMLSequenceNode, nodeClass: str) -> bool:
+    """Whether the first frame of a sequence is a node of a class; a labelmap does not count as a volume."""
+    if sequenceNode.GetNumberOfDataNodes() == 0:
+        return False
+    dataNode = sequenceNode.GetNthDataNode(0)
+    return dataNode is not None and dataNode.IsA(nodeClass) and not dataNode.IsA("vtkMRMLLabelMapVolumeNode")
+
+
 class SequenceFrames(Sequence):
     """The frames of a sequence node for the engine, each converted when it is asked for."""
 
@@ -127,3 +135,23 @@ def regionFromROI(roiNode: slicer.vtkMRMLMarkupsROINode, proxyNode: slicer.vtkMR
         raise InputError(f"ROI {roiNode.GetName()!r} is sheared by its transform: harden or remove the transform")
     size = np.array(roiNode.GetSize()) * scales
     return Region(tuple((LPS_FROM_RAS @ box[:3, 3]).tolist()), tuple(size.tolist()), tuple(map(tuple, axes.tolist())))
+
+
+def roiAround(source: SequenceInput) -> slicer.vtkMRMLMarkupsROINode:
+    """A new ROI in the scene that just holds the first frame, turned as that is, moving with the input's proxy."""
+    sequenceNode = source.sequenceNode
+    volumeNode = sequenceNode.GetNthDataNode(0)
+    ijkToRAS = vtk.vtkMatrix4x4()
+    volumeNode.GetIJKToRASMatrix(ijkToRAS)
+    matrix = slicer.util.arrayFromVTKMatrix(ijkToRAS)
+    dimensions = np.array(volumeNode.GetImageData().GetDimensions())
+    spacing = np.array(volumeNode.GetSpacing())
+    box = np.eye(4)
+    box[:3, :3] = matrix[:3, :3] / spacing
+    box[:3, 3] = (matrix @ [*(dimensions - 1) / 2, 1])[:3]
+    roiNode = sequenceNode.GetScene().AddNewNodeByClass("vtkMRMLMarkupsROINode", f"{sequenceNode.GetName()} region")
+    roiNode.SetAndObserveObjectToNodeMatrix(slicer.util.vtkMatrixFromArray(box))
+    roiNode.SetSize(*(dimensions * spacing))
+    if source.proxyNode is not None:
+        roiNode.SetAndObserveTransformNodeID(source.proxyNode.GetTransformNodeID())
+    return roiNode

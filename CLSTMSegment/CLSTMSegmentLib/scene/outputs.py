@@ -5,8 +5,8 @@ import slicer
 
 from ..engine.bundle import Model, Segment
 from ..engine.errors import InputError
+from ..engine.frames import SegmentedFrame
 from ..engine.measurements import volumes_ml
-from ..engine.segmenter import SegmentedFrame
 from .images import orientedImage
 from .inputs import SequenceInput
 from .plots import removeChart

@@ -1,0 +1,1 @@
+"""What the panel shows, and what a click starts; it computes nothing itself."""

@@ -1,0 +1,144 @@
+"""The results in the panel: volumes by frame, a summary, frames to look at, the plot, and how segments look."""
+
+import csv
+from pathlib import Path
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ..engine.bundle import Model
+from ..scene.plots import volumesChart
+from .background import BackgroundRun
+
+
+class ResultsView:
+    """Shows a run's results and lets the user act on them.
+
+    Args:
+        ui: the panel's widgets.
+    """
+
+    def __init__(self, ui: object):
+        self._ui = ui
+        self._run: BackgroundRun | None = None
+        ui.volumesTable.connect("cellClicked(int,int)", self._onRow)
+        ui.flagsList.connect("currentRowChanged(int)", self._onFlag)
+        ui.plotButton.connect("clicked()", self._onPlot)
+        ui.exportButton.connect("clicked()", self._onExport)
+        ui.show3DButton.connect("toggled(bool)", self._onShow3D)
+        ui.outlineCheckBox.connect("toggled(bool)", self._onDisplay)
+        ui.opacitySlider.connect("valueChanged(int)", self._onDisplay)
+        self.clear()
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self._run = None
+        self._ui.volumesTable.setRowCount(0)
+        self._ui.flagsList.clear()
+        self._ui.summaryLabel.text = ""
+        self._enable(False)
+
+    def show(self, run: BackgroundRun) -> None:
+        """Show what a run has found so far; rows are added, not made anew."""
+        if run is not self._run:
+            self.clear()
+            self._run = run
+            self._setColumns(run.request.model)
+        table = self._ui.volumesTable
+        for row in range(table.rowCount, len(run.numbers)):
+            value, volumes = run.output.volumes[row]
+            table.insertRow(row)
+            for column, text in enumerate([str(run.numbers[row]), value, *(f"{ml:.1f}" for ml in volumes)]):
+                table.setItem(row, column, qt.QTableWidgetItem(text))
+        if run.state != "running":
+            self._ui.flagsList.clear()
+            for flag in run.flags:
+                self._ui.flagsList.addItem(f"frame {flag.frame}: {flag.segment}: {flag.sign}")
+            self._ui.summaryLabel.text = summary(run)
+            self._enable(bool(run.numbers) and run.output.tableNode is not None)
+
+    def _enable(self, enabled: bool) -> None:
+        ui = self._ui
+        for widget in (ui.plotButton, ui.exportButton, ui.show3DButton, ui.outlineCheckBox, ui.opacitySlider):
+            widget.enabled = enabled
+
+    def _setColumns(self, model: Model) -> None:
+        sequenceNode = self._run.request.source.sequenceNode
+        unit = sequenceNode.GetIndexUnit()
+        index = f"{sequenceNode.GetIndexName()} [{unit}]" if unit else sequenceNode.GetIndexName()
+        headers = [_("frame"), index, *(f"{segment.name} [ml]" for segment in model.segments)]
+        self._ui.volumesTable.setColumnCount(len(headers))
+        self._ui.volumesTable.setHorizontalHeaderLabels(headers)
+
+    def _onRow(self, row: int, column: int) -> None:
+        self._goTo(self._run.numbers[row])
+
+    def _onFlag(self, row: int) -> None:
+        if self._run is not None and 0 <= row < len(self._run.flags):
+            self._goTo(self._run.flags[row].frame)
+
+    def _goTo(self, frame: int) -> None:
+        browserNode = self._run.request.source.browserNode
+        if browserNode is not None:
+            browserNode.SetSelectedItemNumber(frame)
+
+    def _onPlot(self) -> None:
+        chartNode = volumesChart(self._run.output.tableNode, self._run.request.model)
+        slicer.modules.plots.logic().ShowChartInLayout(chartNode)
+
+    def _onExport(self) -> None:
+        path = qt.QFileDialog.getSaveFileName(self._ui.exportButton, _("Export volumes"), "volumes.csv", "CSV (*.csv)")
+        if not path:
+            return
+        table = self._ui.volumesTable
+        with Path(path).open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow([table.horizontalHeaderItem(c).text() for c in range(table.columnCount)])
+            for number, (value, volumes) in zip(self._run.numbers, self._run.output.volumes, strict=True):
+                writer.writerow([number, value, *(f"{ml:.3f}" for ml in volumes)])
+
+    def _proxyNode(self) -> slicer.vtkMRMLSegmentationNode | None:
+        browserNode = self._run.request.source.browserNode
+        outputNode = self._run.request.outputNode or self._run.output.sequenceNode
+        return browserNode.GetProxyNode(outputNode) if browserNode is not None else None
+
+    def _onShow3D(self, shown: bool) -> None:
+        proxyNode = self._proxyNode()
+        if proxyNode is None:
+            return
+        outputNode = self._run.request.outputNode or self._run.output.sequenceNode
+        if shown:
+            for number in range(outputNode.GetNumberOfDataNodes()):
+                outputNode.GetNthDataNode(number).CreateClosedSurfaceRepresentation()
+            proxyNode.CreateClosedSurfaceRepresentation()
+        proxyNode.GetDisplayNode().SetVisibility3D(shown)
+
+    def _onDisplay(self, _value: object) -> None:
+        proxyNode = self._proxyNode()
+        if proxyNode is not None and proxyNode.GetDisplayNode() is not None:
+            displayNode = proxyNode.GetDisplayNode()
+            displayNode.SetVisibility2DFill(not self._ui.outlineCheckBox.checked)
+            displayNode.SetOpacity2DFill(self._ui.opacitySlider.value / 100)
+            displayNode.SetOpacity2DOutline(1.0)
+
+
+def summary(run: BackgroundRun) -> str:
+    """Largest and smallest volume of each segment, where, and how much of the largest leaves."""
+    lines = []
+    for n, segment in enumerate(run.request.model.segments):
+        volumes = [ml[n] for _value, ml in run.output.volumes]
+        if not volumes or max(volumes) == 0:
+            continue
+        high, low = max(volumes), min(volumes)
+        lines.append(
+            _("{segment}: {high:.1f} ml (frame {at}) to {low:.1f} ml (frame {to}), {part:.0f} % ejected").format(
+                segment=segment.name,
+                high=high,
+                at=run.numbers[volumes.index(high)],
+                low=low,
+                to=run.numbers[volumes.index(low)],
+                part=100 * (1 - low / high),
+            )
+        )
+    return "\n".join(lines)

@@ -1,0 +1,321 @@
+"""The panel used by clicking: what is preselected, what can be started, and what a run leaves."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+import slicer
+import torch
+from CLSTMSegmentLib.scene.inputs import holds, resolveInput
+from host import application, qt
+from scene.conftest import addSequence, play
+
+from panel.conftest import wait
+
+
+def ended(widget):
+    return lambda: not widget.ui.cancelButton.enabled
+
+
+def nodeIDs():
+    scene = slicer.mrmlScene
+    return {scene.GetNthNode(n).GetID() for n in range(scene.GetNumberOfNodes())}
+
+
+def jobFolders():
+    return set(Path(tempfile.gettempdir()).glob("CLSTMSegment-*"))
+
+
+def outputs():
+    scene = slicer.mrmlScene
+    nodes = [
+        scene.GetNthNodeByClass(n, "vtkMRMLSequenceNode")
+        for n in range(scene.GetNumberOfNodesByClass("vtkMRMLSequenceNode"))
+    ]
+    return [node for node in nodes if holds(node, "vtkMRMLSegmentationNode")]
+
+
+def runToEnd(widget):
+    widget.ui.applyButton.click()
+    wait(ended(widget), "the run's end")
+
+
+def test_sequence_that_the_user_looks_at_is_preselected(sequence, widget):
+    addSequence(slicer.mrmlScene, [], name="Empty", browser=False)
+    assert widget.ui.inputSelector.currentNode() is sequence
+    shown = [widget.ui.inputSelector.itemText(n) for n in range(widget.ui.inputSelector.count)]
+    assert shown == ["Select a sequence of volumes", "Cine"]
+    assert widget.ui.applyButton.enabled
+
+
+def test_nothing_can_be_started_without_a_sequence_and_the_tooltip_says_so(widget):
+    assert widget.ui.inputSelector.currentNode() is None
+    assert not widget.ui.applyButton.enabled
+    assert "choose a sequence" in widget.ui.applyButton.toolTip
+
+
+def test_models_are_shown_with_what_they_are_for(sequence, widget):
+    ui = widget.ui
+    ui.modelComboBox.currentIndex = ui.modelComboBox.findData("cardiac-cine-lv")
+    details = ui.modelDetailsLabel.text
+    for part in ("Left ventricular cavity", "cine MR, short axis", "CC0", "MIDAS", "Dice"):
+        assert part in details
+
+
+def test_frames_appear_one_by_one_and_the_results_are_shown(sequence, widget):
+    ui = widget.ui
+    before, seen = jobFolders(), []
+    resolveInput(sequence).browserNode.SetSelectedItemNumber(3)
+    ui.applyButton.click()
+    assert ui.cancelButton.enabled
+
+    def done():
+        for node in outputs():
+            seen.append(node.GetNumberOfDataNodes())
+        return not ui.cancelButton.enabled
+
+    wait(done, "the run's end")
+    assert set(seen) == {1, 2, 3, 4, 5, 6}
+    (output,) = outputs()
+    assert [output.GetNthIndexValue(n) for n in range(6)] == [sequence.GetNthIndexValue(n) for n in range(6)]
+    assert resolveInput(sequence).browserNode.GetSelectedItemNumber() == 3
+    assert ui.statusLabel.text == "Done: 6 frames."
+    assert (ui.progressBar.value, ui.progressBar.maximum) == (6, 6)
+    assert not ui.unfinishedWidget.visible
+    assert ui.volumesTable.rowCount == 6
+    assert ui.volumesTable.horizontalHeaderItem(1).text() == "time [ms]"
+    assert ui.volumesTable.item(1, 1).text() == sequence.GetNthIndexValue(1)
+    assert "Inner" in ui.summaryLabel.text
+    assert jobFolders() == before
+
+
+def test_results_lead_to_frames_plot_and_file(sequence, widget, tmp_path):
+    ui = widget.ui
+    runToEnd(widget)
+    ui.volumesTable.cellClicked.emit(4, 0)
+    assert resolveInput(sequence).browserNode.GetSelectedItemNumber() == 4
+    ui.plotButton.click()
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLPlotChartNode") == 1
+    qt.QFileDialog.chosen = str(tmp_path / "volumes.csv")
+    ui.exportButton.click()
+    lines = (tmp_path / "volumes.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "frame,time [ms],Inner [ml],Outer [ml]"
+    assert len(lines) == 7
+    displayNode = resolveInput(sequence).browserNode.GetProxyNode(outputs()[0]).GetDisplayNode()
+    ui.outlineCheckBox.checked = True
+    assert not displayNode.GetVisibility2DFill()
+    ui.opacitySlider.value = 20
+    assert displayNode.GetOpacity2DFill() == pytest.approx(0.2)
+
+
+def cancelledInTheMiddle(widget):
+    widget.ui.applyButton.click()
+    wait(lambda: widget.ui.volumesTable.rowCount >= 2, "two frames")
+    widget.ui.cancelButton.click()
+    assert not widget.ui.cancelButton.enabled
+    assert widget.ui.unfinishedWidget.isVisibleTo(widget.ui.unfinishedWidget.parentWidget())
+    assert widget.ui.statusLabel.text == "Cancelled."
+
+
+def test_cancelled_run_can_keep_its_frames(sequence, widget):
+    folders = jobFolders()
+    cancelledInTheMiddle(widget)
+    assert jobFolders() == folders
+    widget.ui.keepButton.click()
+    (output,) = outputs()
+    assert 2 <= output.GetNumberOfDataNodes() <= 6
+    assert not widget.ui.unfinishedWidget.isVisibleTo(widget.ui.unfinishedWidget.parentWidget())
+
+
+def test_cancelled_run_can_be_discarded_and_leaves_no_node(sequence, widget):
+    before = nodeIDs()
+    cancelledInTheMiddle(widget)
+    widget.ui.discardButton.click()
+    assert nodeIDs() == before
+    assert widget.ui.volumesTable.rowCount == 0
+
+
+def test_existing_output_stays_until_the_run_has_finished(sequence, widget):
+    ui = widget.ui
+    ui.framesComboBox.currentIndex = ui.framesComboBox.findData("current")
+    runToEnd(widget)
+    (old,) = outputs()
+    assert old.GetNumberOfDataNodes() == 1
+    ui.outputSelector.setCurrentNode(old)
+    ui.framesComboBox.currentIndex = ui.framesComboBox.findData("all")
+    cancelledInTheMiddle(widget)
+    ui.discardButton.click()
+    assert old.GetNumberOfDataNodes() == 1
+    runToEnd(widget)
+    assert outputs() == [old]
+    assert old.GetNumberOfDataNodes() == 6
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLTableNode") == 1
+
+
+def test_range_of_frames_and_region_are_kept_to(sequence, widget):
+    ui = widget.ui
+    ui.framesComboBox.currentIndex = ui.framesComboBox.findData("range")
+    ui.firstFrameSpinBox.value, ui.lastFrameSpinBox.value, ui.frameStepSpinBox.value = 1, 5, 2
+    runToEnd(widget)
+    whole = [ui.volumesTable.item(row, 2).text() for row in range(3)]
+    assert [ui.volumesTable.item(row, 0).text() for row in range(3)] == ["1", "3", "5"]
+    ui.createRoiButton.click()
+    roiNode = ui.roiSelector.currentNode()
+    assert roiNode is not None
+    roiNode.SetSize(30, 30, 30)
+    runToEnd(widget)
+    assert [float(ui.volumesTable.item(row, 2).text()) for row in range(3)] < [float(text) for text in whole]
+
+
+def test_region_made_by_one_click_holds_the_whole_image(sequence, widget):
+    runToEnd(widget)
+    whole = [widget.ui.volumesTable.item(row, 2).text() for row in range(6)]
+    widget.ui.createRoiButton.click()
+    runToEnd(widget)
+    assert [widget.ui.volumesTable.item(row, 2).text() for row in range(6)] == whole
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "message"),
+    [
+        ("tile", "32,x", "give three numbers"),
+        ("firstFrame", 5, "the range of frames is empty"),
+        ("lastFrame", 6, "frames 0 to 5"),
+    ],
+)
+def test_settings_that_cannot_be_run_say_why_before_they_are(sequence, widget, setting, value, message):
+    parameterNode = widget.panel._parameterNode
+    parameterNode.setValue("frames", "range")
+    parameterNode.setValue("lastFrame", 2)
+    assert widget.ui.applyButton.enabled
+    parameterNode.setValue(setting, value)
+    assert not widget.ui.applyButton.enabled
+    assert message in widget.ui.applyButton.toolTip
+
+
+def test_killed_worker_is_told_and_leaves_the_scene_as_it_was(sequence, widget):
+    before, folders = nodeIDs(), jobFolders()
+    widget.ui.applyButton.click()
+    wait(lambda: widget.panel._run.progress is not None, "the first tile")
+    os.kill(widget.panel._run._runner._process.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+    wait(ended(widget), "the failure")
+    assert "the worker" in widget.ui.statusLabel.text
+    if widget.ui.unfinishedWidget.isVisibleTo(widget.ui.unfinishedWidget.parentWidget()):
+        widget.ui.discardButton.click()
+    assert nodeIDs() == before
+    assert jobFolders() == folders
+
+
+def test_model_damaged_meanwhile_is_told_with_its_cause(sequence, widget):
+    before = nodeIDs()
+    weights = application.settingsFolder() / "CLSTMSegment" / "Models" / "small" / "weights.safetensors"
+    content = weights.read_bytes()
+    try:
+        weights.write_bytes(content[: len(content) // 2])
+        runToEnd(widget)
+    finally:
+        weights.write_bytes(content)
+    assert "is not the file model.json was written for" in widget.ui.statusLabel.text
+    assert nodeIDs() == before
+    widget.ui.copyLogButton.click()
+    assert "is not the file" in qt.clipboard_text()
+
+
+def test_second_run_waits_for_the_first(sequence, widget):
+    widget.ui.applyButton.click()
+    widget.ui.applyButton.click()
+    wait(lambda: "1 more waiting" in widget.ui.statusLabel.text, "the queue")
+    wait(lambda: len(outputs()) == 2 and not widget.ui.cancelButton.enabled, "both runs")
+    assert [node.GetNumberOfDataNodes() for node in outputs()] == [6, 6]
+
+
+def test_closing_the_scene_ends_the_run_and_leaves_nothing(sequence, widget):
+    folders = jobFolders()
+    widget.ui.applyButton.click()
+    wait(lambda: widget.ui.volumesTable.rowCount >= 1, "a frame")
+    process = widget.panel._run._runner._process
+    slicer.mrmlScene.Clear(0)
+    assert process.returncode is not None
+    assert jobFolders() == folders
+    assert not widget.ui.applyButton.enabled
+    assert widget.ui.volumesTable.rowCount == 0
+
+
+def test_reloading_the_module_ends_the_run(sequence, widget):
+    folders = jobFolders()
+    widget.ui.applyButton.click()
+    process = widget.panel._run._runner._process
+    widget.cleanup()
+    assert process.returncode is not None
+    assert jobFolders() == folders
+
+
+def test_published_checkpoint_can_be_added_and_run(sequence, widget, tmp_path):
+    from CLSTMSegmentLib.engine.network import CLSTMUNet4D
+
+    torch.manual_seed(0)
+    torch.save(CLSTMUNet4D(1, 1, 2, last_stage="published").state_dict(), tmp_path / "valve.pth")
+    qt.QFileDialog.chosen = str(tmp_path / "valve.pth")
+    widget.ui.addModelButton.click()
+    assert widget.ui.modelComboBox.currentText == "valve"
+    widget.ui.framesComboBox.currentIndex = widget.ui.framesComboBox.findData("current")
+    runToEnd(widget)
+    assert widget.ui.statusLabel.text == "Done: 1 frames."
+    widget.ui.addModelButton.click()
+    assert "already" in widget.ui.statusLabel.text
+
+
+def test_file_that_is_no_model_is_refused_with_its_reason(sequence, widget, tmp_path):
+    (tmp_path / "notes.pth").write_text("not a model", encoding="utf-8")
+    qt.QFileDialog.chosen = str(tmp_path / "notes.pth")
+    widget.ui.addModelButton.click()
+    assert "notes.pth" in widget.ui.statusLabel.text
+
+
+def test_settings_are_saved_with_the_scene(sequence, widget, tmp_path):
+    ui = widget.ui
+    ui.framesComboBox.currentIndex = ui.framesComboBox.findData("range")
+    ui.lastFrameSpinBox.value = 4
+    ui.overlapSpinBox.value = 0.5
+    ui.tileLineEdit.text = "16,64,64"
+    scene = slicer.mrmlScene
+    scene.SetRootDirectory(str(tmp_path))
+    scene.SetURL(str(tmp_path / "scene.mrml"))
+    assert scene.Commit()
+    text = (tmp_path / "scene.mrml").read_text(encoding="utf-8")
+    scene.Clear(0)
+    assert ui.tileLineEdit.text == ""
+    scene.SetLoadFromXMLString(1)
+    scene.SetSceneXMLString(text)
+    scene.Import()
+    widget.useParameterNode()
+    assert ui.framesComboBox.currentData == "range"
+    assert (ui.lastFrameSpinBox.value, ui.overlapSpinBox.value, ui.tileLineEdit.text) == (4, 0.5, "16,64,64")
+
+
+def test_moving_through_time_during_a_run_is_fine(sequence, widget):
+    widget.ui.applyButton.click()
+    browserNode = resolveInput(sequence).browserNode
+    places = iter(range(10**6))
+
+    def done():
+        play(browserNode, next(places) % 6)
+        return not widget.ui.cancelButton.enabled
+
+    wait(done, "the run's end")
+    assert outputs()[0].GetNumberOfDataNodes() == 6
+
+
+def test_describing_models_and_writing_results_does_not_import_torch():
+    """It takes seconds, in which the panel would stand still."""
+    code = (
+        "import sys; import CLSTMSegmentLib.scene.outputs, CLSTMSegmentLib.run.runner\n"
+        "from CLSTMSegmentLib.engine.bundle import bundled_models, load_model\n"
+        "assert [load_model(name) for name in bundled_models()]\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
