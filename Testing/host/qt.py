@@ -36,6 +36,7 @@ for _name in (
     "QComboBox",
     "QDoubleSpinBox",
     "QFormLayout",
+    "QGroupBox",
     "QHBoxLayout",
     "QLabel",
     "QLineEdit",

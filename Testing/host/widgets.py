@@ -2,14 +2,24 @@
 
 from types import SimpleNamespace
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QEvent, QObject, Signal
 from PySide6.QtUiTools import QUiLoader
 
 from host import qt
 
 
-class ctkCollapsibleButton(qt.QWidget):
-    """A titled part of a panel; here always open."""
+TITLE_HEIGHT = 22
+
+
+class ctkCollapsibleButton(qt.QGroupBox):
+    """A titled part of a panel that can be collapsed."""
+
+    def event(self, event):
+        # the .ui and the panel set properties of ctk that a group box does not have
+        if event.type() == QEvent.Type.DynamicPropertyChange:
+            self.setTitle(QObject.property(self, "text") or "")
+            self.setMaximumHeight(TITLE_HEIGHT if self.collapsed else 16777215)
+        return super().event(event)
 
     @property
     def collapsed(self):

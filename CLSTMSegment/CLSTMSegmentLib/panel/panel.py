@@ -261,6 +261,7 @@ class SegmentPanel:
 
     def _start(self, request: Request) -> None:
         self._ui.unfinishedWidget.visible = False
+        self._ui.resultsCollapsibleButton.collapsed = False
         self._run = BackgroundRun(request, self._python, self._showRun)
         self._showRun(self._run)
 

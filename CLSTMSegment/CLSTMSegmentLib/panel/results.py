@@ -36,6 +36,7 @@ class ResultsView:
         self._run = None
         self._ui.volumesTable.setRowCount(0)
         self._ui.flagsList.clear()
+        self._showFlags(False)
         self._ui.summaryLabel.text = ""
         self._enable(False)
 
@@ -53,6 +54,7 @@ class ResultsView:
                 table.setItem(row, column, qt.QTableWidgetItem(text))
         if run.state != "running":
             self._ui.flagsList.clear()
+            self._showFlags(bool(run.flags))
             for flag in run.flags:
                 self._ui.flagsList.addItem(f"frame {flag.frame}: {flag.segment}: {flag.sign}")
             self._ui.summaryLabel.text = summary(run)
@@ -63,6 +65,9 @@ class ResultsView:
         for widget in (ui.plotButton, ui.exportButton, ui.show3DButton, ui.outlineCheckBox, ui.opacitySlider):
             widget.enabled = enabled
 
+    def _showFlags(self, shown: bool) -> None:
+        self._ui.flagsLabel.visible = self._ui.flagsList.visible = shown
+
     def _setColumns(self, model: Model) -> None:
         sequenceNode = self._run.request.source.sequenceNode
         unit = sequenceNode.GetIndexUnit()
@@ -70,6 +75,7 @@ class ResultsView:
         headers = [_("frame"), index, *(f"{segment.name} [ml]" for segment in model.segments)]
         self._ui.volumesTable.setColumnCount(len(headers))
         self._ui.volumesTable.setHorizontalHeaderLabels(headers)
+        self._ui.volumesTable.resizeColumnsToContents()
 
     def _onRow(self, row: int, column: int) -> None:
         self._goTo(self._run.numbers[row])

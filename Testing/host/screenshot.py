@@ -1,0 +1,49 @@
+"""Pictures of the panel in the middle of a run and after it: `make screenshot`."""
+
+import sys
+import time
+from pathlib import Path
+
+from host import application, qt, widgets
+
+WIDTH = 460
+
+
+def main(folder: Path) -> None:
+    application.start()
+    import slicer
+    from CLSTMSegmentLib.scene.inputs import resolveInput
+    from CLSTMSegmentLib.scene.phantoms import addHeartPhantom
+
+    import CLSTMSegment
+
+    sequenceNode = addHeartPhantom(slicer.mrmlScene, seed=4, frames=20)
+    proxyNode = resolveInput(sequenceNode).proxyNode
+    slicer.app.applicationLogic().GetSelectionNode().SetActiveVolumeID(proxyNode.GetID())
+    parent = widgets.qMRMLWidget()
+    parent.setLayout(qt.QVBoxLayout())
+    widget = CLSTMSegment.CLSTMSegmentWidget(parent)
+    widget.setup()
+    widget.enter()
+
+    def picture(name):
+        parent.resize(WIDTH, parent.sizeHint.height())
+        qt.application().processEvents()
+        parent.grab().save(str(folder / name))
+
+    def until(condition):
+        while not condition():
+            qt.application().processEvents()
+            time.sleep(0.01)
+
+    parent.show()
+    widget.ui.applyButton.click()
+    until(lambda: widget.ui.volumesTable.rowCount >= 7)
+    picture("panel-running.png")
+    until(lambda: not widget.ui.cancelButton.enabled)
+    picture("panel-done.png")
+    widget.cleanup()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
