@@ -36,6 +36,34 @@ class CLSTMSegment(ScriptedLoadableModule):
         parent.acknowledgementText = _(
             "The bundled heart model was trained on the Sunnybrook Cardiac Data (Radau et al., MIDAS Journal 2009)."
         )
+        slicer.app.connect("startupCompleted()", registerSampleData)
+
+
+def registerSampleData() -> None:
+    """Offer sequences to try in the Sample Data module: a phantom made on demand, and Slicer's own 4D CT."""
+    import SampleData
+    from CLSTMSegmentLib.scene.phantoms import addHeartPhantom
+
+    icons = Path(__file__).resolve().parent / "Resources" / "Icons"
+    register = SampleData.SampleDataLogic.registerCustomSampleDataSource
+    register(
+        category="CLSTMSegment",
+        sampleName="CLSTMSegmentPhantomHeart",
+        thumbnailFileName=str(icons / "PhantomHeart.png"),
+        nodeNames="Phantom heart",
+        customDownloader=lambda source: addHeartPhantom(slicer.mrmlScene, seed=4),
+    )
+    digest = "d1a1119969acead6c39c7c3ec69223fa2957edc561bc5bf384a203e2284dbc93"
+    register(
+        category="CLSTMSegment",
+        sampleName="CLSTMSegmentCTCardioSeq",
+        thumbnailFileName=str(icons / "CLSTMSegment.png"),
+        uris=f"https://github.com/Slicer/SlicerDataStore/releases/download/SHA256/{digest}",
+        fileNames="CT-cardio.seq.nrrd",
+        nodeNames="CTCardioSeq",
+        checksums=f"SHA256:{digest}",
+        loadFileType="SequenceFile",
+    )
 
 
 class CLSTMSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -69,8 +97,7 @@ class CLSTMSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def cleanup(self) -> None:
         """The module is reloaded, or Slicer quits."""
-        self.panel.abandonRuns()
-        self.panel.setParameterNode(None)
+        self.panel.close()
         self.removeObservers()
 
     def enter(self) -> None:

@@ -12,7 +12,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from CLSTMSegmentLib.scene.headless import registerConverters
 
-from host import ScriptedLoadableModule, i18n, parameterNodeWrapper, qt, widgets
+from host import SampleData, ScriptedLoadableModule, i18n, parameterNodeWrapper, qt, widgets
 
 APPLICATION, PLOTS = 0, 1
 moduleLogics = []
@@ -30,8 +30,12 @@ def start() -> None:
     slicer.util.loadUI, slicer.util.childWidgetVariables = widgets.loadUI, widgets.childWidgetVariables
     settings = Path(tempfile.mkdtemp(prefix="clstmsegment-test-settings-")) / "Slicer.ini"
     slicer.app = SimpleNamespace(
-        slicerUserSettingsFilePath=str(settings), applicationLogic=lambda: moduleLogics[APPLICATION]
+        slicerUserSettingsFilePath=str(settings),
+        applicationLogic=lambda: moduleLogics[APPLICATION],
+        # start-up is complete once a module is made
+        connect=lambda signal, slot: slot(),
     )
+    sys.modules["SampleData"] = SampleData
     slicer.modules = SimpleNamespace(plots=SimpleNamespace(logic=lambda: moduleLogics[PLOTS]))
     registerConverters()
     slicer.mrmlScene = newScene()

@@ -7,7 +7,6 @@ from PySide6.QtUiTools import QUiLoader
 
 from host import qt
 
-
 TITLE_HEIGHT = 22
 
 

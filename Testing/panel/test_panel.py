@@ -310,6 +310,13 @@ def test_moving_through_time_during_a_run_is_fine(sequence, widget):
     assert outputs()[0].GetNumberOfDataNodes() == 6
 
 
+def test_devices_that_are_really_there_are_offered_once_they_are_known(sequence, widget):
+    box = widget.ui.deviceComboBox
+    wait(lambda: "cores" in box.itemText(box.count - 1), "the devices")
+    assert box.itemData(0) == "auto"
+    assert box.currentData == "cpu"  # as chosen before
+
+
 def test_describing_models_and_writing_results_does_not_import_torch():
     """It takes seconds, in which the panel would stand still."""
     code = (

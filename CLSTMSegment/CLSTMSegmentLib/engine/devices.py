@@ -37,6 +37,21 @@ def choose_device(wanted: str) -> tuple[torch.device, list[str]]:
     return device, []
 
 
+def describe_devices() -> list[tuple[str, str]]:
+    """What there is to run on: (name for `choose_device`, text for people); one that fails says why."""
+    devices = []
+    for name in _accelerators():
+        device = torch.device(name)
+        if device.type == "cuda":
+            memory = torch.cuda.get_device_properties(device).total_memory / 2**30
+            text = f"{torch.cuda.get_device_name(device)}, {memory:.0f} GB"
+        else:
+            text = "Apple GPU"
+        trouble = _trouble(device)
+        devices.append((name, text if trouble is None else f"{text}: cannot be used ({trouble})"))
+    return [*devices, ("cpu", f"CPU, {os.cpu_count()} cores")]
+
+
 def _accelerators() -> list[str]:
     names = [f"cuda:{n}" for n in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
     return names + (["mps"] if torch.backends.mps.is_available() else [])

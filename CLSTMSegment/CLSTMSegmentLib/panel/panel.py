@@ -16,6 +16,7 @@ from ..scene.inputs import SequenceInput, holds, regionFromROI, resolveInput, ro
 from ..scene.outputs import checkOutput
 from .background import BackgroundRun, Request
 from .dependencies import installMissing
+from .devices import DeviceQuestion
 from .models import addModel, choosableModels, detailsAsHtml
 from .parameters import CLSTMSegmentParameterNode
 from .results import ResultsView
@@ -43,12 +44,13 @@ class SegmentPanel:
         self._fillChoices()
         self._connect()
         ui.unfinishedWidget.visible = False
+        self._deviceQuestion = DeviceQuestion(python, self._onDevices)
 
     def _fillChoices(self) -> None:
         ui = self._ui
         for box, choices in (
             (ui.framesComboBox, ((_("All"), "all"), (_("The current one"), "current"), (_("A range"), "range"))),
-            (ui.deviceComboBox, ((_("Automatic"), "auto"), ("CPU", "cpu"), ("CUDA", "cuda"), ("Apple GPU", "mps"))),
+            (ui.deviceComboBox, ((_("Automatic"), "auto"), (_("CPU"), "cpu"))),
             (
                 ui.timeComboBox,
                 (
@@ -62,6 +64,17 @@ class SegmentPanel:
             for text, data in choices:
                 box.addItem(text, data)
         self._fillModels()
+
+    def _onDevices(self, devices: list[list[str]]) -> None:
+        """Replace the devices that any computer may have by those that this one has."""
+        box = self._ui.deviceComboBox
+        wasBlocked = box.blockSignals(True)
+        while box.count > 1:
+            box.removeItem(box.count - 1)
+        for name, text in devices:
+            box.addItem(text, name)
+        box.blockSignals(wasBlocked)
+        self.update()
 
     def _fillModels(self) -> None:
         box = self._ui.modelComboBox
@@ -317,8 +330,14 @@ class SegmentPanel:
             text += _(" ({count} more waiting)").format(count=len(self._waiting))
         return text
 
+    def close(self) -> None:
+        """The panel goes: end everything that it started."""
+        self._deviceQuestion.close()
+        self.abandonRuns()
+        self.setParameterNode(None)
+
     def abandonRuns(self) -> None:
-        """End everything that runs or waits, and touch the scene no more: it is closing, or the panel goes."""
+        """End everything that runs or waits, and touch the scene no more: it is closing."""
         self._waiting.clear()
         if self._run is not None:
             self._run.abandon()

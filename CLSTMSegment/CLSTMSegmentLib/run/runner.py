@@ -14,6 +14,11 @@ PACKAGE_FOLDER = Path(__file__).resolve().parents[2]
 """Where CLSTMSegmentLib lies."""
 
 
+def without_console() -> int:
+    """Creation flags of a process that opens no console window beside Slicer's, on Windows."""
+    return subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0
+
+
 class JobRunner:
     """One job in one worker process.
 
@@ -51,8 +56,7 @@ class JobRunner:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=PACKAGE_FOLDER,
-                # no console window beside Slicer's on Windows
-                creationflags=subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0,
+                creationflags=without_console(),
             )
 
     @property

@@ -1,0 +1,32 @@
+"""Stands in for Slicer's Sample Data module: keeps what is registered, and makes what needs no download."""
+
+sources = {}
+
+
+class SampleDataLogic:
+    @staticmethod
+    def registerCustomSampleDataSource(
+        category="Custom",
+        sampleName=None,
+        uris=None,
+        fileNames=None,
+        nodeNames=None,
+        customDownloader=None,
+        thumbnailFileName=None,
+        loadFileType=None,
+        loadFiles=None,
+        loadFileProperties=None,
+        checksums=None,
+    ):
+        sources[sampleName] = {
+            "category": category,
+            "uris": uris,
+            "customDownloader": customDownloader,
+            "thumbnailFileName": thumbnailFileName,
+            "checksums": checksums,
+        }
+
+
+def downloadSample(sampleName):
+    source = sources[sampleName]
+    return source["customDownloader"](source)
