@@ -6,7 +6,7 @@ BIN := .venv/Scripts
 endif
 INPUT ?=
 
-.PHONY: demo test lint install train clean
+.PHONY: demo test lint install train train-smoke screenshot clean
 
 install: .venv/installed
 
@@ -26,10 +26,22 @@ lint: install
 	$(BIN)/ruff check CLSTMSegment Testing
 	$(BIN)/lint-imports
 
-# Trains the bundled model again: hours on a CPU. It goes on where it was stopped.
+# The models again: hours on a CPU for the heart. Each goes on where it was stopped; the twin without memory
+# branches off after the stage that both share.
 DATA ?= ../shared/data
+CONFIGURATIONS := CLSTMSegment/CLSTMSegmentLib/training
 train: install
-	$(BIN)/clstm-segment train CLSTMSegment/CLSTMSegmentLib/training/cardiac-cine-lv.toml --data "$(DATA)" --out training-run --resume
+	$(BIN)/clstm-segment train $(CONFIGURATIONS)/cardiac-cine-lv.toml --data "$(DATA)" --out training-run --resume
+	$(BIN)/clstm-segment train $(CONFIGURATIONS)/cardiac-cine-lv-per-frame.toml --data "$(DATA)" --out training-run-per-frame --start training-run/stage-1.pt --resume
+	$(BIN)/clstm-segment train $(CONFIGURATIONS)/airway-phantom.toml --out training-run-airway --resume
+
+# A minute of training on phantoms that must improve its loss; part of the tests too.
+train-smoke: install
+	$(BIN)/python -m pytest -s Testing/training/test_airway.py -k minute
+
+# Pictures of the panel in the middle of a run and after it.
+screenshot: install
+	cd Testing && PYTHONPATH=. ../$(BIN)/python -m host.screenshot ../Resources/Screenshots
 
 clean:
-	rm -rf .venv demo training-run
+	rm -rf .venv demo training-run training-run-per-frame training-run-airway

@@ -18,12 +18,18 @@ def connect(self, signal, slot):
     return True
 
 
+VIRTUAL = {QtWidgets.QWidget: ("sizeHint", "minimumSizeHint"), QtWidgets.QProgressBar: ("text",)}
+"""Properties whose getters Qt itself calls as virtual methods: they stay methods."""
+
+
 def python_qt(cls):
     """The class as PythonQt shows it."""
     properties = {}
     meta = cls.staticMetaObject
     for n in range(meta.propertyCount()):
         name = meta.property(n).name()
+        if name in VIRTUAL.get(cls, ()) or name in VIRTUAL[QtWidgets.QWidget]:
+            continue
         properties[name] = property(
             lambda self, name=name: QObject.property(self, name),
             lambda self, value, name=name: QObject.setProperty(self, name, value),

@@ -27,7 +27,7 @@ def main(folder: Path) -> None:
     widget.enter()
 
     def picture(name):
-        parent.resize(WIDTH, parent.sizeHint.height())
+        parent.resize(WIDTH, parent.sizeHint().height())
         qt.application().processEvents()
         parent.grab().save(str(folder / name))
 

@@ -5,13 +5,17 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import slicer
 import torch
 from CLSTMSegmentLib.scene.inputs import holds, resolveInput
+from CLSTMSegmentLib.scene.phantoms import addHeartPhantom
 from host import application, qt
+from PySide6.QtCore import QEventLoop
 from scene.conftest import addSequence, play
 
 from panel.conftest import wait
@@ -110,6 +114,23 @@ def test_results_lead_to_frames_plot_and_file(sequence, widget, tmp_path):
     assert not displayNode.GetVisibility2DFill()
     ui.opacitySlider.value = 20
     assert displayNode.GetOpacity2DFill() == pytest.approx(0.2)
+
+
+def test_surfaces_are_made_only_when_asked_for(sequence, widget):
+    ui = widget.ui
+    ui.framesComboBox.currentIndex = ui.framesComboBox.findData("range")
+    ui.lastFrameSpinBox.value = 1
+    runToEnd(widget)
+    surface = slicer.vtkSegmentationConverter.GetClosedSurfaceRepresentationName()
+    frames = [outputs()[0].GetNthDataNode(n).GetSegmentation() for n in range(2)]
+    assert not any(frame.ContainsRepresentation(surface) for frame in frames)
+    ui.show3DButton.click()
+    assert all(frame.ContainsRepresentation(surface) for frame in frames)
+    proxyNode = resolveInput(sequence).browserNode.GetProxyNode(outputs()[0])
+    assert proxyNode.GetSegmentation().ContainsRepresentation(surface)
+    assert proxyNode.GetDisplayNode().GetVisibility3D()
+    ui.show3DButton.click()
+    assert not proxyNode.GetDisplayNode().GetVisibility3D()
 
 
 def cancelledInTheMiddle(widget):
@@ -315,6 +336,24 @@ def test_devices_that_are_really_there_are_offered_once_they_are_known(sequence,
     wait(lambda: "cores" in box.itemText(box.count - 1), "the devices")
     assert box.itemData(0) == "auto"
     assert box.currentData == "cpu"  # as chosen before
+
+
+def test_panel_never_stands_still_during_a_run_on_the_demo(widget):
+    """The longest gap between ticks of a 10 ms timer; the bound is generous for a busy machine."""
+    sequenceNode = addHeartPhantom(slicer.mrmlScene, seed=4, frames=6)
+    widget.ui.inputSelector.setCurrentNode(sequenceNode)
+    ticks = []
+    timer = qt.QTimer()
+    timer.interval = 10
+    timer.connect("timeout()", lambda: ticks.append(time.perf_counter()))
+    timer.start()
+    widget.ui.applyButton.click()
+    while widget.ui.cancelButton.enabled:
+        qt.application().processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
+    timer.stop()
+    gap = max(after - before for before, after in pairwise(ticks))
+    print(f"longest gap between ticks of a 10 ms timer: {1000 * gap:.0f} ms")
+    assert gap < 0.5
 
 
 def test_describing_models_and_writing_results_does_not_import_torch():

@@ -23,12 +23,13 @@ def touches_border(labels: sitk.Image, label: int) -> bool:
 
     The first and last slice along the thickest axis do not count: a stack often ends inside an organ.
     """
-    mask = sitk.GetArrayViewFromImage(labels) == label
+    array = sitk.GetArrayViewFromImage(labels)
     across = 2 - int(np.argmax(labels.GetSpacing()))
     for axis in range(3):
-        if axis == across and mask.shape[axis] < min(np.delete(mask.shape, axis)):
+        if axis == across and array.shape[axis] < min(np.delete(array.shape, axis)):
             continue
-        if mask.take(0, axis).any() or mask.take(-1, axis).any():
+        faces = np.moveaxis(array, axis, 0)[[0, -1]]
+        if (faces == label).any():
             return True
     return False
 
@@ -36,9 +37,9 @@ def touches_border(labels: sitk.Image, label: int) -> bool:
 def frame_flags(number: int, labels: sitk.Image, segments: list[str]) -> list[Flag]:
     """The signs that one frame shows by itself: a segment that is empty, or that touches the border."""
     flags = []
-    present = np.unique(sitk.GetArrayViewFromImage(labels))
+    counts = np.bincount(sitk.GetArrayViewFromImage(labels).ravel(), minlength=len(segments) + 1)
     for label, segment in enumerate(segments, start=1):
-        if label not in present:
+        if counts[label] == 0:
             flags.append(Flag(number, segment, "empty"))
         elif touches_border(labels, label):
             flags.append(Flag(number, segment, "touches the border of the image"))
