@@ -11,6 +11,7 @@ import slicer
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from CLSTMSegmentLib.scene.headless import registerConverters
+from PySide6.QtGui import QGuiApplication
 
 from host import SampleData, ScriptedLoadableModule, i18n, parameterNodeWrapper, qt, widgets
 
@@ -32,6 +33,7 @@ def start() -> None:
     slicer.app = SimpleNamespace(
         slicerUserSettingsFilePath=str(settings),
         applicationLogic=lambda: moduleLogics[APPLICATION],
+        clipboard=QGuiApplication.clipboard,
         # start-up is complete once a module is made
         connect=lambda signal, slot: slot(),
     )

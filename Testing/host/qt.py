@@ -5,11 +5,11 @@ methods. Every widget class that the panel uses is subclassed here, with a Pytho
 property that the class has.
 """
 
-from PySide6 import QtCore, QtGui, QtWidgets
-from PySide6.QtCore import QEvent, QItemSelectionModel, QObject, Qt, QUrl
-from PySide6.QtGui import QColor, QDesktopServices, QGuiApplication, QIcon
+from PySide6 import QtCore, QtWidgets
+from PySide6.QtCore import QObject, QUrl
+from PySide6.QtGui import QDesktopServices
 
-__all__ = ["QColor", "QDesktopServices", "QEvent", "QGuiApplication", "QIcon", "QItemSelectionModel", "QUrl", "Qt"]
+__all__ = ["QDesktopServices", "QUrl"]
 
 
 def connect(self, signal, slot):
@@ -83,7 +83,3 @@ class QFileDialog:
 def application():
     """The one Qt application of this process."""
     return QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
-
-
-def clipboard_text():
-    return QtGui.QGuiApplication.clipboard().text()

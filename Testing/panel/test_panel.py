@@ -243,7 +243,7 @@ def test_model_damaged_meanwhile_is_told_with_its_cause(sequence, widget):
     assert "is not the file model.json was written for" in widget.ui.statusLabel.text
     assert nodeIDs() == before
     widget.ui.copyLogButton.click()
-    assert "is not the file" in qt.clipboard_text()
+    assert "is not the file" in slicer.app.clipboard().text()
 
 
 def test_second_run_waits_for_the_first(sequence, widget):

@@ -93,9 +93,9 @@ class BackgroundRun:
         if self.request.source.sequenceNode.GetScene() is None:
             self._end("failed", _("The input sequence was removed during the run."))
         elif self._toPut:
-            number = self._toPut.popleft()
-            self._runner.put_frame(number, self._frames[number].image)
-        self._events.extend(self._runner.poll())
+            self._putFrame(self._toPut.popleft())
+        if self.state == "running":
+            self._events.extend(self._runner.poll())
         while self._events and self.state == "running":
             event = self._events.popleft()
             self._handle(event)
@@ -103,6 +103,14 @@ class BackgroundRun:
                 break
         if self.state == "running":
             self._changed(self)
+
+    def _putFrame(self, number: int) -> None:
+        try:
+            self._runner.put_frame(number, self._frames[number].image)
+        except (OSError, RuntimeError) as error:  # SimpleITK raises the latter where it cannot write
+            self._end(
+                "failed", _("Frame {number} cannot be handed to the worker: {error}").format(number=number, error=error)
+            )
 
     def _handle(self, event: dict) -> None:
         if event["event"] == "started":
@@ -113,8 +121,9 @@ class BackgroundRun:
             self._show(event["number"], event["index_value"])
         elif event["event"] == "done":
             self.log += event["report"]["warnings"]
-            if self.request.outputNode is not None:
-                self.output.publish(self.request.outputNode)
+            outputNode = self.request.outputNode
+            if outputNode is not None and outputNode.GetScene() is not None:  # it may have been removed meanwhile
+                self.output.publish(outputNode)
             self._end("done", "")
         elif event["event"] == "failed":
             if event["details"]:

@@ -275,7 +275,11 @@ class SegmentPanel:
     def _start(self, request: Request) -> None:
         self._ui.unfinishedWidget.visible = False
         self._ui.resultsCollapsibleButton.collapsed = False
-        self._run = BackgroundRun(request, self._python, self._showRun)
+        try:
+            self._run = BackgroundRun(request, self._python, self._showRun)
+        except OSError as error:
+            self._ui.statusLabel.text = _("The run cannot start: {error}").format(error=error)
+            return
         self._showRun(self._run)
 
     def _onCancel(self) -> None:
@@ -292,7 +296,7 @@ class SegmentPanel:
         self.update()
 
     def _onCopyLog(self) -> None:
-        qt.QGuiApplication.clipboard().setText(self._ui.logText.plainText)
+        slicer.app.clipboard().setText(self._ui.logText.plainText)
 
     # -- runs -------------------------------------------------------------------------------------
 
