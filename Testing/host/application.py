@@ -34,9 +34,11 @@ def start() -> None:
         slicerUserSettingsFilePath=str(settings),
         applicationLogic=lambda: moduleLogics[APPLICATION],
         clipboard=QGuiApplication.clipboard,
+        layoutManager=lambda: layout,
         # start-up is complete once a module is made
         connect=lambda signal, slot: slot(),
     )
+    layout = widgets.LayoutManager()
     sys.modules["SampleData"] = SampleData
     slicer.modules = SimpleNamespace(plots=SimpleNamespace(logic=lambda: moduleLogics[PLOTS]))
     registerConverters()

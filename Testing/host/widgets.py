@@ -108,6 +108,25 @@ class _Filter:
             self._changed()
 
 
+class LayoutManager:
+    """A layout with one plot view, which says when points are selected in it."""
+
+    class _PlotView(QObject):
+        dataSelected = Signal(object, object)
+
+        connect = qt.connect
+
+        def disconnect(self, signal, slot):
+            getattr(self, signal.split("(")[0]).disconnect(slot)
+
+    def __init__(self):
+        self.plotViewCount = 1
+        self._view = self._PlotView()
+
+    def plotWidget(self, number):
+        return SimpleNamespace(plotView=lambda: self._view)
+
+
 class Loader(QUiLoader):
     """Makes the stand-ins where the .ui names the classes that they stand for."""
 

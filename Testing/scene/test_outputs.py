@@ -15,7 +15,7 @@ from CLSTMSegmentLib.scene.headless import writeSequence
 from CLSTMSegmentLib.scene.images import LPS_FROM_RAS, volumeFromImage
 from CLSTMSegmentLib.scene.inputs import resolveInput
 from CLSTMSegmentLib.scene.outputs import SegmentationOutput, checkOutput
-from CLSTMSegmentLib.scene.plots import volumesChart
+from CLSTMSegmentLib.scene.plots import markFrame, volumesChart
 from conftest import smallModel
 from host import application
 
@@ -332,7 +332,7 @@ def test_withdrawn_output_leaves_the_nodes_that_were_there(scene, model, phantom
     for result in Segmenter(model, "cpu").segment(phantom[0], [0, 1]):
         output.add(result)
     output.publish()
-    volumesChart(output.tableNode, model)
+    markFrame(volumesChart(output.tableNode, model), output.tableNode, "40")
     output.withdraw()
     after = {scene.GetNthNode(n).GetID() for n in range(scene.GetNumberOfNodes())}
     assert {scene.GetNodeByID(i).GetClassName() for i in after - before} <= {"vtkMRMLColorTableNode"}

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import qt
 import slicer
+import vtk
 from slicer.i18n import tr as _
 
 from ..engine.bundle import Model
-from ..scene.plots import volumesChart
+from ..scene.plots import markFrame, volumesChart
 from .background import BackgroundRun
 
 
@@ -22,6 +23,8 @@ class ResultsView:
     def __init__(self, ui: object):
         self._ui = ui
         self._run: BackgroundRun | None = None
+        self._marking: tuple | None = None
+        self._plotViews: list = []
         ui.volumesTable.connect("cellClicked(int,int)", self._onRow)
         ui.flagsList.connect("currentRowChanged(int)", self._onFlag)
         ui.plotButton.connect("clicked()", self._onPlot)
@@ -33,6 +36,7 @@ class ResultsView:
 
     def clear(self) -> None:
         """Show nothing."""
+        self._stopMarking()
         self._run = None
         self._ui.volumesTable.setRowCount(0)
         self._ui.flagsList.clear()
@@ -90,8 +94,49 @@ class ResultsView:
             browserNode.SetSelectedItemNumber(frame)
 
     def _onPlot(self) -> None:
+        self._stopMarking()
         chartNode = volumesChart(self._run.output.tableNode, self._run.request.model)
         slicer.modules.plots.logic().ShowChartInLayout(chartNode)
+        layoutManager = slicer.app.layoutManager()
+        for n in range(layoutManager.plotViewCount):
+            plotView = layoutManager.plotWidget(n).plotView()
+            plotView.connect("dataSelected(vtkStringArray*, vtkCollection*)", self._onPointSelected)
+            self._plotViews.append(plotView)
+        browserNode = self._run.request.source.browserNode
+        if browserNode is not None:
+            tag = browserNode.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._mark())
+            self._marking = (browserNode, tag, chartNode)
+            self._mark()
+
+    def _mark(self) -> None:
+        """Move the line in the plot to the frame that the browser shows."""
+        browserNode, _tag, chartNode = self._marking
+        tableNode, number = self._run.output.tableNode, browserNode.GetSelectedItemNumber()
+        values = self._run.request.job.index_values
+        if tableNode is not None and chartNode.GetScene() is not None and 0 <= number < len(values):
+            markFrame(chartNode, tableNode, values[number])
+
+    def _stopMarking(self) -> None:
+        if self._marking is not None:
+            browserNode, tag, _chartNode = self._marking
+            browserNode.RemoveObserver(tag)
+            self._marking = None
+        for plotView in self._plotViews:
+            plotView.disconnect("dataSelected(vtkStringArray*, vtkCollection*)", self._onPointSelected)
+        self._plotViews.clear()
+
+    def _onPointSelected(self, seriesIDs: vtk.vtkStringArray, selections: vtk.vtkCollection) -> None:
+        """A click on a point of a curve shows its frame; the marker is a curve too, and has no frame of its own."""
+        for n in range(seriesIDs.GetNumberOfValues()):
+            seriesNode = slicer.mrmlScene.GetNodeByID(seriesIDs.GetValue(n))
+            points = selections.GetItemAsObject(n)
+            if (
+                seriesNode is not None
+                and seriesNode.GetTableNode() is self._run.output.tableNode
+                and points.GetNumberOfValues() > 0
+            ):
+                self._goTo(self._run.numbers[points.GetValue(0)])
+                return
 
     def _onExport(self) -> None:
         path = qt.QFileDialog.getSaveFileName(self._ui.exportButton, _("Export volumes"), "volumes.csv", "CSV (*.csv)")
