@@ -42,7 +42,6 @@ class CLSTMSegment(ScriptedLoadableModule):
 def registerSampleData() -> None:
     """Offer sequences to try in the Sample Data module: a phantom made on demand, and Slicer's own 4D CT."""
     import SampleData
-    from CLSTMSegmentLib.scene.phantoms import addHeartPhantom
 
     icons = Path(__file__).resolve().parent / "Resources" / "Icons"
     register = SampleData.SampleDataLogic.registerCustomSampleDataSource
@@ -51,7 +50,7 @@ def registerSampleData() -> None:
         sampleName="CLSTMSegmentPhantomHeart",
         thumbnailFileName=str(icons / "PhantomHeart.png"),
         nodeNames="Phantom heart",
-        customDownloader=lambda source: addHeartPhantom(slicer.mrmlScene, seed=4),
+        customDownloader=lambda source: addSamplePhantom(),
     )
     digest = "d1a1119969acead6c39c7c3ec69223fa2957edc561bc5bf384a203e2284dbc93"
     register(
@@ -64,6 +63,18 @@ def registerSampleData() -> None:
         checksums=f"SHA256:{digest}",
         loadFileType="SequenceFile",
     )
+
+
+def addSamplePhantom() -> slicer.vtkMRMLSequenceNode:
+    """Make the phantom heart and show it in the slice views."""
+    from CLSTMSegmentLib.scene.inputs import resolveInput
+    from CLSTMSegmentLib.scene.phantoms import addHeartPhantom
+
+    sequenceNode = addHeartPhantom(slicer.mrmlScene, seed=4)
+    applicationLogic = slicer.app.applicationLogic()
+    applicationLogic.GetSelectionNode().SetActiveVolumeID(resolveInput(sequenceNode).proxyNode.GetID())
+    applicationLogic.PropagateVolumeSelection()
+    return sequenceNode
 
 
 class CLSTMSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):

@@ -1,10 +1,10 @@
-"""Pictures of the panel in the middle of a run and after it: `make screenshot`."""
+"""Pictures of the panel in the middle of a run and after it, and of the views then: `make screenshot`."""
 
 import sys
 import time
 from pathlib import Path
 
-from host import application, qt, widgets
+from host import application, qt, views, widgets
 
 WIDTH = 460
 
@@ -42,6 +42,11 @@ def main(folder: Path) -> None:
     picture("panel-running.png")
     until(lambda: not widget.ui.cancelButton.enabled)
     picture("panel-done.png")
+    displayNode = source.proxyNode.GetDisplayNode()
+    displayNode.SetAndObserveColorNodeID("vtkMRMLColorTableNodeGrey")
+    views.SliceView(source.proxyNode).save(folder / "slice-view.png")
+    widget.ui.show3DButton.click()
+    views.ThreeDView().save(folder / "3d-view.png")
     widget.cleanup()
 
 

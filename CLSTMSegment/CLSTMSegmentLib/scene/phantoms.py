@@ -21,4 +21,5 @@ def addHeartPhantom(scene: slicer.vtkMRMLScene, seed: int, frames: int = 20) -> 
     browserNode = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", "Phantom heart browser")
     browserNode.SetAndObserveMasterSequenceNodeID(sequenceNode.GetID())
     slicer.vtkSlicerSequencesLogic().UpdateProxyNodesFromSequences(browserNode)
+    browserNode.GetProxyNode(sequenceNode).CreateDefaultDisplayNodes()
     return sequenceNode
