@@ -13,13 +13,12 @@ def main(folder: Path) -> None:
     application.start()
     import slicer
     from CLSTMSegmentLib.scene.inputs import resolveInput
-    from CLSTMSegmentLib.scene.phantoms import addHeartPhantom
 
     import CLSTMSegment
 
-    sequenceNode = addHeartPhantom(slicer.mrmlScene, seed=4, frames=20)
-    proxyNode = resolveInput(sequenceNode).proxyNode
-    slicer.app.applicationLogic().GetSelectionNode().SetActiveVolumeID(proxyNode.GetID())
+    colors = slicer.vtkMRMLColorLogic()
+    colors.SetMRMLScene(slicer.mrmlScene)
+    source = resolveInput(CLSTMSegment.addSamplePhantom())
     parent = widgets.qMRMLWidget()
     parent.setLayout(qt.QVBoxLayout())
     widget = CLSTMSegment.CLSTMSegmentWidget(parent)

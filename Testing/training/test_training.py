@@ -1,5 +1,7 @@
 """Phantoms, sparse labels and training: what is not annotated teaches nothing, and a run can be resumed exactly."""
 
+import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -117,7 +119,7 @@ def test_some_frames_of_a_stack_are_spoiled_and_keep_their_labels():
 
 
 def test_one_annotated_frame_beats_and_every_frame_of_the_beat_has_labels(hearts):
-    configuration = read_configuration(small_configuration(hearts, 1))
+    configuration = read_configuration(small_configuration(hearts, 2))
     sequences = load_hearts(hearts, configuration.model.geometry, configuration.model.intensity)
     phases = [s for s in sequences if len(s.frames) == 1]
     images, allowed = stacks(phases, phantom_share=0.0, animated_share=1.0, labelled=3, frames=3, lead=0)[0]
@@ -164,7 +166,7 @@ def small_configuration(folder, iterations):
 
 
 def test_annotated_slices_and_classes_alone_are_known(hearts):
-    configuration = read_configuration(small_configuration(hearts, 1))
+    configuration = read_configuration(small_configuration(hearts, 2))
     sequences = load_hearts(hearts, configuration.model.geometry, configuration.model.intensity)
     assert {s.name for s in sequences} == {"SC-HF-I-01", "A", "B"}
     cine = next(s for s in sequences if len(s.frames) == 4)
@@ -174,6 +176,23 @@ def test_annotated_slices_and_classes_alone_are_known(hearts):
     assert set(np.unique(cine.allowed[0])) == {0b001, 0b010, 0b100, UNKNOWN}
     phase = next(s for s in sequences if len(s.frames) == 1)
     assert set(np.unique(phase.allowed[0])) == {0b101, 0b010}
+
+
+def test_folder_without_labelled_hearts_is_refused_in_words(tmp_path, capsys):
+    configuration = small_configuration(tmp_path, 2)
+    assert main(["train", str(configuration), "--data", str(tmp_path / "empty"), "--out", str(tmp_path / "run")]) == 2
+    assert "no labelled hearts" in capsys.readouterr().err
+
+
+def test_hearts_in_one_folder_and_of_any_name_can_be_learnt_from(hearts, tmp_path):
+    own = tmp_path / "own"
+    shutil.copytree(hearts / "sunnybrook", own)
+    (own / "SCD0000101.seq.nrrd").rename(own / "mine.seq.nrrd")
+    labels = json.loads((own / "labels.json").read_text(encoding="utf-8"))
+    (own / "labels.json").write_text(json.dumps({"mine": labels["SCD0000101"]}), encoding="utf-8")
+    model = read_configuration(small_configuration(tmp_path, 2)).model
+    (sequence,) = load_hearts(own, model.geometry, model.intensity)
+    assert sequence.name == "mine"
 
 
 def test_training_interrupted_and_resumed_is_training_in_one_go(hearts, tmp_path):

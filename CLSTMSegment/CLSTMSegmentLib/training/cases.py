@@ -37,9 +37,9 @@ class Case:
 
 def read_cases(data: Path, hearts: Collection[str] | None = None) -> Iterator[Case]:
     """The cines, then the single phases under a data folder; of all hearts by default."""
-    for case, (frames, annotations) in read_cines(data / "sunnybrook", hearts).items():
-        yield Case(SAME_HEART[case], "cine", frames, annotations)
-    for heart, phases in read_phases(data / "sunnybrook_ed_es", hearts).items():
+    for case, (frames, annotations) in read_cines(data, hearts).items():
+        yield Case(SAME_HEART.get(case, case), "cine", frames, annotations)
+    for heart, phases in read_phases(data, hearts).items():
         for frame, annotation, _ in phases.values():
             yield Case(heart, "phases", [frame], {0: annotation})
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from ..engine.errors import InputError
 from ..engine.files import read_sequence
 from ..engine.frames import Frame, FrameGrid, GeometryRule
 from ..engine.intensity import IntensityRule, find_window
@@ -74,48 +75,62 @@ def to_grid(
     return sequence
 
 
+SAME_HEART = {"SCD0000101": "SC-HF-I-01", "SCD0000201": "SC-HF-I-02", "SCD0000301": "SC-HF-I-04"}
+"""Cines of the Sunnybrook data whose ED and ES stacks are among the others, by their name there."""
+
+
 def read_cines(
-    folder: Path, hearts: Collection[str] | None = None
+    data: Path, hearts: Collection[str] | None = None
 ) -> dict[str, tuple[list[Frame], dict[int, Annotation]]]:
-    """The cines of a folder with labels.json, by case name; of some hearts, or of all."""
-    index = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
+    """The annotated cines in a folder, or in its folders, by case name; of some hearts, or of all.
+
+    A folder of cines has a `labels.json`: for each case, beside `CASE.seq.nrrd`, the annotated frames
+    by number, each with the label image's `file` (on the frame's own grid), the `phase` ("ED", "ES"
+    or any other), the `labelled_classes`, and the first and last of the `labelled_slices`.
+    """
     cines = {}
-    for case, labelled in index.items():
-        if hearts is not None and SAME_HEART[case] not in hearts:
-            continue
-        annotations = {
-            int(t): Annotation(
-                sitk.ReadImage(str(folder / entry["file"])),
-                entry["labelled_classes"],
-                tuple(entry["labelled_slices"]),
-                entry["phase"],
-            )
-            for t, entry in labelled.items()
-        }
-        cines[case] = (list(read_sequence(folder / f"{case}.seq.nrrd")), annotations)
+    for index in _index_files(data, "labels.json"):
+        for case, labelled in json.loads(index.read_text(encoding="utf-8")).items():
+            if hearts is not None and SAME_HEART.get(case, case) not in hearts:
+                continue
+            annotations = {
+                int(t): Annotation(
+                    sitk.ReadImage(str(index.parent / entry["file"])),
+                    entry["labelled_classes"],
+                    tuple(entry["labelled_slices"]),
+                    entry["phase"],
+                )
+                for t, entry in labelled.items()
+            }
+            cines[case] = (list(read_sequence(index.parent / f"{case}.seq.nrrd")), annotations)
     return cines
 
 
 def read_phases(
-    folder: Path, hearts: Collection[str] | None = None
+    data: Path, hearts: Collection[str] | None = None
 ) -> dict[str, dict[str, tuple[Frame, Annotation, int]]]:
-    """The ED and ES stacks of a folder with index.json: frame, cavity labels, first slice, by heart."""
-    index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+    """Single phases in a folder, or in its folders: frame, cavity labels, first slice, by heart; of some, or all.
+
+    A folder of phases has an `index.json`: for each heart and phase ("ED", "ES"), beside
+    `HEART_PHASE.nrrd` and `HEART_PHASE_cavity.nrrd` (label 1, drawn in every slice), the first and last
+    of the `slices` of the whole stack that these are.
+    """
     stacks = {}
-    for name, phases in index.items():
-        if hearts is not None and name not in hearts:
-            continue
-        stacks[name] = {}
-        for phase, entry in phases.items():
-            image = sitk.ReadImage(str(folder / f"{name}_{phase}.nrrd"))
-            labels = sitk.ReadImage(str(folder / f"{name}_{phase}_cavity.nrrd"))
-            annotation = Annotation(labels, [1], (0, image.GetDepth() - 1), phase)
-            stacks[name][phase] = (Frame(image, phase), annotation, entry["slices"][0])
+    for index in _index_files(data, "index.json"):
+        for name, phases in json.loads(index.read_text(encoding="utf-8")).items():
+            if hearts is not None and name not in hearts:
+                continue
+            stacks[name] = {}
+            for phase, entry in phases.items():
+                image = sitk.ReadImage(str(index.parent / f"{name}_{phase}.nrrd"))
+                labels = sitk.ReadImage(str(index.parent / f"{name}_{phase}_cavity.nrrd"))
+                annotation = Annotation(labels, [1], (0, image.GetDepth() - 1), phase)
+                stacks[name][phase] = (Frame(image, phase), annotation, entry["slices"][0])
     return stacks
 
 
-SAME_HEART = {"SCD0000101": "SC-HF-I-01", "SCD0000201": "SC-HF-I-02", "SCD0000301": "SC-HF-I-04"}
-"""Cines whose ED and ES stacks are among the others, by their name there."""
+def _index_files(data: Path, name: str) -> list[Path]:
+    return [path for path in (data / name, *sorted(data.glob(f"*/{name}"))) if path.is_file()]
 
 
 def load_hearts(data: Path, geometry: GeometryRule, intensity: IntensityRule) -> list[LabelledSequence]:
@@ -123,11 +138,14 @@ def load_hearts(data: Path, geometry: GeometryRule, intensity: IntensityRule) ->
 
     A heart with ED and ES stacks gives three sequences: each phase alone, with all its slices,
     and both as two frames on the slices that they share.
+
+    Raises:
+        InputError: there are none.
     """
     sequences = []
-    for case, (frames, annotations) in read_cines(data / "sunnybrook").items():
-        sequences.append(to_grid(SAME_HEART[case], frames, annotations, geometry, intensity))
-    for name, phases in read_phases(data / "sunnybrook_ed_es").items():
+    for case, (frames, annotations) in read_cines(data).items():
+        sequences.append(to_grid(SAME_HEART.get(case, case), frames, annotations, geometry, intensity))
+    for name, phases in read_phases(data).items():
         for frame, annotation, _ in phases.values():
             sequences.append(to_grid(name, [frame], {0: annotation}, geometry, intensity))
         first = max(start for _, _, start in phases.values())
@@ -139,4 +157,6 @@ def load_hearts(data: Path, geometry: GeometryRule, intensity: IntensityRule) ->
             for t, (_, a, start) in enumerate(both)
         }
         sequences.append(to_grid(name, frames, annotations, geometry, intensity))
+    if not sequences:
+        raise InputError(f"{data} has no labelled hearts: no labels.json or index.json there or in its folders")
     return sequences
