@@ -15,7 +15,7 @@ from CLSTMSegmentLib.engine.frames import GeometryRule
 from CLSTMSegmentLib.training.configuration import read_configuration
 from CLSTMSegmentLib.training.datasets import load_hearts
 from CLSTMSegmentLib.training.phantoms import HeartPhantom, heart_sequence
-from CLSTMSegmentLib.training.sparse import UNKNOWN, allowed_classes, marginal_loss
+from CLSTMSegmentLib.training.sparse import UNKNOWN, Rim, allowed_classes, marginal_loss
 from CLSTMSegmentLib.training.stacks import StackRule, TrainingStacks
 from CLSTMSegmentLib.training.train import stack_loss
 from conftest import REPOSITORY, smallModel
@@ -57,6 +57,20 @@ def test_class_that_was_not_drawn_may_be_anywhere_that_is_not_labelled():
     labels = np.array([0, 1, 0], np.uint8)
     assert allowed_classes(labels, [1], 3).tolist() == [0b101, 0b010, 0b101]
     assert allowed_classes(labels, [1, 2], 3).tolist() == [0b001, 0b010, 0b001]
+
+
+def test_rim_is_known_near_the_inner_class_and_excluded_far_from_it_within_slices():
+    labels = np.zeros((2, 41, 41), np.uint8)
+    labels[0, 18:23, 18:23] = 1
+    allowed = allowed_classes(labels, [1], 3)
+    allowed[0, 20, 24] = UNKNOWN
+    Rim(inner=1, outer=2, least_mm=3.0, most_mm=20.0).apply(allowed, (8.0, 2.0, 2.0))
+    assert allowed[0, 20, 20] == 0b010
+    assert allowed[0, 20, 17] == 0b100  # 2 mm
+    assert allowed[0, 20, 15] == 0b101  # 6 mm
+    assert allowed[0, 20, 2] == 0b001  # 32 mm
+    assert allowed[0, 20, 24] == UNKNOWN
+    assert (allowed[1] == 0b101).all()  # nothing is known in a slice without the inner class
 
 
 def test_loss_is_blind_to_what_was_not_annotated():

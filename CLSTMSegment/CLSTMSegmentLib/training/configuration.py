@@ -8,6 +8,7 @@ from ..engine.bundle import Model, described_model
 from ..engine.errors import InputError
 from .airway import AirwayPhantom
 from .phantoms import HeartPhantom, Phantom
+from .sparse import Rim
 from .stacks import StackRule
 from .train import Stage, TrainingRule
 
@@ -27,12 +28,14 @@ class Configuration:
         phantom: makes a phantom from a seed.
         validation, test: names of hearts that are not trained on; without any, no real data are
             needed, and phantoms are for training and validation.
+        rim: what anatomy says where a surrounding class was not drawn.
         model: what will be trained, without weights.
     """
 
     phantom: Callable[[int], Phantom]
     validation: tuple[str, ...]
     test: tuple[str, ...]
+    rim: Rim | None
     training: TrainingRule
     model: Model
 
@@ -59,6 +62,7 @@ def read_configuration(path: Path) -> Configuration:
             PHANTOMS[content["data"]["phantom"]],
             tuple(content["data"].get("validation", ())),
             tuple(content["data"].get("test", ())),
+            Rim(**content["data"]["rim"]) if "rim" in content["data"] else None,
             TrainingRule(stages, **training),
             model,
         )

@@ -12,7 +12,7 @@ from ..engine.errors import InputError
 from ..engine.files import read_sequence
 from ..engine.frames import Frame, FrameGrid, GeometryRule
 from ..engine.intensity import IntensityRule, find_window
-from .sparse import UNKNOWN, allowed_classes
+from .sparse import UNKNOWN, Rim, allowed_classes
 
 DATA = Path("../shared/data")
 """Where the labelled hearts are unless the caller says otherwise."""
@@ -51,8 +51,13 @@ def to_grid(
     annotations: dict[int, Annotation],
     geometry: GeometryRule,
     intensity: IntensityRule,
+    rim: Rim | None = None,
 ) -> LabelledSequence:
-    """Bring a heart to the model's grid by the very steps that a run takes."""
+    """Bring a heart to the model's grid by the very steps that a run takes.
+
+    Args:
+        rim: narrows what may be where its outer class was not drawn.
+    """
     grids = [FrameGrid(f.image, geometry) for f in frames]
     turned = [g.turned(f.image) for g, f in zip(grids, frames, strict=True)]
     window = find_window(intensity, turned)
@@ -70,6 +75,8 @@ def to_grid(
         drawn_image = sitk.GetImageFromArray(drawn)
         drawn_image.CopyInformation(annotation.labels)
         allowed = allowed_classes(on_grid, annotation.classes, CLASSES)
+        if rim is not None and rim.outer not in annotation.classes:
+            rim.apply(allowed, geometry.spacing)
         allowed[grid.to_model(grid.turned(drawn_image)) < 0.99] = UNKNOWN
         sequence.allowed[t] = allowed
     return sequence
@@ -133,7 +140,9 @@ def _index_files(data: Path, name: str) -> list[Path]:
     return [path for path in (data / name, *sorted(data.glob(f"*/{name}"))) if path.is_file()]
 
 
-def load_hearts(data: Path, geometry: GeometryRule, intensity: IntensityRule) -> list[LabelledSequence]:
+def load_hearts(
+    data: Path, geometry: GeometryRule, intensity: IntensityRule, rim: Rim | None = None
+) -> list[LabelledSequence]:
     """All annotated hearts under the data folder, on a model's grid.
 
     A heart with ED and ES stacks gives three sequences: each phase alone, with all its slices,
@@ -144,10 +153,10 @@ def load_hearts(data: Path, geometry: GeometryRule, intensity: IntensityRule) ->
     """
     sequences = []
     for case, (frames, annotations) in read_cines(data).items():
-        sequences.append(to_grid(SAME_HEART.get(case, case), frames, annotations, geometry, intensity))
+        sequences.append(to_grid(SAME_HEART.get(case, case), frames, annotations, geometry, intensity, rim))
     for name, phases in read_phases(data).items():
         for frame, annotation, _ in phases.values():
-            sequences.append(to_grid(name, [frame], {0: annotation}, geometry, intensity))
+            sequences.append(to_grid(name, [frame], {0: annotation}, geometry, intensity, rim))
         first = max(start for _, _, start in phases.values())
         last = min(start + frame.image.GetDepth() for frame, _, start in phases.values())
         both = [phases["ED"], phases["ES"]]
@@ -156,7 +165,7 @@ def load_hearts(data: Path, geometry: GeometryRule, intensity: IntensityRule) ->
             t: Annotation(a.labels[:, :, first - start : last - start], [1], (0, last - first - 1), a.phase)
             for t, (_, a, start) in enumerate(both)
         }
-        sequences.append(to_grid(name, frames, annotations, geometry, intensity))
+        sequences.append(to_grid(name, frames, annotations, geometry, intensity, rim))
     if not sequences:
         raise InputError(f"{data} has no labelled hearts: no labels.json or index.json there or in its folders")
     return sequences

@@ -1,6 +1,9 @@
 """Sparse labels: which classes each voxel may be, and losses that use just that."""
 
+from dataclasses import dataclass
+
 import numpy as np
+import SimpleITK as sitk
 import torch
 from torch import Tensor
 
@@ -25,6 +28,40 @@ def allowed_classes(labels: np.ndarray, labelled: list[int], classes: int) -> np
     for c in labelled:
         allowed[labels == c] = 1 << c
     return allowed
+
+
+@dataclass(frozen=True)
+class Rim:
+    """What anatomy says of a class that surrounds another, where only the inner one was drawn.
+
+    Within each slice, what lies within `least_mm` of the inner class is the outer one (a heart's wall is
+    at least so thick), and what lies farther than `most_mm` is neither.
+    """
+
+    inner: int
+    outer: int
+    least_mm: float
+    most_mm: float
+
+    def apply(self, allowed: np.ndarray, spacing: tuple[float, float, float]) -> None:
+        """Narrow bit sets (D, H, W), in place, in the slices that hold the inner class.
+
+        Args:
+            spacing: of D, H, W in mm.
+        """
+        for bits in allowed:
+            inside = bits == 1 << self.inner
+            if not inside.any():
+                continue
+            mask = sitk.GetImageFromArray(inside.astype(np.uint8))
+            mask.SetSpacing(spacing[:0:-1])
+            distance = sitk.GetArrayFromImage(
+                sitk.SignedMaurerDistanceMap(mask, squaredDistance=False, useImageSpacing=True)
+            )
+            undrawn = (bits != UNKNOWN) & (bits & (1 << self.outer) != 0)
+            bits[undrawn & (distance > 0) & (distance <= self.least_mm)] = 1 << self.outer
+            far = undrawn & (distance > self.most_mm)
+            bits[far] &= ~np.uint8(1 << self.outer)
 
 
 def marginal_loss(logits: Tensor, allowed: Tensor) -> Tensor:

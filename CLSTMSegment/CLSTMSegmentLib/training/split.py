@@ -35,7 +35,7 @@ def split_sequences(configuration: Configuration, data: Path) -> Split:
         phantoms = [configuration.phantom(2**31 + n) for n in range(VALIDATION_PHANTOMS)]
         validation = [labelled_phantom(p, f"phantom {n}", model, 4, VALIDATION_SHAPE) for n, p in enumerate(phantoms)]
         return Split([], validation, {"trained_on": "phantoms alone"})
-    hearts = load_hearts(data, model.geometry, model.intensity)
+    hearts = load_hearts(data, model.geometry, model.intensity, configuration.rim)
     missing = kept_out - {heart.name for heart in hearts}
     if missing:
         raise InputError(f"{data} has no heart {', '.join(sorted(missing))}, which the training file names")
