@@ -1,6 +1,7 @@
 """Stands in for slicer.parameterNodeWrapper: typed attributes over a scripted module node, bound to widgets."""
 
 import typing
+from dataclasses import dataclass
 
 import vtk
 from PySide6.QtCore import QObject
@@ -9,8 +10,22 @@ from host import qt
 from host.widgets import qMRMLNodeComboBox
 
 
+@dataclass
+class WithinRange:
+    """Annotation: the least and the largest value, both allowed."""
+
+    minimum: float
+    maximum: float
+
+    def check(self, value):
+        if not self.minimum <= value <= self.maximum:
+            raise ValueError(f"{value} is not from {self.minimum} to {self.maximum}")
+
+
 def parameterNodeWrapper(cls):
     """Make a wrapper of a class with annotated attributes: str, int, float, bool or MRML node classes."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    ranges = {name: hint.__metadata__[0] for name, hint in hints.items() if hasattr(hint, "__metadata__")}
     types = typing.get_type_hints(cls)
     defaults = {name: getattr(cls, name, None) for name in types}
 
@@ -30,6 +45,8 @@ def parameterNodeWrapper(cls):
         if issubclass(types[name], vtk.vtkObject):
             self.parameterNode.SetNodeReferenceID(name, value.GetID() if value is not None else None)
         else:
+            if name in ranges:
+                ranges[name].check(value)
             self.parameterNode.SetParameter(name, str(types[name](value)))
 
     for name in types:
@@ -49,6 +66,10 @@ def parameterNodeWrapper(cls):
             for widget, name in bound.items() if self._gui.get(tag) else ():
                 _show(widget, read(self, name))
 
+        for widget, name in bound.items():
+            if types[name] in (int, float):  # as Slicer does: no range given, none kept
+                limits = ranges.get(name, WithinRange(-(2**31), 2**31 - 1))
+                widget.setRange(limits.minimum, limits.maximum)
         toGui()
         for widget, name in bound.items():
             _signal(widget).connect(lambda *_, w=widget, n=name: toNode(n, _value(w)))

@@ -239,6 +239,18 @@ def test_settings_that_cannot_be_run_say_why_before_they_are(sequence, widget, s
     assert message in widget.ui.applyButton.toolTip
 
 
+def test_numbers_stay_within_their_bounds(sequence, widget):
+    ui = widget.ui
+    for box, least, most in (
+        (ui.firstFrameSpinBox, 0, 99999),
+        (ui.frameStepSpinBox, 1, 9999),
+        (ui.overlapSpinBox, 0.0, 0.9),
+        (ui.primeSpinBox, -1, 99),
+    ):
+        assert (box.minimum, box.maximum) == (least, most)
+    assert ui.primeSpinBox.text == "as the model says"
+
+
 def test_killed_worker_is_told_and_leaves_the_scene_as_it_was(sequence, widget):
     before, folders = nodeIDs(), jobFolders()
     widget.ui.applyButton.click()

@@ -1,7 +1,12 @@
 """The panel's settings, kept in a parameter node so that they are saved with the scene."""
 
+from typing import Annotated
+
 import slicer
-from slicer.parameterNodeWrapper import parameterNodeWrapper
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
+
+FrameNumber = Annotated[int, WithinRange(0, 99999)]
+"""Bounds are given here: without, binding a spin box to a parameter would lift those of the .ui."""
 
 
 @parameterNodeWrapper
@@ -21,13 +26,13 @@ class CLSTMSegmentParameterNode:
     model: str = "cardiac-cine-lv"
     outputSequence: slicer.vtkMRMLSequenceNode
     frames: str = "all"
-    firstFrame: int = 0
-    lastFrame: int = 0
-    frameStep: int = 1
+    firstFrame: FrameNumber = 0
+    lastFrame: FrameNumber = 0
+    frameStep: Annotated[int, WithinRange(1, 9999)] = 1
     roi: slicer.vtkMRMLMarkupsROINode
     device: str = "auto"
     tile: str = ""
-    overlap: float = 0.25
+    overlap: Annotated[float, WithinRange(0.0, 0.9)] = 0.25
     time: str = ""
-    window: int = 5
-    prime: int = -1
+    window: Annotated[int, WithinRange(1, 999)] = 5
+    prime: Annotated[int, WithinRange(-1, 99)] = -1
