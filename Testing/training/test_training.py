@@ -64,9 +64,10 @@ def test_rim_is_known_near_the_inner_class_and_excluded_far_from_it_within_slice
     labels[0, 18:23, 18:23] = 1
     allowed = allowed_classes(labels, [1], 3)
     allowed[0, 20, 24] = UNKNOWN
-    Rim(inner=1, outer=2, least_mm=3.0, most_mm=20.0).apply(allowed, (8.0, 2.0, 2.0))
+    Rim(inner=1, outer=2, from_mm=3.0, to_mm=5.0, most_mm=20.0).apply(allowed, (8.0, 2.0, 2.0))
     assert allowed[0, 20, 20] == 0b010
-    assert allowed[0, 20, 17] == 0b100  # 2 mm
+    assert allowed[0, 20, 17] == 0b101  # 2 mm
+    assert allowed[0, 20, 16] == 0b100  # 4 mm
     assert allowed[0, 20, 15] == 0b101  # 6 mm
     assert allowed[0, 20, 2] == 0b001  # 32 mm
     assert allowed[0, 20, 24] == UNKNOWN

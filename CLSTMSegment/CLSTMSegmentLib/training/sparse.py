@@ -34,13 +34,15 @@ def allowed_classes(labels: np.ndarray, labelled: list[int], classes: int) -> np
 class Rim:
     """What anatomy says of a class that surrounds another, where only the inner one was drawn.
 
-    Within each slice, what lies within `least_mm` of the inner class is the outer one (a heart's wall is
-    at least so thick), and what lies farther than `most_mm` is neither.
+    Within each slice, what lies from `from_mm` to `to_mm` outside the inner class is the outer one (a
+    heart's wall is at least so thick), and what lies farther than `most_mm` is neither. Nearer than
+    `from_mm` nothing is said: the thin rim's Dice would draw the border between the two inwards.
     """
 
     inner: int
     outer: int
-    least_mm: float
+    from_mm: float
+    to_mm: float
     most_mm: float
 
     def apply(self, allowed: np.ndarray, spacing: tuple[float, float, float]) -> None:
@@ -59,7 +61,7 @@ class Rim:
                 sitk.SignedMaurerDistanceMap(mask, squaredDistance=False, useImageSpacing=True)
             )
             undrawn = (bits != UNKNOWN) & (bits & (1 << self.outer) != 0)
-            bits[undrawn & (distance > 0) & (distance <= self.least_mm)] = 1 << self.outer
+            bits[undrawn & (distance >= self.from_mm) & (distance <= self.to_mm)] = 1 << self.outer
             far = undrawn & (distance > self.most_mm)
             bits[far] &= ~np.uint8(1 << self.outer)
 
