@@ -3,6 +3,7 @@
 import json
 from argparse import ArgumentParser, Namespace
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import product
 from pathlib import Path
@@ -49,7 +50,7 @@ def run(options: Namespace) -> None:
 
     report, scores = [], []
     for n, one in enumerate(models):
-        scores.append(evaluate(Segmenter(one, options.device), progress(cases), keep if n == 0 else None))
+        scores.append(evaluate(Segmenter(one, options.device), announced(cases), keep if n == 0 else None))
         report.append(
             {
                 "model": one.name,
@@ -80,7 +81,7 @@ def run(options: Namespace) -> None:
         draw_page(options.page, models, plain, seen, scores)
 
 
-def progress(cases: list[Case]):  # noqa: ANN201
+def announced(cases: list[Case]) -> Iterator[Case]:
     """The cases, each announced."""
     for n, case in enumerate(cases, 1):
         print(f"{n} of {len(cases)}: {case.heart}, {case.source}, {case.condition}", flush=True)
