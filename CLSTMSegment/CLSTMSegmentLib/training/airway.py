@@ -4,6 +4,9 @@ import numpy as np
 
 from .phantoms import grain_of, soft
 
+AIRWAY_AXES = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
+"""LPS directions of a usual axial stack: feet to head, anterior to posterior, right to left."""
+
 
 class AirwayPhantom:
     """A trachea that narrows and widens with the breath, divides into two bronchi, and lies among tissue and lungs.
