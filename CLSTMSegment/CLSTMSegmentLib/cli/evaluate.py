@@ -11,7 +11,7 @@ from statistics import fmean
 
 import SimpleITK as sitk
 
-from ..engine.bundle import load_model
+from ..engine.bundle import Model, load_model
 from ..engine.segmenter import Segmenter
 from ..engine.timeline import TimeRule
 from ..training.cases import Case, animated_case, read_cases, repeated_case, spoiled_case
@@ -74,7 +74,7 @@ def run(options: Namespace) -> None:
         )
     print_summaries(report)
     if options.time_rules:
-        report[0]["time_rules"] = compare_time_rules(options, cases)
+        report[0]["time_rules"] = compare_time_rules(model, options.device, cases)
     if options.out is not None:
         options.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     if options.page is not None:
@@ -113,15 +113,15 @@ def print_summaries(report: list[dict]) -> None:
             print(f"{entry['model']}, {cycles['heart']} {CYCLES} times over: {cycles['segment']}, Dice {values}")
 
 
-def compare_time_rules(options: Namespace, cases: list[Case]) -> list[dict]:
+def compare_time_rules(model: Model, device: str, cases: list[Case]) -> list[dict]:
     """Dice and flicker of the first segment under each time rule, on whole beats and on five in a row."""
     beats = [case for case in cases if len(case.frames) > 2 and case.condition == "plain"]
-    model, rows = load_model(options.model), []
+    rows = []
     name = model.segments[0].name
     for rule, prime in product(("carry", "window:5", "reset"), (0, 3)):
         if rule == "reset" and prime:
             continue
-        segmenter = Segmenter(model, options.device, time_rule=TimeRule.parse(rule, prime, cyclic=True))
+        segmenter = Segmenter(model, device, time_rule=TimeRule.parse(rule, prime, cyclic=True))
         for cycles in (1, CYCLES):
             scores = evaluate(segmenter, [repeated_case(case, cycles) for case in beats])
             row = {"rule": rule, "prime": prime, "cycles": cycles}

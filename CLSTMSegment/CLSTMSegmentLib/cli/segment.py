@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ..engine.bundle import Model, load_model
+from ..engine.bundle import load_model
 from ..engine.devices import peak_memory
 from ..engine.errors import InputError
 from ..engine.files import FileSequence, read_sequence, replacing
@@ -18,7 +18,6 @@ from ..engine.frames import SegmentedFrame
 from ..engine.measurements import volumes_ml
 from ..engine.region import Region
 from ..engine.segmenter import Progress, Segmenter
-from ..engine.timeline import TimeRule
 from ..report.volumes import write_volumes
 from .writers import SUFFIXES, check_suffix, open_writer
 
@@ -81,7 +80,9 @@ def run(options: Namespace, on_result: Callable[[SegmentedFrame], None] | None =
     """
     check_suffix(options.output)
     model = load_model(options.model)
-    segmenter = Segmenter(model, options.device, options.tile, options.overlap, time_rule(options, model))
+    segmenter = Segmenter(
+        model, options.device, options.tile, options.overlap, model.time.with_options(options.time, options.prime)
+    )
     region = Region.from_ras_bounds(options.roi) if options.roi else None
     with ExitStack() as files:
         paths = {
@@ -153,13 +154,6 @@ def segment_sequence(
         ],
         "warnings": run_report.warnings,
     }
-
-
-def time_rule(options: Namespace, model: Model) -> TimeRule:
-    """The model's time rule with what the options change of it."""
-    text = options.time if options.time is not None else str(model.time)
-    prime = options.prime if options.prime is not None else model.time.prime
-    return TimeRule.parse(text, prime, model.time.cyclic)
 
 
 def chosen_frames(text: str | None, count: int) -> list[int]:

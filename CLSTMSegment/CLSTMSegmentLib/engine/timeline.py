@@ -41,6 +41,10 @@ class TimeRule:
             raise InputError(f"unknown time rule {text!r}: use carry, window:N or reset")
         return cls(name, int(count) if count else 5, prime, cyclic)
 
+    def with_options(self, text: str | None, prime: int | None) -> "TimeRule":
+        """This rule with what a user changes of it; None for what is left as it is."""
+        return TimeRule.parse(str(self) if text is None else text, self.prime if prime is None else prime, self.cyclic)
+
     def __str__(self) -> str:
         return f"window:{self.window}" if self.rule == "window" else self.rule
 

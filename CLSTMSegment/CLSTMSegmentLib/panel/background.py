@@ -31,7 +31,7 @@ class Request:
 class BackgroundRun:
     """One request in a worker process.
 
-    Once it has ended without being done, finished frames stay in the scene until `keep` or `discard`.
+    Once it has ended without being done, finished frames stay in the scene unless `discard` takes them out.
 
     Args:
         python: the interpreter of the worker.
@@ -80,9 +80,6 @@ class BackgroundRun:
         """End the worker and forget the scene: it is going away."""
         self._changed = lambda run: None
         self._end("cancelled", "")
-
-    def keep(self) -> None:
-        """Keep the frames that were finished; they are in the scene already."""
 
     def discard(self) -> None:
         """Take the frames that were finished out of the scene again."""

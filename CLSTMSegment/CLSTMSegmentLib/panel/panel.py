@@ -287,9 +287,7 @@ class SegmentPanel:
         self._run.cancel()
 
     def _onUnfinished(self, keep: bool) -> None:
-        if keep:
-            self._run.keep()
-        else:
+        if not keep:  # to keep them needs nothing: they are in the scene
             self._run.discard()
             self._results.clear()
         self._ui.unfinishedWidget.visible = False

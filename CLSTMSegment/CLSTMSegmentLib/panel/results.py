@@ -1,6 +1,5 @@
 """The results in the panel: volumes by frame, a summary, frames to look at, the plot, and how segments look."""
 
-import csv
 from pathlib import Path
 
 import qt
@@ -9,6 +8,8 @@ import vtk
 from slicer.i18n import tr as _
 
 from ..engine.bundle import Model
+from ..engine.files import SequenceIndex
+from ..report.volumes import write_volumes
 from ..scene.plots import markFrame, volumesChart
 from .background import BackgroundRun
 
@@ -142,23 +143,24 @@ class ResultsView:
         path = qt.QFileDialog.getSaveFileName(self._ui.exportButton, _("Export volumes"), "volumes.csv", "CSV (*.csv)")
         if not path:
             return
-        table = self._ui.volumesTable
-        with Path(path).open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow([table.horizontalHeaderItem(c).text() for c in range(table.columnCount)])
-            for number, (value, volumes) in zip(self._run.numbers, self._run.output.volumes, strict=True):
-                writer.writerow([number, value, *(f"{ml:.3f}" for ml in volumes)])
+        run = self._run
+        sequenceNode = run.request.source.sequenceNode
+        index = SequenceIndex(run.request.job.index_values, sequenceNode.GetIndexName(), sequenceNode.GetIndexUnit())
+        rows = [(number, *row) for number, row in zip(run.numbers, run.output.volumes, strict=True)]
+        write_volumes(Path(path), run.request.model, index, rows)
+
+    def _outputNode(self) -> slicer.vtkMRMLSequenceNode:
+        return self._run.request.outputNode or self._run.output.sequenceNode
 
     def _proxyNode(self) -> slicer.vtkMRMLSegmentationNode | None:
         browserNode = self._run.request.source.browserNode
-        outputNode = self._run.request.outputNode or self._run.output.sequenceNode
-        return browserNode.GetProxyNode(outputNode) if browserNode is not None else None
+        return browserNode.GetProxyNode(self._outputNode()) if browserNode is not None else None
 
     def _onShow3D(self, shown: bool) -> None:
         proxyNode = self._proxyNode()
         if proxyNode is None:
             return
-        outputNode = self._run.request.outputNode or self._run.output.sequenceNode
+        outputNode = self._outputNode()
         if shown:
             for number in range(outputNode.GetNumberOfDataNodes()):
                 outputNode.GetNthDataNode(number).CreateClosedSurfaceRepresentation()

@@ -22,7 +22,6 @@ from ..engine.errors import InputError
 from ..engine.frames import Frame
 from ..engine.region import Region
 from ..engine.segmenter import Segmenter
-from ..engine.timeline import TimeRule
 from .job import EVENTS, Job, frame_path, result_path
 
 WAIT_S = 0.01
@@ -63,12 +62,8 @@ def work(folder: Path) -> bool:
 
         try:
             model = load_model(job.model)
-            rule = TimeRule.parse(
-                str(model.time) if job.time is None else job.time,
-                model.time.prime if job.prime is None else job.prime,
-                model.time.cyclic,
-            )
             tile = "auto" if job.tile is None else tuple(job.tile)
+            rule = model.time.with_options(job.time, job.prime)
             segmenter = Segmenter(model, job.device, tile, job.overlap, rule)
             say("started", device=segmenter.report.device)
             region = None if job.region is None else Region(**job.region)
