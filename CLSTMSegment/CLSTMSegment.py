@@ -61,7 +61,7 @@ def registerSampleData() -> None:
         fileNames="CT-cardio.seq.nrrd",
         nodeNames="CTCardioSeq",
         checksums=f"SHA256:{digest}",
-        loadFileType="SequenceFile",
+        loadFileTypes="SequenceFile",
     )
 
 

@@ -4,7 +4,9 @@ import functools
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+import SimpleITK as sitk
 import torch
 from CLSTMSegmentLib.engine.bundle import MODELS_FOLDER, Model, Segment, write_bundle
 from CLSTMSegmentLib.engine.frames import GeometryRule
@@ -78,3 +80,17 @@ def bundled():
     """The bundled heart model's name."""
     assert (MODELS_FOLDER / "cardiac-cine-lv" / "weights.safetensors").is_file()
     return "cardiac-cine-lv"
+
+
+def large_frame():
+    """Noise of 192 x 192 x 24 voxels, on the small model's own grid: one step over it takes some hundred MiB."""
+    voxels = np.random.default_rng(0).integers(0, 200, (24, 192, 192), np.uint8)
+    image = sitk.GetImageFromArray(voxels)
+    image.SetSpacing((4.0, 4.0, 8.0))
+    return image
+
+
+def address_space(pid):
+    """Bytes of address space that a process on Linux has taken."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[0])
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -200,7 +200,7 @@ def test_out_of_memory_shrinks_the_tile_goes_on_and_says_so(model, cine, monkeyp
     assert segmenter.report.tiles_per_frame > 1
     assert "tiles shrink" in segmenter.report.warnings[0]
     monkeypatch.setattr(segmenter, "_step", lambda *_: (_ for _ in ()).throw(RuntimeError("CUDA out of memory")))
-    with pytest.raises(MemoryError, match="smallest tile"):
+    with pytest.raises(MemoryError, match="smallest tiles"):
         list(segmenter.segment(cine))
 
 

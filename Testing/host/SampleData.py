@@ -13,14 +13,17 @@ class SampleDataLogic:
         nodeNames=None,
         customDownloader=None,
         thumbnailFileName=None,
-        loadFileType=None,
+        loadFileTypes=None,
         loadFiles=None,
-        loadFileProperties=None,
+        loadFileProperties={},  # noqa: B006  as in Slicer
         checksums=None,
+        loadFileType=None,
     ):
+        assert loadFileType is None, "deprecated"
         sources[sampleName] = {
             "category": category,
             "uris": uris,
+            "loadFileTypes": loadFileTypes,
             "customDownloader": customDownloader,
             "thumbnailFileName": thumbnailFileName,
             "checksums": checksums,

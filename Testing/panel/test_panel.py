@@ -13,8 +13,10 @@ import pytest
 import slicer
 import torch
 import vtk
+from CLSTMSegmentLib.engine.frames import Frame
 from CLSTMSegmentLib.scene.inputs import holds, resolveInput
 from CLSTMSegmentLib.scene.phantoms import addHeartPhantom
+from conftest import address_space, large_frame
 from host import application, qt
 from PySide6.QtCore import QEventLoop
 from scene.conftest import addSequence, play
@@ -260,6 +262,24 @@ def test_killed_worker_is_told_and_leaves_the_scene_as_it_was(sequence, widget):
     assert "the worker" in widget.ui.statusLabel.text
     if widget.ui.unfinishedWidget.isVisibleTo(widget.ui.unfinishedWidget.parentWidget()):
         widget.ui.discardButton.click()
+    assert nodeIDs() == before
+    assert jobFolders() == folders
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory can be limited on Linux alone")
+def test_worker_out_of_memory_is_told_and_leaves_the_scene_as_it_was(scene, widget):
+    import resource
+
+    frames = [Frame(large_frame(), str(n)) for n in range(3)]
+    widget.ui.inputSelector.setCurrentNode(addSequence(scene, frames, name="Large"))
+    before, folders = nodeIDs(), jobFolders()
+    widget.ui.applyButton.click()
+    wait(lambda: widget.panel._run.log, "the worker's start")
+    worker = widget.panel._run._runner._process.pid
+    resource.prlimit(worker, resource.RLIMIT_AS, (address_space(worker),) * 2)
+    wait(ended(widget), "the failure")
+    assert "out of memory" in widget.ui.statusLabel.text
+    assert "choose a smaller region" in widget.ui.statusLabel.text
     assert nodeIDs() == before
     assert jobFolders() == folders
 

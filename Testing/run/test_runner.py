@@ -14,6 +14,7 @@ from CLSTMSegmentLib.engine.region import Region
 from CLSTMSegmentLib.engine.segmenter import Segmenter
 from CLSTMSegmentLib.run.job import EVENTS, EventReader, Job, frame_path, result_path
 from CLSTMSegmentLib.run.runner import PACKAGE_FOLDER, JobRunner
+from conftest import address_space, large_frame
 
 PATIENCE_S = 60
 
@@ -131,6 +132,40 @@ def test_worker_that_fails_otherwise_says_where(start):
     (_, failure) = events_until(runner, "failed")
     assert "TypeError" in failure["message"]
     assert "Traceback" in failure["details"]
+
+
+@pytest.fixture
+def short_of_memory(start):
+    """Runs two large frames in a worker that may take no more than `room` MiB beside what it had when it started."""
+    resource = pytest.importorskip("resource", reason="memory can be limited on Linux alone")
+    if not hasattr(resource, "prlimit"):
+        pytest.skip("memory can be limited on Linux alone")
+
+    def run(room):
+        runner = start(put=[], index_values=["0", "1"])
+        events_until(runner, "started")
+        limit = address_space(runner._process.pid) + room * 2**20
+        resource.prlimit(runner._process.pid, resource.RLIMIT_AS, (limit, limit))
+        for number in range(2):
+            runner.put_frame(number, large_frame())
+        return events_until(runner, "done", "failed")
+
+    return run
+
+
+def test_worker_short_of_memory_takes_smaller_tiles_and_says_so(short_of_memory):
+    events = short_of_memory(room=220)
+    assert events[-1]["event"] == "done", events[-1]
+    assert [event["number"] for event in events if event["event"] == "frame"] == [0, 1]
+    assert "out of memory on cpu: tiles shrink from (24, 192, 192)" in events[-1]["report"]["warnings"][0]
+
+
+@pytest.mark.parametrize("room", [0, 30])
+def test_worker_with_no_memory_left_fails_and_says_what_to_do(short_of_memory, room):
+    failure = short_of_memory(room)[-1]
+    assert failure["event"] == "failed"
+    assert "out of memory on the CPU" in failure["message"]
+    assert "choose a smaller region" in failure["message"]
 
 
 def test_worker_leaves_with_its_parent_and_takes_the_job_folder_along(bundle, phantom, tmp_path):

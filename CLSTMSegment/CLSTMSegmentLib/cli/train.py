@@ -5,7 +5,7 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
 
-from ..engine.bundle import write_bundle
+from ..engine.bundle import load_model, write_bundle
 from ..engine.devices import choose_device
 from ..engine.errors import InputError
 from ..training.datasets import DATA
@@ -19,6 +19,9 @@ def add_options(parser: ArgumentParser) -> None:
         "--out", type=Path, required=True, metavar="FOLDER", help="log, checkpoints and the finished bundle"
     )
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    parser.add_argument(
+        "--initial", metavar="NAME|FOLDER|FILE.pth", help="begin with the weights of this model, at most as wide"
+    )
     parser.add_argument(
         "--start", type=Path, metavar="CHECKPOINT", help="branch off another training, from its stage-N.pt"
     )
@@ -43,6 +46,7 @@ def run(options: Namespace) -> None:
     device, warnings = choose_device(options.device)
     for warning in warnings:
         print(warning)
+    initial = None if options.initial is None else load_model(options.initial)
     split = split_sequences(configuration, options.data)
     if options.start is not None and not checkpoint.exists():
         if not options.start.is_file():
@@ -57,9 +61,12 @@ def run(options: Namespace) -> None:
         configuration.training,
         options.out,
         device,
+        None if initial is None else initial.build_network().state_dict(),
     )
     folder = options.out / model.name
     description = {"training_file": options.configuration.name} | split.description
+    if initial is not None:
+        description["began_with"] = f"{initial.name}, version {initial.version}"
     # half precision takes half the space and changes no figure that is reported
     write_bundle(replace(model, training=description), network.cpu().half().state_dict(), folder)
     print(f"{folder}: the best network by validation")

@@ -121,6 +121,7 @@ def _windows_peak_memory() -> int:
     return counters.peak
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether a PyTorch error says that memory ran out, on any device."""
-    return any(sign in str(error) for sign in ("out of memory", "can't allocate memory", "not enough memory"))
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that memory ran out: of NumPy, of SimpleITK, or of PyTorch on any device."""
+    signs = ("out of memory", "can't allocate memory", "not enough memory", "Failed to allocate memory", "bad_alloc")
+    return isinstance(error, MemoryError) or any(sign in str(error) for sign in signs)

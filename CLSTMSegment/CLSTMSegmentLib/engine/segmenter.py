@@ -161,7 +161,7 @@ class Segmenter:
                 for result in run.stacks(list(remaining)):
                     remaining.remove(result.number)
                     yield result
-            except RuntimeError as error:
+            except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
                 self._use_less_memory()
@@ -178,7 +178,7 @@ class Segmenter:
             self.report.device += ", then cpu"
         else:
             raise MemoryError(
-                f"out of memory with the smallest tile, {self._tile}: close other programs or choose a smaller region"
+                "out of memory on the CPU, with the smallest tiles too: close other programs or choose a smaller region"
             )
 
     def _tile_for(self, shape: Shape) -> Shape:

@@ -2,6 +2,7 @@
 
 import importlib.util
 from pathlib import Path
+from subprocess import CalledProcessError
 
 import slicer
 from slicer.i18n import tr as _
@@ -23,6 +24,9 @@ def installMissing() -> bool:
     missing = missingPackages()
     if not missing:
         return True
+    if "torch" in missing and importlib.util.find_spec("PyTorchUtils") is None:
+        slicer.util.errorDisplay(_("Install the PyTorch extension in the Extensions Manager, then restart Slicer."))
+        return False
     size = _("a gigabyte or more") if "torch" in missing else _("less than a megabyte")
     if not slicer.util.confirmOkCancelDisplay(
         _("To segment, {packages} must be downloaded and installed once ({size}). This may take minutes.").format(
@@ -31,14 +35,20 @@ def installMissing() -> bool:
         _("Install packages"),
     ):
         return False
-    if "torch" in missing:
-        try:
+    try:
+        if "torch" in missing:
             import PyTorchUtils  # of the PyTorch extension, which chooses the build for this computer's GPU
-        except ImportError:
-            slicer.util.errorDisplay(_("Install the PyTorch extension in the Extensions Manager, then restart Slicer."))
-            return False
-        PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=False)
-    if "safetensors" in missing:
-        slicer.util.pip_install(["-r", str(REQUIREMENTS)])
+
+            PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=False)
+        if "safetensors" in missing:
+            slicer.util.pip_install(["-r", str(REQUIREMENTS)])
+    except CalledProcessError as error:
+        slicer.util.errorDisplay(
+            _(
+                "{packages} could not be installed (exit status {status}): check the internet connection and the free "
+                "disk space, then try again. The Python console says more."
+            ).format(packages=", ".join(missingPackages()), status=error.returncode)
+        )
+        return False
     importlib.invalidate_caches()
     return not missingPackages()

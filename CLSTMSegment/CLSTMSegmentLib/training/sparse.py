@@ -75,10 +75,11 @@ def marginal_loss(logits: Tensor, allowed: Tensor) -> Tensor:
 
     Returns:
         Scalar: -log of the summed probability of the allowed classes, averaged over known voxels,
-        plus 1 - Dice averaged over the classes other than background that are annotated
-        somewhere, each over the voxels where it is known to be there or not (Shi et al. 2021,
-        marginal loss). A class that nobody drew has no Dice: it would be nearly 0 whatever the
-        network says, and the cross entropy already keeps it off the voxels of others.
+        plus 1 - Dice averaged over the classes other than background that are annotated, in each
+        of the N by itself and over the voxels where it is known to be there or not (Shi et al.
+        2021, marginal loss). In each by itself: in one Dice of the batch, small hearts would
+        hardly count beside large ones. A class that nobody drew has no Dice: it would be nearly 0
+        whatever the network says, and the cross entropy already keeps it off the voxels of others.
     """
     classes = logits.shape[1]
     bits = 1 << torch.arange(classes, device=logits.device)
@@ -91,9 +92,9 @@ def marginal_loss(logits: Tensor, allowed: Tensor) -> Tensor:
     is_class = may_be & single
     decided = is_class | ~may_be
     p = log_p.exp() * decided
-    overlap, total = (p * is_class).sum((0, 2, 3, 4)), (p + is_class).sum((0, 2, 3, 4))
-    drawn = is_class.any(dim=4).any(dim=3).any(dim=2).any(dim=0)[1:]
+    overlap, total = (p * is_class).sum((2, 3, 4)), (p + is_class).sum((2, 3, 4))
+    drawn = is_class.flatten(2).any(dim=2)[:, 1:]
     if not drawn.any():
         return cross_entropy
-    dice = (2 * overlap[1:] + 1) / (total[1:] + 1)
+    dice = (2 * overlap[:, 1:] + 1) / (total[:, 1:] + 1)
     return cross_entropy + 1 - dice[drawn].mean()

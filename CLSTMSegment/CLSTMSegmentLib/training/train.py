@@ -22,6 +22,7 @@ from .datasets import LabelledSequence
 from .phantoms import Phantom
 from .sparse import UNKNOWN, marginal_loss
 from .stacks import StackRule, TrainingStacks
+from .widening import widened
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -73,6 +74,7 @@ def train(
     rule: TrainingRule,
     out: Path,
     device: torch.device,
+    initial: dict[str, torch.Tensor] | None = None,
 ) -> CLSTMUNet4D:
     """Train, or go on from the checkpoint in `out` where there is one.
 
@@ -81,6 +83,7 @@ def train(
 
     Args:
         model: its network, grid, intensities and time rule; not its weights.
+        initial: state dict to begin with, of this network or a narrower one; None for random weights.
 
     Returns:
         The exponential moving average of the weights that scored best on validation in the last
@@ -90,6 +93,8 @@ def train(
     checkpoint_path, best_path = out / CHECKPOINT, out / "best.pt"
     torch.manual_seed(rule.seed)
     network = CLSTMUNet4D(**model.network).to(device, memory_format=torch.channels_last_3d)
+    if initial is not None:
+        network.load_state_dict(widened(initial, network.state_dict(), rule.seed))
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.997), use_buffers=True)
     optimiser = torch.optim.AdamW(network.parameters(), lr=0.0, weight_decay=1e-4)
     n, best = 0, -1.0
