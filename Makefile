@@ -26,12 +26,13 @@ lint: install
 	$(BIN)/ruff check CLSTMSegment Testing
 	$(BIN)/lint-imports
 
-# The models again: hours on a CPU for the heart. Each goes on where it was stopped; the twin without memory
-# branches off after the stage that both share.
+# The models again: hours on a CPU for the heart. Each goes on where it was stopped; the heart model begins with what
+# one half as wide learnt, and its twin without memory branches off after the stage that both share.
 DATA ?= ../shared/data
 CONFIGURATIONS := CLSTMSegment/CLSTMSegmentLib/training
 train: install
-	$(BIN)/clstm-segment train $(CONFIGURATIONS)/cardiac-cine-lv.toml --data "$(DATA)" --out training-run --resume
+	$(BIN)/clstm-segment train $(CONFIGURATIONS)/cardiac-cine-lv-narrow.toml --data "$(DATA)" --out training-run-narrow --resume
+	$(BIN)/clstm-segment train $(CONFIGURATIONS)/cardiac-cine-lv.toml --data "$(DATA)" --out training-run --initial training-run-narrow/cardiac-cine-lv-narrow --resume
 	$(BIN)/clstm-segment train $(CONFIGURATIONS)/cardiac-cine-lv-per-frame.toml --data "$(DATA)" --out training-run-per-frame --start training-run/stage-1.pt --resume
 	$(BIN)/clstm-segment train $(CONFIGURATIONS)/airway-phantom.toml --out training-run-airway --resume
 
@@ -48,4 +49,4 @@ screenshot: install
 	cd Testing && PYTHONPATH=. ../$(BIN)/python -m host.screenshot ../Resources/Screenshots
 
 clean:
-	rm -rf .venv demo training-run training-run-per-frame training-run-airway
+	rm -rf .venv demo training-run training-run-narrow training-run-per-frame training-run-airway

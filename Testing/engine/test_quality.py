@@ -2,7 +2,12 @@
 
 import numpy as np
 import SimpleITK as sitk
+from CLSTMSegmentLib.engine.frames import SegmentedFrame
 from CLSTMSegmentLib.engine.quality import Flag, frame_flags, jump_flags
+
+
+def frame(*boxes, number=0, unlike_training=False, **geometry):
+    return SegmentedFrame(number, str(number), labels(*boxes, **geometry), unlike_training)
 
 
 def labels(*boxes, shape=(6, 20, 20), spacing=(1.5, 1.5, 8.0)):
@@ -15,16 +20,23 @@ def labels(*boxes, shape=(6, 20, 20), spacing=(1.5, 1.5, 8.0)):
 
 
 def test_empty_segment_is_flagged():
-    image = labels((1, np.s_[2:4, 5:9, 5:9]))
-    assert frame_flags(3, image, ["Inner", "Outer"]) == [Flag(3, "Outer", "empty")]
+    found = frame((1, np.s_[2:4, 5:9, 5:9]), number=3)
+    assert frame_flags(found, ["Inner", "Outer"]) == [Flag(3, "Outer", "empty")]
 
 
 def test_segment_at_the_edge_of_its_slices_is_flagged_but_not_at_the_end_of_the_stack():
-    assert frame_flags(0, labels((1, np.s_[0:6, 5:9, 5:9])), ["Inner"]) == []
-    (flag,) = frame_flags(0, labels((1, np.s_[2:4, 0:9, 5:9])), ["Inner"])
+    assert frame_flags(frame((1, np.s_[0:6, 5:9, 5:9])), ["Inner"]) == []
+    (flag,) = frame_flags(frame((1, np.s_[2:4, 0:9, 5:9])), ["Inner"])
     assert "border" in flag.sign
-    (flag,) = frame_flags(0, labels((1, np.s_[0:6, 5:9, 5:9]), spacing=(1.0, 1.0, 1.0), shape=(20, 20, 20)), ["Inner"])
+    cube = frame((1, np.s_[0:6, 5:9, 5:9]), spacing=(1.0, 1.0, 1.0), shape=(20, 20, 20))
+    (flag,) = frame_flags(cube, ["Inner"])
     assert "border" in flag.sign
+
+
+def test_frame_unlike_the_training_is_flagged():
+    (flag,) = frame_flags(frame((1, np.s_[2:4, 5:9, 5:9]), number=2, unlike_training=True), ["Inner"])
+    assert (flag.frame, flag.segment) == (2, "image")
+    assert "intensities" in flag.sign
 
 
 def test_volume_that_jumps_from_a_frame_to_the_next_is_flagged():

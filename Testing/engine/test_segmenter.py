@@ -204,6 +204,22 @@ def test_out_of_memory_shrinks_the_tile_goes_on_and_says_so(model, cine, monkeyp
         list(segmenter.segment(cine))
 
 
+def test_frame_darker_than_all_of_the_training_is_told_from_the_others(cine):
+    model = smallModel(typical_intensities={"mean": (0.2, 0.5), "deviation": (0.1, 0.4)})
+    lost = Frame(sitk.Cast(cine[2].image * 0.05, cine[2].image.GetPixelID()), cine[2].index_value)
+    frames = [*cine[:2], lost, *cine[3:]]
+    center = lost.image.TransformContinuousIndexToPhysicalPoint([n / 2 for n in lost.image.GetSize()])
+    region = Region(center, (60.0, 48.0, 40.0), np.eye(3).tolist())
+    for where in (None, region):
+        segmenter = Segmenter(model, "cpu")
+        unlike = [result.number for result in segmenter.segment(frames, region=where) if result.unlike_training]
+        assert unlike == [2]
+        assert [warning for warning in segmenter.report.warnings if "unlike those of the training" in warning] == [
+            f"frame 2 ({cine[2].index_value}): its intensities are unlike those of the training, so that its labels "
+            "may be wrong"
+        ]
+
+
 def test_largest_component_rule_keeps_one_piece(cine):
     found = labels_of(smallModel(components="largest"), cine, [0])[0]
     pieces = sitk.ConnectedComponent(found > 0)

@@ -14,7 +14,7 @@ from CLSTMSegmentLib.panel.dependencies import REQUIREMENTS, installMissing
 
 @pytest.fixture
 def slicerWithout(monkeypatch):
-    """A Slicer in which some packages are missing until they are installed; says what was asked, shown and installed."""
+    """A Slicer in which some packages are missing until installed; says what was asked, shown and installed."""
     really = importlib.util.find_spec
 
     def begin(*names, consent=True, extension=True, failing=False):

@@ -9,16 +9,19 @@ import pytest
 import SimpleITK as sitk
 import torch
 from CLSTMSegmentLib.__main__ import main
-from CLSTMSegmentLib.engine.bundle import load_model
+from CLSTMSegmentLib.engine.bundle import load_model, write_bundle
 from CLSTMSegmentLib.engine.errors import InputError
 from CLSTMSegmentLib.engine.frames import GeometryRule
+from CLSTMSegmentLib.engine.network import CLSTMUNet4D
 from CLSTMSegmentLib.training.configuration import read_configuration
 from CLSTMSegmentLib.training.datasets import load_hearts
 from CLSTMSegmentLib.training.phantoms import HeartPhantom, heart_sequence
 from CLSTMSegmentLib.training.sparse import UNKNOWN, Rim, allowed_classes, marginal_loss
 from CLSTMSegmentLib.training.stacks import StackRule, TrainingStacks
 from CLSTMSegmentLib.training.train import stack_loss
+from CLSTMSegmentLib.training.widening import widened
 from conftest import REPOSITORY, smallModel
+from torch.nn import functional
 
 CONFIGURATION = REPOSITORY / "CLSTMSegment" / "CLSTMSegmentLib" / "training" / "cardiac-cine-lv.toml"
 RULE = StackRule(
@@ -158,7 +161,7 @@ def test_frames_before_the_last_ones_change_the_loss_but_get_no_gradient():
     assert stack_loss(network, other, allowed, RULE.frames).item() != pytest.approx(loss.item(), abs=1e-7)
 
 
-def small_configuration(folder, iterations):
+def small_configuration(folder, iterations, width=2):
     """The bundled model's training file, made small: two stages of so many iterations each."""
     wanted = {
         "validation": '["A"]',
@@ -168,16 +171,48 @@ def small_configuration(folder, iterations):
         "iterations": iterations,
         "validate_every": 2,
         "norms_frozen_from": 3,
-        "width": 2,
+        "width": width,
         "spacing": "[8.0, 6.0, 6.0]",
     }
     lines = []
     for line in CONFIGURATION.read_text(encoding="utf-8").splitlines():
         key = line.split(" = ")[0]
         lines.append(f"{key} = {wanted[key]}" if key in wanted else line)
-    path = folder / f"small-{iterations}.toml"
+    path = folder / f"small-{iterations}-{width}.toml"
     path.write_text("\n".join(lines), encoding="utf-8")
     return path
+
+
+def network(**changes):
+    torch.manual_seed(0)
+    return CLSTMUNet4D(**{"in_channels": 1, "classes": 3, "width": 2, "last_stage": "none"} | changes).eval()
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_wider_network_computes_what_the_narrower_one_did(times):
+    narrow, wide = network(), network(width=2 * times)
+    wide.load_state_dict(widened(narrow.state_dict(), wide.state_dict()))
+    stack = torch.rand(1, 3, 1, 8, 16, 16)
+    torch.testing.assert_close(wide(stack), narrow(stack), atol=1e-5, rtol=1e-5)
+
+
+def test_copies_of_a_channel_go_their_own_ways():
+    wide = network(width=4)
+    wide.load_state_dict(widened(network().state_dict(), wide.state_dict()))
+    optimiser = torch.optim.Adam(wide.parameters(), 0.01)
+    wide(torch.rand(1, 2, 1, 8, 16, 16)).square().mean().backward()
+    optimiser.step()
+    first, second = wide.down1.maxpool_conv[1].double_conv[0].bias.unflatten(0, (4, 2)).unbind(1)
+    assert (first - second).abs().max() > 0.001
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"width": 3}, {"width": 1}, {"classes": 1}, {"classes": 6}, {"in_channels": 2}, {"last_stage": "published"}],
+)
+def test_weights_that_do_not_fit_cannot_be_widened(other):
+    with pytest.raises(InputError, match="the weights to begin with"):
+        widened(network().state_dict(), network(**other).state_dict())
 
 
 def test_annotated_slices_and_classes_alone_are_known(hearts):
@@ -236,6 +271,48 @@ def test_training_interrupted_and_resumed_is_training_in_one_go(hearts, tmp_path
         branch.state_dict(), load_model(tmp_path / "whole" / "cardiac-cine-lv").build_network().state_dict()
     )
     assert train(4, tmp_path / "other", "--start", str(tmp_path / "no.pt")) == 2
+
+
+def test_training_can_begin_with_what_a_narrower_model_learnt(hearts, bundle, tmp_path):
+    wide = small_configuration(tmp_path, 4, width=4)
+    arguments = ["train", str(wide), "--data", str(hearts), "--out", str(tmp_path / "run"), "--device", "cpu"]
+    assert main([*arguments, "--initial", str(bundle)]) == 2  # its convolutions have biases
+    narrow = replace(MODEL, network={"in_channels": 1, "classes": 3, "width": 2, "lstm_layers": 1})
+    narrow.network.update(last_stage="none", conv_bias=False)
+    write_bundle(narrow, CLSTMUNet4D(**narrow.network).state_dict(), tmp_path / "narrow")
+    assert main([*arguments, "--initial", str(tmp_path / "narrow")]) == 0
+    assert load_model(tmp_path / "run" / "cardiac-cine-lv").training["began_with"] == "small, version 1"
+
+
+def test_training_file_can_say_only_what_differs_from_another(tmp_path):
+    (tmp_path / "whole.toml").write_text(CONFIGURATION.read_text(encoding="utf-8"), encoding="utf-8")
+    text = 'like = "whole.toml"\n[data]\ntest = ["A"]\n[model.network]\nwidth = 4\n'
+    (tmp_path / "part.toml").write_text(text, encoding="utf-8")
+    whole, part = (read_configuration(tmp_path / name) for name in ("whole.toml", "part.toml"))
+    assert part.test == ("A",)
+    assert part.model.network == whole.model.network | {"width": 4}
+    assert replace(part, test=whole.test, model=whole.model) == whole
+    (tmp_path / "lost.toml").write_text('like = "nowhere.toml"', encoding="utf-8")
+    with pytest.raises(InputError, match=r"nowhere\.toml cannot be read"):
+        read_configuration(tmp_path / "lost.toml")
+
+
+def test_every_training_file_can_be_read():
+    files = sorted(CONFIGURATION.parent.glob("*.toml"))
+    assert [read_configuration(file).model.name for file in files] == [file.stem for file in files]
+
+
+def test_small_and_large_hearts_count_alike_in_a_batch():
+    """A small heart that is missed costs as much beside a large one as alone."""
+    allowed = torch.zeros(2, 8, 8, 8, dtype=torch.uint8) + 1
+    allowed[0, 3:5, 3:5, 3:5] = 1 << 1
+    allowed[1, 1:7, 1:7, 1:7] = 1 << 1
+    right = functional.one_hot((allowed == 2).long(), 2).movedim(-1, 1) * 60.0
+    missed = right.clone()
+    missed[0] = torch.tensor([60.0, 0.0])[:, None, None, None]
+    cross_entropy = 60.0 * 8 / allowed.numel()
+    loss = marginal_loss(missed, allowed) - marginal_loss(right, allowed) - cross_entropy
+    assert loss == pytest.approx(0.5 * (1 - 1 / 9), abs=1e-3)
 
 
 def interrupt_after(iterations, run):

@@ -68,5 +68,6 @@ def run(options: Namespace) -> None:
     if initial is not None:
         description["began_with"] = f"{initial.name}, version {initial.version}"
     # half precision takes half the space and changes no figure that is reported
-    write_bundle(replace(model, training=description), network.cpu().half().state_dict(), folder)
+    finished = replace(model, training=description, typical_intensities=split.typical_intensities)
+    write_bundle(finished, network.cpu().half().state_dict(), folder)
     print(f"{folder}: the best network by validation")

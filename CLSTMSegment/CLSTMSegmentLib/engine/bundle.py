@@ -50,6 +50,8 @@ class Model:
     Attributes:
         network: keyword arguments of `CLSTMUNet4D`.
         activation: "softmax" (class 0 is background) or "sigmoid" (every class is a segment).
+        typical_intensities: least and greatest value, over the training, of each entry of
+            `intensity.intensity_summary`; empty where it is not known.
         components: "largest" keeps only the largest connected piece of all segments together;
             "all" keeps everything.
         training, scores: free text and figures for people.
@@ -69,6 +71,7 @@ class Model:
     citation: str = ""
     geometry: GeometryRule = field(default_factory=GeometryRule)
     intensity: IntensityRule = field(default_factory=IntensityRule)
+    typical_intensities: dict[str, tuple[float, float]] = field(default_factory=dict)
     time: TimeRule = field(default_factory=TimeRule)
     components: str = "all"
     training: dict[str, object] = field(default_factory=dict)

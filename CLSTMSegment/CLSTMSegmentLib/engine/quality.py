@@ -5,13 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
+from .frames import SegmentedFrame
+
 JUMP_PERCENT = 25.0
 """Change of a segment's volume from a frame to the next, in percent of its mean over time, from which it is a jump."""
 
 
 @dataclass(frozen=True)
 class Flag:
-    """What is suspicious in one frame: its number in the run, the segment's name, and the sign in words."""
+    """What is suspicious in one frame: its number, the segment's name or "image", and the sign in words."""
 
     frame: int
     segment: str
@@ -34,15 +36,17 @@ def touches_border(labels: sitk.Image, label: int) -> bool:
     return False
 
 
-def frame_flags(number: int, labels: sitk.Image, segments: list[str]) -> list[Flag]:
-    """The signs that one frame shows by itself: a segment that is empty, or that touches the border."""
+def frame_flags(frame: SegmentedFrame, segments: list[str]) -> list[Flag]:
+    """The signs that one frame shows by itself: a segment that is empty or touches the border, odd intensities."""
     flags = []
-    counts = np.bincount(sitk.GetArrayViewFromImage(labels).ravel(), minlength=len(segments) + 1)
+    counts = np.bincount(sitk.GetArrayViewFromImage(frame.labels).ravel(), minlength=len(segments) + 1)
     for label, segment in enumerate(segments, start=1):
         if counts[label] == 0:
-            flags.append(Flag(number, segment, "empty"))
-        elif touches_border(labels, label):
-            flags.append(Flag(number, segment, "touches the border of the image"))
+            flags.append(Flag(frame.number, segment, "empty"))
+        elif touches_border(frame.labels, label):
+            flags.append(Flag(frame.number, segment, "touches the border of the image"))
+    if frame.unlike_training:
+        flags.append(Flag(frame.number, "image", "intensities unlike those of the training"))
     return flags
 
 

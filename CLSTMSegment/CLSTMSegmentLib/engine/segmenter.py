@@ -15,7 +15,7 @@ from .bundle import Model
 from .devices import choose_device, free_memory, is_out_of_memory
 from .errors import InputError
 from .frames import Frame, FrameGrid, SegmentedFrame
-from .intensity import Window, find_window
+from .intensity import Window, find_window, unlike_training
 from .labelling import labels_on_frame, largest_component
 from .network import CLSTMUNet4D
 from .region import Region
@@ -77,6 +77,7 @@ class _Prepared:
     grid: FrameGrid
     volume: np.ndarray
     invalid: np.ndarray | None
+    unlike_training: bool
 
 
 class Segmenter:
@@ -239,7 +240,7 @@ class _Run:
                     with self._report.timed("postprocess"):
                         image = self._labels(prepared, probabilities)
                     self._finished += 1
-                    yield SegmentedFrame(number, prepared.index_value, image)
+                    yield SegmentedFrame(number, prepared.index_value, image, prepared.unlike_training)
                 self._steps_left -= 1
                 took = time.perf_counter() - began
                 before = self._seconds_per_step
@@ -282,13 +283,25 @@ class _Run:
                 region_box = grid.region_box(self._region)
                 box = intersection(box, region_box) or region_box
             grid.box = box
-            cut, invalid = _finite(grid.cut(grid.turned(frame.image)), window)
+            turned = grid.turned(frame.image)
+            cut, invalid = _finite(grid.cut(turned), window)
             if invalid is not None:
                 self._report.warn(
                     f"frame {number} ({frame.index_value}): {int(invalid.sum())} voxels are not finite "
                     "numbers; they are counted as background"
                 )
-            return _Prepared(frame.image, frame.index_value, grid, grid.to_model(window.apply(cut)), invalid)
+            unlike = self._unlike_training(turned, window)
+            if unlike:
+                self._report.warn(
+                    f"frame {number} ({frame.index_value}): its intensities are unlike those of the training, so that "
+                    "its labels may be wrong"
+                )
+            return _Prepared(frame.image, frame.index_value, grid, grid.to_model(window.apply(cut)), invalid, unlike)
+
+    def _unlike_training(self, turned: np.ndarray, window: Window) -> bool:
+        """By the whole frame, wherever it is segmented; of a large one some voxels do."""
+        some = turned[tuple(slice(None, None, -(-n // 128)) for n in turned.shape)]
+        return unlike_training(window.apply(_finite(some, window)[0]), self._model.typical_intensities)
 
     def _forward(self, prepared: _Prepared, number: int, wanted: bool) -> Tensor | None:
         """One time step over all tiles: blended probabilities (classes, d, h, w), None when not wanted."""

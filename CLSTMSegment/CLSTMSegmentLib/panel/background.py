@@ -115,7 +115,7 @@ class BackgroundRun:
         elif event["event"] == "progress":
             self.progress = event
         elif event["event"] == "frame":
-            self._show(event["number"], event["index_value"])
+            self._show(event["number"], event["index_value"], event["unlike_training"])
         elif event["event"] == "done":
             self.log += event["report"]["warnings"]
             outputNode = self.request.outputNode
@@ -127,13 +127,13 @@ class BackgroundRun:
                 self.log.append(event["details"])
             self._end("failed", event["message"])
 
-    def _show(self, number: int, indexValue: str) -> None:
-        labels = self._runner.result(number)
-        self.output.add(SegmentedFrame(number, indexValue, labels))
+    def _show(self, number: int, indexValue: str, unlikeTraining: bool) -> None:
+        frame = SegmentedFrame(number, indexValue, self._runner.result(number), unlikeTraining)
+        self.output.add(frame)
         if not self.numbers:
             self.output.publish()
         self.numbers.append(number)
-        self._frameFlags += frame_flags(number, labels, [segment.name for segment in self.request.model.segments])
+        self._frameFlags += frame_flags(frame, [segment.name for segment in self.request.model.segments])
 
     def _end(self, state: str, message: str) -> None:
         if self.state != "running":

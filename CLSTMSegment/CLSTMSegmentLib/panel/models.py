@@ -47,14 +47,20 @@ def addModel(file: Path, folder: Path) -> str:
     return str(target)
 
 
+def summaryAsHtml(model: Model) -> str:
+    """What a user wants to know to choose a model: what it finds, and in which images."""
+    segments = ", ".join(segment.name for segment in model.segments)
+    lines = [("", model.description), ("Finds", segments), ("In", model.modality)]
+    return _asHtml(lines)
+
+
 def detailsAsHtml(model: Model) -> str:
-    """What a user wants to know before trusting a model."""
-    lines = [html.escape(model.description)]
-    if model.segments:
-        lines.append("<b>Finds:</b> " + html.escape(", ".join(segment.name for segment in model.segments)))
-    for label, text in (("In", model.modality), ("Licence", model.licence), ("Please cite", model.citation)):
-        if text:
-            lines.append(f"<b>{label}:</b> {html.escape(text)}")
-    for name, value in model.scores.items():
-        lines.append(f"{html.escape(name)}: {html.escape(str(value))}")
-    return "<br>".join(line for line in lines if line)
+    """What a user wants to know before trusting a model: licence, citation, figures."""
+    lines = [("Licence", model.licence), ("Please cite", model.citation)]
+    return _asHtml(lines + list(model.scores.items()))
+
+
+def _asHtml(lines: list[tuple[str, object]]) -> str:
+    """A line for each (label, text) that has a text."""
+    shown = [(label, html.escape(str(text))) for label, text in lines if text]
+    return "<br>".join(f"<b>{html.escape(label)}:</b> {text}" if label else text for label, text in shown)

@@ -17,7 +17,7 @@ from ..scene.outputs import checkOutput
 from .background import BackgroundRun, Request
 from .dependencies import installMissing
 from .devices import DeviceQuestion
-from .models import addModel, choosableModels, detailsAsHtml
+from .models import addModel, choosableModels, detailsAsHtml, summaryAsHtml
 from .parameters import CLSTMSegmentParameterNode
 from .results import ResultsView
 
@@ -159,6 +159,7 @@ class SegmentPanel:
             box.currentIndex = box.findData(value)
             box.blockSignals(wasBlocked)
         model = self._models.get(parameters.model)
+        ui.modelSummaryLabel.text = summaryAsHtml(model) if model is not None else ""
         ui.modelDetailsLabel.text = detailsAsHtml(model) if model is not None else ""
         sequenceNode = parameters.inputSequence
         for widget in (

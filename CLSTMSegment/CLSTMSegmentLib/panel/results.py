@@ -1,5 +1,6 @@
 """The results in the panel: volumes by frame, a summary, frames to look at, the plot, and how segments look."""
 
+import textwrap
 from pathlib import Path
 
 import qt
@@ -77,7 +78,9 @@ class ResultsView:
         sequenceNode = self._run.request.source.sequenceNode
         unit = sequenceNode.GetIndexUnit()
         index = f"{sequenceNode.GetIndexName()} [{unit}]" if unit else sequenceNode.GetIndexName()
-        headers = [_("frame"), index, *(f"{segment.name} [ml]" for segment in model.segments)]
+        # long names in several lines, so that the columns fit beside each other
+        names = ["\n".join(textwrap.wrap(f"{segment.name} [ml]", 16)) for segment in model.segments]
+        headers = [_("frame"), index, *names]
         self._ui.volumesTable.setColumnCount(len(headers))
         self._ui.volumesTable.setHorizontalHeaderLabels(headers)
         self._ui.volumesTable.resizeColumnsToContents()

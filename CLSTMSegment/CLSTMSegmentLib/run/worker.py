@@ -73,7 +73,12 @@ def work(folder: Path) -> bool:
                 partial = path.with_suffix(".partial.nrrd")
                 sitk.WriteImage(result.labels, str(partial), useCompression=True)
                 partial.replace(path)
-                say("frame", number=result.number, index_value=result.index_value)
+                say(
+                    "frame",
+                    number=result.number,
+                    index_value=result.index_value,
+                    unlike_training=result.unlike_training,
+                )
             say("done", report=asdict(segmenter.report))
         except (InputError, MemoryError, OSError) as error:
             say("failed", message=str(error) or type(error).__name__, details="")

@@ -43,15 +43,13 @@ class Configuration:
 def read_configuration(path: Path) -> Configuration:
     """Read a training file.
 
+    One that begins with `like = "OTHER.toml"` says only what differs from that file beside it: tables
+    are merged, anything else is replaced.
+
     Raises:
         InputError: it cannot be read, or something in it is missing, unknown or contradictory.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise InputError(f"{path} is not valid TOML ({error})") from error
+    content = _read(path)
     try:
         model = described_model(content["model"], str(path))
         if model.geometry.spacing is None:
@@ -72,6 +70,25 @@ def read_configuration(path: Path) -> Configuration:
     if both:
         raise InputError(f"{path}: {', '.join(sorted(both))} cannot be for validation and for test")
     return configuration
+
+
+def _read(path: Path) -> dict:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise InputError(f"{path} is not valid TOML ({error})") from error
+    other = content.pop("like", None)
+    return content if other is None else _merged(_read(path.parent / other), content)
+
+
+def _merged(content: dict, changes: dict) -> dict:
+    changed = {
+        key: _merged(content[key], value) if isinstance(value, dict) and isinstance(content.get(key), dict) else value
+        for key, value in changes.items()
+    }
+    return content | changed
 
 
 def _stage(iterations: int, learning_rate: float, patches: list[list[int]], **rule: object) -> Stage:

@@ -4,22 +4,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..engine.errors import InputError
+from ..engine.tiles import Shape
 from .configuration import Configuration
-from .datasets import LabelledSequence, load_hearts
+from .datasets import LabelledSequence, load_hearts, typical_intensities
 from .stacks import labelled_phantom
 
 VALIDATION_PHANTOMS = 4
 VALIDATION_SHAPE = (24, 64, 64)
 """Voxels (D, H, W) on the model's grid."""
 
+TYPICAL_PHANTOMS = 16
+TYPICAL_SHAPE = (16, 112, 112)
+"""Of phantoms that tell what intensities the training has seen: as large as whole frames."""
+
 
 @dataclass(frozen=True)
 class Split:
-    """Sequences to train on and to validate on, and who they are, for the model's description."""
+    """Sequences to train on and to validate on, and what the model's description says of them."""
 
     training: list[LabelledSequence]
     validation: list[LabelledSequence]
     description: dict[str, object]
+    typical_intensities: dict[str, tuple[float, float]]
 
 
 def split_sequences(configuration: Configuration, data: Path) -> Split:
@@ -28,24 +34,32 @@ def split_sequences(configuration: Configuration, data: Path) -> Split:
     Raises:
         InputError: a heart that the configuration names is not there.
     """
-    model = configuration.model
-    kept_out = {*configuration.validation, *configuration.test}
+    model, kept_out = configuration.model, {*configuration.validation, *configuration.test}
+    examples = _phantoms(configuration, TYPICAL_PHANTOMS, 2, TYPICAL_SHAPE)
     if not kept_out:
-        # training phantoms have seeds below 2^31
-        phantoms = [configuration.phantom(2**31 + n) for n in range(VALIDATION_PHANTOMS)]
-        validation = [labelled_phantom(p, f"phantom {n}", model, 4, VALIDATION_SHAPE) for n, p in enumerate(phantoms)]
-        return Split([], validation, {"trained_on": "phantoms alone"})
+        validation = _phantoms(configuration, VALIDATION_PHANTOMS, 4, VALIDATION_SHAPE)
+        return Split([], validation, {"trained_on": "phantoms alone"}, typical_intensities(examples))
     hearts = load_hearts(data, model.geometry, model.intensity, configuration.rim)
     missing = kept_out - {heart.name for heart in hearts}
     if missing:
         raise InputError(f"{data} has no heart {', '.join(sorted(missing))}, which the training file names")
+    training = [heart for heart in hearts if heart.name not in kept_out]
     return Split(
-        [heart for heart in hearts if heart.name not in kept_out],
+        training,
         # whole single phases: the frames of "both" hold the same slices again
         [heart for heart in hearts if heart.name in configuration.validation and len(heart.frames) == 1],
         {
-            "trained_on": sorted({heart.name for heart in hearts} - kept_out),
+            "trained_on": sorted({heart.name for heart in training}),
             "validated_on": sorted(configuration.validation),
             "kept_for_test": sorted(configuration.test),
         },
+        typical_intensities(training + examples),
     )
+
+
+def _phantoms(configuration: Configuration, count: int, frames: int, shape: Shape) -> list[LabelledSequence]:
+    """Phantoms that are none of the training's: those have seeds below 2^31."""
+    return [
+        labelled_phantom(configuration.phantom(2**31 + n), f"phantom {n}", configuration.model, frames, shape)
+        for n in range(count)
+    ]

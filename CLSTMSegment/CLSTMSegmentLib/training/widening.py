@@ -22,18 +22,14 @@ def widened(weights: dict[str, Tensor], like: dict[str, Tensor], seed: int = 0) 
         InputError: another architecture, or a width that is no multiple.
     """
     if weights.keys() != like.keys():
-        raise InputError("the weights to start from are of another architecture")
+        raise InputError("the weights to begin with are of another architecture")
     random = torch.Generator().manual_seed(seed)
     wider = {}
     for name, old in weights.items():
         shape = like[name].shape
-        if (
-            old.ndim != len(shape)
-            or old.shape[2:] != shape[2:]
-            or any(new % n for new, n in zip(shape[:2], old.shape[:2], strict=True))
-        ):
+        if not _fits(name, old.shape, shape):
             raise InputError(
-                f"the weights to start from do not fit: {name} is {tuple(old.shape)} there and {tuple(shape)} here, "
+                f"the weights to begin with do not fit: {name} is {tuple(old.shape)} there and {tuple(shape)} here, "
                 "but only the width may differ, by a whole factor"
             )
         new = old.float() if old.is_floating_point() else old
@@ -46,3 +42,12 @@ def widened(weights: dict[str, Tensor], like: dict[str, Tensor], seed: int = 0) 
             new = new.repeat_interleave(copies, 1) * shares.reshape(*shape[:2], *[1] * (old.ndim - 2))
         wider[name] = new
     return wider
+
+
+def _fits(name: str, old: torch.Size, new: torch.Size) -> bool:
+    """Whether a tensor can be widened: channels by a whole factor, all else, image channels and classes too, equal."""
+    if len(old) != len(new) or old[2:] != new[2:]:
+        return False
+    if (name.startswith("outc.") and old[0] != new[0]) or (name == "inc.double_conv.0.weight" and old[1] != new[1]):
+        return False
+    return all(n % o == 0 for n, o in zip(new[:2], old[:2], strict=True))
