@@ -8,6 +8,7 @@ import SimpleITK as sitk
 import torch
 from CLSTMSegmentLib.engine.errors import InputError
 from CLSTMSegmentLib.engine.frames import Frame, GeometryRule
+from CLSTMSegmentLib.engine.inference import ready_to_run
 from CLSTMSegmentLib.engine.intensity import IntensityRule
 from CLSTMSegmentLib.engine.region import Region
 from CLSTMSegmentLib.engine.segmenter import Cancelled, Segmenter
@@ -39,7 +40,7 @@ def cine(phantom):
 
 def test_one_tile_equals_the_bare_network_exactly(cine):
     model = smallModel(geometry=GeometryRule(), intensity=IntensityRule("min-max"), time=TimeRule("carry"))
-    network, state = model.build_network(), None
+    network, state = ready_to_run(model.build_network(), torch.device("cpu")), None
     stack = np.stack([sitk.GetArrayFromImage(f.image).transpose(2, 1, 0) for f in cine]).astype(np.float32)
     stack = (stack - stack.min()) / (stack.max() - stack.min())
     found = arrays(labels_of(model, cine))

@@ -51,7 +51,9 @@ class Up(nn.Module):
         for axis in (-1, -2, -3):  # functional.pad takes the last axis first
             missing = skip.shape[axis] - x.shape[axis]
             pad += [missing // 2, missing - missing // 2]
-        return self.conv(torch.cat([skip, functional.pad(x, pad)], dim=1))
+        if any(pad):
+            x = functional.pad(x, pad)
+        return self.conv(torch.cat([skip, x], dim=1))
 
 
 class ZoomUp(Up):

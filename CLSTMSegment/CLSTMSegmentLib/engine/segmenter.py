@@ -15,6 +15,7 @@ from .bundle import Model
 from .devices import choose_device, free_memory, is_out_of_memory
 from .errors import InputError
 from .frames import Frame, FrameGrid, SegmentedFrame
+from .inference import ready_to_run
 from .intensity import Window, find_window, unlike_training
 from .labelling import labels_on_frame, largest_component
 from .network import CLSTMUNet4D
@@ -120,7 +121,7 @@ class Segmenter:
         self._overlap = overlap
         self._tile: Shape | None = tile
         self._device, warnings = choose_device(device)
-        self._network: CLSTMUNet4D = model.build_network().to(self._device)
+        self._network: CLSTMUNet4D = ready_to_run(model.build_network(), self._device)
         self.report = RunReport(str(self._device), warnings=warnings)
 
     def segment(
@@ -191,7 +192,7 @@ class Segmenter:
     @torch.inference_mode()
     def _step(self, tile: Tensor, state: list | None, wanted: bool) -> tuple[Tensor | None, list]:
         """Probabilities (classes, D, H, W) of one tile on the CPU, None when not wanted, and its state."""
-        x = tile[None, None].to(self._device)
+        x = tile[None, None].to(self._device).contiguous(memory_format=torch.channels_last_3d)
         if not wanted:
             return None, self._network.remember(x, state)
         logits, state = self._network.step(x, state)

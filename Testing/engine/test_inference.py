@@ -1,0 +1,39 @@
+"""The network made ready to run says what the plain one says."""
+
+import pytest
+import torch
+from CLSTMSegmentLib.engine.inference import ready_to_run
+from CLSTMSegmentLib.engine.network import CLSTMUNet4D
+
+
+def used(**options):
+    """A network whose batch norms have seen something."""
+    torch.manual_seed(1)
+    network = CLSTMUNet4D(**options)
+    for _ in range(3):
+        network(torch.rand(1, 2, options.get("in_channels", 1), 16, 24, 24) ** 2)
+    return network.eval()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"width": 4, "classes": 3, "last_stage": "none", "conv_bias": False},
+        {"width": 8, "classes": 1, "last_stage": "published"},
+        {"width": 2, "classes": 2, "last_stage": "none", "lstm_layers": 2},
+    ],
+)
+@pytest.mark.parametrize("size", [(16, 32, 32), (9, 17, 22), (8, 8, 8)])
+@torch.inference_mode()
+def test_network_made_ready_gives_the_same_probabilities_and_memory(options, size):
+    network = used(**options)
+    plain, state = [], None
+    for frame in torch.rand(3, 1, 1, *size, generator=torch.Generator().manual_seed(2)):
+        logits, state = network.step(frame, state)
+        plain.append((frame, logits.sigmoid(), state))
+    ready, state = ready_to_run(network, torch.device("cpu")), None
+    assert not any(isinstance(module, torch.nn.BatchNorm3d) for module in ready.modules())
+    for frame, expected, memory in plain:
+        logits, state = ready.step(frame, state)
+        torch.testing.assert_close(logits.sigmoid(), expected, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(state, memory, atol=1e-5, rtol=1e-5)
