@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("segment", help="segment a sequence")
     segment.add_options(run)
-    run.set_defaults(command=segment.run)
+    run.set_defaults(command=segment.command)
 
     model = commands.add_parser("model", help="list, describe or import models").add_subparsers(
         required=True, metavar="COMMAND"

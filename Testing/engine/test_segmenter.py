@@ -266,7 +266,9 @@ def test_frame_smaller_than_the_model_works_at_is_padded_up_to_it(cine):
         Segmenter(small, "cpu", tile=(8, 64, 64))
 
 
-def test_constant_frames_and_a_single_voxel_are_segmented_without_complaint(model):
+def test_constant_frames_and_a_single_voxel_are_segmented_with_a_warning(model):
     for size in ((24, 24, 8), (1, 1, 1), (20, 20, 1)):
-        frames = [Frame(sitk.Image(size, sitk.sitkInt16) + 7, "0")]
-        assert labels_of(model, frames)[0].GetSize() == size
+        segmenter = Segmenter(model, "cpu")
+        (result,) = segmenter.segment([Frame(sitk.Image(size, sitk.sitkInt16) + 7, "0")])
+        assert result.labels.GetSize() == size
+        assert "no contrast" in segmenter.report.warnings[0]

@@ -1,11 +1,12 @@
 """`clstm-segment segment`: a sequence file in, a label sequence, volumes, picture and report out."""
 
 import json
+import sys
 import time
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -16,6 +17,7 @@ from ..engine.errors import InputError
 from ..engine.files import FileSequence, read_sequence, replacing
 from ..engine.frames import SegmentedFrame
 from ..engine.measurements import volumes_ml
+from ..engine.quality import frame_flags, jump_flags
 from ..engine.region import Region
 from ..engine.segmenter import Progress, Segmenter
 from ..report.volumes import write_volumes
@@ -66,6 +68,20 @@ def _tile(text: str) -> tuple[int, int, int] | str:
     return tuple(int(part) for part in parts)
 
 
+FLAGS_SHOWN = 5
+
+
+def command(options: Namespace) -> None:
+    """Run, and say what deserves a look."""
+    report = run(options)
+    for warning in report["warnings"]:
+        print(f"clstm-segment: warning: {warning}", file=sys.stderr)
+    flags = [f"frame {flag['frame']}: {flag['segment']}: {flag['sign']}" for flag in report["flags"]]
+    if flags:
+        more = f" ... and {len(flags) - FLAGS_SHOWN} more" if len(flags) > FLAGS_SHOWN else ""
+        print(f"clstm-segment: to look at: {'; '.join(flags[:FLAGS_SHOWN])}{more}", file=sys.stderr)
+
+
 def run(options: Namespace, on_result: Callable[[SegmentedFrame], None] | None = None) -> dict:
     """Segment `options.input` and write what the options name.
 
@@ -111,7 +127,8 @@ def segment_sequence(
     wanted = chosen_frames(options.frames, len(sequence))
     index = replace(sequence.index, values=[sequence.index.values[t] for t in wanted])
     writer = open_writer(paths["output"], model, index)
-    volumes, examples = [], []
+    segments = [segment.name for segment in model.segments]
+    volumes, examples, flags = [], [], []
     shown: list[int] = []
     if "preview" in paths:
         from ..report.preview import example_frames, write_preview
@@ -121,7 +138,8 @@ def segment_sequence(
         for result in segmenter.segment(sequence, wanted, region, lambda p: bar.set_description_str(describe(p))):
             began = time.perf_counter()
             writer.add(result)
-            volumes.append((result.number, result.index_value, volumes_ml(result.labels, len(model.segments))))
+            volumes.append((result.number, result.index_value, volumes_ml(result.labels, len(segments))))
+            flags += frame_flags(result, segments)
             if result.number in shown:
                 examples.append((sequence[result.number].image, result))
             if on_result is not None:
@@ -137,6 +155,7 @@ def segment_sequence(
         write_preview(paths["preview"], model, index, volumes, examples, title)
     seconds["write"] += time.perf_counter() - began
     run_report = segmenter.report
+    flags += jump_flags([number for number, _, _ in volumes], [ml for _, _, ml in volumes], segments)
     return {
         "model": {"name": model.name, "version": model.version},
         "device": run_report.device,
@@ -153,6 +172,7 @@ def segment_sequence(
             for number, value, ml in volumes
         ],
         "warnings": run_report.warnings,
+        "flags": [asdict(flag) for flag in sorted(flags, key=lambda flag: flag.frame)],
     }
 
 

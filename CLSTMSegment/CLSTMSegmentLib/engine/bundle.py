@@ -8,13 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import InputError
 from .frames import GeometryRule
-from .intensity import IntensityRule
+from .intensity import SUMMARY, IntensityRule
 from .timeline import TimeRule
 
 if TYPE_CHECKING:
@@ -41,6 +42,25 @@ class Segment:
     name: str
     color: tuple[float, float, float]
     terminology: dict[str, list[str]] = field(default_factory=dict)
+
+    def __post_init__(self):
+        if not all(isinstance(text, str) and text for text in (self.id, self.name)):
+            raise InputError("every segment needs an id and a name")
+        if not isinstance(self.color, tuple) or len(self.color) != 3 or not all(_is_part(c) for c in self.color):
+            raise InputError(f"segment {self.name}: color must be three numbers from 0 to 1, not {self.color}")
+        codes = self.terminology.values() if isinstance(self.terminology, dict) else [None]
+        if not all(
+            isinstance(code, list) and len(code) == 3 and all(isinstance(c, str) for c in code) for code in codes
+        ):
+            raise InputError(f"segment {self.name}: terminology must give [scheme, code, meaning] for each entry")
+
+
+def _is_part(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+NETWORK_LIMITS = {"in_channels": 64, "classes": 255, "width": 1024, "lstm_layers": 16, "lstm_kernel_size": 15}
+"""Largest sensible values: a description must not make the computer allocate without end."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +100,25 @@ class Model:
     weights: Path | dict[str, Tensor] | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self):
+        # the name becomes a folder's
+        if not isinstance(self.name, str) or not re.fullmatch(r"\w[\w. -]{0,99}", self.name):
+            raise InputError(f"a model's name is letters, digits, dots, spaces, - and _, not {self.name!r}")
+        texts = (self.title, self.version, self.description, self.modality, self.licence, self.citation, self.sha256)
+        if not all(isinstance(text, str) for text in texts):
+            raise InputError(f"model {self.name}: title, version and all that describes it must be text")
+        if (
+            not isinstance(self.network, dict)
+            or not isinstance(self.training, dict)
+            or not isinstance(self.scores, dict)
+        ):
+            raise InputError(f"model {self.name}: network, training and scores must be tables")
+        for option, most in NETWORK_LIMITS.items():
+            value = self.network.get(option, 1)
+            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+                raise InputError(f"model {self.name}: {option} must be a whole number from 1 to {most}, not {value!r}")
+        for name, limits in self.typical_intensities.items():
+            if name not in SUMMARY or len(limits) != 2 or not all(isinstance(n, (int, float)) for n in limits):
+                raise InputError(f"model {self.name}: typical_intensities {name!r} must be two numbers")
         classes = self.network.get("classes")
         expected = len(self.segments) + (self.activation == "softmax")
         if self.activation not in ("softmax", "sigmoid"):
@@ -236,7 +275,7 @@ def published_model(path: Path) -> Model:
     options = network_options(state_dict)
     classes = options["classes"]
     model = Model(
-        name=path.stem,
+        name=re.sub(r"[^\w. -]", "-", f"{path.stem}"[:100]).lstrip(". -") or "model",
         title=path.stem,
         description="Imported from a published checkpoint.",
         segments=tuple(

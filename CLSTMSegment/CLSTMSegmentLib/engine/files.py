@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 import numpy as np
 import SimpleITK as sitk
 
-from .errors import InputError
+from .errors import InputError, sitk_cause
 from .frames import Frame
 
 IMAGE_SUFFIXES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
@@ -80,8 +80,7 @@ def _read_image(path: Path) -> sitk.Image:
     try:
         return sitk.ReadImage(str(path))
     except RuntimeError as error:
-        cause = [line for line in str(error).splitlines() if line.strip()][-1].strip()
-        raise InputError(f"{path} cannot be read as an image ({cause})") from error
+        raise InputError(f"{path} cannot be read as an image ({sitk_cause(error)})") from error
 
 
 def _metadata(image: sitk.Image, key: str) -> str:
@@ -167,6 +166,11 @@ def replacing(path: Path) -> Iterator[Path]:
 NRRD_TYPES = {np.dtype(np.uint8): "unsigned char", np.dtype(np.int16): "short", np.dtype(np.float32): "float"}
 
 
+def _field(text: str) -> str:
+    """Text within a line of a NRRD header: it must not end the line, nor the quotation marks around it."""
+    return re.sub(r'[\x00-\x1f"\\]', " ", text)
+
+
 class SequenceNrrdWriter:
     """Writes a .seq.nrrd that Slicer opens, one frame at a time.
 
@@ -192,12 +196,12 @@ class SequenceNrrdWriter:
             f"sizes: {' '.join(str(n) for n in like.GetSize())} {len(index.values)}",
             f"space directions: {' '.join(vector(steps[:, axis]) for axis in range(3))} none",
             "kinds: domain domain domain list",
-            f'labels: "" "" "" "{index.name}"',
-            f'units: "" "" "" "{index.unit}"',
+            f'labels: "" "" "" "{_field(index.name)}"',
+            f'units: "" "" "" "{_field(index.unit)}"',
             "endian: little",
             "encoding: gzip",
             f"space origin: {vector(like.GetOrigin())}",
-            f"axis 3 index type:={index.type}",
+            f"axis 3 index type:={_field(index.type)}",
             f"axis 3 index values:={' '.join(quote(v, safe='+,:/()') for v in index.values)}",
         ]
         self._file = path.open("wb")

@@ -1,5 +1,6 @@
 """One frame on its way to the model's axes and spacing, and the labels on their way back."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations, product
 
@@ -48,6 +49,9 @@ class GeometryRule:
         smallest: the least size (D, H, W) the network works at, for one that takes any tile from
             there; smaller frames are padded up to it, as in its training.
         crop: "foreground" crops to the bounding box of what the intensity rule leaves above 0.
+
+    Raises:
+        InputError: values that make no sense.
     """
 
     axes: tuple[tuple[float, float, float], ...] | None = None
@@ -56,6 +60,30 @@ class GeometryRule:
     patch: tuple[int, int, int] | None = None
     smallest: tuple[int, int, int] = (8, 8, 8)
     crop: str | None = None
+
+    def __post_init__(self):
+        axes = self.axes
+        if axes is not None and not (_numbers(axes, 3) and all(_numbers(axis, 3, float) for axis in axes)):
+            raise InputError(f"geometry: axes must be three vectors of three numbers, not {axes}")
+        if axes is not None and not abs(np.linalg.det(np.array(axes, float))) > 0.1:
+            raise InputError(f"geometry: axes must be unit vectors far from one plane, not {axes}")
+        if self.spacing is not None and not (_numbers(self.spacing, 3, float) and min(self.spacing) > 0):
+            raise InputError(f"geometry: spacing must be three lengths in mm, not {self.spacing}")
+        for name, size in (("patch", self.patch), ("smallest", self.smallest)):
+            if size is not None and not (_numbers(size, 3, int) and min(size) >= 8 and max(size) <= 4096):
+                raise InputError(f"geometry: {name} must be three whole numbers from 8 to 4096, not {size}")
+        if self.smallest is None or self.slice_axis not in (None, "thickest") or self.crop not in (None, "foreground"):
+            raise InputError(f"geometry: unknown slice_axis {self.slice_axis!r} or crop {self.crop!r}, or no smallest")
+
+
+def _numbers(values: object, count: int, kind: type | None = None) -> bool:
+    """Whether a value of a model's description is a list of so many things, finite numbers where a kind is given."""
+    if not isinstance(values, (tuple, list)) or len(values) != count:
+        return False
+    if kind is None:
+        return True
+    kinds = (int,) if kind is int else (int, float)
+    return all(isinstance(v, kinds) and not isinstance(v, bool) and np.isfinite(v) for v in values)
 
 
 THICK_SLICE_RATIO = 1.5
@@ -127,6 +155,14 @@ class FrameGrid:
             for n, own, wanted in zip(self.box_shape, self.frame_spacing, self._rule.spacing, strict=True)
         )
 
+    def check_size(self, name: str) -> None:
+        """Raise an InputError that names the frame when its size on the model's grid is beyond reason."""
+        if np.prod(self.model_shape, dtype=float) > MOST_VOXELS:
+            raise InputError(
+                f"{name}: with voxels of {_product(self.frame_spacing)} mm it would have {_product(self.model_shape)} "
+                "voxels on the model's grid: is its spacing given in mm?"
+            )
+
     @property
     def key(self) -> tuple:
         """Equal for two frames whose voxels lie at the same places and crop alike (to 1 um)."""
@@ -197,6 +233,14 @@ class FrameGrid:
             ]
         )
         return grid
+
+
+MOST_VOXELS = 4e9
+"""Of a frame on a model's grid; a whole body at 0.4 mm has fewer."""
+
+
+def _product(values: Sequence[float]) -> str:
+    return " x ".join(f"{v:g}" for v in values)
 
 
 def _resample(image: sitk.Image, grid: sitk.Image) -> sitk.Image:

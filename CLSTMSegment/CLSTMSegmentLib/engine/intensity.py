@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .errors import InputError
+
 
 @dataclass(frozen=True)
 class IntensityRule:
@@ -27,6 +29,15 @@ class IntensityRule:
     zero_below: float = 0.0
     gamma: float = 1.0
 
+    def __post_init__(self):
+        if self.scale not in ("percentile", "min-max") or self.over not in ("sequence", "stack"):
+            raise InputError(f"intensity: unknown scale {self.scale!r} or over {self.over!r}")
+        numbers = (self.lower, self.upper, self.zero_below, self.gamma)
+        if not all(isinstance(n, (int, float)) and not isinstance(n, bool) and np.isfinite(n) for n in numbers):
+            raise InputError("intensity: lower, upper, zero_below and gamma must be numbers")
+        if not 0 <= self.lower < self.upper <= 100 or self.gamma <= 0:
+            raise InputError("intensity: 0 <= lower < upper <= 100 and gamma > 0 are needed")
+
 
 @dataclass(frozen=True)
 class Window:
@@ -41,7 +52,9 @@ class Window:
         width = self.high - self.low
         if width <= 0:
             return np.zeros(array.shape, np.float32)
-        scaled = np.clip((array.astype(np.float32) - self.low) / width, 0.0, 1.0)
+        # beyond this, differences would overflow in single precision
+        kind = np.float32 if max(abs(self.low), abs(self.high)) < 1e37 else np.float64
+        scaled = np.clip((array.astype(kind) - self.low) / width, 0.0, 1.0).astype(np.float32, copy=False)
         scaled[scaled < self.rule.zero_below] = 0.0
         return scaled if self.rule.gamma == 1 else scaled**self.rule.gamma
 
@@ -64,6 +77,9 @@ def find_window(rule: IntensityRule, arrays: Iterable[np.ndarray]) -> Window:
     if rule.scale == "percentile":
         return Window(float(np.median(lows)), float(np.median(highs)), rule)
     return Window(min(lows), max(highs), rule)
+
+
+SUMMARY = ("mean", "deviation")
 
 
 def intensity_summary(scaled: np.ndarray) -> dict[str, float]:

@@ -261,6 +261,8 @@ class _Run:
         with self._report.timed("read"):
             arrays = (sitk.GetArrayFromImage(self._read(n).image) for n in numbers)
             window = find_window(self._model.intensity, arrays)
+        if not window.high > window.low:
+            self._report.warn("the frames have no contrast, every voxel is alike: nothing can be found in them")
         boxes: dict[tuple, Box] = {}
         if self._model.geometry.crop == "foreground":
             for n in numbers:
@@ -284,6 +286,7 @@ class _Run:
                 region_box = grid.region_box(self._region)
                 box = intersection(box, region_box) or region_box
             grid.box = box
+            grid.check_size(f"frame {number} ({frame.index_value})")
             turned = grid.turned(frame.image)
             cut, invalid = _finite(grid.cut(turned), window)
             if invalid is not None:
@@ -365,6 +368,8 @@ def check_frame(frame: Frame, number: int) -> None:
         raise InputError(f"{name} has {image.GetDimension()} dimensions instead of 3")
     if image.GetNumberOfPixels() == 0:
         raise InputError(f"{name} has no image data")
+    if "complex" in image.GetPixelIDTypeAsString():
+        raise InputError(f"{name} holds complex numbers: take their magnitude first")
 
 
 def _finite(array: np.ndarray, window: Window) -> tuple[np.ndarray, np.ndarray | None]:

@@ -30,6 +30,8 @@ class TimeRule:
     def __post_init__(self):
         if self.rule not in RULES:
             raise InputError(f"unknown time rule {self.rule!r}: use carry, window:N or reset")
+        if not isinstance(self.window, int) or not isinstance(self.prime, int) or not isinstance(self.cyclic, bool):
+            raise InputError("a time window and prime are whole numbers, and cyclic is true or false")
         if self.window < 1 or self.prime < 0:
             raise InputError("a time window needs at least 1 frame, and prime at least 0")
 

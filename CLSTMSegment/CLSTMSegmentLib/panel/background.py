@@ -8,6 +8,7 @@ import qt
 from slicer.i18n import tr as _
 
 from ..engine.bundle import Model
+from ..engine.errors import InputError, sitk_cause
 from ..engine.frames import SegmentedFrame
 from ..engine.quality import Flag, frame_flags, jump_flags
 from ..run.job import Job
@@ -56,6 +57,7 @@ class BackgroundRun:
         self._changed = changed
         self._frames = SequenceFrames(request.source.sequenceNode)
         self._toPut = deque(range(len(self._frames)))
+        self._checkedAt: int | None = None
         self._events: deque[dict] = deque()
         self._runner = JobRunner(request.job, python)
         self._runner.start()
@@ -89,6 +91,8 @@ class BackgroundRun:
         """A little work at a time, so that the user never waits: one frame in, or one frame out."""
         if self.request.source.sequenceNode.GetScene() is None:
             self._end("failed", _("The input sequence was removed during the run."))
+        elif self._toPut and self._inputChanged():
+            self._end("failed", _("The input sequence was changed before all of it was read: segment it again."))
         elif self._toPut:
             self._putFrame(self._toPut.popleft())
         if self.state == "running":
@@ -101,12 +105,27 @@ class BackgroundRun:
         if self.state == "running":
             self._changed(self)
 
+    def _inputChanged(self) -> bool:
+        """Whether frames were added, removed or moved since the run began."""
+        sequenceNode = self.request.source.sequenceNode
+        modified = sequenceNode.GetMTime()
+        if modified == self._checkedAt:
+            return False
+        self._checkedAt = modified
+        values = [sequenceNode.GetNthIndexValue(n) for n in range(sequenceNode.GetNumberOfDataNodes())]
+        return values != self.request.job.index_values
+
     def _putFrame(self, number: int) -> None:
         try:
             self._runner.put_frame(number, self._frames[number].image)
-        except (OSError, RuntimeError) as error:  # SimpleITK raises the latter where it cannot write
+        except (InputError, OSError) as error:
+            self._end("failed", str(error))
+        except RuntimeError as error:  # of SimpleITK
             self._end(
-                "failed", _("Frame {number} cannot be handed to the worker: {error}").format(number=number, error=error)
+                "failed",
+                _("Frame {number} cannot be handed to the worker: is the disk full? ({error})").format(
+                    number=number, error=sitk_cause(error)
+                ),
             )
 
     def _handle(self, event: dict) -> None:

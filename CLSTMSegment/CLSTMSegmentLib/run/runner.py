@@ -1,5 +1,7 @@
 """Starts a job's worker process, follows its events, ends it; never waits for it."""
 
+import ctypes
+import os
 import shutil
 import subprocess
 import sys
@@ -19,6 +21,35 @@ def without_console() -> int:
     return subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0
 
 
+FOLDER_PREFIX = "CLSTMSegment-"
+"""Of job folders; the number of the process that made them follows."""
+
+
+def remove_orphans(parent: Path) -> None:
+    """Remove job folders that were left behind when their process and its worker were killed together."""
+    for path in parent.glob(f"{FOLDER_PREFIX}*-*"):
+        process = path.name.removeprefix(FOLDER_PREFIX).partition("-")[0]
+        if process.isdecimal() and not _is_running(int(process)):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_running(process: int) -> bool:
+    if sys.platform == "win32":
+        # os.kill would end it there
+        synchronize = 0x00100000
+        handle = ctypes.windll.kernel32.OpenProcess(synchronize, False, process)
+        if handle:
+            ctypes.windll.kernel32.CloseHandle(handle)
+        return bool(handle)
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass  # another user's
+    return True
+
+
 class JobRunner:
     """One job in one worker process.
 
@@ -33,7 +64,8 @@ class JobRunner:
 
     def __init__(self, job: Job, python: str = sys.executable, folder: Path | None = None):
         self.job = job
-        self.folder = Path(tempfile.mkdtemp(prefix="CLSTMSegment-", dir=folder))
+        remove_orphans(Path(folder or tempfile.gettempdir()))
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-", dir=folder))
         self._python = python
         self._process: subprocess.Popen | None = None
         self._reader = EventReader(self.folder)

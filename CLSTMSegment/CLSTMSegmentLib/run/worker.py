@@ -18,8 +18,9 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from ..engine.bundle import load_model
-from ..engine.errors import InputError
-from ..engine.frames import Frame
+from ..engine.devices import is_out_of_memory
+from ..engine.errors import InputError, sitk_cause
+from ..engine.frames import Frame, SegmentedFrame
 from ..engine.region import Region
 from ..engine.segmenter import Segmenter
 from .job import EVENTS, Job, frame_path, result_path
@@ -44,7 +45,13 @@ class FrameFolder(Sequence):
         path = frame_path(self._folder, number)
         while not path.exists():
             time.sleep(WAIT_S)
-        return Frame(sitk.ReadImage(str(path)), self._index_values[number])
+        value = self._index_values[number]
+        try:
+            return Frame(sitk.ReadImage(str(path)), value)
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise
+            raise InputError(f"frame {number} ({value}) cannot be read from {path}: {sitk_cause(error)}") from error
 
 
 def work(folder: Path) -> bool:
@@ -69,10 +76,7 @@ def work(folder: Path) -> bool:
             region = None if job.region is None else Region(**job.region)
             frames = FrameFolder(folder, job.index_values)
             for result in segmenter.segment(frames, job.wanted, region, lambda p: say("progress", **asdict(p))):
-                path = result_path(folder, result.number)
-                partial = path.with_suffix(".partial.nrrd")
-                sitk.WriteImage(result.labels, str(partial), useCompression=True)
-                partial.replace(path)
+                write_result(folder, result)
                 say(
                     "frame",
                     number=result.number,
@@ -87,6 +91,20 @@ def work(folder: Path) -> bool:
             say("failed", message=f"{type(error).__name__}: {error}", details=traceback.format_exc())
             return False
     return True
+
+
+def write_result(folder: Path, result: SegmentedFrame) -> None:
+    """Write a finished frame, never seen half written."""
+    path = result_path(folder, result.number)
+    partial = path.with_suffix(".partial.nrrd")
+    try:
+        sitk.WriteImage(result.labels, str(partial), useCompression=True)
+    except RuntimeError as error:
+        raise InputError(
+            f"frame {result.number} ({result.index_value}) is done but cannot be written to {path.parent}: is the disk "
+            f"full? ({sitk_cause(error)})"
+        ) from error
+    partial.replace(path)
 
 
 def leave_with_parent(folder: Path) -> None:

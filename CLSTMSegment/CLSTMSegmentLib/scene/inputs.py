@@ -7,7 +7,7 @@ import numpy as np
 import slicer
 import vtk
 
-from ..engine.errors import InputError
+from ..engine.errors import InputError, sitk_cause
 from ..engine.frames import Frame
 from ..engine.region import Region
 from .images import LPS_FROM_RAS, imageFromVolume
@@ -110,8 +110,11 @@ class SequenceFrames(Sequence):
     def __getitem__(self, number: int) -> Frame:
         if not 0 <= number < len(self):
             raise IndexError(number)
-        volumeNode = self._sequenceNode.GetNthDataNode(number)
-        return Frame(imageFromVolume(volumeNode), self._sequenceNode.GetNthIndexValue(number))
+        value = self._sequenceNode.GetNthIndexValue(number)
+        try:
+            return Frame(imageFromVolume(self._sequenceNode.GetNthDataNode(number)), value)
+        except RuntimeError as error:
+            raise InputError(f"frame {number} ({value}) cannot be read as an image: {sitk_cause(error)}") from error
 
 
 def regionFromROI(roiNode: slicer.vtkMRMLMarkupsROINode, proxyNode: slicer.vtkMRMLVolumeNode | None) -> Region:

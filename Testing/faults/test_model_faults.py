@@ -1,0 +1,113 @@
+"""Models that are missing, damaged, hostile or out of their senses are refused with the reason, and run nothing."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from CLSTMSegmentLib.engine.bundle import load_model
+from CLSTMSegmentLib.engine.errors import InputError
+from CLSTMSegmentLib.panel.models import addModel, choosableModels
+from safetensors.torch import load_file, save_file
+
+
+def changed(**changes):
+    """Change keys of model.json, also of its tables: `network__width=3`."""
+
+    def damage(folder):
+        content = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        for key, value in changes.items():
+            *tables, last = key.split("__")
+            table = content
+            for name in tables:
+                table = table[int(name) if name.isdecimal() else name]
+            table[last] = value
+        (folder / "model.json").write_text(json.dumps(content), encoding="utf-8")
+
+    return damage
+
+
+def with_weights(change):
+    """Change the weights, and the hash with them."""
+
+    def damage(folder):
+        weights = load_file(folder / "weights.safetensors")
+        change(weights)
+        save_file(weights, folder / "weights.safetensors")
+        changed(sha256="")(folder)
+
+    return damage
+
+
+def truncated(name):
+    def damage(folder):
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content[: len(content) // 2])
+
+    return damage
+
+
+DAMAGE = {
+    "folder missing": (shutil.rmtree, "no model"),
+    "weights missing": (lambda folder: (folder / "weights.safetensors").unlink(), "cannot be read"),
+    "description truncated": (truncated("model.json"), "not valid JSON"),
+    "weights truncated": (truncated("weights.safetensors"), "is not the file model.json was written for"),
+    "weights truncated, hash removed": (
+        lambda folder: (truncated("weights.safetensors")(folder), changed(sha256="")(folder)),
+        "is damaged",
+    ),
+    "wrong hash": (changed(sha256="0" * 64), "is not the file model.json was written for"),
+    "wrong shapes": (changed(network__width=4), "do not fit the network"),
+    "labels that do not match classes": (changed(network__classes=5), "need a network of 3 classes"),
+    "weights that are not numbers": (
+        with_weights(lambda weights: weights["outc.conv.bias"].fill_(float("nan"))),
+        "holds values that are not finite",
+    ),
+    "a layer missing": (with_weights(lambda weights: weights.pop("outc.conv.bias")), "do not fit the network"),
+    "name that leads elsewhere": (changed(name="../../elsewhere"), "a model's name is"),
+    "name that is an absolute path": (changed(name="/tmp/elsewhere"), "a model's name is"),
+    "network without end": (changed(network__width=10**9), "width must be a whole number from 1 to 1024"),
+    "patch without end": (changed(geometry__patch=[10**9] * 3), "patch must be three whole numbers"),
+    "spacing of nothing": (changed(geometry__spacing=[0, 1, 1]), "spacing must be three lengths"),
+    "axes in one plane": (changed(geometry__axes=[[1, 0, 0], [0, 1, 0], [1, 1, 0]]), "axes must be unit vectors"),
+    "percentiles the wrong way": (changed(intensity__lower=99.9), "lower < upper"),
+    "unknown key": (changed(colour="red"), "not a complete model description"),
+    "segment without a name": (changed(segments__0__name=""), "every segment needs an id and a name"),
+    "another format": (changed(format=99), "not a model description of format"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damaged_model(damage, bundle, tmp_path):
+    folder = tmp_path / "small"
+    shutil.copytree(bundle, folder)
+    spoil, message = DAMAGE[damage]
+    spoil(folder)
+    with pytest.raises(InputError, match=message):
+        load_model(folder).build_network()
+    # it cannot be added either, and nothing is copied anywhere
+    models = tmp_path / "user" / "models"
+    models.mkdir(parents=True)
+    if folder.exists():
+        with pytest.raises(InputError):
+            addModel(folder / "model.json", models)
+    assert list(models.iterdir()) == []
+    assert [path.name for path in (tmp_path / "user").iterdir()] == ["models"]
+
+
+def test_damaged_model_among_the_users_does_not_hide_the_others(bundle, tmp_path):
+    addModel(bundle / "model.json", tmp_path)
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "model.json").write_text("[]", encoding="utf-8")
+    assert str(tmp_path / "small") in [source for source, _ in choosableModels(tmp_path)]
+    assert str(tmp_path / "broken") not in [source for source, _ in choosableModels(tmp_path)]
+
+
+def test_checkpoint_of_any_file_name_becomes_a_model_of_a_safe_name(tmp_path):
+    from CLSTMSegmentLib.engine.network import CLSTMUNet4D
+
+    file = tmp_path / ".. ~valve (1) é最.pth"
+    torch.save(CLSTMUNet4D(1, 1, 2).state_dict(), file)
+    source = addModel(file, tmp_path / "models")
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["valve -1- é最"]
+    assert load_model(source).name == "valve -1- é最"
