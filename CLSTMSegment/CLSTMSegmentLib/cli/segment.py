@@ -134,20 +134,23 @@ def segment_sequence(
         from ..report.preview import example_frames, write_preview
 
         shown = example_frames(wanted)
-    with tqdm(total=len(wanted), disable=options.quiet or None, bar_format="{desc}|{bar}| {n}/{total}") as bar:
-        for result in segmenter.segment(sequence, wanted, region, lambda p: bar.set_description_str(describe(p))):
-            began = time.perf_counter()
-            writer.add(result)
-            volumes.append((result.number, result.index_value, volumes_ml(result.labels, len(segments))))
-            flags += frame_flags(result, segments)
-            if result.number in shown:
-                examples.append((sequence[result.number].image, result))
-            if on_result is not None:
-                on_result(result)
-            bar.update()
-            seconds["write"] += time.perf_counter() - began
-    began = time.perf_counter()
-    writer.close()
+    try:
+        with tqdm(total=len(wanted), disable=options.quiet or None, bar_format="{desc}|{bar}| {n}/{total}") as bar:
+            for result in segmenter.segment(sequence, wanted, region, lambda p: bar.set_description_str(describe(p))):
+                began = time.perf_counter()
+                writer.add(result)
+                volumes.append((result.number, result.index_value, volumes_ml(result.labels, len(segments))))
+                flags += frame_flags(result, segments)
+                if result.number in shown:
+                    examples.append((sequence[result.number].image, result))
+                if on_result is not None:
+                    on_result(result)
+                bar.update()
+                seconds["write"] += time.perf_counter() - began
+        began = time.perf_counter()
+        writer.finish()
+    finally:
+        writer.release()
     if "measurements" in paths:
         write_volumes(paths["measurements"], model, index, volumes)
     if "preview" in paths:

@@ -1,5 +1,8 @@
 """Label sequences written frame by frame, by the suffix of the output."""
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -14,11 +17,26 @@ SUFFIXES = (".seq.mrb", ".seq.nrrd", ".nii.gz")
 
 
 class Writer(Protocol):
-    """Takes the finished frames in order; the file is complete after `close`."""
+    """Takes the finished frames in order; the file is complete after `finish`.
+
+    Both raise an OSError that names the file when the disk is full. `release` lets go of the file,
+    finished or not: on Windows an open file cannot be removed or renamed.
+    """
 
     def add(self, result: SegmentedFrame) -> None: ...
 
-    def close(self) -> None: ...
+    def finish(self) -> None: ...
+
+    def release(self) -> None: ...
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Errors of the disk, which do not always say so, name the file."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path.name) from error
 
 
 def check_suffix(path: Path) -> None:
@@ -64,10 +82,13 @@ class _BundleWriter:
         node.SetNumericIndexValueTolerance(0)
         self.add = self._output.add
 
-    def close(self) -> None:
+    def finish(self) -> None:
         from ..scene.headless import writeSequence
 
         writeSequence(self._output.sequenceNode, self._path)
+
+    def release(self) -> None:
+        pass
 
 
 class _NrrdWriter:
@@ -79,12 +100,18 @@ class _NrrdWriter:
         self._writer: SequenceNrrdWriter | None = None
 
     def add(self, result: SegmentedFrame) -> None:
-        if self._writer is None:
-            self._writer = SequenceNrrdWriter(self._path, self._index, result.labels)
-        self._writer.add(result.labels)
+        with naming(self._path):
+            if self._writer is None:
+                self._writer = SequenceNrrdWriter(self._path, self._index, result.labels)
+            self._writer.add(result.labels)
 
-    def close(self) -> None:
-        self._writer.close()
+    def finish(self) -> None:
+        with naming(self._path):
+            self._writer.close()
+
+    def release(self) -> None:
+        if self._writer is not None:
+            self._writer.release()
 
 
 class _NiftiWriter:
@@ -98,7 +125,7 @@ class _NiftiWriter:
     def add(self, result: SegmentedFrame) -> None:
         self._labels.append(result.labels)
 
-    def close(self) -> None:
+    def finish(self) -> None:
         try:
             joined = sitk.JoinSeries(self._labels, self._start, self._step)
         except RuntimeError as error:
@@ -106,6 +133,16 @@ class _NiftiWriter:
                 "the frames differ in geometry, which one 4D file cannot hold: write a .seq.mrb instead"
             ) from error
         sitk.WriteImage(joined, str(self._path))
+        # SimpleITK says nothing when a compressed NIfTI file does not fit on the disk
+        try:
+            whole = sitk.Hash(sitk.ReadImage(str(self._path))) == sitk.Hash(joined)
+        except RuntimeError:
+            whole = False
+        if not whole:
+            raise OSError(errno.ENOSPC, "could not be written whole: is the disk full?", self._path.name)
+
+    def release(self) -> None:
+        pass
 
 
 def _regular_step(index: SequenceIndex) -> tuple[float, float]:

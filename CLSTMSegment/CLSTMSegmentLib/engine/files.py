@@ -219,5 +219,10 @@ class SequenceNrrdWriter:
         self._stream.write(sitk.GetArrayViewFromImage(image).astype(self._type.newbyteorder("<"), copy=False).tobytes())
 
     def close(self) -> None:
+        """Write what is left and close the file."""
         self._stream.close()
         self._file.close()
+
+    def release(self) -> None:
+        """Close the file as it is, for one that will be removed; after `close` this does nothing."""
+        self._file.raw.close()

@@ -3,6 +3,7 @@
 import html
 import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from ..engine.bundle import Model, bundled_models, load_model, write_bundle
 from ..engine.errors import InputError
@@ -40,10 +41,15 @@ def addModel(file: Path, folder: Path) -> str:
     target = folder / model.name
     if target.exists():
         raise InputError(f"there is a model {model.name!r} in {folder} already: rename or remove it first")
-    if file.name == "model.json":
-        shutil.copytree(file.parent, target)
-    else:
-        write_bundle(model, network.state_dict(), target)
+    folder.mkdir(parents=True, exist_ok=True)
+    # beside it first: a copy that breaks off half-way is never seen
+    with TemporaryDirectory(prefix=".", dir=folder) as temporary:
+        copy = Path(temporary) / model.name
+        if file.name == "model.json":
+            shutil.copytree(file.parent, copy)
+        else:
+            write_bundle(model, network.state_dict(), copy)
+        copy.replace(target)
     return str(target)
 
 

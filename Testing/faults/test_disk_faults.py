@@ -1,0 +1,175 @@
+"""Disks that are full or cannot be written, and paths of every kind: what was there stays, and the message says why."""
+
+import locale
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from CLSTMSegmentLib.__main__ import main
+from CLSTMSegmentLib.engine.bundle import MODELS_FOLDER, load_model
+from CLSTMSegmentLib.engine.files import SequenceIndex, SequenceNrrdWriter, read_sequence
+from CLSTMSegmentLib.panel.models import addModel, choosableModels
+from CLSTMSegmentLib.run.job import Job
+from CLSTMSegmentLib.run.runner import PACKAGE_FOLDER, JobRunner
+from conftest import REPOSITORY
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions and limits")
+
+
+@pytest.fixture
+def cine(phantom, tmp_path):
+    """The phantom's first frames as a file."""
+    frames = phantom[0][:3]
+    path = tmp_path / "cine.seq.nrrd"
+    writer = SequenceNrrdWriter(path, SequenceIndex([f.index_value for f in frames], "time", "ms"), frames[0].image)
+    for frame in frames:
+        writer.add(frame.image)
+    writer.close()
+    return path
+
+
+def limited(command, bytes_per_file, **options):
+    """Run a command that cannot write larger files, as on a full disk."""
+    import resource
+
+    environment = os.environ | {"PYTHONPATH": str(PACKAGE_FOLDER)}
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        env=environment,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_per_file, bytes_per_file)),
+        **options,
+    )
+
+
+@posix
+@pytest.mark.parametrize("suffix", [".seq.nrrd", ".seq.mrb", ".nii.gz"])
+def test_disk_full_while_the_output_is_written(suffix, cine, bundle, tmp_path):
+    output = tmp_path / f"out{suffix}"
+    output.write_bytes(b"a result of before")
+    arguments = ["segment", str(cine), "-o", str(output), "--model", str(bundle), "--device", "cpu", "--quiet"]
+    done = limited([sys.executable, "-m", "CLSTMSegmentLib", *arguments], 600)
+    assert done.returncode != 0, done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert "error" in last
+    assert output.name in last
+    assert output.read_bytes() == b"a result of before"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cine.seq.nrrd", output.name]
+
+
+@posix
+@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write anywhere")
+def test_folder_that_cannot_be_written_is_named_before_anything_runs(cine, bundle, tmp_path, capsys):
+    folder = tmp_path / "read only"
+    folder.mkdir()
+    folder.chmod(0o500)
+    assert main(["segment", str(cine), "-o", str(folder / "out.seq.nrrd"), "--model", str(bundle)]) == 2
+    assert "read only" in capsys.readouterr().err
+
+
+def test_job_folder_that_cannot_be_made_is_told_at_the_start(bundle, tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(OSError, match="file"):
+        JobRunner(Job(str(bundle), ["0"]), folder=tmp_path / "file")
+
+
+def test_model_added_on_a_full_disk_leaves_no_half_of_it(bundle, tmp_path, monkeypatch):
+    def full(source, target, *rest, **more):
+        Path(target).mkdir(parents=True)
+        (Path(target) / "model.json").write_text("{", encoding="utf-8")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copytree", full)
+    with pytest.raises(OSError, match="No space left"):
+        addModel(bundle / "model.json", tmp_path / "models")
+    assert not list((tmp_path / "models").iterdir())
+
+
+NAMES = ["Jürgen Müller", "médecin-été", "心臓 動画", "a b  c", "x" * 200, "100% [test] {1} #2 & 'q'"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_path_can_hold_input_model_and_output(name, cine, bundle, tmp_path):
+    folder = tmp_path / name / name[:50]
+    folder.mkdir(parents=True)
+    shutil.copy(cine, folder / f"{name[:60]}.seq.nrrd")
+    shutil.copytree(bundle, folder / "model")
+    for suffix in (".seq.nrrd", ".seq.mrb", ".nii.gz"):
+        output = folder / f"out {name[:40]}{suffix}"
+        source = str(folder / f"{name[:60]}.seq.nrrd")
+        extras = [f"--{what}={folder / what}{end}" for what, end in (("measurements", ".csv"), ("report", ".json"))]
+        assert main(["segment", source, "-o", str(output), f"--model={folder / 'model'}", *extras, "--quiet"]) == 0
+        assert output.stat().st_size > 0
+    assert len(read_sequence(folder / f"out {name[:40]}.seq.nrrd")) == 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_worker_runs_in_a_temporary_folder_of_any_name(name, bundle, phantom, tmp_path):
+    (tmp_path / name).mkdir()
+    runner = JobRunner(Job(str(bundle), ["0"], device="cpu"), folder=tmp_path / name)
+    runner.put_frame(0, phantom[0][0].image)
+    back = sitk.ReadImage(str(runner.folder / "frames" / "0.nrrd"))
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(back), sitk.GetArrayFromImage(phantom[0][0].image))
+    assert Job.read(runner.folder) == runner.job
+    runner.close()
+    assert not list((tmp_path / name).iterdir())
+
+
+@posix
+def test_installation_that_cannot_be_written_works(cine, tmp_path):
+    """As in a program folder that belongs to the administrator."""
+    installed = tmp_path / "installed"
+    shutil.copytree(REPOSITORY / "CLSTMSegment", installed, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    for path in [*installed.rglob("*"), installed]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    before = sorted(installed.rglob("*"))
+    out = tmp_path / "out.seq.nrrd"
+    done = subprocess.run(
+        [sys.executable, "-m", "CLSTMSegmentLib", "segment", str(cine), "-o", str(out), "--quiet", "--frames", "0"],
+        cwd=installed,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert sorted(path for path in installed.rglob("*") if "__pycache__" not in path.parts) == before
+    for path in [*installed.rglob("*"), installed]:
+        path.chmod(0o755)
+
+
+def test_decimal_comma_of_the_locale_changes_nothing(cine, bundle, tmp_path):
+    names = [name for name in ("de_DE.UTF-8", "fr_FR.UTF-8", "German_Germany.1252") if _can_be_set(name)]
+    if not names:
+        pytest.skip("no locale with a decimal comma is installed")
+    outputs = []
+    for name in ("C", names[0]):
+        locale.setlocale(locale.LC_ALL, name)
+        try:
+            output, table = tmp_path / f"{name}.seq.nrrd", tmp_path / f"{name}.csv"
+            arguments = ["segment", str(cine), "-o", str(output), "--model", str(bundle), f"--measurements={table}"]
+            assert main([*arguments, "--quiet"]) == 0
+            outputs.append((output.read_bytes(), table.read_bytes()))
+        finally:
+            locale.setlocale(locale.LC_ALL, "C")
+    assert outputs[0] == outputs[1]
+
+
+def _can_be_set(name):
+    try:
+        locale.setlocale(locale.LC_ALL, name)
+    except locale.Error:
+        return False
+    locale.setlocale(locale.LC_ALL, "C")
+    return True
+
+
+def test_bundled_models_are_found_wherever_the_extension_lies():
+    assert [load_model(source).name for source, _ in choosableModels(Path("nowhere"))] == sorted(
+        path.name for path in MODELS_FOLDER.iterdir() if path.is_dir()
+    )

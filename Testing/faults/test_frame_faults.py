@@ -1,0 +1,156 @@
+"""Frames that are odd, broken or not what they say: segmented where they can be, else refused by name."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import slicer
+from CLSTMSegmentLib.__main__ import main
+from CLSTMSegmentLib.engine.errors import InputError
+from CLSTMSegmentLib.engine.files import SequenceIndex, SequenceNrrdWriter, read_sequence
+from CLSTMSegmentLib.engine.frames import Frame
+from CLSTMSegmentLib.engine.segmenter import Segmenter
+from CLSTMSegmentLib.scene.images import volumeFromImage
+from CLSTMSegmentLib.scene.inputs import SequenceFrames, resolveInput
+from conftest import smallModel
+from scene.conftest import addSequence, scene  # noqa: F401
+
+
+@pytest.fixture(scope="module")
+def voxels():
+    return np.random.default_rng(5).integers(0, 200, (8, 40, 48)).astype(np.int16)
+
+
+STRAIGHT = np.eye(3)
+
+
+def image(array, spacing=(3.0, 3.0, 8.0), direction=STRAIGHT):
+    made = sitk.GetImageFromArray(array)
+    made.SetSpacing(spacing)
+    made.SetDirection(np.ravel(direction).tolist())
+    return made
+
+
+def segment(*images):
+    segmenter = Segmenter(smallModel(), "cpu")
+    frames = [Frame(one, str(n)) for n, one in enumerate(images)]
+    return list(segmenter.segment(frames)), segmenter.report.warnings
+
+
+SHEARED = [[1, 0.3, 0], [0, 1, 0], [0, 0, 1]]
+LEFT_HANDED = np.diag([1, 1, -1])
+ODD = {
+    "infinite values": lambda v: [image(np.where(v > 190, np.inf, v.astype(np.float32)))],
+    "constant": lambda v: [image(np.full_like(v, 7))],
+    "one voxel": lambda v: [image(v[:1, :1, :1])],
+    "one slice": lambda v: [image(v[:1])] * 2,
+    "one column": lambda v: [image(v[:, :, :1])] * 2,
+    "left-handed": lambda v: [image(v, direction=LEFT_HANDED)],
+    "sheared": lambda v: [image(v, direction=SHEARED)],
+    "size that changes": lambda v: [image(v), image(v[:, :30, :20])],
+    "type that changes": lambda v: [image(v), image(v.astype(np.float64)), image(v.astype(np.uint8))],
+    "64-bit integers": lambda v: [image(v.astype(np.uint64) * 2**50)],
+    "values near the end of double precision": lambda v: [image(v * 1e300)],
+    "both ends of single precision": lambda v: [image(np.where(v > 100, np.float32(3e38), np.float32(-3e38)))],
+}
+
+
+@pytest.mark.parametrize("oddity", ODD)
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_odd_frame_is_segmented_on_its_own_voxels(oddity, voxels):
+    images = ODD[oddity](voxels)
+    results, _ = segment(*images)
+    for given, result in zip(images, results, strict=True):
+        labels = result.labels
+        assert (labels.GetSize(), labels.GetSpacing(), labels.GetOrigin(), labels.GetDirection()) == (
+            given.GetSize(),
+            given.GetSpacing(),
+            given.GetOrigin(),
+            given.GetDirection(),
+        )
+
+
+def test_values_of_any_size_give_the_labels_of_their_contrast(voxels):
+    expected = sitk.GetArrayFromImage(segment(image(voxels))[0][0].labels)
+    for scale, offset in ((1e300, 0), (1e-30, 0), (1.0, -1e6)):
+        found = sitk.GetArrayFromImage(segment(image(voxels * scale + offset))[0][0].labels)
+        assert (found != expected).mean() < 1e-3
+
+
+BROKEN = {
+    "complex numbers": (lambda v: image(v.astype(np.complex64)), "holds complex numbers"),
+    "spacing not in mm": (lambda v: image(v, spacing=(3000.0, 3000.0, 8000.0)), "is its spacing given in mm"),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_broken_frame_is_refused_by_name(fault, voxels):
+    broken, message = BROKEN[fault]
+    with pytest.raises(InputError, match=message) as caught:
+        segment(image(voxels), broken(voxels))
+    assert "frame 1 (1)" in str(caught.value)
+
+
+@pytest.mark.parametrize("spacing", [(0.0, 3.0, 8.0), (-3.0, 3.0, 8.0)])
+def test_spacing_that_is_no_length_is_refused_by_frame(spacing, scene, phantom):  # noqa: F811
+    sequenceNode = addSequence(scene, phantom[0])
+    sequenceNode.GetNthDataNode(2).SetSpacing(*spacing)
+    before = scene.GetNumberOfNodes()
+    with pytest.raises(InputError, match=r"frame 2 \("):
+        list(Segmenter(smallModel(), "cpu").segment(SequenceFrames(sequenceNode)))
+    assert scene.GetNumberOfNodes() == before
+
+
+def test_frame_without_image_data_is_refused_by_name(scene, phantom):  # noqa: F811
+    sequenceNode = addSequence(scene, phantom[0])
+    sequenceNode.GetNthDataNode(4).SetAndObserveImageData(None)
+    with pytest.raises(InputError, match=r"frame 4 \(.*has no image data"):
+        resolveInput(sequenceNode)
+
+
+def test_text_index_values_stay_verbatim_and_equal_numbers_stay_apart(scene, bundle, phantom):  # noqa: F811
+    import CLSTMSegment
+
+    values = ["end diastole", "1.0", "1.00", "ä, ö=%20", "5e0", " "]
+    sequenceNode = slicer.vtkMRMLSequenceNode()
+    sequenceNode.SetIndexType(slicer.vtkMRMLSequenceNode.TextIndex)
+    scene.AddNode(sequenceNode)
+    for frame, value in zip(phantom[0], values, strict=True):
+        sequenceNode.SetDataNodeAtValue(volumeFromImage(frame.image), value)
+    output = CLSTMSegment.CLSTMSegmentLogic().segment(sequenceNode, model=str(bundle), device="cpu")
+    assert [output.GetNthIndexValue(n) for n in range(output.GetNumberOfDataNodes())] == values
+
+
+NRRD = "NRRD0004\ntype: short\ndimension: 4\nsizes: {sizes}\nkinds: domain domain domain list\nencoding: raw\n\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        NRRD.format(sizes="2000 2000 1250 1").encode() + b"\0" * 100,
+        NRRD.format(sizes="100000 100000 100000 100000").encode() + b"\0" * 100,
+        NRRD.format(sizes="-1 4 4 2").encode() + b"\0" * 64,
+        NRRD.format(sizes="0 4 4 2").encode(),
+        b"NRRD0004\n",
+        b"",
+        b"\x1f\x8b" + b"\0" * 100,
+    ],
+    ids=["10 GB header", "endless header", "negative size", "no voxels", "header cut off", "empty", "not an image"],
+)
+def test_file_that_promises_what_it_does_not_hold_is_refused(content, tmp_path, bundle, capsys):
+    (tmp_path / "bad.seq.nrrd").write_bytes(content)
+    with pytest.raises(InputError, match=r"bad\.seq\.nrrd"):
+        read_sequence(tmp_path / "bad.seq.nrrd")
+    assert main(["segment", str(tmp_path / "bad.seq.nrrd"), "-o", str(tmp_path / "out.seq.nrrd"), "--quiet"]) == 2
+    assert "cannot be read as an image" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.seq.nrrd"]
+
+
+def test_index_name_with_line_breaks_cannot_add_lines_to_a_header(tmp_path):
+    like = sitk.Image((4, 4, 4), sitk.sitkUInt8)
+    index = SequenceIndex(["a b", "c\nd"], 'time"\ndata file: /etc/passwd', "ms\n", "text")
+    writer = SequenceNrrdWriter(tmp_path / "x.seq.nrrd", index, like)
+    writer.add(like)
+    writer.add(like)
+    writer.close()
+    assert b"\ndata file" not in (tmp_path / "x.seq.nrrd").read_bytes()
+    assert read_sequence(tmp_path / "x.seq.nrrd").index.values == index.values
