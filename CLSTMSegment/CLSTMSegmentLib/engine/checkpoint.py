@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import struct
 from pathlib import Path
 
 import torch
@@ -9,6 +10,22 @@ from torch import Tensor
 
 from .errors import InputError
 from .network import CLSTMUNet4D
+
+
+DAMAGED = (
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    MemoryError,
+    struct.error,
+)
+"""What PyTorch's restricted unpickler raises over random bytes, found by trying."""
 
 
 def read_published(path: Path) -> dict[str, Tensor]:
@@ -26,7 +43,7 @@ def read_published(path: Path) -> dict[str, Tensor]:
             f"{path}: not loaded, since it holds more than tensors (loading it could run code), or is damaged: "
             "save the network's state_dict() with torch.save"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, UnicodeDecodeError) as error:
+    except DAMAGED as error:
         raise InputError(f"{path}: not a readable PyTorch checkpoint ({_first_line(error)})") from error
     if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
         raise InputError(f"{path}: not a state dict: save the network's state_dict() with torch.save")

@@ -41,12 +41,13 @@ class Down(nn.Module):
 class Up(nn.Module):
     """2x trilinear up-sampling, padding to the skip's size, concatenation (skip first), `DoubleConv`."""
 
-    def __init__(self, in_channels: int, out_channels: int, conv_bias: bool = True):
+    def __init__(self, in_channels: int, out_channels: int, conv_bias: bool = True, align_corners: bool = True):
         super().__init__()
+        self.align_corners = align_corners
         self.conv = DoubleConv(in_channels, out_channels, conv_bias)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        x = functional.interpolate(x, scale_factor=2, mode="trilinear", align_corners=True)
+        x = functional.interpolate(x, scale_factor=2, mode="trilinear", align_corners=self.align_corners)
         pad = []
         for axis in (-1, -2, -3):  # functional.pad takes the last axis first
             missing = skip.shape[axis] - x.shape[axis]
@@ -102,6 +103,9 @@ class CLSTMUNet4D(nn.Module):
         last_stage: "published" for the layout of published checkpoints (works only at the patch
             size it was trained with), "none" for a translation-equivariant network.
         conv_bias: whether the convolutions before batch norms have a bias.
+        align_corners: how the decoder up-samples. True, as published, stretches features from the
+            middle of a tile towards its borders, by up to 2 voxels after the first stage: what is
+            found then depends on where in the tile it lies, and on the tile's size. False does not.
     """
 
     def __init__(
@@ -113,8 +117,11 @@ class CLSTMUNet4D(nn.Module):
         last_stage: str = "published",
         lstm_kernel_size: int = 3,
         conv_bias: bool = True,
+        align_corners: bool = True,
     ):
         super().__init__()
+        if not isinstance(align_corners, bool):
+            raise ValueError(f"align_corners must be true or false, not {align_corners!r}")
         if last_stage not in LAST_STAGES:
             raise ValueError(f"last_stage must be one of {LAST_STAGES}, not {last_stage!r}")
         w = width
@@ -123,9 +130,9 @@ class CLSTMUNet4D(nn.Module):
         self.down2 = Down(2 * w, 4 * w, conv_bias)
         self.down3 = Down(4 * w, 8 * w, conv_bias)
         self.clstm = CLSTM3D(8 * w, 8 * w, lstm_layers, lstm_kernel_size)
-        self.up1 = Up(12 * w, 4 * w, conv_bias)
-        self.up2 = Up(6 * w, 2 * w, conv_bias)
-        self.up3 = Up(3 * w, w, conv_bias)
+        self.up1 = Up(12 * w, 4 * w, conv_bias, align_corners)
+        self.up2 = Up(6 * w, 2 * w, conv_bias, align_corners)
+        self.up3 = Up(3 * w, w, conv_bias, align_corners)
         self.up4 = ZoomUp(2 * w, w, conv_bias) if last_stage == "published" else None
         self.outc = OutConv(w, classes)
 

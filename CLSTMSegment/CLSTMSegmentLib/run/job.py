@@ -11,6 +11,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ..engine.errors import InputError
+
 EVENTS = "events.jsonl"
 LOG = "worker.log"
 
@@ -75,7 +77,11 @@ class EventReader:
         self._offset = 0
 
     def read(self) -> list[dict]:
-        """New events, oldest first; a line still being written waits for the next call."""
+        """New events, oldest first; a line still being written waits for the next call.
+
+        Raises:
+            InputError: a line that no worker writes; those after it are not read.
+        """
         try:
             with self._path.open("rb") as file:
                 file.seek(self._offset)
@@ -84,4 +90,14 @@ class EventReader:
             return []
         whole = content[: content.rfind(b"\n") + 1]
         self._offset += len(whole)
-        return [json.loads(line) for line in whole.splitlines()]
+        return [_event(line) for line in whole.split(b"\n")[:-1]]
+
+
+def _event(line: bytes) -> dict:
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{EVENTS} is damaged: {line[:80]!r}") from error
+    if not isinstance(event, dict) or not isinstance(event.get("event"), str):
+        raise InputError(f"{EVENTS} is damaged: {line[:80]!r}")
+    return event

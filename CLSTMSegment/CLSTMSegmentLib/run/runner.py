@@ -10,6 +10,7 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
+from ..engine.errors import InputError
 from .job import LOG, EventReader, Job, frame_path, result_path
 
 PACKAGE_FOLDER = Path(__file__).resolve().parents[2]
@@ -104,7 +105,10 @@ class JobRunner:
         if self._ended:
             return []
         ended = self._process is not None and self._process.poll() is not None
-        events = self._reader.read()  # after asking whether it has ended: so nothing is missed
+        try:
+            events = self._reader.read()  # after asking whether it has ended: so nothing is missed
+        except InputError as error:
+            events = [{"event": "failed", "message": str(error), "details": self.log()}]
         self._ended = any(event["event"] in ("done", "failed") for event in events)
         if ended and not self._ended:
             self._ended = True
