@@ -6,7 +6,7 @@ BIN := .venv/Scripts
 endif
 INPUT ?=
 
-.PHONY: demo test lint install train train-smoke evaluate screenshot clean
+.PHONY: demo test test-slow lint install train train-smoke evaluate screenshot clean
 
 install: .venv/installed
 
@@ -20,6 +20,10 @@ demo: install
 
 test: install lint
 	$(BIN)/python -m pytest
+
+# Soaks: minutes each.
+test-slow: install
+	$(BIN)/python -m pytest -m slow -s
 
 lint: install
 	$(BIN)/ruff format --check CLSTMSegment Testing

@@ -11,7 +11,6 @@ from torch import Tensor
 from .errors import InputError
 from .network import CLSTMUNet4D
 
-
 DAMAGED = (
     RuntimeError,
     EOFError,

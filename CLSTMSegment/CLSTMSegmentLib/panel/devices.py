@@ -20,7 +20,7 @@ class DeviceQuestion:
 
     def __init__(self, python: str, answered: Callable[[list[list[str]]], None]):
         self._answered = answered
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603  our own module, by the interpreter that runs Slicer
             [python, "-m", "CLSTMSegmentLib.run.devices"],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -83,7 +83,7 @@ class JobRunner:
     def start(self) -> None:
         """Start the worker process."""
         with (self.folder / LOG).open("wb") as log:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603  our own module, by the interpreter that runs Slicer
                 [self._python, "-m", "CLSTMSegmentLib.run.worker", str(self.folder)],
                 stdin=subprocess.PIPE,
                 stdout=log,
