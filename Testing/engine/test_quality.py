@@ -6,8 +6,8 @@ from CLSTMSegmentLib.engine.frames import SegmentedFrame
 from CLSTMSegmentLib.engine.quality import Flag, frame_flags, jump_flags
 
 
-def frame(*boxes, number=0, unlike_training=False, **geometry):
-    return SegmentedFrame(number, str(number), labels(*boxes, **geometry), unlike_training)
+def frame(*boxes, number=0, unfamiliar=(), **geometry):
+    return SegmentedFrame(number, str(number), labels(*boxes, **geometry), unfamiliar)
 
 
 def labels(*boxes, shape=(6, 20, 20), spacing=(1.5, 1.5, 8.0)):
@@ -34,9 +34,9 @@ def test_segment_at_the_edge_of_its_slices_is_flagged_but_not_at_the_end_of_the_
 
 
 def test_frame_unlike_the_training_is_flagged():
-    (flag,) = frame_flags(frame((1, np.s_[2:4, 5:9, 5:9]), number=2, unlike_training=True), ["Inner"])
+    (flag,) = frame_flags(frame((1, np.s_[2:4, 5:9, 5:9]), number=2, unfamiliar=("contrast", "confidence")), ["Inner"])
     assert (flag.frame, flag.segment) == (2, "image")
-    assert "intensities" in flag.sign
+    assert flag.sign == "unlike the training in contrast and confidence"
 
 
 def test_volume_that_jumps_from_a_frame_to_the_next_is_flagged():

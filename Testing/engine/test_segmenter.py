@@ -206,19 +206,17 @@ def test_out_of_memory_shrinks_the_tile_goes_on_and_says_so(model, cine, monkeyp
 
 
 def test_frame_darker_than_all_of_the_training_is_told_from_the_others(cine):
-    model = smallModel(typical_intensities={"mean": (0.2, 0.5), "deviation": (0.1, 0.4)})
+    model = smallModel(typical={"brightness": (0.2, 0.5), "contrast": (0.1, 0.4)})
     lost = Frame(sitk.Cast(cine[2].image * 0.05, cine[2].image.GetPixelID()), cine[2].index_value)
     frames = [*cine[:2], lost, *cine[3:]]
     center = lost.image.TransformContinuousIndexToPhysicalPoint([n / 2 for n in lost.image.GetSize()])
     region = Region(center, (60.0, 48.0, 40.0), np.eye(3).tolist())
     for where in (None, region):
         segmenter = Segmenter(model, "cpu")
-        unlike = [result.number for result in segmenter.segment(frames, region=where) if result.unlike_training]
-        assert unlike == [2]
-        assert [warning for warning in segmenter.report.warnings if "unlike those of the training" in warning] == [
-            f"frame 2 ({cine[2].index_value}): its intensities are unlike those of the training, so that its labels "
-            "may be wrong"
-        ]
+        outside = {r.number: r.unfamiliar for r in segmenter.segment(frames, region=where) if r.unfamiliar}
+        assert outside == {2: ("brightness", "contrast")}
+        (warning,) = [warning for warning in segmenter.report.warnings if "unlike those" in warning]
+        assert warning.startswith(f"frame 2 ({cine[2].index_value}) is unlike")
 
 
 def test_largest_component_rule_keeps_one_piece(cine):

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..engine.bundle import load_model, write_bundle
 from ..engine.devices import choose_device
 from ..engine.errors import InputError
+from ..engine.inference import ready_to_run
 from ..training.datasets import DATA
 
 
@@ -37,7 +38,7 @@ def run(options: Namespace) -> None:
     # MONAI is needed by this command alone, and not installed everywhere
     from ..training.configuration import read_configuration
     from ..training.split import split_sequences
-    from ..training.train import CHECKPOINT, train
+    from ..training.train import CHECKPOINT, train, typical_of
 
     configuration = read_configuration(options.configuration)
     model, checkpoint = configuration.model, options.out / CHECKPOINT
@@ -68,6 +69,9 @@ def run(options: Namespace) -> None:
     if initial is not None:
         description["began_with"] = f"{initial.name}, version {initial.version}"
     # half precision takes half the space and changes no figure that is reported
-    finished = replace(model, training=description, typical_intensities=split.typical_intensities)
-    write_bundle(finished, network.cpu().half().state_dict(), folder)
+    state = network.cpu().state_dict()
+    weights = {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
+    typical = typical_of(ready_to_run(network, device), split.examples, model, device)
+    finished = replace(model, training=description, typical=typical)
+    write_bundle(finished, weights, folder)
     print(f"{folder}: the best network by validation")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from .errors import InputError
 from .frames import GeometryRule
-from .intensity import SUMMARY, IntensityRule
+from .intensity import IntensityRule
 from .timeline import TimeRule
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ class Model:
     Attributes:
         network: keyword arguments of `CLSTMUNet4D`.
         activation: "softmax" (class 0 is background) or "sigmoid" (every class is a segment).
-        typical_intensities: least and greatest value, over the training, of each entry of
-            `intensity.intensity_summary`; empty where it is not known.
+        typical: least and greatest value, over the training, of each of `familiarity.MEASURES`; empty
+            where it is not known.
         components: "largest" keeps only the largest connected piece of all segments together;
             "all" keeps everything.
         training, scores: free text and figures for people.
@@ -91,7 +91,7 @@ class Model:
     citation: str = ""
     geometry: GeometryRule = field(default_factory=GeometryRule)
     intensity: IntensityRule = field(default_factory=IntensityRule)
-    typical_intensities: dict[str, tuple[float, float]] = field(default_factory=dict)
+    typical: dict[str, tuple[float, float]] = field(default_factory=dict)
     time: TimeRule = field(default_factory=TimeRule)
     components: str = "all"
     training: dict[str, object] = field(default_factory=dict)
@@ -111,14 +111,14 @@ class Model:
             or not isinstance(self.training, dict)
             or not isinstance(self.scores, dict)
         ):
-            raise InputError(f"model {self.name}: network, training and scores must be tables")
+            raise InputError(f"model {self.name}: network, training, scores and typical must be tables")
         for option, most in NETWORK_LIMITS.items():
             value = self.network.get(option, 1)
             if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
                 raise InputError(f"model {self.name}: {option} must be a whole number from 1 to {most}, not {value!r}")
-        for name, limits in self.typical_intensities.items():
-            if name not in SUMMARY or len(limits) != 2 or not all(isinstance(n, (int, float)) for n in limits):
-                raise InputError(f"model {self.name}: typical_intensities {name!r} must be two numbers")
+        for limits in self.typical.values():
+            if len(limits) != 2 or not all(isinstance(n, (int, float)) for n in limits):
+                raise InputError(f"model {self.name}: typical must give the least and greatest value of each measure")
         classes = self.network.get("classes")
         expected = len(self.segments) + (self.activation == "softmax")
         if self.activation not in ("softmax", "sigmoid"):

@@ -24,14 +24,13 @@ class SegmentedFrame:
     """One finished frame: its number in the sequence, its index value verbatim, and its labels.
 
     `labels` is uint8 with the input frame's own geometry: 0 background, n the n-th segment.
-    `unlike_training` says that the frame is darker, brighter, flatter or harsher than any that the
-    model was trained on.
+    `unfamiliar` names the measures (see `familiarity`) by which it is unlike the model's training.
     """
 
     number: int
     index_value: str
     labels: sitk.Image
-    unlike_training: bool = False
+    unfamiliar: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Intensity rules: statistics from one pass over the frames, then every frame scaled alike."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,28 +77,3 @@ def find_window(rule: IntensityRule, arrays: Iterable[np.ndarray]) -> Window:
     if rule.scale == "percentile":
         return Window(float(np.median(lows)), float(np.median(highs)), rule)
     return Window(min(lows), max(highs), rule)
-
-
-SUMMARY = ("mean", "deviation")
-
-
-def intensity_summary(scaled: np.ndarray) -> dict[str, float]:
-    """What is compared with the frames of the training: mean and standard deviation of a scaled frame."""
-    return {"mean": float(scaled.mean()), "deviation": float(scaled.std())}
-
-
-TYPICAL_MARGIN = 0.25
-"""How far beyond the range of the training a frame may be, in parts of that range, before it is unlike them."""
-
-
-def unlike_training(scaled: np.ndarray, typical: Mapping[str, tuple[float, float]]) -> bool:
-    """Whether a scaled frame is darker, brighter, flatter or harsher than any that the model was trained on.
-
-    Args:
-        typical: least and greatest value of each entry of `intensity_summary` in the training.
-    """
-    summary = intensity_summary(scaled)
-    return any(
-        not low - TYPICAL_MARGIN * (high - low) <= summary[name] <= high + TYPICAL_MARGIN * (high - low)
-        for name, (low, high) in typical.items()
-    )

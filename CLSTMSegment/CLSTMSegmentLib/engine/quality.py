@@ -37,7 +37,7 @@ def touches_border(labels: sitk.Image, label: int) -> bool:
 
 
 def frame_flags(frame: SegmentedFrame, segments: list[str]) -> list[Flag]:
-    """The signs that one frame shows by itself: a segment that is empty or touches the border, odd intensities."""
+    """The signs that one frame shows by itself: a segment that is empty or touches the border, an odd image."""
     flags = []
     counts = np.bincount(sitk.GetArrayViewFromImage(frame.labels).ravel(), minlength=len(segments) + 1)
     for label, segment in enumerate(segments, start=1):
@@ -45,8 +45,8 @@ def frame_flags(frame: SegmentedFrame, segments: list[str]) -> list[Flag]:
             flags.append(Flag(frame.number, segment, "empty"))
         elif touches_border(frame.labels, label):
             flags.append(Flag(frame.number, segment, "touches the border of the image"))
-    if frame.unlike_training:
-        flags.append(Flag(frame.number, "image", "intensities unlike those of the training"))
+    if frame.unfamiliar:
+        flags.append(Flag(frame.number, "image", f"unlike the training in {' and '.join(frame.unfamiliar)}"))
     return flags
 
 

@@ -14,9 +14,10 @@ from .boxes import Box, bounding_box, intersection, union
 from .bundle import Model
 from .devices import choose_device, free_memory, is_out_of_memory
 from .errors import InputError
+from .familiarity import measure_answer, measure_image, unfamiliar
 from .frames import Frame, FrameGrid, SegmentedFrame
 from .inference import ready_to_run
-from .intensity import Window, find_window, unlike_training
+from .intensity import Window, find_window
 from .labelling import labels_on_frame, largest_component
 from .network import CLSTMUNet4D
 from .region import Region
@@ -78,7 +79,7 @@ class _Prepared:
     grid: FrameGrid
     volume: np.ndarray
     invalid: np.ndarray | None
-    unlike_training: bool
+    measured: dict[str, float]
 
 
 class Segmenter:
@@ -240,8 +241,9 @@ class _Run:
                 if probabilities is not None:
                     with self._report.timed("postprocess"):
                         image = self._labels(prepared, probabilities)
+                        outside = self._unfamiliar(prepared, probabilities, number)
                     self._finished += 1
-                    yield SegmentedFrame(number, prepared.index_value, image, prepared.unlike_training)
+                    yield SegmentedFrame(number, prepared.index_value, image, outside)
                 self._steps_left -= 1
                 took = time.perf_counter() - began
                 before = self._seconds_per_step
@@ -294,18 +296,10 @@ class _Run:
                     f"frame {number} ({frame.index_value}): {int(invalid.sum())} voxels are not finite "
                     "numbers; they are counted as background"
                 )
-            unlike = self._unlike_training(turned, window)
-            if unlike:
-                self._report.warn(
-                    f"frame {number} ({frame.index_value}): its intensities are unlike those of the training, so that "
-                    "its labels may be wrong"
-                )
-            return _Prepared(frame.image, frame.index_value, grid, grid.to_model(window.apply(cut)), invalid, unlike)
-
-    def _unlike_training(self, turned: np.ndarray, window: Window) -> bool:
-        """By the whole frame, wherever it is segmented; of a large one some voxels do."""
-        some = turned[tuple(slice(None, None, -(-n // 128)) for n in turned.shape)]
-        return unlike_training(window.apply(_finite(some, window)[0]), self._model.typical_intensities)
+            # by the whole frame, wherever it is segmented; of a large one, some voxels do
+            some, _ = _finite(turned[tuple(slice(None, None, -(-n // 128)) for n in turned.shape)], window)
+            measured = measure_image(window.apply(some))
+            return _Prepared(frame.image, frame.index_value, grid, grid.to_model(window.apply(cut)), invalid, measured)
 
     def _forward(self, prepared: _Prepared, number: int, wanted: bool) -> Tensor | None:
         """One time step over all tiles: blended probabilities (classes, d, h, w), None when not wanted."""
@@ -347,6 +341,16 @@ class _Run:
         if self._model.components == "largest":
             labels = largest_component(labels)
         return grid.to_image(labels, prepared.image)
+
+    def _unfamiliar(self, prepared: _Prepared, probabilities: Tensor, number: int) -> tuple[str, ...]:
+        measured = prepared.measured | measure_answer(probabilities, self._model.activation)
+        outside = unfamiliar(measured, self._model.typical)
+        if outside:
+            self._report.warn(
+                f"frame {number} ({prepared.index_value}) is unlike those of the model's training in "
+                f"{' and '.join(outside)}: its labels may be wrong"
+            )
+        return outside
 
     def _tick(self, tile: int, tiles: int) -> None:
         if self._cancelled is not None and self._cancelled():

@@ -134,7 +134,7 @@ class BackgroundRun:
         elif event["event"] == "progress":
             self.progress = event
         elif event["event"] == "frame":
-            self._show(event["number"], event["index_value"], event["unlike_training"])
+            self._show(event["number"], event["index_value"], tuple(event["unfamiliar"]))
         elif event["event"] == "done":
             self.log += event["report"]["warnings"]
             outputNode = self.request.outputNode
@@ -146,8 +146,8 @@ class BackgroundRun:
                 self.log.append(event["details"])
             self._end("failed", event["message"])
 
-    def _show(self, number: int, indexValue: str, unlikeTraining: bool) -> None:
-        frame = SegmentedFrame(number, indexValue, self._runner.result(number), unlikeTraining)
+    def _show(self, number: int, indexValue: str, unfamiliar: tuple[str, ...]) -> None:
+        frame = SegmentedFrame(number, indexValue, self._runner.result(number), unfamiliar)
         self.output.add(frame)
         if not self.numbers:
             self.output.publish()

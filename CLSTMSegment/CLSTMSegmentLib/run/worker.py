@@ -81,7 +81,7 @@ def work(folder: Path) -> bool:
                     "frame",
                     number=result.number,
                     index_value=result.index_value,
-                    unlike_training=result.unlike_training,
+                    unfamiliar=result.unfamiliar,
                 )
             say("done", report=asdict(segmenter.report))
         except (InputError, MemoryError, OSError) as error:

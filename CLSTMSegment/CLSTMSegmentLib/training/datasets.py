@@ -1,7 +1,7 @@
 """Labelled hearts on disk, brought to a model's grid: the Sunnybrook cines and ED/ES stacks."""
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from ..engine.errors import InputError
 from ..engine.files import read_sequence
 from ..engine.frames import Frame, FrameGrid, GeometryRule
-from ..engine.intensity import IntensityRule, find_window, intensity_summary
+from ..engine.intensity import IntensityRule, find_window
 from .sparse import UNKNOWN, Rim, allowed_classes
 
 DATA = Path("../shared/data")
@@ -33,13 +33,6 @@ class LabelledSequence:
     name: str
     frames: list[np.ndarray]
     allowed: dict[int, np.ndarray] = field(default_factory=dict)
-
-
-def typical_intensities(sequences: Iterable[LabelledSequence]) -> dict[str, tuple[float, float]]:
-    """Least and greatest value of each entry of `intensity_summary` over all frames, for `Model`."""
-    summaries = [intensity_summary(frame.astype(np.float32)) for sequence in sequences for frame in sequence.frames]
-    values = {name: [round(summary[name], 4) for summary in summaries] for name in summaries[0]}
-    return {name: (min(those), max(those)) for name, those in values.items()}
 
 
 @dataclass

@@ -6,26 +6,26 @@ from pathlib import Path
 from ..engine.errors import InputError
 from ..engine.tiles import Shape
 from .configuration import Configuration
-from .datasets import LabelledSequence, load_hearts, typical_intensities
+from .datasets import LabelledSequence, load_hearts
 from .stacks import labelled_phantom
 
 VALIDATION_PHANTOMS = 4
 VALIDATION_SHAPE = (24, 64, 64)
 """Voxels (D, H, W) on the model's grid."""
 
-TYPICAL_PHANTOMS = 16
-TYPICAL_SHAPE = (16, 112, 112)
-"""Of phantoms that tell what intensities the training has seen: as large as whole frames."""
+EXAMPLE_PHANTOMS = 16
+EXAMPLE_SHAPE = (16, 112, 112)
+"""Of phantoms that show what the training has seen: as large as whole frames."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Sequences to train on and to validate on, and what the model's description says of them."""
+    """Sequences to train on and to validate on, who they are, and examples of what the training sees."""
 
     training: list[LabelledSequence]
     validation: list[LabelledSequence]
     description: dict[str, object]
-    typical_intensities: dict[str, tuple[float, float]]
+    examples: list[LabelledSequence]
 
 
 def split_sequences(configuration: Configuration, data: Path) -> Split:
@@ -35,10 +35,10 @@ def split_sequences(configuration: Configuration, data: Path) -> Split:
         InputError: a heart that the configuration names is not there.
     """
     model, kept_out = configuration.model, {*configuration.validation, *configuration.test}
-    examples = _phantoms(configuration, TYPICAL_PHANTOMS, 2, TYPICAL_SHAPE)
+    examples = _phantoms(configuration, EXAMPLE_PHANTOMS, 2, EXAMPLE_SHAPE)
     if not kept_out:
         validation = _phantoms(configuration, VALIDATION_PHANTOMS, 4, VALIDATION_SHAPE)
-        return Split([], validation, {"trained_on": "phantoms alone"}, typical_intensities(examples))
+        return Split([], validation, {"trained_on": "phantoms alone"}, examples)
     hearts = load_hearts(data, model.geometry, model.intensity, configuration.rim)
     missing = kept_out - {heart.name for heart in hearts}
     if missing:
@@ -53,7 +53,7 @@ def split_sequences(configuration: Configuration, data: Path) -> Split:
             "validated_on": sorted(configuration.validation),
             "kept_for_test": sorted(configuration.test),
         },
-        typical_intensities(training + examples),
+        training + examples,
     )
 
 

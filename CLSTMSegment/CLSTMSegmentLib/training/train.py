@@ -3,7 +3,7 @@
 import csv
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from ..engine.bundle import Model
 from ..engine.errors import InputError
+from ..engine.familiarity import measure_answer, measure_image, typical_ranges
 from ..engine.labelling import largest_component
 from ..engine.network import CLSTMUNet4D
 from ..engine.tiles import pad, padded_shape, unpad
@@ -225,28 +226,46 @@ def stack_loss(
 
 
 @torch.inference_mode()
-def validate(
+def answers(
     network: CLSTMUNet4D, sequences: list[LabelledSequence], model: Model, memory: bool, device: torch.device
-) -> dict[str, float]:
-    """Mean and least Dice of class 1 over annotated whole frames, the model's rule on components applied.
+) -> Iterator[tuple[LabelledSequence, int, torch.Tensor]]:
+    """For each annotated frame of each sequence: the sequence, the frame's number, and the logits (C, D, H, W).
 
     With a memory, the two frames before are read first; a sequence of one frame is held.
     """
     network.eval()
-    dice = []
     for sequence in sequences:
-        for t, allowed in sequence.allowed.items():
+        for t in sequence.allowed:
             state = None
             for s in (t - 2, t - 1, t) if memory else (t,):
                 image = sequence.frames[s % len(sequence.frames)].astype(np.float32)
                 padded = torch.from_numpy(pad(image, padded_shape(image.shape, model.geometry)))
                 logits, state = network.step(padded[None, None].to(device), state)
-            labels = unpad(logits[0], allowed.shape).argmax(0).to(torch.uint8).cpu().numpy()
-            if model.components == "largest":
-                labels = largest_component(labels)
-            found, cavity, known = labels == 1, allowed == 1 << 1, allowed != UNKNOWN
-            dice.append(2 * (found & cavity).sum() / max((found & known).sum() + cavity.sum(), 1))
+            yield sequence, t, unpad(logits[0], image.shape)
+
+
+def validate(
+    network: CLSTMUNet4D, sequences: list[LabelledSequence], model: Model, memory: bool, device: torch.device
+) -> dict[str, float]:
+    """Mean and least Dice of class 1 over annotated whole frames, the model's rule on components applied."""
+    dice = []
+    for sequence, t, logits in answers(network, sequences, model, memory, device):
+        labels, allowed = logits.argmax(0).to(torch.uint8).cpu().numpy(), sequence.allowed[t]
+        if model.components == "largest":
+            labels = largest_component(labels)
+        found, cavity, known = labels == 1, allowed == 1 << 1, allowed != UNKNOWN
+        dice.append(2 * (found & cavity).sum() / max((found & known).sum() + cavity.sum(), 1))
     return {"mean": float(np.mean(dice)), "least": float(np.min(dice))}
+
+
+def typical_of(
+    network: CLSTMUNet4D, sequences: list[LabelledSequence], model: Model, device: torch.device
+) -> dict[str, tuple[float, float]]:
+    """What annotated frames, and the network's answers to them, are like: see `familiarity`."""
+    return typical_ranges(
+        measure_image(sequence.frames[t].astype(np.float32)) | measure_answer(logits.softmax(0), "softmax")
+        for sequence, t, logits in answers(network, sequences, model, model.time.rule != "reset", device)
+    )
 
 
 def _save(content: dict, path: Path) -> None:
