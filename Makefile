@@ -6,7 +6,7 @@ BIN := .venv/Scripts
 endif
 INPUT ?=
 
-.PHONY: demo test test-slow lint install train train-smoke evaluate screenshot clean
+.PHONY: demo test test-slow lint install train train-smoke evaluate bench bench-smoke screenshot clean
 
 install: .venv/installed
 
@@ -47,6 +47,15 @@ evaluate: install
 # A minute of training on phantoms that must improve its loss; part of the tests too.
 train-smoke: install
 	$(BIN)/python -m pytest -s Testing/training/test_airway.py -k minute
+
+# Speed and memory beside what else could be run: an hour on a CPU that does nothing else.
+bench: install
+	$(BIN)/clstm-segment bench --kind bundle --width 16 --frames 5 20 --out bench-bundle.json
+	$(BIN)/clstm-segment bench --kind published --width 64 --frames 5 --size 64,64,64 --contenders ours window forward --out bench-published.json
+
+# A minute of it, with wide margins; part of the tests too.
+bench-smoke: install
+	$(BIN)/python -m pytest -s Testing/benchmarks
 
 # Pictures of the panel in the middle of a run and after it.
 screenshot: install

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from . import __version__
-from .cli import demo, evaluate, models, segment, train
+from .cli import bench, demo, evaluate, models, segment, train
 from .engine.errors import InputError
 
 
@@ -63,6 +63,10 @@ def parser() -> argparse.ArgumentParser:
     judge = commands.add_parser("evaluate", help="score a model on labelled hearts")
     evaluate.add_options(judge)
     judge.set_defaults(command=evaluate.run)
+
+    race = commands.add_parser("bench", help="compare speed and memory with what else could be run")
+    bench.add_options(race)
+    race.set_defaults(command=bench.run)
 
     show = commands.add_parser("demo", help="segment a moving phantom heart, or a file, and show the result")
     show.add_argument("--out", type=Path, default=Path("demo"), metavar="FOLDER")

@@ -37,7 +37,7 @@ def run(options: Namespace) -> None:
     """
     # MONAI is needed by this command alone, and not installed everywhere
     from ..training.configuration import read_configuration
-    from ..training.split import split_sequences
+    from ..training.split import examples, split_sequences
     from ..training.train import CHECKPOINT, train, typical_of
 
     configuration = read_configuration(options.configuration)
@@ -71,7 +71,7 @@ def run(options: Namespace) -> None:
     # half precision takes half the space and changes no figure that is reported
     state = network.cpu().state_dict()
     weights = {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
-    typical = typical_of(ready_to_run(network, device), split.examples, model, device)
+    typical = typical_of(ready_to_run(network, device), examples(configuration, split), model, device)
     finished = replace(model, training=description, typical=typical)
     write_bundle(finished, weights, folder)
     print(f"{folder}: the best network by validation")

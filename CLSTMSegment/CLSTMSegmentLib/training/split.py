@@ -13,19 +13,18 @@ VALIDATION_PHANTOMS = 4
 VALIDATION_SHAPE = (24, 64, 64)
 """Voxels (D, H, W) on the model's grid."""
 
-EXAMPLE_PHANTOMS = 16
+EXAMPLE_PHANTOMS = 8
 EXAMPLE_SHAPE = (16, 112, 112)
 """Of phantoms that show what the training has seen: as large as whole frames."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Sequences to train on and to validate on, who they are, and examples of what the training sees."""
+    """Sequences to train on and to validate on, and who they are, for the model's description."""
 
     training: list[LabelledSequence]
     validation: list[LabelledSequence]
     description: dict[str, object]
-    examples: list[LabelledSequence]
 
 
 def split_sequences(configuration: Configuration, data: Path) -> Split:
@@ -35,10 +34,9 @@ def split_sequences(configuration: Configuration, data: Path) -> Split:
         InputError: a heart that the configuration names is not there.
     """
     model, kept_out = configuration.model, {*configuration.validation, *configuration.test}
-    examples = _phantoms(configuration, EXAMPLE_PHANTOMS, 2, EXAMPLE_SHAPE)
     if not kept_out:
         validation = _phantoms(configuration, VALIDATION_PHANTOMS, 4, VALIDATION_SHAPE)
-        return Split([], validation, {"trained_on": "phantoms alone"}, examples)
+        return Split([], validation, {"trained_on": "phantoms alone"})
     hearts = load_hearts(data, model.geometry, model.intensity, configuration.rim)
     missing = kept_out - {heart.name for heart in hearts}
     if missing:
@@ -53,8 +51,12 @@ def split_sequences(configuration: Configuration, data: Path) -> Split:
             "validated_on": sorted(configuration.validation),
             "kept_for_test": sorted(configuration.test),
         },
-        training + examples,
     )
+
+
+def examples(configuration: Configuration, split: Split) -> list[LabelledSequence]:
+    """Whole frames of all kinds that the training has seen."""
+    return split.training + _phantoms(configuration, EXAMPLE_PHANTOMS, 2, EXAMPLE_SHAPE)
 
 
 def _phantoms(configuration: Configuration, count: int, frames: int, shape: Shape) -> list[LabelledSequence]:

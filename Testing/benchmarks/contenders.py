@@ -1,0 +1,155 @@
+"""What one could run instead of ours, each in a process of its own: sequence file in, label file out.
+
+    python contenders.py KIND MODEL_FOLDER INPUT.seq.nrrd OUTPUT.nrrd [--window D H W] [--frame N]
+
+KIND: "forward" (the published network, the whole stack through one forward), "window" (MONAI's sliding
+window around it, time folded into channels), "window-per-frame" (the same with a process a frame and
+no memory). The last line printed is JSON: seconds in the network, and the peak of memory in bytes.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from argparse import ArgumentParser
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+from safetensors.torch import load_file
+from torch import nn
+from torch.nn import functional
+
+
+def double_conv(inputs: int, outputs: int, bias: bool) -> nn.Sequential:
+    layers = []
+    for channels in (inputs, outputs):
+        layers += [
+            nn.Conv3d(channels, outputs, 3, padding=1, bias=bias),
+            nn.BatchNorm3d(outputs),
+            nn.ReLU(inplace=True),
+        ]
+    return nn.Sequential(*layers)
+
+
+class Part(nn.Module):
+    """Names as in the published state dict."""
+
+    def __init__(self, **children: nn.Module):
+        super().__init__()
+        for name, child in children.items():
+            setattr(self, name, child)
+
+
+class PublishedNetwork(nn.Module):
+    """As published, written plainly; without the last stage where a bundle has none."""
+
+    def __init__(self, width: int, classes: int, last_stage: str, conv_bias: bool, align_corners: bool):
+        super().__init__()
+        w, self.align_corners = width, align_corners
+        self.inc = Part(double_conv=double_conv(1, w, conv_bias))
+        for n in (1, 2, 3):
+            block = Part(double_conv=double_conv(w * 2 ** (n - 1), w * 2**n, conv_bias))
+            setattr(self, f"down{n}", Part(maxpool_conv=nn.Sequential(nn.MaxPool3d(2), block)))
+        self.clstm = Part(lstm_cells=nn.ModuleList([Part(conv=nn.Conv3d(16 * w, 32 * w, 3, padding=1))]))
+        ups = [(12 * w, 4 * w), (6 * w, 2 * w), (3 * w, w)] + [(2 * w, w)] * (last_stage == "published")
+        for n, (inputs, outputs) in enumerate(ups, start=1):
+            setattr(self, f"up{n}", Part(conv=Part(double_conv=double_conv(inputs, outputs, conv_bias))))
+        self.outc = Part(conv=nn.Conv3d(w, classes, 1))
+        self.ups = len(ups)
+
+    def forward(self, stack: torch.Tensor) -> torch.Tensor:
+        """(B, T, C, D, H, W) to logits (B, T, classes, D, H, W)."""
+        h = c = None
+        outputs = []
+        for t in range(stack.shape[1]):
+            x1 = self.inc.double_conv(stack[:, t])
+            x2 = self.down1.maxpool_conv[1].double_conv(self.down1.maxpool_conv[0](x1))
+            x3 = self.down2.maxpool_conv[1].double_conv(self.down2.maxpool_conv[0](x2))
+            x = self.down3.maxpool_conv[1].double_conv(self.down3.maxpool_conv[0](x3))
+            if h is None:
+                h = c = torch.zeros_like(x)
+            i, f, o, g = self.clstm.lstm_cells[0].conv(torch.cat([x, h], 1)).chunk(4, 1)
+            c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+            x = h = torch.sigmoid(o) * torch.tanh(c)
+            for n, skip in zip(range(1, self.ups + 1), (x3, x2, x1, x1), strict=False):
+                x = functional.interpolate(x, scale_factor=2, mode="trilinear", align_corners=self.align_corners)
+                pad = []
+                for axis in (-1, -2, -3):
+                    missing = skip.shape[axis] - x.shape[axis]
+                    pad += [missing // 2, missing - missing // 2]
+                x = getattr(self, f"up{n}").conv.double_conv(torch.cat([skip, functional.pad(x, pad)], 1))
+            outputs.append(self.outc.conv(x))
+        return torch.stack(outputs, 1)
+
+
+def load(folder: Path) -> tuple[PublishedNetwork, str]:
+    description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    options = description["network"]
+    network = PublishedNetwork(
+        options["width"], options["classes"], options["last_stage"], options["conv_bias"], options["align_corners"]
+    )
+    network.load_state_dict({k: v.float() for k, v in load_file(folder / "weights.safetensors").items()})
+    return network.eval(), description["activation"]
+
+
+def main() -> None:
+    parser = ArgumentParser()
+    parser.add_argument("kind", choices=["forward", "window", "window-per-frame"])
+    parser.add_argument("model", type=Path)
+    parser.add_argument("input", type=Path)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--window", type=int, nargs=3)
+    parser.add_argument("--frame", type=int)
+    parser.add_argument("--device", default="cpu")
+    options = parser.parse_args()
+    voxels = sitk.GetArrayFromImage(sitk.ReadImage(str(options.input))).transpose(3, 2, 1, 0).astype(np.float32)
+    if options.kind == "window-per-frame" and options.frame is None:
+        print(json.dumps(in_a_process_each(len(voxels))))
+        return
+    voxels = (voxels - voxels.min()) / max(voxels.max() - voxels.min(), 1)
+    if options.frame is not None:
+        voxels = voxels[options.frame : options.frame + 1]
+    network, activation = load(options.model)
+    network.to(options.device)
+    stack = torch.from_numpy(voxels)[None, :, None]
+    began = time.perf_counter()
+    with torch.no_grad():
+        if options.kind == "forward":
+            logits = network(stack.to(options.device))[0].cpu()
+        else:
+            from monai.inferers import sliding_window_inference
+
+            def folded(x: torch.Tensor) -> torch.Tensor:
+                return network(x[:, :, None]).flatten(1, 2)
+
+            folded_logits = sliding_window_inference(
+                stack[:, :, 0].to(options.device), options.window, 1, folded, overlap=0.25, mode="gaussian"
+            )
+            logits = folded_logits.unflatten(1, (stack.shape[1], -1))[0].cpu()
+    seconds = time.perf_counter() - began
+    labels = logits.argmax(1) if activation == "softmax" else logits[:, 0] > 0
+    sitk.WriteImage(sitk.GetImageFromArray(labels.to(torch.uint8).numpy()), str(options.output), useCompression=True)
+    print(json.dumps({"network_seconds": seconds, "peak_bytes": peak_memory()}))
+
+
+def peak_memory() -> int:
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def in_a_process_each(count: int) -> dict:
+    said = []
+    for number in range(count):
+        command = [sys.executable, *sys.argv, "--frame", str(number)]
+        said.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+    return {
+        "network_seconds": sum(one["network_seconds"] for one in said),
+        "peak_bytes": max(one["peak_bytes"] for one in said),
+    }
+
+
+if __name__ == "__main__":
+    main()
