@@ -48,9 +48,6 @@ def last_labels(bundled, frames, **options):
     return next(segmenter.segment(frames, [len(frames) - 1])).labels
 
 
-@pytest.mark.xfail(
-    reason="4.9 % measured: the network looks further than a tile reaches; it takes a model that depends less on that"
-)
 def test_tiles_change_under_one_percent_of_the_labels(heart, bundled):
     whole = sitk.GetArrayFromImage(last_labels(bundled, heart))
     tiled = sitk.GetArrayFromImage(last_labels(bundled, heart, tile=(16, 96, 96)))
@@ -71,19 +68,33 @@ def test_heart_stored_along_other_axes_gets_the_same_labels_exactly(heart, bundl
         np.testing.assert_array_equal(sitk.GetArrayFromImage(found), sitk.GetArrayFromImage(stored(expected)))
 
 
-@pytest.mark.parametrize("spacing", [1.3, 2.0])
-def test_heart_resampled_in_its_slices_gets_the_same_labels_in_space(heart, bundled, spacing):
-    """The cavity, and both segments together; the thin muscle alone differs more (Dice about 0.96)."""
-    expected = last_labels(bundled, heart[:1])
-    image = heart[0].image
-    spacing = (spacing, spacing, image.GetSpacing()[2])
+def on_grid(image, spacing, interpolator):
+    """The image on voxels of another size, from the same corner."""
     size = [
         int((n - 1) * own / new) + 1 for n, own, new in zip(image.GetSize(), image.GetSpacing(), spacing, strict=True)
     ]
-    resampled = sitk.Resample(
-        image, size, sitk.Transform(), sitk.sitkLinear, image.GetOrigin(), spacing, image.GetDirection()
-    )
-    found = last_labels(bundled, [Frame(resampled, "0")])
+    return sitk.Resample(image, size, sitk.Transform(), interpolator, image.GetOrigin(), spacing, image.GetDirection())
+
+
+def there_and_back(shape, like, spacing):
+    """Dice of each segment, and of both together, of a shape drawn on other voxels and brought back to its own."""
+    own = sitk.Resample(shape, like, sitk.Transform(), sitk.sitkNearestNeighbor)
+    back = sitk.Resample(on_grid(shape, spacing, sitk.sitkNearestNeighbor), own, sitk.Transform())
+    return [dice(back, own, 1), dice(back, own, 2), dice(back > 0, own > 0, 1)]
+
+
+@pytest.mark.parametrize("spacing", [(1.3, 1.3, 8.0), (2.0, 2.0, 8.0), (1.6, 1.6, 6.0), (1.6, 1.6, 4.0)])
+def test_heart_resampled_gets_the_same_labels_in_space(heart, bundled, spacing):
+    """All as closely as labels of voxels can: of the thin muscle, the true shape's own differ by 4 to 6 %."""
+    image = heart[0].image
+    expected = last_labels(bundled, heart[:1])
+    found = last_labels(bundled, [Frame(on_grid(image, spacing, sitk.sitkLinear), "0")])
     back = sitk.Resample(found, expected, sitk.Transform(), sitk.sitkNearestNeighbor)
-    assert dice(back, expected, 1) >= 0.98
-    assert dice(back > 0, expected > 0, 1) >= 0.98
+    agreement = [dice(back, expected, 1), dice(back, expected, 2), dice(back > 0, expected > 0, 1)]
+    width, height, depth = image.GetSize()
+    _, (truth,) = heart_sequence(SEED, 1, shape=(depth, 4 * height, 4 * width), spacing=(8.0, 0.4, 0.4))
+    perfect = there_and_back(truth, image, spacing)
+    print(f"{spacing}: cavity, muscle, both: {np.round(agreement, 3)}; the true shape itself: {np.round(perfect, 3)}")
+    assert agreement[0] >= 0.98
+    assert agreement[2] >= 0.98
+    assert agreement[1] >= min(0.98, perfect[1] - 0.01)

@@ -4,6 +4,7 @@ import gc
 import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -92,19 +93,19 @@ def test_2000_frames_in_a_worker(bundle):
     for number in range(len(frames)):
         runner.put_frame(number, frames[number].image)
     runner.start()
-    memory, last = {}, None
-    while last not in ("done", "failed"):
+    memory, event = {}, {"event": ""}
+    while event["event"] not in ("done", "failed"):
+        time.sleep(0.05)
         for event in runner.poll():
-            last = event["event"]
-            if last == "frame" and event["number"] % 100 == 99:
+            if event["event"] == "frame" and event["number"] % 100 == 99:
                 memory[event["number"]] = resident(runner._process.pid)
                 assert runner.result(event["number"]).GetSize() == (48, 48, 8)
+    assert event["event"] == "done", event
     print(f"the worker at frame 200: {memory[199]:.0f} MiB, at 1900: {memory[1899]:.0f} MiB")
-    assert last == "done"
     assert memory[1899] < GROWTH * memory[199]
     runner.close()
     assert children() == []
-    assert set(Path(tempfile.gettempdir()).glob("CLSTMSegment-*")) == folders
+    assert set(Path(tempfile.gettempdir()).glob("CLSTMSegment-*")) <= folders
 
 
 def test_100_scenes_opened_segmented_and_closed(scene, bundle, phantom):  # noqa: F811

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from statistics import median
 
@@ -15,6 +15,7 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
+from ..engine.boxes import Shape
 from ..engine.bundle import PALETTE, PUBLISHED_PATCH, Model, Segment, write_bundle
 from ..engine.errors import InputError
 from ..engine.files import SequenceIndex, SequenceNrrdWriter
@@ -22,15 +23,9 @@ from ..engine.frames import GeometryRule
 from ..engine.intensity import IntensityRule
 from ..engine.network import CLSTMUNet4D
 from ..engine.timeline import TimeRule
+from .segment import shape_option
 
 CONTENDERS = Path(__file__).resolve().parents[3] / "Testing" / "benchmarks" / "contenders.py"
-
-
-def _shape(text: str) -> tuple[int, int, int]:
-    parts = text.split(",")
-    if len(parts) != 3 or not all(part.isdecimal() for part in parts):
-        raise ArgumentTypeError(f"{text!r} is not D,H,W")
-    return tuple(int(part) for part in parts)
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -39,7 +34,7 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", metavar="cpu|cuda|cuda:1|mps")
     parser.add_argument("--width", type=int, default=16, help="of the network (default: 16)")
     parser.add_argument("--frames", type=int, nargs="+", default=[20], help="of the sequence (default: 20)")
-    parser.add_argument("--size", type=_shape, default=(24, 176, 176), metavar="D,H,W", help="of a frame")
+    parser.add_argument("--size", type=shape_option, default=(24, 176, 176), metavar="D,H,W", help="of a frame")
     parser.add_argument("--rounds", type=int, default=3, help="in which all take their turn (default: 3)")
     parser.add_argument(
         "--contenders", nargs="+", default=["ours", "ours-windows", "window"], metavar="NAME",
@@ -105,7 +100,7 @@ def compare(options: Namespace, count: int, folder: Path) -> dict:
     }
 
 
-def one_run(name: str, folder: Path, window: tuple[int, int, int], device: str) -> dict[str, float]:
+def one_run(name: str, folder: Path, window: Shape, device: str) -> dict[str, float]:
     """One contender in a process of its own: seconds of it all and in the network, and peak memory in MiB."""
     source, target = folder / "input.seq.nrrd", folder / f"{name}.seq.nrrd"
     report = folder / "report.json"
@@ -168,7 +163,7 @@ def random_model(kind: str, width: int) -> Model:
     )
 
 
-def write_noise(path: Path, count: int, size: tuple[int, int, int]) -> None:
+def write_noise(path: Path, count: int, size: Shape) -> None:
     """Smooth noise that moves, as a .seq.nrrd whose index axes i, j, k are D, H, W."""
     noise = sitk.GetImageFromArray(np.random.default_rng(0).normal(size=size[::-1]).astype(np.float32))
     frame = sitk.Cast(sitk.RescaleIntensity(sitk.SmoothingRecursiveGaussian(noise, 2.0), 0, 255), sitk.sitkUInt8)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from ..engine.boxes import Shape, read_shape
 from ..engine.bundle import load_model
 from ..engine.devices import peak_memory
 from ..engine.errors import InputError
@@ -59,13 +60,16 @@ def options_for(source: Path, output: Path, **changes: object) -> Namespace:
     return options
 
 
-def _tile(text: str) -> tuple[int, int, int] | str:
-    if text == "auto":
-        return text
-    parts = text.split(",")
-    if len(parts) != 3 or not all(part.strip().isdecimal() for part in parts):
-        raise ArgumentTypeError(f"{text!r} is not D,H,W or auto")
-    return tuple(int(part) for part in parts)
+def shape_option(text: str) -> Shape:
+    """The type of an option D,H,W."""
+    try:
+        return read_shape(text)
+    except InputError as error:
+        raise ArgumentTypeError(str(error)) from error
+
+
+def _tile(text: str) -> Shape | str:
+    return text if text == "auto" else shape_option(text)
 
 
 FLAGS_SHOWN = 5

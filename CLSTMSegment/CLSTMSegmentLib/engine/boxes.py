@@ -1,6 +1,23 @@
-"""Boxes of array indices: half-open ranges along D, H, W."""
+"""Sizes of arrays and boxes of their indices, half-open ranges, along D, H, W."""
 
 import numpy as np
+
+from .errors import InputError
+
+Shape = tuple[int, int, int]
+
+
+def read_shape(text: str) -> Shape:
+    """The size that "D,H,W" names.
+
+    Raises:
+        InputError: not three whole numbers.
+    """
+    parts = text.split(",")
+    if len(parts) != 3 or not all(part.strip().isdecimal() for part in parts):
+        raise InputError(f"{text!r} is not D,H,W: give three whole numbers")
+    return tuple(int(part) for part in parts)
+
 
 Box = tuple[tuple[int, int], ...]
 

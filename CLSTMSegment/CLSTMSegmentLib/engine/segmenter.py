@@ -10,7 +10,7 @@ import SimpleITK as sitk
 import torch
 from torch import Tensor
 
-from .boxes import Box, bounding_box, intersection, union
+from .boxes import Box, Shape, bounding_box, intersection, union
 from .bundle import Model
 from .devices import choose_device, free_memory, is_out_of_memory
 from .errors import InputError
@@ -21,7 +21,7 @@ from .intensity import Window, find_window
 from .labelling import labels_on_frame, largest_component
 from .network import CLSTMUNet4D
 from .region import Region
-from .tiles import Shape, TileBlender, halved, pad, padded_shape, plan_tile, plan_tiles, unpad
+from .tiles import TileBlender, halved, pad, padded_shape, plan_tile, plan_tiles, unpad
 from .timeline import Stack, TimeRule, plan_stacks
 
 STAGES = ("read", "preprocess", "network", "postprocess")

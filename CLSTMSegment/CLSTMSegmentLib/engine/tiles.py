@@ -6,9 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .boxes import Shape
 from .frames import GeometryRule
-
-Shape = tuple[int, int, int]
 
 
 def padded_shape(shape: Shape, rule: GeometryRule) -> Shape:

@@ -9,6 +9,7 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
+from ..engine.boxes import read_shape
 from ..engine.bundle import Model
 from ..engine.errors import InputError
 from ..run.job import Job
@@ -215,7 +216,7 @@ class SegmentPanel:
             wanted=self._wantedFrames(source),
             region=region,
             device=parameters.device,
-            tile=_tile(parameters.tile),
+            tile=list(read_shape(parameters.tile)) if parameters.tile.strip() else None,
             overlap=parameters.overlap,
             time=time or None,
             prime=parameters.prime if parameters.prime >= 0 else None,
@@ -350,12 +351,3 @@ class SegmentPanel:
         ui.progressBar.value = 0
         ui.statusLabel.text = ""
         self._results.clear()
-
-
-def _tile(text: str) -> list[int] | None:
-    if not text.strip():
-        return None
-    parts = text.split(",")
-    if len(parts) != 3 or not all(part.strip().isdecimal() for part in parts):
-        raise InputError(_("tile {text!r} is not D,H,W: give three numbers, or nothing").format(text=text))
-    return [int(part) for part in parts]

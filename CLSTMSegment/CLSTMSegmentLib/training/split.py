@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..engine.boxes import Shape
 from ..engine.errors import InputError
-from ..engine.tiles import Shape
 from .configuration import Configuration
 from .datasets import LabelledSequence, load_hearts
 from .stacks import labelled_phantom

@@ -19,9 +19,9 @@ from monai.transforms import (
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from ..engine.boxes import Shape
 from ..engine.bundle import Model
 from ..engine.intensity import find_window
-from ..engine.tiles import Shape
 from .animation import animate
 from .corruption import KINDS, corrupted
 from .datasets import LabelledSequence
