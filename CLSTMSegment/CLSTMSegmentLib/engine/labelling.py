@@ -11,6 +11,9 @@ from .frames import FrameGrid
 def labels_on_frame(probabilities: Tensor, grid: FrameGrid, model: Model) -> np.ndarray:
     """Arg-max while resampling, one class at a time, so that no class is ever held twice at full size.
 
+    With a softmax, background is not resampled but what the others leave: linear interpolation keeps
+    the sum of 1.
+
     Args:
         probabilities: (classes, D, H, W) on the model's grid.
 
@@ -20,15 +23,17 @@ def labels_on_frame(probabilities: Tensor, grid: FrameGrid, model: Model) -> np.
     """
     softmax = model.activation == "softmax"
     labels = np.zeros(grid.box_shape, np.uint8)
-    best = np.full(grid.box_shape, 0.5, np.float32)
-    for c, plane in enumerate(probabilities):
+    best = np.full(grid.box_shape, 0.0 if softmax else 0.5, np.float32)
+    background = np.ones(grid.box_shape, np.float32) if softmax else None
+    for label, plane in enumerate(probabilities[1:] if softmax else probabilities, start=1):
         on_frame = grid.to_frame(grid.model_image(plane.contiguous().numpy()))
-        if softmax and c == 0:
-            best = np.array(on_frame)
-            continue
         better = on_frame > best
-        labels[better] = c if softmax else c + 1
+        labels[better] = label
         best[better] = on_frame[better]
+        if softmax:
+            background -= on_frame
+    if softmax:
+        labels[background >= best] = 0
     return labels
 
 
