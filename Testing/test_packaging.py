@@ -1,16 +1,74 @@
-"""The build files: Slicer packages only what they list."""
+"""The build files: Slicer packages only what they list, and the package works by itself."""
 
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
 from conftest import REPOSITORY
 
 MODULE = REPOSITORY / "CLSTMSegment"
 
 
-def test_every_python_and_resource_file_is_listed_for_packaging():
-    listed = {line.strip() for line in (MODULE / "CMakeLists.txt").read_text(encoding="utf-8").splitlines()}
-    listed |= {name.replace("${MODULE_NAME}", "CLSTMSegment") for name in listed}
+def files_of_the_module():
+    """All that the module folder holds for users, relative to it."""
     files = [path for path in MODULE.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     files = [path for path in files if not any(part.endswith(".egg-info") for part in path.parts)]
-    names = {path.relative_to(MODULE).as_posix() for path in files} - {"CMakeLists.txt"}
+    return sorted({path.relative_to(MODULE).as_posix() for path in files} - {"CMakeLists.txt"})
+
+
+def test_every_python_and_resource_file_is_listed_for_packaging():
+    listed = {line.strip() for line in (MODULE / "CMakeLists.txt").read_text(encoding="utf-8").splitlines()}
+    names = set(files_of_the_module())
     assert names
     assert names - listed == set()
     assert {name for name in listed if "/" in name and not name.startswith("#")} - names == set()
+
+
+def cmake(*arguments, folder):
+    executable = shutil.which("cmake", path=str(Path(sys.executable).parent)) or shutil.which("cmake")
+    done = subprocess.run([executable, *map(str, arguments)], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The extension configured, built, packed and unpacked by its own build files."""
+    if shutil.which("make") is None:
+        pytest.skip("there is no make here")
+    build = tmp_path_factory.mktemp("build")
+    # nothing is compiled: any program passes for a compiler
+    options = [f"-D{name}" for name in ("CMAKE_C_COMPILER_FORCED=ON", "CMAKE_CXX_COMPILER_FORCED=ON")]
+    options += [f"-DCMAKE_{language}_COMPILER={shutil.which('true')}" for language in ("C", "CXX")]
+    slicer = REPOSITORY / "Testing" / "host" / "cmake"
+    cmake("-S", REPOSITORY, "-B", build, f"-DSlicer_DIR={slicer}", "-DBUILD_TESTING=ON", *options, folder=build)
+    cmake("--build", build, "--target", "package", folder=build)
+    folder = tmp_path_factory.mktemp("installed")
+    shutil.unpack_archive(build / "CLSTMSegment.tar.gz", folder)
+    return folder / "lib" / "Slicer-5.10" / "qt-scripted-modules"
+
+
+def test_package_holds_what_the_module_folder_holds(installed):
+    names = {path.relative_to(installed).as_posix() for path in installed.rglob("*") if path.is_file()}
+    assert names == set(files_of_the_module())
+
+
+def test_module_segments_the_demo_from_where_it_was_installed(installed, tmp_path):
+    """In a process that knows of no other copy."""
+    program = (
+        "import sys; sys.path[:0] = sys.argv[1:3]\n"
+        "from host import application; application.start()\n"
+        "import slicer, CLSTMSegment, CLSTMSegmentLib\n"
+        "assert CLSTMSegmentLib.__file__.startswith(sys.argv[1]), CLSTMSegmentLib.__file__\n"
+        "import importlib, pkgutil\n"
+        "for module in pkgutil.walk_packages(CLSTMSegmentLib.__path__, 'CLSTMSegmentLib.'):\n"
+        "    if not module.name.endswith(('__main__', '.run.devices')): importlib.import_module(module.name)\n"
+        "CLSTMSegment.CLSTMSegmentTest().runTest()\n"
+        "widget = CLSTMSegment.CLSTMSegmentWidget(application.parentWidget()); widget.setup(); widget.enter()\n"
+        "assert widget.ui.modelComboBox.count >= 2\n"
+        "widget.cleanup()\n"
+    )
+    arguments = [sys.executable, "-c", program, str(installed), str(REPOSITORY / "Testing")]
+    done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -45,6 +45,13 @@ def start() -> None:
     slicer.mrmlScene = newScene()
 
 
+def parentWidget() -> widgets.qMRMLWidget:
+    """An empty widget for a module's panel, as the application has for each."""
+    parent = widgets.qMRMLWidget()
+    parent.setLayout(qt.QVBoxLayout())
+    return parent
+
+
 def settingsFolder() -> Path:
     """Where the application keeps the user's settings."""
     return Path(slicer.app.slicerUserSettingsFilePath).parent

@@ -4,7 +4,7 @@ import sys
 import time
 from pathlib import Path
 
-from host import application, qt, views, widgets
+from host import application, qt, views
 
 WIDTH = 460
 
@@ -19,8 +19,7 @@ def main(folder: Path) -> None:
     colors = slicer.vtkMRMLColorLogic()
     colors.SetMRMLScene(slicer.mrmlScene)
     source = resolveInput(CLSTMSegment.addSamplePhantom())
-    parent = widgets.qMRMLWidget()
-    parent.setLayout(qt.QVBoxLayout())
+    parent = application.parentWidget()
     widget = CLSTMSegment.CLSTMSegmentWidget(parent)
     widget.setup()
     widget.enter()

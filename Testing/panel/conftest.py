@@ -5,7 +5,7 @@ import time
 import pytest
 import slicer
 from CLSTMSegmentLib.scene.inputs import resolveInput
-from host import application, qt, widgets
+from host import application, qt
 from scene.conftest import addSequence, scene  # noqa: F401
 
 PATIENCE_S = 120
@@ -27,8 +27,7 @@ def widget(scene, bundle):  # noqa: F811
 
     import CLSTMSegment
 
-    parent = widgets.qMRMLWidget()
-    parent.setLayout(qt.QVBoxLayout())
+    parent = application.parentWidget()
     shown = CLSTMSegment.CLSTMSegmentWidget(parent)
     folder = application.settingsFolder() / "CLSTMSegment" / "Models"
     if not (folder / "small").exists():

@@ -1,0 +1,32 @@
+# Scripts and resources are copied when built and installed as they are listed, folders included.
+macro(slicerMacroBuildScriptedModule)
+  cmake_parse_arguments(MY_SLICER "WITH_GENERIC_TESTS;WITH_SUBDIR;VERBOSE" "NAME" "SCRIPTS;RESOURCES" ${ARGN})
+  if(MY_SLICER_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "Unknown keywords given to slicerMacroBuildScriptedModule(): \"${MY_SLICER_UNPARSED_ARGUMENTS}\"")
+  endif()
+  if(NOT DEFINED MY_SLICER_NAME)
+    message(FATAL_ERROR "NAME is mandatory")
+  endif()
+  set(_built)
+  foreach(_file ${MY_SLICER_SCRIPTS} ${MY_SLICER_RESOURCES})
+    if(NOT EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${_file}")
+      message(FATAL_ERROR "slicerMacroBuildScriptedModule given nonexistent file or directory '${_file}'")
+    endif()
+    set(_target "${CMAKE_BINARY_DIR}/${Slicer_QTSCRIPTEDMODULES_LIB_DIR}/${_file}")
+    add_custom_command(OUTPUT "${_target}"
+      COMMAND "${CMAKE_COMMAND}" -E copy "${CMAKE_CURRENT_SOURCE_DIR}/${_file}" "${_target}"
+      DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${_file}"
+      )
+    list(APPEND _built "${_target}")
+    get_filename_component(_folder "${_file}" DIRECTORY)
+    install(FILES "${_target}" DESTINATION "${Slicer_INSTALL_QTSCRIPTEDMODULES_LIB_DIR}/${_folder}")
+  endforeach()
+  add_custom_target(${MY_SLICER_NAME} ALL DEPENDS ${_built})
+endmacro()
+
+macro(slicer_add_python_unittest)
+  cmake_parse_arguments(MY "" "TESTNAME_PREFIX;SCRIPT" "SLICER_ARGS" ${ARGN})
+  if(MY_UNPARSED_ARGUMENTS OR NOT EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${MY_SCRIPT}")
+    message(FATAL_ERROR "slicer_add_python_unittest: no script '${MY_SCRIPT}', or unknown keywords")
+  endif()
+endmacro()
