@@ -25,7 +25,10 @@ def main(folder: Path) -> None:
     widget.enter()
 
     def picture(name):
-        parent.resize(WIDTH, parent.sizeHint().height())
+        qt.application().processEvents()
+        width = max(WIDTH, parent.minimumSizeHint().width())
+        # texts that wrap make the panel higher than its size hint says
+        parent.resize(width, max(parent.layout().totalHeightForWidth(width), parent.sizeHint().height()))
         qt.application().processEvents()
         parent.grab().save(str(folder / name))
 
