@@ -139,6 +139,21 @@ def test_measurements_report_and_preview_tell_about_the_run(cine, bundle, phanto
         assert reported["Inner"] == pytest.approx(inner * voxel_ml, abs=1e-3)
 
 
+def test_what_deserves_a_look_is_told_at_the_end(bundle, phantom, tmp_path, capsys):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for n in range(2):
+        array = sitk.GetArrayFromImage(phantom[0][n].image).astype(np.float32)
+        array[0, 0, n] = np.nan
+        sitk.WriteImage(sitk.GetImageFromArray(array), str(folder / f"{n}.nrrd"))
+    assert segment(folder, tmp_path / "out.seq.nrrd", bundle, "--report", str(tmp_path / "report.json")) == 0
+    told = capsys.readouterr().err
+    assert "warning: frame 1 (1): 1 voxels are not finite numbers" in told
+    assert "to look at: frame 0: " in told
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert {flag["frame"] for flag in report["flags"]} == {0, 1}
+
+
 def test_region_in_ras_restricts_the_labels(cine, bundle, phantom, tmp_path):
     image = phantom[0][0].image
     middle = image.TransformContinuousIndexToPhysicalPoint([(n - 1) / 2 for n in image.GetSize()])

@@ -1,13 +1,16 @@
 """The worker dies: whatever the moment, that is told, finished frames are whole, and nothing is left behind."""
 
+import ctypes
 import os
 import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 import SimpleITK as sitk
+from CLSTMSegmentLib.run import runner
 from CLSTMSegmentLib.run.job import Job, frame_path
 from CLSTMSegmentLib.run.runner import FOLDER_PREFIX, PACKAGE_FOLDER, JobRunner
 from conftest import large_frame
@@ -24,10 +27,10 @@ def wait_for(found):
 
 
 MOMENTS = {
-    "at the start": lambda runner, seen: True,
-    "in the middle of a tile": lambda runner, seen: "progress" in seen,
-    "between frames": lambda runner, seen: "frame" in seen,
-    "while a frame is written": lambda runner, seen: any((runner.folder / "results").glob("*.partial.*")),
+    "at the start": lambda started, seen: True,
+    "in the middle of a tile": lambda started, seen: "progress" in seen,
+    "between frames": lambda started, seen: "frame" in seen,
+    "while a frame is written": lambda started, seen: any((started.folder / "results").glob("*.partial.*")),
 }
 
 
@@ -36,26 +39,26 @@ MOMENTS = {
 def test_worker_killed(moment, how, bundle, tmp_path):
     if not hasattr(signal, how):
         pytest.skip(f"there is no {how} on this system")
-    runner = JobRunner(Job(str(bundle), [str(n) for n in range(FRAMES)], device="cpu"), folder=tmp_path)
+    started = JobRunner(Job(str(bundle), [str(n) for n in range(FRAMES)], device="cpu"), folder=tmp_path)
     frame = large_frame()
     for number in range(FRAMES):
-        runner.put_frame(number, frame)
-    runner.start()
+        started.put_frame(number, frame)
+    started.start()
     events = []
 
     def come():
-        events.extend(runner.poll())
-        return MOMENTS[moment](runner, [event["event"] for event in events])
+        events.extend(started.poll())
+        return MOMENTS[moment](started, [event["event"] for event in events])
 
     wait_for(come)
-    os.kill(runner._process.pid, getattr(signal, how))
-    wait_for(lambda: events.extend(runner.poll()) or (events and events[-1]["event"] == "failed"))
+    os.kill(started._process.pid, getattr(signal, how))
+    wait_for(lambda: events.extend(started.poll()) or (events and events[-1]["event"] == "failed"))
     assert "worker" in events[-1]["message"]
     finished = [event["number"] for event in events if event["event"] == "frame"]
     assert len(finished) < FRAMES
     for number in finished:
-        assert runner.result(number).GetSize() == frame.GetSize()
-    runner.close()
+        assert started.result(number).GetSize() == frame.GetSize()
+    started.close()
     assert not list(tmp_path.iterdir())
 
 
@@ -75,7 +78,7 @@ def test_folder_left_by_a_process_and_its_worker_killed_together_goes_with_the_n
 def test_worker_and_its_folder_go_within_two_seconds_of_their_parent(bundle, tmp_path):
     program = (
         "import sys, time; from pathlib import Path; from CLSTMSegmentLib.run.job import Job;"
-        "from CLSTMSegmentLib.run.runner import JobRunner;"
+        "from CLSTMSegmentLib.run.started import JobRunner;"
         "r = JobRunner(Job(sys.argv[1], ['0'], device='cpu'), folder=Path(sys.argv[2])); r.start();"
         "exec('while not r.poll(): time.sleep(0.01)'); print(r._process.pid, flush=True); time.sleep(600)"
     )
@@ -93,47 +96,68 @@ def test_worker_and_its_folder_go_within_two_seconds_of_their_parent(bundle, tmp
 def test_disk_full_while_a_finished_frame_is_written(bundle, tmp_path):
     import resource
 
-    runner = JobRunner(Job(str(bundle), ["0", "1"], device="cpu"), folder=tmp_path)
-    runner.start()
+    started = JobRunner(Job(str(bundle), ["0", "1"], device="cpu"), folder=tmp_path)
+    started.start()
     events = []
-    wait_for(lambda: events.extend(runner.poll()) or events)
+    wait_for(lambda: events.extend(started.poll()) or events)
     if not hasattr(resource, "prlimit"):
-        runner.close()
+        started.close()
         pytest.skip("a running process cannot be limited on this system")
-    resource.prlimit(runner._process.pid, resource.RLIMIT_FSIZE, (4096, 4096))
+    resource.prlimit(started._process.pid, resource.RLIMIT_FSIZE, (4096, 4096))
     for number in range(2):
-        runner.put_frame(number, large_frame())
-    wait_for(lambda: events.extend(runner.poll()) or events[-1]["event"] in ("failed", "done"))
+        started.put_frame(number, large_frame())
+    wait_for(lambda: events.extend(started.poll()) or events[-1]["event"] in ("failed", "done"))
     assert events[-1]["event"] == "failed"
     assert "frame 0 (0) is done but cannot be written" in events[-1]["message"]
     assert "is the disk full?" in events[-1]["message"]
     assert not any(event["event"] == "frame" for event in events)
-    runner.close()
+    started.close()
     assert not list(tmp_path.iterdir())
 
 
 def test_frame_damaged_on_its_way_to_the_worker_is_named(bundle, tmp_path):
-    runner = JobRunner(Job(str(bundle), ["0", "1"], device="cpu"), folder=tmp_path)
+    started = JobRunner(Job(str(bundle), ["0", "1"], device="cpu"), folder=tmp_path)
     for number in range(2):
-        runner.put_frame(number, large_frame())
-    path = frame_path(runner.folder, 1)
+        started.put_frame(number, large_frame())
+    path = frame_path(started.folder, 1)
     path.write_bytes(path.read_bytes()[:2000])
-    runner.start()
+    started.start()
     events = []
-    wait_for(lambda: events.extend(runner.poll()) or (events and events[-1]["event"] == "failed"))
+    wait_for(lambda: events.extend(started.poll()) or (events and events[-1]["event"] == "failed"))
     assert "frame 1" in events[-1]["message"]
-    runner.close()
+    started.close()
 
 
 def test_frames_are_read_back_exactly(bundle, tmp_path):
-    runner = JobRunner(Job(str(bundle), ["0"]), folder=tmp_path)
+    started = JobRunner(Job(str(bundle), ["0"]), folder=tmp_path)
     frame = large_frame()
     frame.SetOrigin((1 / 3, -2e-7, 12345.678))
-    runner.put_frame(0, frame)
-    back = sitk.ReadImage(str(frame_path(runner.folder, 0)))
+    started.put_frame(0, frame)
+    back = sitk.ReadImage(str(frame_path(started.folder, 0)))
     assert (back.GetOrigin(), back.GetSpacing(), back.GetDirection()) == (
         frame.GetOrigin(),
         frame.GetSpacing(),
         frame.GetDirection(),
     )
-    runner.close()
+    started.close()
+
+
+def test_on_windows_processes_are_asked_for_without_signals(monkeypatch):
+    """There, os.kill(process, 0) would end it."""
+    closed = []
+
+    class Kernel32:
+        @staticmethod
+        def OpenProcess(access, inherit, process):
+            return 77 if process == 4242 else 0
+
+        CloseHandle = closed.append
+
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(ctypes, "windll", SimpleNamespace(kernel32=Kernel32), raising=False)
+    monkeypatch.setattr(subprocess, "CREATE_NO_WINDOW", 0x08000000, raising=False)
+    monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("a signal was sent"))
+    assert runner._is_running(4242)
+    assert closed == [77]
+    assert not runner._is_running(4243)
+    assert runner.without_console() == 0x08000000

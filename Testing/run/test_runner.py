@@ -9,12 +9,12 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from CLSTMSegmentLib.engine.bundle import read_bundle
+from CLSTMSegmentLib.engine.bundle import read_bundle, write_bundle
 from CLSTMSegmentLib.engine.region import Region
 from CLSTMSegmentLib.engine.segmenter import Segmenter
 from CLSTMSegmentLib.run.job import EVENTS, EventReader, Job, frame_path, result_path
 from CLSTMSegmentLib.run.runner import PACKAGE_FOLDER, JobRunner
-from conftest import address_space, large_frame
+from conftest import address_space, large_frame, smallModel
 
 PATIENCE_S = 60
 
@@ -135,14 +135,18 @@ def test_worker_that_fails_otherwise_says_where(start):
 
 
 @pytest.fixture
-def short_of_memory(start):
+def short_of_memory(start, tmp_path):
     """Runs two large frames in a worker that may take no more than `room` MiB beside what it had when it started."""
     resource = pytest.importorskip("resource", reason="memory can be limited on Linux alone")
     if not hasattr(resource, "prlimit"):
         pytest.skip("memory can be limited on Linux alone")
 
+    # wide enough for the network to need more than the frame itself
+    network = {"in_channels": 1, "classes": 3, "width": 8, "last_stage": "none"}
+    write_bundle(smallModel(network=network), smallModel(network=network).weights, tmp_path / "wide")
+
     def run(room):
-        runner = start(put=[], index_values=["0", "1"])
+        runner = start(put=[], index_values=["0", "1"], model=str(tmp_path / "wide"))
         events_until(runner, "started")
         limit = address_space(runner._process.pid) + room * 2**20
         resource.prlimit(runner._process.pid, resource.RLIMIT_AS, (limit, limit))
@@ -154,7 +158,7 @@ def short_of_memory(start):
 
 
 def test_worker_short_of_memory_takes_smaller_tiles_and_says_so(short_of_memory):
-    events = short_of_memory(room=220)
+    events = short_of_memory(room=230)
     assert events[-1]["event"] == "done", events[-1]
     assert [event["number"] for event in events if event["event"] == "frame"] == [0, 1]
     assert "out of memory on cpu: tiles shrink from (24, 192, 192)" in events[-1]["report"]["warnings"][0]

@@ -15,7 +15,7 @@ def read_shape(text: str) -> Shape:
     """
     parts = text.split(",")
     if len(parts) != 3 or not all(part.strip().isdecimal() for part in parts):
-        raise InputError(f"{text!r} is not D,H,W: give three whole numbers")
+        raise InputError(f"{text!r} is not D,H,W: give three numbers")
     return tuple(int(part) for part in parts)
 
 

@@ -123,5 +123,14 @@ def _windows_peak_memory() -> int:
 
 def is_out_of_memory(error: Exception) -> bool:
     """Whether an error says that memory ran out: of NumPy, of SimpleITK, or of PyTorch on any device."""
-    signs = ("out of memory", "can't allocate memory", "not enough memory", "Failed to allocate memory", "bad_alloc")
+    signs = (
+        "out of memory",
+        "can't allocate memory",
+        "not enough memory",
+        "Failed to allocate memory",
+        "bad_alloc",
+        # oneDNN says no more when its scratch memory cannot be had
+        "could not create a primitive",
+        "could not create a memory object",
+    )
     return isinstance(error, MemoryError) or any(sign in str(error) for sign in signs)
