@@ -78,7 +78,7 @@ def test_folder_left_by_a_process_and_its_worker_killed_together_goes_with_the_n
 def test_worker_and_its_folder_go_within_two_seconds_of_their_parent(bundle, tmp_path):
     program = (
         "import sys, time; from pathlib import Path; from CLSTMSegmentLib.run.job import Job;"
-        "from CLSTMSegmentLib.run.started import JobRunner;"
+        "from CLSTMSegmentLib.run.runner import JobRunner;"
         "r = JobRunner(Job(sys.argv[1], ['0'], device='cpu'), folder=Path(sys.argv[2])); r.start();"
         "exec('while not r.poll(): time.sleep(0.01)'); print(r._process.pid, flush=True); time.sleep(600)"
     )

@@ -132,5 +132,8 @@ def is_out_of_memory(error: Exception) -> bool:
         # oneDNN says no more when its scratch memory cannot be had
         "could not create a primitive",
         "could not create a memory object",
+        # nor ITK when there is no memory for the stack of a thread
+        "Unable to create thread",
+        "Unable to join thread",
     )
     return isinstance(error, MemoryError) or any(sign in str(error) for sign in signs)
