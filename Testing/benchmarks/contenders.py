@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 import torch
+from CLSTMSegmentLib.engine.devices import peak_memory
 from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
@@ -132,12 +133,6 @@ def main() -> None:
     labels = logits.argmax(1) if activation == "softmax" else logits[:, 0] > 0
     sitk.WriteImage(sitk.GetImageFromArray(labels.to(torch.uint8).numpy()), str(options.output), useCompression=True)
     print(json.dumps({"network_seconds": seconds, "peak_bytes": peak_memory()}))
-
-
-def peak_memory() -> int:
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def in_a_process_each(count: int) -> dict:

@@ -17,7 +17,7 @@ import slicer
 import torch
 from CLSTMSegmentLib.__main__ import main
 from CLSTMSegmentLib.engine.bundle import write_bundle
-from CLSTMSegmentLib.engine.files import SequenceIndex, SequenceNrrdWriter, read_sequence
+from CLSTMSegmentLib.engine.files import SequenceIndex, read_sequence, write_sequence
 from CLSTMSegmentLib.engine.frames import GeometryRule
 from CLSTMSegmentLib.engine.segmenter import Segmenter
 from conftest import REPOSITORY, smallModel
@@ -35,12 +35,8 @@ def expected(phantom):
 def cine(tmp_path_factory, phantom):
     """The phantom as a .seq.nrrd."""
     path = tmp_path_factory.mktemp("cine ü") / "cine.seq.nrrd"
-    writer = SequenceNrrdWriter(
-        path, SequenceIndex([f.index_value for f in phantom[0]], "time", "ms"), phantom[0][0].image
-    )
-    for frame in phantom[0]:
-        writer.add(frame.image)
-    writer.close()
+    index = SequenceIndex([f.index_value for f in phantom[0]], "time", "ms")
+    write_sequence(path, index, [frame.image for frame in phantom[0]])
     return path
 
 

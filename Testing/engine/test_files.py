@@ -4,14 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from CLSTMSegmentLib.engine.errors import InputError
-from CLSTMSegmentLib.engine.files import SequenceIndex, SequenceNrrdWriter, read_sequence, replacing
-
-
-def write(path, images, index):
-    writer = SequenceNrrdWriter(path, index, images[0])
-    for image in images:
-        writer.add(image)
-    writer.close()
+from CLSTMSegmentLib.engine.files import SequenceIndex, read_sequence, replacing, write_sequence
 
 
 def random_images(count, dtype):
@@ -29,7 +22,7 @@ def random_images(count, dtype):
 def test_sequence_is_read_as_it_was_written(tmp_path, count, dtype):
     images = random_images(count, dtype)
     index = SequenceIndex([f"{40 * t}" for t in range(count)], "time", "ms")
-    write(tmp_path / "s.seq.nrrd", images, index)
+    write_sequence(tmp_path / "s.seq.nrrd", index, images)
     found = read_sequence(tmp_path / "s.seq.nrrd")
     assert found.index == index
     for frame, image, value in zip(found, images, index.values, strict=True):
@@ -41,7 +34,7 @@ def test_sequence_is_read_as_it_was_written(tmp_path, count, dtype):
 
 def test_text_index_values_keep_their_spaces_and_accents(tmp_path):
     index = SequenceIndex(["early diastole", "é,1", "100%"], "phase", "", "text")
-    write(tmp_path / "s.seq.nrrd", random_images(3, np.uint8), index)
+    write_sequence(tmp_path / "s.seq.nrrd", index, random_images(3, np.uint8))
     assert read_sequence(tmp_path / "s.seq.nrrd").index == index
 
 

@@ -12,7 +12,7 @@ import pytest
 import SimpleITK as sitk
 from CLSTMSegmentLib.__main__ import main
 from CLSTMSegmentLib.engine.bundle import MODELS_FOLDER, load_model
-from CLSTMSegmentLib.engine.files import SequenceIndex, SequenceNrrdWriter, read_sequence
+from CLSTMSegmentLib.engine.files import SequenceIndex, read_sequence, write_sequence
 from CLSTMSegmentLib.panel.models import addModel, choosableModels
 from CLSTMSegmentLib.run.job import Job
 from CLSTMSegmentLib.run.runner import PACKAGE_FOLDER, JobRunner
@@ -26,10 +26,8 @@ def cine(phantom, tmp_path):
     """The phantom's first frames as a file."""
     frames = phantom[0][:3]
     path = tmp_path / "cine.seq.nrrd"
-    writer = SequenceNrrdWriter(path, SequenceIndex([f.index_value for f in frames], "time", "ms"), frames[0].image)
-    for frame in frames:
-        writer.add(frame.image)
-    writer.close()
+    index = SequenceIndex([f.index_value for f in frames], "time", "ms")
+    write_sequence(path, index, [frame.image for frame in frames])
     return path
 
 

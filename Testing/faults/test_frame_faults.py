@@ -6,7 +6,7 @@ import SimpleITK as sitk
 import slicer
 from CLSTMSegmentLib.__main__ import main
 from CLSTMSegmentLib.engine.errors import InputError
-from CLSTMSegmentLib.engine.files import SequenceIndex, SequenceNrrdWriter, read_sequence
+from CLSTMSegmentLib.engine.files import SequenceIndex, read_sequence, write_sequence
 from CLSTMSegmentLib.engine.frames import Frame
 from CLSTMSegmentLib.engine.segmenter import Segmenter
 from CLSTMSegmentLib.scene.images import volumeFromImage
@@ -148,9 +148,6 @@ def test_file_that_promises_what_it_does_not_hold_is_refused(content, tmp_path, 
 def test_index_name_with_line_breaks_cannot_add_lines_to_a_header(tmp_path):
     like = sitk.Image((4, 4, 4), sitk.sitkUInt8)
     index = SequenceIndex(["a b", "c\nd"], 'time"\ndata file: /etc/passwd', "ms\n", "text")
-    writer = SequenceNrrdWriter(tmp_path / "x.seq.nrrd", index, like)
-    writer.add(like)
-    writer.add(like)
-    writer.close()
+    write_sequence(tmp_path / "x.seq.nrrd", index, [like, like])
     assert b"\ndata file" not in (tmp_path / "x.seq.nrrd").read_bytes()
     assert read_sequence(tmp_path / "x.seq.nrrd").index.values == index.values

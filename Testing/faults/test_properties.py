@@ -9,7 +9,7 @@ import SimpleITK as sitk
 import torch
 from CLSTMSegmentLib.engine.bundle import load_model
 from CLSTMSegmentLib.engine.errors import InputError
-from CLSTMSegmentLib.engine.files import SequenceIndex, SequenceNrrdWriter, read_sequence
+from CLSTMSegmentLib.engine.files import SequenceIndex, read_sequence, write_sequence
 from CLSTMSegmentLib.engine.frames import Frame, FrameGrid, GeometryRule
 from CLSTMSegmentLib.engine.segmenter import Segmenter
 from CLSTMSegmentLib.engine.tiles import TileBlender, plan_tiles
@@ -179,10 +179,7 @@ def test_random_bytes_are_no_description_weights_or_checkpoint(content, bundle, 
 def test_sequence_file_damaged_at_random_is_a_sequence_or_our_error(draws, tmp_path):
     like = sitk.Image((4, 3, 2), sitk.sitkInt16)
     path = tmp_path / "x.seq.nrrd"
-    writer = SequenceNrrdWriter(path, SequenceIndex(["0", "40"], "time", "ms"), like)
-    writer.add(like)
-    writer.add(like)
-    writer.close()
+    write_sequence(path, SequenceIndex(["0", "40"], "time", "ms"), [like, like])
     content = bytearray(path.read_bytes())
     for _ in range(draws.draw(st.integers(1, 4))):
         at = draws.draw(st.integers(0, len(content) - 1))

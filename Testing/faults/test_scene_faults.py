@@ -3,8 +3,17 @@
 import slicer
 from CLSTMSegmentLib.scene.images import volumeFromImage
 from CLSTMSegmentLib.scene.inputs import resolveInput
-from panel.conftest import scene, sequence, wait, widget  # noqa: F401
-from panel.test_panel import ended, jobFolders, nodeIDs, outputs, runToEnd
+from panel.conftest import (  # noqa: F401
+    ended,
+    jobFolders,
+    nodeIDs,
+    outputs,
+    runToEnd,
+    scene,
+    sequence,
+    wait,
+    widget,
+)
 
 
 def startAndStop(widget, change):  # noqa: F811

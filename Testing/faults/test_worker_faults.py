@@ -14,18 +14,9 @@ from CLSTMSegmentLib.run import runner
 from CLSTMSegmentLib.run.job import Job, frame_path
 from CLSTMSegmentLib.run.runner import FOLDER_PREFIX, PACKAGE_FOLDER, JobRunner
 from conftest import large_frame
+from run.workers import events_until, wait
 
 FRAMES = 12
-PATIENCE_S = 60
-
-
-def wait_for(found):
-    deadline = time.monotonic() + PATIENCE_S
-    while not found():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.0005)
-
-
 MOMENTS = {
     "at the start": lambda started, seen: True,
     "in the middle of a tile": lambda started, seen: "progress" in seen,
@@ -50,9 +41,10 @@ def test_worker_killed(moment, how, bundle, tmp_path):
         events.extend(started.poll())
         return MOMENTS[moment](started, [event["event"] for event in events])
 
-    wait_for(come)
+    wait(come, pause_s=0.0005)
     os.kill(started._process.pid, getattr(signal, how))
-    wait_for(lambda: events.extend(started.poll()) or (events and events[-1]["event"] == "failed"))
+    if not events or events[-1]["event"] != "failed":
+        events += events_until(started, "failed")
     assert "worker" in events[-1]["message"]
     finished = [event["number"] for event in events if event["event"] == "frame"]
     assert len(finished) < FRAMES
@@ -88,7 +80,7 @@ def test_worker_and_its_folder_go_within_two_seconds_of_their_parent(bundle, tmp
         assert parent.stdout.readline()
         parent.kill()
     began = time.monotonic()
-    wait_for(lambda: not list(tmp_path.iterdir()))
+    wait(lambda: not list(tmp_path.iterdir()))
     assert time.monotonic() - began < 2
 
 
@@ -98,15 +90,14 @@ def test_disk_full_while_a_finished_frame_is_written(bundle, tmp_path):
 
     started = JobRunner(Job(str(bundle), ["0", "1"], device="cpu"), folder=tmp_path)
     started.start()
-    events = []
-    wait_for(lambda: events.extend(started.poll()) or events)
+    events_until(started, "started")
     if not hasattr(resource, "prlimit"):
         started.close()
         pytest.skip("a running process cannot be limited on this system")
     resource.prlimit(started._process.pid, resource.RLIMIT_FSIZE, (4096, 4096))
     for number in range(2):
         started.put_frame(number, large_frame())
-    wait_for(lambda: events.extend(started.poll()) or events[-1]["event"] in ("failed", "done"))
+    events = events_until(started, "failed", "done")
     assert events[-1]["event"] == "failed"
     assert "frame 0 (0) is done but cannot be written" in events[-1]["message"]
     assert "is the disk full?" in events[-1]["message"]
@@ -122,8 +113,7 @@ def test_frame_damaged_on_its_way_to_the_worker_is_named(bundle, tmp_path):
     path = frame_path(started.folder, 1)
     path.write_bytes(path.read_bytes()[:2000])
     started.start()
-    events = []
-    wait_for(lambda: events.extend(started.poll()) or (events and events[-1]["event"] == "failed"))
+    events = events_until(started, "failed")
     assert "frame 1" in events[-1]["message"]
     started.close()
 

@@ -1,10 +1,12 @@
 """The panel on real MRML and real Qt, offscreen, with the worker a real process."""
 
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 import slicer
-from CLSTMSegmentLib.scene.inputs import resolveInput
+from CLSTMSegmentLib.scene.inputs import holds, resolveInput
 from host import application, qt
 from scene.conftest import addSequence, scene  # noqa: F401
 
@@ -48,3 +50,26 @@ def wait(condition, what="the condition"):
         assert time.monotonic() < deadline, f"waited too long for {what}"
         qt.application().processEvents()
         time.sleep(0.005)
+
+
+def ended(widget):
+    return lambda: not widget.ui.cancelButton.enabled
+
+
+def nodeIDs():
+    return {slicer.mrmlScene.GetNthNode(n).GetID() for n in range(slicer.mrmlScene.GetNumberOfNodes())}
+
+
+def jobFolders():
+    return set(Path(tempfile.gettempdir()).glob("CLSTMSegment-*"))
+
+
+def outputs():
+    count = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSequenceNode")
+    nodes = [slicer.mrmlScene.GetNthNodeByClass(n, "vtkMRMLSequenceNode") for n in range(count)]
+    return [node for node in nodes if holds(node, "vtkMRMLSegmentationNode")]
+
+
+def runToEnd(widget):
+    widget.ui.applyButton.click()
+    wait(ended(widget), "the run's end")

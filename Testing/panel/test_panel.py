@@ -4,51 +4,20 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 import slicer
-import torch
-import vtk
 from CLSTMSegmentLib.engine.frames import Frame
-from CLSTMSegmentLib.scene.inputs import holds, resolveInput
+from CLSTMSegmentLib.scene.inputs import resolveInput
 from CLSTMSegmentLib.scene.phantoms import addHeartPhantom
 from conftest import address_space, large_frame
 from host import application, qt
 from PySide6.QtCore import QEventLoop
 from scene.conftest import addSequence, play
 
-from panel.conftest import wait
-
-
-def ended(widget):
-    return lambda: not widget.ui.cancelButton.enabled
-
-
-def nodeIDs():
-    scene = slicer.mrmlScene
-    return {scene.GetNthNode(n).GetID() for n in range(scene.GetNumberOfNodes())}
-
-
-def jobFolders():
-    return set(Path(tempfile.gettempdir()).glob("CLSTMSegment-*"))
-
-
-def outputs():
-    scene = slicer.mrmlScene
-    nodes = [
-        scene.GetNthNodeByClass(n, "vtkMRMLSequenceNode")
-        for n in range(scene.GetNumberOfNodesByClass("vtkMRMLSequenceNode"))
-    ]
-    return [node for node in nodes if holds(node, "vtkMRMLSegmentationNode")]
-
-
-def runToEnd(widget):
-    widget.ui.applyButton.click()
-    wait(ended(widget), "the run's end")
+from panel.conftest import ended, jobFolders, nodeIDs, outputs, runToEnd, wait
 
 
 def test_sequence_that_the_user_looks_at_is_preselected(sequence, widget):
@@ -63,15 +32,6 @@ def test_nothing_can_be_started_without_a_sequence_and_the_tooltip_says_so(widge
     assert widget.ui.inputSelector.currentNode() is None
     assert not widget.ui.applyButton.enabled
     assert "choose a sequence" in widget.ui.applyButton.toolTip
-
-
-def test_models_are_shown_with_what_they_are_for(sequence, widget):
-    ui = widget.ui
-    ui.modelComboBox.currentIndex = ui.modelComboBox.findData("cardiac-cine-lv")
-    for part in ("Left ventricular cavity", "cine MR, short axis"):
-        assert part in ui.modelSummaryLabel.text
-    for part in ("CC0", "MIDAS", "Dice"):
-        assert part in ui.modelDetailsLabel.text
 
 
 def test_frames_appear_one_by_one_and_the_results_are_shown(sequence, widget):
@@ -99,62 +59,6 @@ def test_frames_appear_one_by_one_and_the_results_are_shown(sequence, widget):
     assert ui.volumesTable.item(1, 1).text() == sequence.GetNthIndexValue(1)
     assert "Inner" in ui.summaryLabel.text
     assert jobFolders() == before
-
-
-def test_results_lead_to_frames_plot_and_file(sequence, widget, tmp_path):
-    ui = widget.ui
-    runToEnd(widget)
-    ui.volumesTable.cellClicked.emit(4, 0)
-    assert resolveInput(sequence).browserNode.GetSelectedItemNumber() == 4
-    qt.QFileDialog.chosen = str(tmp_path / "volumes.csv")
-    ui.exportButton.click()
-    lines = (tmp_path / "volumes.csv").read_text(encoding="utf-8").splitlines()
-    assert lines[0] == "frame,time [ms],Inner [ml],Outer [ml]"
-    assert len(lines) == 7
-    displayNode = resolveInput(sequence).browserNode.GetProxyNode(outputs()[0]).GetDisplayNode()
-    ui.outlineCheckBox.checked = True
-    assert not displayNode.GetVisibility2DFill()
-    ui.opacitySlider.value = 20
-    assert displayNode.GetOpacity2DFill() == pytest.approx(0.2)
-
-
-def test_plot_marks_the_current_frame_and_a_click_on_a_point_goes_to_its_frame(sequence, widget):
-    runToEnd(widget)
-    widget.ui.plotButton.click()
-    browserNode = resolveInput(sequence).browserNode
-    chartNode = slicer.mrmlScene.GetNthNodeByClass(0, "vtkMRMLPlotChartNode")
-    names = [chartNode.GetNthPlotSeriesNode(n).GetName() for n in range(chartNode.GetNumberOfPlotSeriesNodes())]
-    assert names == ["Inner", "Outer", "current frame"]
-    marker = chartNode.GetNthPlotSeriesNode(2).GetTableNode().GetTable()
-    for number in (2, 4):
-        play(browserNode, number)
-        assert marker.GetValue(0, 0).ToDouble() == pytest.approx(float(sequence.GetNthIndexValue(number)))
-    seriesIDs, points, selections = vtk.vtkStringArray(), vtk.vtkIdTypeArray(), vtk.vtkCollection()
-    seriesIDs.InsertNextValue(chartNode.GetNthPlotSeriesNode(1).GetID())
-    points.InsertNextValue(1)
-    selections.AddItem(points)
-    slicer.app.layoutManager().plotWidget(0).plotView().dataSelected.emit(seriesIDs, selections)
-    assert browserNode.GetSelectedItemNumber() == 1
-    before = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLPlotSeriesNode")
-    widget.ui.plotButton.click()
-    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLPlotSeriesNode") == before
-
-
-def test_surfaces_are_made_only_when_asked_for(sequence, widget):
-    ui = widget.ui
-    ui.framesComboBox.currentIndex = ui.framesComboBox.findData("range")
-    ui.lastFrameSpinBox.value = 1
-    runToEnd(widget)
-    surface = slicer.vtkSegmentationConverter.GetClosedSurfaceRepresentationName()
-    frames = [outputs()[0].GetNthDataNode(n).GetSegmentation() for n in range(2)]
-    assert not any(frame.ContainsRepresentation(surface) for frame in frames)
-    ui.show3DButton.click()
-    assert all(frame.ContainsRepresentation(surface) for frame in frames)
-    proxyNode = resolveInput(sequence).browserNode.GetProxyNode(outputs()[0])
-    assert proxyNode.GetSegmentation().ContainsRepresentation(surface)
-    assert proxyNode.GetDisplayNode().GetVisibility3D()
-    ui.show3DButton.click()
-    assert not proxyNode.GetDisplayNode().GetVisibility3D()
 
 
 def cancelledInTheMiddle(widget):
@@ -327,28 +231,6 @@ def test_reloading_the_module_ends_the_run(sequence, widget):
     widget.cleanup()
     assert process.returncode is not None
     assert jobFolders() == folders
-
-
-def test_published_checkpoint_can_be_added_and_run(sequence, widget, tmp_path):
-    from CLSTMSegmentLib.engine.network import CLSTMUNet4D
-
-    torch.manual_seed(0)
-    torch.save(CLSTMUNet4D(1, 1, 2, last_stage="published").state_dict(), tmp_path / "valve.pth")
-    qt.QFileDialog.chosen = str(tmp_path / "valve.pth")
-    widget.ui.addModelButton.click()
-    assert widget.ui.modelComboBox.currentText == "valve"
-    widget.ui.framesComboBox.currentIndex = widget.ui.framesComboBox.findData("current")
-    runToEnd(widget)
-    assert widget.ui.statusLabel.text == "Done: 1 frames."
-    widget.ui.addModelButton.click()
-    assert "already" in widget.ui.statusLabel.text
-
-
-def test_file_that_is_no_model_is_refused_with_its_reason(sequence, widget, tmp_path):
-    (tmp_path / "notes.pth").write_text("not a model", encoding="utf-8")
-    qt.QFileDialog.chosen = str(tmp_path / "notes.pth")
-    widget.ui.addModelButton.click()
-    assert "notes.pth" in widget.ui.statusLabel.text
 
 
 def test_settings_are_saved_with_the_scene(sequence, widget, tmp_path):

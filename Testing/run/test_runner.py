@@ -16,7 +16,7 @@ from CLSTMSegmentLib.run.job import EVENTS, EventReader, Job, frame_path, result
 from CLSTMSegmentLib.run.runner import PACKAGE_FOLDER, JobRunner
 from conftest import address_space, large_frame, smallModel
 
-PATIENCE_S = 60
+from run.workers import events_until, wait
 
 
 @pytest.fixture
@@ -37,25 +37,6 @@ def start(bundle, phantom, tmp_path):
     for runner in runners:
         runner.close()
     assert not list(tmp_path.glob("CLSTMSegment-*"))
-
-
-def wait(condition):
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.02)
-
-
-def events_until(runner, *last):
-    """All events up to the first of some kinds."""
-    events = []
-
-    def ended():
-        events.extend(runner.poll())
-        return any(event["event"] in last for event in events)
-
-    wait(ended)
-    return events
 
 
 def test_frames_arrive_one_by_one_and_are_those_of_a_run_in_this_process(start, bundle, phantom):
@@ -172,7 +153,7 @@ def test_worker_short_of_memory_takes_smaller_tiles_and_says_so(short_of_memory)
     pytest.fail("the tiles never shrank")
 
 
-@pytest.mark.parametrize("room", [10, 30])
+@pytest.mark.parametrize("room", [0, 30])
 def test_worker_with_no_memory_left_fails_and_says_what_to_do(short_of_memory, room):
     failure = short_of_memory(room)[-1]
     assert failure["event"] == "failed"

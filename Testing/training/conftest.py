@@ -4,7 +4,7 @@ import json
 
 import pytest
 import SimpleITK as sitk
-from CLSTMSegmentLib.engine.files import SequenceIndex, SequenceNrrdWriter
+from CLSTMSegmentLib.engine.files import SequenceIndex, write_sequence
 from CLSTMSegmentLib.training.phantoms import heart_sequence
 
 
@@ -15,12 +15,8 @@ def write_hearts(folder):
     cines.mkdir(parents=True)
     phases.mkdir()
     frames, truth = heart_sequence(1, 4, shape, spacing)
-    writer = SequenceNrrdWriter(
-        cines / "SCD0000101.seq.nrrd", SequenceIndex([f.index_value for f in frames], "time", "ms"), frames[0].image
-    )
-    for frame in frames:
-        writer.add(frame.image)
-    writer.close()
+    index = SequenceIndex([f.index_value for f in frames], "time", "ms")
+    write_sequence(cines / "SCD0000101.seq.nrrd", index, [frame.image for frame in frames])
     sitk.WriteImage(truth[0], str(cines / "ed.nrrd"))
     entry = {"file": "ed.nrrd", "phase": "ED", "labelled_classes": [1, 2], "labelled_slices": [2, 5]}
     (cines / "labels.json").write_text(json.dumps({"SCD0000101": {"0": entry}}), encoding="utf-8")

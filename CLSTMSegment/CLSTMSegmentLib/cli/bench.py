@@ -18,7 +18,7 @@ import torch
 from ..engine.boxes import Shape
 from ..engine.bundle import PALETTE, PUBLISHED_PATCH, Model, Segment, write_bundle
 from ..engine.errors import InputError
-from ..engine.files import SequenceIndex, SequenceNrrdWriter
+from ..engine.files import SequenceIndex, write_sequence
 from ..engine.frames import GeometryRule
 from ..engine.intensity import IntensityRule
 from ..engine.network import CLSTMUNet4D
@@ -105,18 +105,8 @@ def one_run(name: str, folder: Path, window: Shape, device: str) -> dict[str, fl
     source, target = folder / "input.seq.nrrd", folder / f"{name}.seq.nrrd"
     report = folder / "report.json"
     if name.startswith("ours"):
-        command = [
-            sys.executable,
-            "-m",
-            "CLSTMSegmentLib",
-            "segment",
-            source,
-            "-o",
-            target,
-            "--model",
-            folder / "model",
-        ]
-        command += ["--device", device, "--report", report, "--quiet"]
+        command = [sys.executable, "-m", "CLSTMSegmentLib", "segment", source, "-o", target]
+        command += ["--model", folder / "model", "--device", device, "--report", report, "--quiet"]
         if name == "ours-windows":
             command += ["--tile", ",".join(map(str, window))]
     else:
@@ -167,11 +157,9 @@ def write_noise(path: Path, count: int, size: Shape) -> None:
     """Smooth noise that moves, as a .seq.nrrd whose index axes i, j, k are D, H, W."""
     noise = sitk.GetImageFromArray(np.random.default_rng(0).normal(size=size[::-1]).astype(np.float32))
     frame = sitk.Cast(sitk.RescaleIntensity(sitk.SmoothingRecursiveGaussian(noise, 2.0), 0, 255), sitk.sitkUInt8)
-    writer = SequenceNrrdWriter(path, SequenceIndex([str(n) for n in range(count)]), frame)
-    for n in range(count):
-        moved = sitk.GetImageFromArray(np.roll(sitk.GetArrayViewFromImage(frame), n, 1))
-        writer.add(moved)
-    writer.close()
+    voxels = sitk.GetArrayViewFromImage(frame)
+    moved = [sitk.GetImageFromArray(np.roll(voxels, n, 1)) for n in range(count)]
+    write_sequence(path, SequenceIndex([str(n) for n in range(count)]), moved)
 
 
 def table(result: dict) -> str:

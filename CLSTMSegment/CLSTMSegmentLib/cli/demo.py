@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..engine.bundle import load_model
-from ..engine.files import SequenceIndex, SequenceNrrdWriter
+from ..engine.files import SequenceIndex, write_sequence
 from ..engine.frames import SegmentedFrame
 from ..training.metrics import dice
 from ..training.phantoms import heart_sequence
@@ -54,8 +54,5 @@ def write_phantom(path: Path) -> list[sitk.Image]:
     """Write the demo's 20-frame oblique phantom as .seq.nrrd; returns its true labels."""
     cine, truth = heart_sequence(SEED)
     index = SequenceIndex([frame.index_value for frame in cine], "time", "ms")
-    writer = SequenceNrrdWriter(path, index, cine[0].image)
-    for frame in cine:
-        writer.add(frame.image)
-    writer.close()
+    write_sequence(path, index, [frame.image for frame in cine])
     return truth

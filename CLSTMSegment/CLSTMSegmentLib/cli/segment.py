@@ -18,7 +18,7 @@ from ..engine.errors import InputError
 from ..engine.files import FileSequence, read_sequence, replacing
 from ..engine.frames import SegmentedFrame
 from ..engine.measurements import volumes_ml
-from ..engine.quality import frame_flags, jump_flags
+from ..engine.quality import Flag, all_flags, frame_flags
 from ..engine.region import Region
 from ..engine.segmenter import Progress, Segmenter
 from ..report.volumes import write_volumes
@@ -80,7 +80,7 @@ def command(options: Namespace) -> None:
     report = run(options)
     for warning in report["warnings"]:
         print(f"clstm-segment: warning: {warning}", file=sys.stderr)
-    flags = [f"frame {flag['frame']}: {flag['segment']}: {flag['sign']}" for flag in report["flags"]]
+    flags = [str(Flag(**flag)) for flag in report["flags"]]
     if flags:
         more = f" ... and {len(flags) - FLAGS_SHOWN} more" if len(flags) > FLAGS_SHOWN else ""
         print(f"clstm-segment: to look at: {'; '.join(flags[:FLAGS_SHOWN])}{more}", file=sys.stderr)
@@ -162,7 +162,7 @@ def segment_sequence(
         write_preview(paths["preview"], model, index, volumes, examples, title)
     seconds["write"] += time.perf_counter() - began
     run_report = segmenter.report
-    flags += jump_flags([number for number, _, _ in volumes], [ml for _, _, ml in volumes], segments)
+    flags = all_flags(flags, [number for number, _, _ in volumes], [ml for _, _, ml in volumes], segments)
     return {
         "model": {"name": model.name, "version": model.version},
         "device": run_report.device,
@@ -179,7 +179,7 @@ def segment_sequence(
             for number, value, ml in volumes
         ],
         "warnings": run_report.warnings,
-        "flags": [asdict(flag) for flag in sorted(flags, key=lambda flag: flag.frame)],
+        "flags": [asdict(flag) for flag in flags],
     }
 
 

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .checks import are_numbers, is_number
 from .errors import InputError
 from .frames import GeometryRule
 from .intensity import IntensityRule
@@ -46,17 +47,14 @@ class Segment:
     def __post_init__(self):
         if not all(isinstance(text, str) and text for text in (self.id, self.name)):
             raise InputError("every segment needs an id and a name")
-        if not isinstance(self.color, tuple) or len(self.color) != 3 or not all(_is_part(c) for c in self.color):
+        color = self.color
+        if not isinstance(color, tuple) or not are_numbers(color, 3) or min(color) < 0 or max(color) > 1:
             raise InputError(f"segment {self.name}: color must be three numbers from 0 to 1, not {self.color}")
         codes = self.terminology.values() if isinstance(self.terminology, dict) else [None]
         if not all(
             isinstance(code, list) and len(code) == 3 and all(isinstance(c, str) for c in code) for code in codes
         ):
             raise InputError(f"segment {self.name}: terminology must give [scheme, code, meaning] for each entry")
-
-
-def _is_part(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 NETWORK_LIMITS = {"in_channels": 64, "classes": 255, "width": 1024, "lstm_layers": 16, "lstm_kernel_size": 15}
@@ -106,18 +104,14 @@ class Model:
         texts = (self.title, self.version, self.description, self.modality, self.licence, self.citation, self.sha256)
         if not all(isinstance(text, str) for text in texts):
             raise InputError(f"model {self.name}: title, version and all that describes it must be text")
-        if (
-            not isinstance(self.network, dict)
-            or not isinstance(self.training, dict)
-            or not isinstance(self.scores, dict)
-        ):
+        if not all(isinstance(t, dict) for t in (self.network, self.training, self.scores, self.typical)):
             raise InputError(f"model {self.name}: network, training, scores and typical must be tables")
         for option, most in NETWORK_LIMITS.items():
             value = self.network.get(option, 1)
-            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+            if not is_number(value, whole=True) or not 1 <= value <= most:
                 raise InputError(f"model {self.name}: {option} must be a whole number from 1 to {most}, not {value!r}")
         for limits in self.typical.values():
-            if len(limits) != 2 or not all(isinstance(n, (int, float)) for n in limits):
+            if not are_numbers(limits, 2):
                 raise InputError(f"model {self.name}: typical must give the least and greatest value of each measure")
         classes = self.network.get("classes")
         expected = len(self.segments) + (self.activation == "softmax")
@@ -275,7 +269,7 @@ def published_model(path: Path) -> Model:
     options = network_options(state_dict)
     classes = options["classes"]
     model = Model(
-        name=re.sub(r"[^\w. -]", "-", f"{path.stem}"[:100]).lstrip(". -") or "model",
+        name=re.sub(r"[^\w. -]", "-", path.stem[:100]).lstrip(". -") or "model",
         title=path.stem,
         description="Imported from a published checkpoint.",
         segments=tuple(

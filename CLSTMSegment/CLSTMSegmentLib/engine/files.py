@@ -146,7 +146,7 @@ def _read_folder(folder: Path) -> FileSequence:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A file of the same name to write, which becomes `path` when the block ends well, and goes otherwise.
+    """A file or folder of the same name to write, which becomes `path` when the block ends well, and goes otherwise.
 
     Raises:
         InputError: the folder is not there or cannot be written, or `path` is itself a folder.
@@ -226,3 +226,11 @@ class SequenceNrrdWriter:
     def release(self) -> None:
         """Close the file as it is, for one that will be removed; after `close` this does nothing."""
         self._file.raw.close()
+
+
+def write_sequence(path: Path, index: SequenceIndex, images: Sequence[sitk.Image]) -> None:
+    """Write images, alike in geometry and type, as a .seq.nrrd; see `SequenceNrrdWriter`."""
+    writer = SequenceNrrdWriter(path, index, images[0])
+    for image in images:
+        writer.add(image)
+    writer.close()

@@ -7,6 +7,7 @@ from itertools import permutations, product
 import numpy as np
 import SimpleITK as sitk
 
+from .checks import are_numbers
 from .errors import InputError
 from .region import Region
 
@@ -62,27 +63,19 @@ class GeometryRule:
 
     def __post_init__(self):
         axes = self.axes
-        if axes is not None and not (_numbers(axes, 3) and all(_numbers(axis, 3, float) for axis in axes)):
+        if axes is not None and not (
+            isinstance(axes, (tuple, list)) and len(axes) == 3 and all(are_numbers(axis, 3) for axis in axes)
+        ):
             raise InputError(f"geometry: axes must be three vectors of three numbers, not {axes}")
         if axes is not None and not abs(np.linalg.det(np.array(axes, float))) > 0.1:
             raise InputError(f"geometry: axes must be unit vectors far from one plane, not {axes}")
-        if self.spacing is not None and not (_numbers(self.spacing, 3, float) and min(self.spacing) > 0):
+        if self.spacing is not None and not (are_numbers(self.spacing, 3) and min(self.spacing) > 0):
             raise InputError(f"geometry: spacing must be three lengths in mm, not {self.spacing}")
         for name, size in (("patch", self.patch), ("smallest", self.smallest)):
-            if size is not None and not (_numbers(size, 3, int) and min(size) >= 8 and max(size) <= 4096):
+            if size is not None and not (are_numbers(size, 3, whole=True) and min(size) >= 8 and max(size) <= 4096):
                 raise InputError(f"geometry: {name} must be three whole numbers from 8 to 4096, not {size}")
         if self.smallest is None or self.slice_axis not in (None, "thickest") or self.crop not in (None, "foreground"):
             raise InputError(f"geometry: unknown slice_axis {self.slice_axis!r} or crop {self.crop!r}, or no smallest")
-
-
-def _numbers(values: object, count: int, kind: type | None = None) -> bool:
-    """Whether a value of a model's description is a list of so many things, finite numbers where a kind is given."""
-    if not isinstance(values, (tuple, list)) or len(values) != count:
-        return False
-    if kind is None:
-        return True
-    kinds = (int,) if kind is int else (int, float)
-    return all(isinstance(v, kinds) and not isinstance(v, bool) and np.isfinite(v) for v in values)
 
 
 THICK_SLICE_RATIO = 1.5

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .checks import are_numbers
 from .errors import InputError
 
 
@@ -32,8 +33,7 @@ class IntensityRule:
     def __post_init__(self):
         if self.scale not in ("percentile", "min-max") or self.over not in ("sequence", "stack"):
             raise InputError(f"intensity: unknown scale {self.scale!r} or over {self.over!r}")
-        numbers = (self.lower, self.upper, self.zero_below, self.gamma)
-        if not all(isinstance(n, (int, float)) and not isinstance(n, bool) and np.isfinite(n) for n in numbers):
+        if not are_numbers((self.lower, self.upper, self.zero_below, self.gamma), 4):
             raise InputError("intensity: lower, upper, zero_below and gamma must be numbers")
         if not 0 <= self.lower < self.upper <= 100 or self.gamma <= 0:
             raise InputError("intensity: 0 <= lower < upper <= 100 and gamma > 0 are needed")

@@ -1,4 +1,4 @@
-"""Segment volumes of a frame."""
+"""Segment volumes of a frame, and how quantities are titled."""
 
 import numpy as np
 import SimpleITK as sitk
@@ -9,3 +9,8 @@ def volumes_ml(labels: sitk.Image, segments: int) -> list[float]:
     counts = np.bincount(sitk.GetArrayViewFromImage(labels).ravel(), minlength=segments + 1)
     voxel_ml = float(np.prod(labels.GetSpacing())) / 1000
     return [float(n) * voxel_ml for n in counts[1 : segments + 1]]
+
+
+def with_unit(name: str, unit: str) -> str:
+    """Title of a column or axis: "time [ms]"; the name alone where there is no unit."""
+    return f"{name} [{unit}]" if unit else name

@@ -19,6 +19,9 @@ class Flag:
     segment: str
     sign: str
 
+    def __str__(self) -> str:
+        return f"frame {self.frame}: {self.segment}: {self.sign}"
+
 
 def touches_border(labels: sitk.Image, label: int) -> bool:
     """Whether a label reaches the border of the image within its slices: the rest may lie outside.
@@ -66,3 +69,8 @@ def jump_flags(numbers: list[int], volumes: list[list[float]], segments: list[st
             if numbers[k] == numbers[k - 1] + 1 and change > JUMP_PERCENT:
                 flags.append(Flag(numbers[k], segment, f"volume jumps by {change:.0f} % of its mean"))
     return flags
+
+
+def all_flags(flags: list[Flag], numbers: list[int], volumes: list[list[float]], segments: list[str]) -> list[Flag]:
+    """The flags of single frames and those of `jump_flags`, by frame."""
+    return sorted(flags + jump_flags(numbers, volumes, segments), key=lambda flag: flag.frame)

@@ -72,14 +72,14 @@ class RunReport:
 
 @dataclass
 class _Prepared:
-    """A frame on the model's grid: (d, h, w) float32, and which voxels of its box are not finite."""
+    """A frame on the model's grid: (d, h, w) float32, scaled by `window`, and what of its box is not finite."""
 
     image: sitk.Image
     index_value: str
     grid: FrameGrid
     volume: np.ndarray
     invalid: np.ndarray | None
-    measured: dict[str, float]
+    window: Window
 
 
 class Segmenter:
@@ -289,17 +289,13 @@ class _Run:
                 box = intersection(box, region_box) or region_box
             grid.box = box
             grid.check_size(f"frame {number} ({frame.index_value})")
-            turned = grid.turned(frame.image)
-            cut, invalid = _finite(grid.cut(turned), window)
+            cut, invalid = _finite(grid.cut(grid.turned(frame.image)), window)
             if invalid is not None:
                 self._report.warn(
                     f"frame {number} ({frame.index_value}): {int(invalid.sum())} voxels are not finite "
                     "numbers; they are counted as background"
                 )
-            # by the whole frame, wherever it is segmented; of a large one, some voxels do
-            some, _ = _finite(turned[tuple(slice(None, None, -(-n // 128)) for n in turned.shape)], window)
-            measured = measure_image(window.apply(some))
-            return _Prepared(frame.image, frame.index_value, grid, grid.to_model(window.apply(cut)), invalid, measured)
+            return _Prepared(frame.image, frame.index_value, grid, grid.to_model(window.apply(cut)), invalid, window)
 
     def _forward(self, prepared: _Prepared, number: int, wanted: bool) -> Tensor | None:
         """One time step over all tiles: blended probabilities (classes, d, h, w), None when not wanted."""
@@ -343,7 +339,12 @@ class _Run:
         return grid.to_image(labels, prepared.image)
 
     def _unfamiliar(self, prepared: _Prepared, probabilities: Tensor, number: int) -> tuple[str, ...]:
-        measured = prepared.measured | measure_answer(probabilities, self._model.activation)
+        if not self._model.typical:
+            return ()
+        # by the whole frame, wherever it is segmented; of a large one, some voxels do
+        turned = prepared.grid.turned(prepared.image)
+        some, _ = _finite(turned[tuple(slice(None, None, -(-n // 128)) for n in turned.shape)], prepared.window)
+        measured = measure_image(prepared.window.apply(some)) | measure_answer(probabilities, self._model.activation)
         outside = unfamiliar(measured, self._model.typical)
         if outside:
             self._report.warn(

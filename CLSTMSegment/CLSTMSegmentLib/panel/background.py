@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 from ..engine.bundle import Model
 from ..engine.errors import InputError, sitk_cause
 from ..engine.frames import SegmentedFrame
-from ..engine.quality import Flag, frame_flags, jump_flags
+from ..engine.quality import Flag, all_flags, frame_flags
 from ..run.job import Job
 from ..run.runner import JobRunner
 from ..scene.inputs import SequenceFrames, SequenceInput
@@ -71,8 +71,7 @@ class BackgroundRun:
         """Signs of finished frames that need a look, by frame."""
         volumes = [ml for _value, ml in self.output.volumes]
         segments = [segment.name for segment in self.request.model.segments]
-        flags = self._frameFlags + jump_flags(self.numbers, volumes, segments)
-        return sorted(flags, key=lambda flag: flag.frame)
+        return all_flags(self._frameFlags, self.numbers, volumes, segments)
 
     def cancel(self) -> None:
         """End the worker at once."""

@@ -3,10 +3,10 @@
 import html
 import shutil
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from ..engine.bundle import Model, bundled_models, load_model, write_bundle
 from ..engine.errors import InputError
+from ..engine.files import replacing
 
 
 def choosableModels(folder: Path) -> list[tuple[str, Model]]:
@@ -42,14 +42,11 @@ def addModel(file: Path, folder: Path) -> str:
     if target.exists():
         raise InputError(f"there is a model {model.name!r} in {folder} already: rename or remove it first")
     folder.mkdir(parents=True, exist_ok=True)
-    # beside it first: a copy that breaks off half-way is never seen
-    with TemporaryDirectory(prefix=".", dir=folder) as temporary:
-        copy = Path(temporary) / model.name
+    with replacing(target) as copy:  # one that breaks off half-way is never seen
         if file.name == "model.json":
             shutil.copytree(file.parent, copy)
         else:
             write_bundle(model, network.state_dict(), copy)
-        copy.replace(target)
     return str(target)
 
 

@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 
 from ..engine.bundle import Model
 from ..engine.files import SequenceIndex
+from ..engine.measurements import with_unit
 from ..report.volumes import write_volumes
 from ..scene.plots import markFrame, volumesChart
 from .background import BackgroundRun
@@ -62,7 +63,7 @@ class ResultsView:
             self._ui.flagsList.clear()
             self._showFlags(bool(run.flags))
             for flag in run.flags:
-                self._ui.flagsList.addItem(f"frame {flag.frame}: {flag.segment}: {flag.sign}")
+                self._ui.flagsList.addItem(str(flag))
             self._ui.summaryLabel.text = summary(run)
             self._enable(bool(run.numbers) and run.output.tableNode is not None)
 
@@ -76,10 +77,9 @@ class ResultsView:
 
     def _setColumns(self, model: Model) -> None:
         sequenceNode = self._run.request.source.sequenceNode
-        unit = sequenceNode.GetIndexUnit()
-        index = f"{sequenceNode.GetIndexName()} [{unit}]" if unit else sequenceNode.GetIndexName()
+        index = with_unit(sequenceNode.GetIndexName(), sequenceNode.GetIndexUnit())
         # long names in several lines, so that the columns fit beside each other
-        names = ["\n".join(textwrap.wrap(f"{segment.name} [ml]", 16)) for segment in model.segments]
+        names = ["\n".join(textwrap.wrap(with_unit(segment.name, "ml"), 16)) for segment in model.segments]
         headers = [_("frame"), index, *names]
         self._ui.volumesTable.setColumnCount(len(headers))
         self._ui.volumesTable.setHorizontalHeaderLabels(headers)

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from ..engine.bundle import Model
 from ..engine.files import SequenceIndex
 from ..engine.frames import SegmentedFrame
+from ..engine.measurements import with_unit
 from .outlines import draw_outlines, slices_across, spread_positions, window_around
 
 SLICES = 3
@@ -73,7 +74,6 @@ def _draw_curves(
     for place, (number, _, _) in zip(places, volumes, strict=True):
         if number in shown:
             ax.axvline(place, color="0.8", lw=1, zorder=0)
-    unit = f" [{index.unit}]" if index.unit else ""
-    ax.set(xlabel=f"{index.name}{unit}", ylabel="volume [ml]", ylim=(0, None))
+    ax.set(xlabel=with_unit(index.name, index.unit), ylabel=with_unit("volume", "ml"), ylim=(0, None))
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False, fontsize=9, loc="lower left", bbox_to_anchor=(0, 1))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ..engine.bundle import Model
 from ..engine.files import SequenceIndex
+from ..engine.measurements import with_unit
 
 
 def write_volumes(path: Path, model: Model, index: SequenceIndex, volumes: list[tuple[int, str, list[float]]]) -> None:
@@ -15,7 +16,7 @@ def write_volumes(path: Path, model: Model, index: SequenceIndex, volumes: list[
     """
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        unit = f" [{index.unit}]" if index.unit else ""
-        writer.writerow(["frame", f"{index.name}{unit}", *(f"{s.name} [ml]" for s in model.segments)])
+        segments = [with_unit(segment.name, "ml") for segment in model.segments]
+        writer.writerow(["frame", with_unit(index.name, index.unit), *segments])
         for number, value, ml in volumes:
             writer.writerow([number, value, *(f"{v:.3f}" for v in ml)])

@@ -11,7 +11,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from ..engine.errors import InputError
-from .job import LOG, EventReader, Job, frame_path, result_path
+from .job import LOG, EventReader, Job, frame_path, result_path, write_image
 
 PACKAGE_FOLDER = Path(__file__).resolve().parents[2]
 """Where CLSTMSegmentLib lies."""
@@ -75,10 +75,7 @@ class JobRunner:
 
     def put_frame(self, number: int, image: sitk.Image) -> None:
         """Give the worker an input frame; before `start` or while it runs."""
-        path = frame_path(self.folder, number)
-        partial = path.with_suffix(".partial.nrrd")
-        sitk.WriteImage(image, str(partial))
-        partial.replace(path)
+        write_image(frame_path(self.folder, number), image, compressed=False)
 
     def start(self) -> None:
         """Start the worker process."""

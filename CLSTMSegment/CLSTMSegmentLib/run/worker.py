@@ -23,7 +23,7 @@ from ..engine.errors import InputError, sitk_cause
 from ..engine.frames import Frame, SegmentedFrame
 from ..engine.region import Region
 from ..engine.segmenter import Segmenter
-from .job import EVENTS, Job, frame_path, result_path
+from .job import EVENTS, Job, frame_path, result_path, write_image
 
 WAIT_S = 0.01
 """Between two looks for a frame that is not there yet."""
@@ -94,17 +94,15 @@ def work(folder: Path) -> bool:
 
 
 def write_result(folder: Path, result: SegmentedFrame) -> None:
-    """Write a finished frame, never seen half written."""
+    """Write a finished frame."""
     path = result_path(folder, result.number)
-    partial = path.with_suffix(".partial.nrrd")
     try:
-        sitk.WriteImage(result.labels, str(partial), useCompression=True)
+        write_image(path, result.labels, compressed=True)
     except RuntimeError as error:
         raise InputError(
             f"frame {result.number} ({result.index_value}) is done but cannot be written to {path.parent}: is the disk "
             f"full? ({sitk_cause(error)})"
         ) from error
-    partial.replace(path)
 
 
 def leave_with_parent(folder: Path) -> None:

@@ -4,6 +4,7 @@ import slicer
 import vtk
 
 from ..engine.bundle import Model
+from ..engine.measurements import with_unit
 
 CHART_REFERENCE = "CLSTMSegment.volumesChart"
 """Role under which a table of volumes refers to its chart."""
@@ -25,10 +26,9 @@ def volumesChart(tableNode: slicer.vtkMRMLTableNode, model: Model) -> slicer.vtk
         chartNode = scene.AddNewNodeByClass("vtkMRMLPlotChartNode", f"{tableNode.GetName()} chart")
         tableNode.SetNodeReferenceID(CHART_REFERENCE, chartNode.GetID())
     index = tableNode.GetColumnName(0)
-    unit = tableNode.GetColumnUnitLabel(index)
     chartNode.SetTitle(model.title)
-    chartNode.SetXAxisTitle(f"{index} [{unit}]" if unit else index)
-    chartNode.SetYAxisTitle("volume [ml]")
+    chartNode.SetXAxisTitle(with_unit(index, tableNode.GetColumnUnitLabel(index)))
+    chartNode.SetYAxisTitle(with_unit("volume", "ml"))
     for n, segment in enumerate(model.segments):
         seriesNode = chartNode.GetNthPlotSeriesNode(n)
         if seriesNode is None:
