@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from . import __version__
-from .cli import bench, demo, evaluate, models, segment, train
+from .cli import bench, demo, evaluate, models, segment, teach, train
 from .engine.errors import InputError
 
 
@@ -59,6 +59,10 @@ def parser() -> argparse.ArgumentParser:
     learn = commands.add_parser("train", help="train a model")
     train.add_options(learn)
     learn.set_defaults(command=train.run)
+
+    lesson = commands.add_parser("teach", help="a model of your own structure from a few annotated frames")
+    teach.add_options(lesson)
+    lesson.set_defaults(command=teach.run)
 
     judge = commands.add_parser("evaluate", help="score a model on labelled hearts")
     evaluate.add_options(judge)

@@ -13,7 +13,7 @@ from CLSTMSegmentLib.engine.files import SequenceIndex, read_sequence, write_seq
 from CLSTMSegmentLib.engine.frames import Frame, FrameGrid, GeometryRule
 from CLSTMSegmentLib.engine.segmenter import Segmenter
 from CLSTMSegmentLib.engine.tiles import TileBlender, plan_tiles
-from CLSTMSegmentLib.run.job import EVENTS, EventReader
+from CLSTMSegmentLib.run.events import EVENTS, EventReader
 from CLSTMSegmentLib.training.phantoms import HEART_AXES
 from conftest import smallModel
 from hypothesis import HealthCheck, given, settings

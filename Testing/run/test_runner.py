@@ -12,7 +12,8 @@ import SimpleITK as sitk
 from CLSTMSegmentLib.engine.bundle import read_bundle, write_bundle
 from CLSTMSegmentLib.engine.region import Region
 from CLSTMSegmentLib.engine.segmenter import Segmenter
-from CLSTMSegmentLib.run.job import EVENTS, EventReader, Job, frame_path, result_path
+from CLSTMSegmentLib.run.events import EVENTS, EventReader
+from CLSTMSegmentLib.run.job import Job, frame_path, result_path
 from CLSTMSegmentLib.run.runner import PACKAGE_FOLDER, JobRunner
 from conftest import address_space, large_frame, smallModel
 

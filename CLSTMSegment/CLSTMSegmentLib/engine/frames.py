@@ -20,6 +20,19 @@ class Frame:
     index_value: str
 
 
+def check_frame(frame: Frame, number: int) -> None:
+    """Raise an InputError that names the frame unless it is a scalar 3D image with voxels."""
+    image, name = frame.image, f"frame {number} ({frame.index_value})"
+    if image.GetNumberOfComponentsPerPixel() != 1:
+        raise InputError(f"{name} is a colour or vector image: only scalar images can be segmented")
+    if image.GetDimension() != 3:
+        raise InputError(f"{name} has {image.GetDimension()} dimensions instead of 3")
+    if image.GetNumberOfPixels() == 0:
+        raise InputError(f"{name} has no image data")
+    if "complex" in image.GetPixelIDTypeAsString():
+        raise InputError(f"{name} holds complex numbers: take their magnitude first")
+
+
 @dataclass(frozen=True)
 class SegmentedFrame:
     """One finished frame: its number in the sequence, its index value verbatim, and its labels.

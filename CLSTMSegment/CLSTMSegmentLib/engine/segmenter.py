@@ -15,7 +15,7 @@ from .bundle import Model
 from .devices import choose_device, free_memory, is_out_of_memory
 from .errors import InputError
 from .familiarity import measure_answer, measure_image, unfamiliar
-from .frames import Frame, FrameGrid, SegmentedFrame
+from .frames import Frame, FrameGrid, SegmentedFrame, check_frame
 from .inference import ready_to_run
 from .intensity import Window, find_window
 from .labelling import labels_on_frame, largest_component
@@ -362,19 +362,6 @@ class _Run:
                 left = self._seconds_per_step * (self._steps_left - tile / tiles)
             frame = min(self._finished + 1, self._wanted_count)
             self._progress(Progress(frame, self._wanted_count, tile + 1, tiles, left))
-
-
-def check_frame(frame: Frame, number: int) -> None:
-    """Raise an InputError that names the frame unless it is a scalar 3D image with voxels."""
-    image, name = frame.image, f"frame {number} ({frame.index_value})"
-    if image.GetNumberOfComponentsPerPixel() != 1:
-        raise InputError(f"{name} is a colour or vector image: only scalar images can be segmented")
-    if image.GetDimension() != 3:
-        raise InputError(f"{name} has {image.GetDimension()} dimensions instead of 3")
-    if image.GetNumberOfPixels() == 0:
-        raise InputError(f"{name} has no image data")
-    if "complex" in image.GetPixelIDTypeAsString():
-        raise InputError(f"{name} holds complex numbers: take their magnitude first")
 
 
 def _finite(array: np.ndarray, window: Window) -> tuple[np.ndarray, np.ndarray | None]:

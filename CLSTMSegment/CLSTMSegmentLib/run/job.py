@@ -2,7 +2,7 @@
 
 job.json       what to do, see `Job`
 frames/N.nrrd  the input frames, which may appear while the worker runs
-events.jsonl   what the worker says, a JSON object a line
+events.jsonl   what the worker says, see `events`
 results/N.nrrd the finished frames
 worker.log     what else the worker prints
 """
@@ -12,11 +12,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import SimpleITK as sitk
-
-from ..engine.errors import InputError
-
-EVENTS = "events.jsonl"
-LOG = "worker.log"
 
 
 @dataclass(frozen=True)
@@ -80,37 +75,3 @@ def write_image(path: Path, image: sitk.Image, compressed: bool) -> None:
     partial = path.with_suffix(".partial.nrrd")
     sitk.WriteImage(image, str(partial), useCompression=compressed)
     partial.replace(path)
-
-
-class EventReader:
-    """Reads the events that were added since the last call."""
-
-    def __init__(self, folder: Path):
-        self._path = folder / EVENTS
-        self._offset = 0
-
-    def read(self) -> list[dict]:
-        """New events, oldest first; a line still being written waits for the next call.
-
-        Raises:
-            InputError: a line that no worker writes; those after it are not read.
-        """
-        try:
-            with self._path.open("rb") as file:
-                file.seek(self._offset)
-                content = file.read()
-        except FileNotFoundError:
-            return []
-        whole = content[: content.rfind(b"\n") + 1]
-        self._offset += len(whole)
-        return [_event(line) for line in whole.split(b"\n")[:-1]]
-
-
-def _event(line: bytes) -> dict:
-    try:
-        event = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{EVENTS} is damaged: {line[:80]!r}") from error
-    if not isinstance(event, dict) or not isinstance(event.get("event"), str):
-        raise InputError(f"{EVENTS} is damaged: {line[:80]!r}")
-    return event

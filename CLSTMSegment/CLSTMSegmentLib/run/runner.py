@@ -1,4 +1,4 @@
-"""Starts a job's worker process, follows its events, ends it; never waits for it."""
+"""Starts worker processes, follows their events, ends them; never waits for them."""
 
 import ctypes
 import os
@@ -11,7 +11,8 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from ..engine.errors import InputError
-from .job import LOG, EventReader, Job, frame_path, result_path, write_image
+from .events import EventReader
+from .job import Job, frame_path, result_path, write_image
 
 PACKAGE_FOLDER = Path(__file__).resolve().parents[2]
 """Where CLSTMSegmentLib lies."""
@@ -51,37 +52,31 @@ def _is_running(process: int) -> bool:
     return True
 
 
-class JobRunner:
-    """One job in one worker process.
+LOG = "worker.log"
+"""In a worker's folder: what else it prints."""
 
-    The caller puts the input frames with `put_frame`, calls `poll` now and then, and in the end
-    `close`, which ends the worker if it still runs and removes the job folder.
+
+class WorkerProcess:
+    """A worker that works in a folder, and what it says.
 
     Args:
-        job: what to do.
-        python: the interpreter of the worker (in Slicer PythonSlicer).
-        folder: where to make the job folder; the system's temporary folder by default.
+        module: of the worker, which takes the folder as its argument.
+        python: its interpreter (in Slicer PythonSlicer).
+        arguments: more of them.
     """
 
-    def __init__(self, job: Job, python: str = sys.executable, folder: Path | None = None):
-        self.job = job
-        remove_orphans(Path(folder or tempfile.gettempdir()))
-        self.folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-", dir=folder))
-        self._python = python
+    def __init__(self, module: str, folder: Path, python: str = sys.executable, arguments: tuple[str, ...] = ()):
+        self.folder = folder
+        self._command = [python, "-m", module, str(folder), *arguments]
         self._process: subprocess.Popen | None = None
-        self._reader = EventReader(self.folder)
+        self._reader = EventReader(folder)
         self._ended = False
-        job.write(self.folder)
-
-    def put_frame(self, number: int, image: sitk.Image) -> None:
-        """Give the worker an input frame; before `start` or while it runs."""
-        write_image(frame_path(self.folder, number), image, compressed=False)
 
     def start(self) -> None:
         """Start the worker process."""
         with (self.folder / LOG).open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603  our own module, by the interpreter that runs Slicer
-                [self._python, "-m", "CLSTMSegmentLib.run.worker", str(self.folder)],
+                self._command,
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -112,10 +107,6 @@ class JobRunner:
             events.append({"event": "failed", "message": self._how_it_ended(), "details": self.log()})
         return events
 
-    def result(self, number: int) -> sitk.Image:
-        """The labels of a finished frame, uint8."""
-        return sitk.ReadImage(str(result_path(self.folder, number)))
-
     def log(self) -> str:
         """What the worker printed."""
         try:
@@ -123,15 +114,14 @@ class JobRunner:
         except FileNotFoundError:
             return ""
 
-    def close(self) -> None:
-        """End the worker at once, if it runs, and remove the job folder."""
+    def end(self) -> None:
+        """End the worker at once, if it runs."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process.stdin.close()
             self._process = None
         self._ended = True
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _how_it_ended(self) -> str:
         status = self._process.returncode
@@ -141,3 +131,36 @@ class JobRunner:
                 "choose a smaller region or smaller tiles"
             )
         return f"the worker ended unexpectedly (exit status {status}): the log may tell why"
+
+
+class JobRunner(WorkerProcess):
+    """One job in one worker process.
+
+    The caller puts the input frames with `put_frame`, calls `poll` now and then, and in the end
+    `close`, which ends the worker if it still runs and removes the job folder.
+
+    Args:
+        job: what to do.
+        python: the interpreter of the worker.
+        folder: where to make the job folder; the system's temporary folder by default.
+    """
+
+    def __init__(self, job: Job, python: str = sys.executable, folder: Path | None = None):
+        self.job = job
+        remove_orphans(Path(folder or tempfile.gettempdir()))
+        made = Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-", dir=folder))
+        super().__init__("CLSTMSegmentLib.run.worker", made, python)
+        job.write(made)
+
+    def put_frame(self, number: int, image: sitk.Image) -> None:
+        """Give the worker an input frame; before `start` or while it runs."""
+        write_image(frame_path(self.folder, number), image, compressed=False)
+
+    def result(self, number: int) -> sitk.Image:
+        """The labels of a finished frame, uint8."""
+        return sitk.ReadImage(str(result_path(self.folder, number)))
+
+    def close(self) -> None:
+        """End the worker at once, if it runs, and remove the job folder."""
+        self.end()
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,16 +1,11 @@
 """The worker: `python -m CLSTMSegmentLib.run.worker FOLDER` does the job in a folder and says how it goes.
 
-It leaves, and takes the folder with it, when its standard input ends: its parent holds the other end,
-and is gone then. That works alike on Windows, macOS and Linux.
+It leaves, and takes the folder with it, when its parent is gone.
 """
 
-import json
-import os
 import shutil
 import sys
-import threading
 import time
-import traceback
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -23,7 +18,9 @@ from ..engine.errors import InputError, sitk_cause
 from ..engine.frames import Frame, SegmentedFrame
 from ..engine.region import Region
 from ..engine.segmenter import Segmenter
-from .job import EVENTS, Job, frame_path, result_path, write_image
+from .events import EventWriter
+from .job import Job, frame_path, result_path, write_image
+from .parent import leave_with_parent
 
 WAIT_S = 0.01
 """Between two looks for a frame that is not there yet."""
@@ -61,12 +58,7 @@ def work(folder: Path) -> bool:
         Whether all wanted frames are done. If not, the last event says why.
     """
     job = Job.read(folder)
-    with (folder / EVENTS).open("a", encoding="utf-8") as events:
-
-        def say(event: str, **details: object) -> None:
-            events.write(json.dumps({"event": event} | details) + "\n")
-            events.flush()
-
+    with EventWriter(folder) as say:
         try:
             model = load_model(job.model)
             tile = "auto" if job.tile is None else tuple(job.tile)
@@ -84,11 +76,8 @@ def work(folder: Path) -> bool:
                     unfamiliar=result.unfamiliar,
                 )
             say("done", report=asdict(segmenter.report))
-        except (InputError, MemoryError, OSError) as error:
-            say("failed", message=str(error) or type(error).__name__, details="")
-            return False
         except Exception as error:  # noqa: BLE001  nobody is there to see it but through the events
-            say("failed", message=f"{type(error).__name__}: {error}", details=traceback.format_exc())
+            say.failure(error)
             return False
     return True
 
@@ -105,17 +94,8 @@ def write_result(folder: Path, result: SegmentedFrame) -> None:
         ) from error
 
 
-def leave_with_parent(folder: Path) -> None:
-    """Wait until standard input ends, then remove the job folder and end this process at once."""
-    # not through sys.stdin, whose lock this thread would hold while the interpreter shuts down
-    while os.read(0, 1):
-        pass
-    shutil.rmtree(folder, ignore_errors=True)
-    os._exit(3)
-
-
 def main(folder: Path) -> int:
-    threading.Thread(target=leave_with_parent, args=(folder,), daemon=True).start()
+    leave_with_parent(lambda: shutil.rmtree(folder, ignore_errors=True))
     return 0 if work(folder) else 1
 
 

@@ -28,6 +28,7 @@ class Configuration:
         phantom: makes a phantom from a seed.
         validation, test: names of hearts that are not trained on; without any, no real data are
             needed, and phantoms are for training and validation.
+        left_out: names of hearts that are not used at all, as their annotations are wrong.
         rim: what anatomy says where a surrounding class was not drawn.
         model: what will be trained, without weights.
     """
@@ -35,6 +36,7 @@ class Configuration:
     phantom: Callable[[int], Phantom]
     validation: tuple[str, ...]
     test: tuple[str, ...]
+    left_out: tuple[str, ...]
     rim: Rim | None
     training: TrainingRule
     model: Model
@@ -60,6 +62,7 @@ def read_configuration(path: Path) -> Configuration:
             PHANTOMS[content["data"]["phantom"]],
             tuple(content["data"].get("validation", ())),
             tuple(content["data"].get("test", ())),
+            tuple(content["data"].get("left_out", ())),
             Rim(**content["data"]["rim"]) if "rim" in content["data"] else None,
             TrainingRule(stages, **training),
             model,

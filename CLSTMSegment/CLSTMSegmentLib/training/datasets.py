@@ -28,11 +28,13 @@ class LabelledSequence:
         name: of the heart; the same heart has the same name in every data set.
         frames: float16 (D, H, W) arrays, scaled by the model's intensity rule.
         allowed: for the annotated frames, uint8 bit sets (D, H, W), see `sparse`.
+        cyclic: whether the first frame follows the last.
     """
 
     name: str
     frames: list[np.ndarray]
     allowed: dict[int, np.ndarray] = field(default_factory=dict)
+    cyclic: bool = True
 
 
 @dataclass

@@ -41,7 +41,7 @@ def split_sequences(configuration: Configuration, data: Path) -> Split:
     missing = kept_out - {heart.name for heart in hearts}
     if missing:
         raise InputError(f"{data} has no heart {', '.join(sorted(missing))}, which the training file names")
-    training = [heart for heart in hearts if heart.name not in kept_out]
+    training = [heart for heart in hearts if heart.name not in kept_out | {*configuration.left_out}]
     return Split(
         training,
         # whole single phases: the frames of "both" hold the same slices again

@@ -28,9 +28,6 @@ from .datasets import LabelledSequence
 from .phantoms import Phantom, grid_points
 from .sparse import UNKNOWN, allowed_classes
 
-STRUCTURE = 1 << 1
-"""Bit set of the first segment, around which patches are mostly cut and still images beat."""
-
 
 @dataclass(frozen=True)
 class StackRule:
@@ -67,8 +64,9 @@ class TrainingStacks(Dataset):
 
     Args:
         sequences: real ones; none for phantoms alone.
-        phantom: makes a phantom from a seed.
+        phantom: makes a phantom from a seed; None where the rule asks for none.
         model: its grid, intensities and classes are those of the stacks.
+        structures: classes, around one of which a patch is mostly cut and a still image beats.
 
     Items:
         Images (B, T, D, H, W) float32 in [0, 1] and bit sets (B, T, D, H, W) uint8; T is
@@ -78,10 +76,11 @@ class TrainingStacks(Dataset):
     def __init__(
         self,
         sequences: list[LabelledSequence],
-        phantom: Callable[[int], Phantom],
+        phantom: Callable[[int], Phantom] | None,
         model: Model,
         rule: StackRule,
         seed: int,
+        structures: tuple[int, ...] = (1,),
     ):
         self._cines = [s for s in sequences if len(s.frames) > 2]
         self._phases = [s for s in sequences if len(s.frames) <= 2]
@@ -89,6 +88,7 @@ class TrainingStacks(Dataset):
         self._model = model
         self._rule = rule
         self._seed = seed
+        self._structures = structures
 
     def __getitem__(self, n: int) -> tuple[Tensor, Tensor]:
         rng, rule = np.random.default_rng((self._seed, n)), self._rule
@@ -112,10 +112,10 @@ class TrainingStacks(Dataset):
             sequences = self._cines if cines else self._phases
             sequence = sequences[rng.integers(len(sequences))]
             annotated = int(rng.choice(list(sequence.allowed)))
-            structure = sequence.allowed[annotated] == STRUCTURE
+            structure = self._structure(sequence.allowed[annotated], rng)
             middle = _middle(structure, sequence.frames[0].shape, patch, rng)
             if structure.any() and rng.random() < rule.animated_share:
-                images, allowed = animated_stack(sequence, annotated, middle, room, length, rng)
+                images, allowed = self._animated_stack(sequence, annotated, middle, room, length, rng)
             elif cines:
                 times = cine_times(sequence, annotated, length, labelled, rng)
                 images, allowed = frames_at(sequence, times, middle, room)
@@ -126,6 +126,32 @@ class TrainingStacks(Dataset):
         for t in np.flatnonzero(rng.random(length) < rule.corrupted_share):
             images[t] = torch.from_numpy(corrupted(images[t].numpy(), str(rng.choice(KINDS)), rng))
         return images, allowed
+
+    def _structure(self, allowed: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Where one of the structures is drawn, any of those that are."""
+        drawn = [allowed == 1 << c for c in self._structures]
+        drawn = [mask for mask in drawn if mask.any()] or drawn
+        return drawn[rng.integers(len(drawn))] if len(drawn) > 1 else drawn[0]
+
+    def _animated_stack(
+        self,
+        sequence: LabelledSequence,
+        annotated: int,
+        middle: Shape,
+        room: Shape,
+        length: int,
+        rng: np.random.Generator,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """One annotated frame made to beat."""
+        images, allowed = frames_at(sequence, [annotated], middle, room)
+        structure = self._structure(allowed[0], rng)
+        if not structure.any():
+            return np.repeat(images, length, 0), np.repeat(allowed, length, 0)
+        squeeze = 0.5 - 0.5 * np.cos(2 * np.pi * _beats(length, rng))
+        strength, at_image = rng.uniform(0.1, 0.42), rng.random()
+        scales = (1 - strength * squeeze) / (1 - strength * at_image)
+        shifts = squeeze[:, None] * rng.normal(0, 1, 2)
+        return animate(images[0], allowed[0], structure, scales, shifts)
 
     def _phantom_stack(self, room: Shape, length: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Consecutive frames of a new phantom at some frame rate, in either direction of time."""
@@ -177,27 +203,16 @@ def _beats(length: int, rng: np.random.Generator) -> np.ndarray:
     return rng.random() + np.cumsum(steps)
 
 
-def animated_stack(
-    sequence: LabelledSequence, annotated: int, middle: Shape, room: Shape, length: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """One annotated frame made to beat."""
-    images, allowed = frames_at(sequence, [annotated], middle, room)
-    structure = allowed[0] == STRUCTURE
-    if not structure.any():
-        return np.repeat(images, length, 0), np.repeat(allowed, length, 0)
-    squeeze = 0.5 - 0.5 * np.cos(2 * np.pi * _beats(length, rng))
-    strength, at_image = rng.uniform(0.1, 0.42), rng.random()
-    scales = (1 - strength * squeeze) / (1 - strength * at_image)
-    shifts = squeeze[:, None] * rng.normal(0, 1, 2)
-    return animate(images[0], allowed[0], structure, scales, shifts)
-
-
 def cine_times(
     sequence: LabelledSequence, annotated: int, length: int, labelled: np.ndarray, rng: np.random.Generator
 ) -> list[int]:
     """Frames of a cine at some frame rate, in either direction, one of the `labelled` places annotated."""
     place, step = int(rng.choice(labelled)), int(rng.choice([-2, -1, 1, 2]))
-    return [(annotated + (t - place) * step) % len(sequence.frames) for t in range(length)]
+    times = annotated + (np.arange(length) - place) * step
+    count = len(sequence.frames)
+    if not sequence.cyclic:  # back and forth between its ends
+        times = count - 1 - np.abs(times % (2 * count - 2) - (count - 1))
+    return (times % count).tolist()
 
 
 def phase_times(sequence: LabelledSequence, length: int, rng: np.random.Generator) -> list[int]:

@@ -1,6 +1,7 @@
 """Training of a CLSTM-UNet4D from sparse labels and phantoms: seeded, logged, resumable."""
 
 import csv
+import io
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -53,6 +54,8 @@ class TrainingRule:
             the model is used. With few stacks a batch, those of the batch differ too much from
             them: until then there is no validation, and the moving average has not begun.
         bfloat16: mixed precision, for machines that have it in hardware.
+        average_decay: of the moving average of the weights, a step.
+        structures: classes around which patches are cut and still images beat, and whose Dice counts.
     """
 
     stages: tuple[Stage, ...]
@@ -60,6 +63,8 @@ class TrainingRule:
     norms_frozen_from: int
     seed: int = 0
     bfloat16: bool = False
+    average_decay: float = 0.997
+    structures: tuple[int, ...] = (1,)
 
     def __post_init__(self):
         iterations = sum(stage.iterations for stage in self.stages)
@@ -67,15 +72,34 @@ class TrainingRule:
             raise InputError(f"norms_frozen_from must lie within the {iterations} iterations of all stages")
 
 
+@dataclass(frozen=True)
+class Step:
+    """How a training stands after a step.
+
+    Attributes:
+        iteration, iterations: steps done, of how many.
+        loss: of this step.
+        score: of the moving average, where the step ended with a validation (see `validate`).
+        network: the moving average itself.
+    """
+
+    iteration: int
+    iterations: int
+    loss: float
+    score: dict[str, float] | None
+    network: CLSTMUNet4D
+
+
 def train(
     model: Model,
     training: list[LabelledSequence],
     validation: list[LabelledSequence],
-    phantom: Callable[[int], Phantom],
+    phantom: Callable[[int], Phantom] | None,
     rule: TrainingRule,
     out: Path,
     device: torch.device,
     initial: dict[str, torch.Tensor] | None = None,
+    watch: Callable[[Step], bool] | None = None,
 ) -> CLSTMUNet4D:
     """Train, or go on from the checkpoint in `out` where there is one.
 
@@ -84,11 +108,18 @@ def train(
 
     Args:
         model: its network, grid, intensities and time rule; not its weights.
+        phantom: makes a phantom from a seed; None where the stages ask for none.
         initial: state dict to begin with, of this network or a narrower one; None for random weights.
+        watch: called after every step; once it says False, this step is validated and is the last.
 
     Returns:
         The exponential moving average of the weights that scored best on validation in the last
         stage, in eval mode.
+
+    Raises:
+        InputError: it was stopped before the first validation.
+        FloatingPointError: more than one stack in a hundred gave no finite gradient.
+        OSError: a checkpoint cannot be written.
     """
     out.mkdir(parents=True, exist_ok=True)
     checkpoint_path, best_path = out / CHECKPOINT, out / "best.pt"
@@ -96,7 +127,7 @@ def train(
     network = CLSTMUNet4D(**model.network).to(device, memory_format=torch.channels_last_3d)
     if initial is not None:
         network.load_state_dict(widened(initial, network.state_dict(), rule.seed))
-    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.997), use_buffers=True)
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(rule.average_decay), use_buffers=True)
     optimiser = torch.optim.AdamW(network.parameters(), lr=0.0, weight_decay=1e-4)
     n, best = 0, -1.0
     if checkpoint_path.exists():
@@ -109,11 +140,14 @@ def train(
         freeze_norms(network)
 
     losses, left_out, began = [], 0, time.monotonic()
-    first = 0
+    first, going_on = 0, True
+    iterations = sum(stage.iterations for stage in rule.stages)
     for number, stage in enumerate(rule.stages, 1):
         last = first + stage.iterations
+        if not going_on:
+            break
         # one worker prepares the stacks beside the network
-        stacks = TrainingStacks(training, phantom, model, stage.stacks, rule.seed)
+        stacks = TrainingStacks(training, phantom, model, stage.stacks, rule.seed, rule.structures)
         source = DataLoader(
             stacks,
             batch_size=None,
@@ -121,11 +155,13 @@ def train(
             num_workers=1,
         )
         description = f"stage {number} of {len(rule.stages)}"
-        for images, allowed in tqdm(source, description, initial=max(n - first, 0), total=stage.iterations):
+        for images, allowed in tqdm(
+            source, description, initial=max(n - first, 0), total=stage.iterations, disable=watch is not None
+        ):
             if n == first > rule.norms_frozen_from:
                 network.load_state_dict(average.module.state_dict())
             if n == rule.norms_frozen_from:
-                settle_norms(network, stacks, device)
+                settle_norms(network, stacks, device, batches=min(40, max(8, iterations // 20)))
                 average.n_averaged.zero_()  # it begins anew, here
             for group in optimiser.param_groups:
                 group["lr"] = stage.learning_rate * learning_rate_factor(n - first, stage.iterations)
@@ -141,11 +177,14 @@ def train(
                 if left_out > 0.01 * stage.iterations:
                     raise FloatingPointError(f"{left_out} stacks gave no finite gradient: lower the learning rate")
             n += 1
-            if n % rule.validate_every == 0 or n == last:
+            if watch is not None:
+                going_on = watch(Step(n, iterations, float(loss.detach()), None, average.module))
+            if n % rule.validate_every == 0 or n == last or not going_on:
                 score = {"mean": math.nan, "least": math.nan}
                 if n > rule.norms_frozen_from:
-                    score = validate(average.module, validation, model, stage.stacks.frames > 1, device)
-                if number == len(rule.stages) and score["mean"] > best:
+                    memory = stage.stacks.frames + stage.stacks.lead > 1
+                    score = validate(average.module, validation, model, rule.structures, memory, device)
+                if (number == len(rule.stages) or not going_on) and score["mean"] > best:
                     best = score["mean"]
                     _save(average.module.state_dict(), best_path)
                 state = {
@@ -160,7 +199,13 @@ def train(
                 _save(state, checkpoint_path)
                 _log(out / "log.csv", n, time.monotonic() - began, float(np.mean(losses)), score)
                 losses = []
+                if watch is not None:
+                    watch(Step(n, iterations, float(loss.detach()), score, average.module))
+            if not going_on:
+                break
         first = last
+    if not best_path.exists():
+        raise InputError("the training ended before it had learnt anything that could be kept: let it go on for longer")
     network.load_state_dict(torch.load(best_path, weights_only=True, map_location=device))
     return network.eval()
 
@@ -178,7 +223,7 @@ def freeze_norms(network: CLSTMUNet4D) -> None:
 
 
 @torch.no_grad()
-def settle_norms(network: CLSTMUNet4D, stacks: TrainingStacks, device: torch.device, batches: int = 40) -> None:
+def settle_norms(network: CLSTMUNet4D, stacks: TrainingStacks, device: torch.device, batches: int) -> None:
     """Replace running statistics by those of some batches under the weights as they are, and freeze them.
 
     The running ones lag behind weights that still change fast (Wu and Johnson 2021, "Rethinking
@@ -245,16 +290,26 @@ def answers(
 
 
 def validate(
-    network: CLSTMUNet4D, sequences: list[LabelledSequence], model: Model, memory: bool, device: torch.device
+    network: CLSTMUNet4D,
+    sequences: list[LabelledSequence],
+    model: Model,
+    structures: tuple[int, ...],
+    memory: bool,
+    device: torch.device,
 ) -> dict[str, float]:
-    """Mean and least Dice of class 1 over annotated whole frames, the model's rule on components applied."""
+    """Mean and least Dice of some classes over annotated whole frames, the model's rule on components applied.
+
+    A class that was not drawn in a frame does not count there.
+    """
     dice = []
     for sequence, t, logits in answers(network, sequences, model, memory, device):
         labels, allowed = logits.argmax(0).to(torch.uint8).cpu().numpy(), sequence.allowed[t]
         if model.components == "largest":
             labels = largest_component(labels)
-        found, cavity, known = labels == 1, allowed == 1 << 1, allowed != UNKNOWN
-        dice.append(2 * (found & cavity).sum() / max((found & known).sum() + cavity.sum(), 1))
+        for c in structures:
+            found, drawn, decided = labels == c, allowed == 1 << c, (allowed == 1 << c) | (allowed & (1 << c) == 0)
+            if drawn.any():
+                dice.append(2 * (found & drawn).sum() / ((found & decided).sum() + drawn.sum()))
     return {"mean": float(np.mean(dice)), "least": float(np.min(dice))}
 
 
@@ -269,8 +324,11 @@ def typical_of(
 
 
 def _save(content: dict, path: Path) -> None:
+    # through memory: writing itself then fails with an OSError, which says why
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
     partial = path.with_suffix(".partial")
-    torch.save(content, partial)
+    partial.write_bytes(buffer.getbuffer())
     partial.replace(path)
 
 
