@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from . import __version__
-from .cli import bench, demo, evaluate, models, segment, teach, train
+from .cli import batch, bench, demo, evaluate, models, segment, teach, train
 from .engine.errors import InputError
 
 
@@ -63,6 +63,10 @@ def parser() -> argparse.ArgumentParser:
     lesson = commands.add_parser("teach", help="a model of your own structure from a few annotated frames")
     teach.add_options(lesson)
     lesson.set_defaults(command=teach.run)
+
+    cohort = commands.add_parser("batch", help="segment many sequences, on this machine or a Dask cluster")
+    batch.add_options(cohort)
+    cohort.set_defaults(command=batch.run)
 
     judge = commands.add_parser("evaluate", help="score a model on labelled hearts")
     evaluate.add_options(judge)

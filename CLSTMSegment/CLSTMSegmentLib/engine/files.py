@@ -206,7 +206,7 @@ class SequenceNrrdWriter:
         ]
         self._file = path.open("wb")
         self._file.write(("\n".join(lines) + "\n\n").encode("utf-8"))
-        self._stream = gzip.GzipFile(fileobj=self._file, mode="wb", compresslevel=4, mtime=0)
+        self._stream = gzip.GzipFile(filename="", fileobj=self._file, mode="wb", compresslevel=4, mtime=0)
 
     def add(self, image: sitk.Image) -> None:
         """Append one frame.
