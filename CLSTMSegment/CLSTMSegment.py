@@ -201,6 +201,55 @@ class CLSTMSegmentLogic(ScriptedLoadableModuleLogic):
             logging.warning(warning)
         return sequenceNode
 
+    def teach(
+        self,
+        inputNode: slicer.vtkMRMLNode,
+        annotationNode: slicer.vtkMRMLSequenceNode,
+        name: str,
+        modelsFolder: Path,
+        initial: str | None = None,
+        minutes: float = 8.0,
+        device: str = "auto",
+        whole: Sequence[int] = (),
+        partly: Sequence[int] = (),
+        say: Callable[..., None] = lambda event, **details: None,
+        goingOn: Callable[[], bool] = lambda: True,
+    ) -> Path:
+        """Make a model of what is drawn in some frames of a sequence.
+
+        Args:
+            inputNode: sequence of scalar volumes, its proxy volume or its browser.
+            annotationNode: segmentation sequence; a frame with nothing in it is not annotated.
+            name: of the new model.
+            modelsFolder: where it becomes a folder.
+            initial: model to begin with, as in `segment`; None to begin from nothing.
+            minutes: it may take.
+            whole, partly: numbers of the frames in which segments that are not drawn are not there, and
+                of those in which only what is drawn is known.
+            say: called with events: "progress", "score" and "note", and their details.
+            goingOn: called after every step; returning False ends it with the best so far.
+
+        Returns:
+            The new model's folder, which `segment` takes.
+
+        Raises:
+            InputError: an input or annotation that cannot be used, or a lesson that cannot be learnt.
+        """
+        from CLSTMSegmentLib.scene.annotations import readAnnotations
+        from CLSTMSegmentLib.scene.inputs import SequenceFrames, resolveInput
+        from CLSTMSegmentLib.training.lesson import Lesson, lesson_folder, write_lesson
+        from CLSTMSegmentLib.training.teach import teach
+
+        source = resolveInput(inputNode)
+        segments, annotations = readAnnotations(annotationNode, source)
+        lesson = Lesson(name, segments, initial=initial, minutes=minutes, device=device)
+        marks = {(0, n): "partly" for n in partly} | {(0, n): "whole" for n in whole}
+        folder = lesson_folder(modelsFolder, name)
+        write_lesson(folder, lesson, [(SequenceFrames(source.sequenceNode), annotations)], marks)
+        model = teach(folder, modelsFolder, say, goingOn)
+        shutil.rmtree(folder)
+        return model
+
 
 class CLSTMSegmentTest(ScriptedLoadableModuleTest):
     """Slicer's own self-test of the module."""

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import slicer
-from CLSTMSegmentLib.panel.dependencies import REQUIREMENTS, installMissing
+from CLSTMSegmentLib.panel.dependencies import TO_SEGMENT, TO_TEACH, installMissing
 
 
 @pytest.fixture
@@ -39,8 +39,9 @@ def slicerWithout(monkeypatch):
                 install("torch")
 
         def pip_install(requirements, **kwargs):
-            assert requirements == ["-r", str(REQUIREMENTS)]
-            install("safetensors")
+            for need, package in ((TO_SEGMENT, "safetensors"), (TO_TEACH, "monai")):
+                if requirements == ["-r", str(need.requirements)]:
+                    install(package)
 
         extensionModule = types.ModuleType("PyTorchUtils")
         extensionModule.PyTorchUtilsLogic = PyTorchUtilsLogic
@@ -89,3 +90,11 @@ def test_failed_installation_is_told(slicerWithout):
     seen = slicerWithout("torch", failing=True)
     assert not installMissing()
     assert "torch could not be installed" in seen.shown[0]
+
+
+def test_what_teaching_needs_beside_is_installed_with_consent(slicerWithout):
+    seen = slicerWithout("monai")
+    assert installMissing()
+    assert installMissing(TO_TEACH)
+    assert len(seen.asked) == 1
+    assert seen.installed == ["monai"]

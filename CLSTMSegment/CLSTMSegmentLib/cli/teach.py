@@ -11,7 +11,7 @@ from tqdm import tqdm
 from ..engine.bundle import PALETTE, Segment
 from ..engine.errors import InputError, sitk_cause
 from ..engine.files import IMAGE_SUFFIXES, FileSequence, read_sequence
-from ..training.lesson import Lesson, write_lesson
+from ..training.lesson import Lesson, lesson_folder, write_lesson
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -40,11 +40,6 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="go on with the lesson of this name")
     parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:1|mps")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
-
-
-def lesson_folder(models: Path, name: str) -> Path:
-    """Where a lesson lies until it is learnt."""
-    return models / f".{name}.lesson"
 
 
 def run(options: Namespace) -> None:

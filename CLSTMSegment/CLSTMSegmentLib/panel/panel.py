@@ -21,6 +21,7 @@ from .devices import DeviceQuestion
 from .models import addModel, choosableModels, detailsAsHtml, summaryAsHtml
 from .parameters import CLSTMSegmentParameterNode
 from .results import ResultsView
+from .teaching import TeachView
 
 
 class SegmentPanel:
@@ -42,6 +43,7 @@ class SegmentPanel:
         self._run: BackgroundRun | None = None
         self._waiting: deque[Request] = deque()
         self._results = ResultsView(ui)
+        self._teach = TeachView(ui, python, modelsFolder, self._onTaught)
         self._fillChoices()
         self._connect()
         ui.unfinishedWidget.visible = False
@@ -85,6 +87,14 @@ class SegmentPanel:
         for source, model in self._models.items():
             box.addItem(model.title, source)
         box.blockSignals(wasBlocked)
+        self._teach.fillModels(self._models)
+
+    def _onTaught(self, source: str) -> None:
+        """A new model has been taught: it is the next run's."""
+        self._fillModels()
+        if self._parameterNode is not None:
+            self._parameterNode.model = source
+            self.update()
 
     def _connect(self) -> None:
         ui = self._ui
@@ -176,6 +186,7 @@ class SegmentPanel:
         obstacle = self.obstacle()
         ui.applyButton.enabled = obstacle is None
         ui.applyButton.toolTip = obstacle or _("Segment the sequence.")
+        self._teach.update(parameters)
 
     def _hideUnfitNodes(self) -> None:
         """Only sequences of volumes as input, and only sequences of segmentations as output."""
@@ -186,7 +197,8 @@ class SegmentPanel:
                 if not holds(node, kind):
                     nodeIDs.append(node.GetID())
         self._ui.inputSelector.sortFilterProxyModel().hiddenNodeIDs = unfit["vtkMRMLScalarVolumeNode"]
-        self._ui.outputSelector.sortFilterProxyModel().hiddenNodeIDs = unfit["vtkMRMLSegmentationNode"]
+        for selector in (self._ui.outputSelector, self._ui.annotationSelector):
+            selector.sortFilterProxyModel().hiddenNodeIDs = unfit["vtkMRMLSegmentationNode"]
 
     def obstacle(self) -> str | None:
         """Why no run can start now, and what to do; None when one can."""
@@ -343,6 +355,7 @@ class SegmentPanel:
     def abandonRuns(self) -> None:
         """End everything that runs or waits, and touch the scene no more: it is closing."""
         self._waiting.clear()
+        self._teach.close()
         if self._run is not None:
             self._run.abandon()
             self._run = None

@@ -20,6 +20,7 @@ class CLSTMSegmentParameterNode:
         tile: "D,H,W", or empty for automatic.
         time: "carry", "window" or "reset", or empty for the model's own rule; `window` in frames.
         prime: frames; -1 for the model's own.
+        annotationSequence: what is taught; teachFrom: model to begin with, empty for none.
     """
 
     inputSequence: slicer.vtkMRMLSequenceNode
@@ -36,3 +37,7 @@ class CLSTMSegmentParameterNode:
     time: str = ""
     window: Annotated[int, WithinRange(1, 999)] = 5
     prime: Annotated[int, WithinRange(-1, 99)] = -1
+    annotationSequence: slicer.vtkMRMLSequenceNode
+    teachName: str = "My structure"
+    teachFrom: str = ""
+    teachMinutes: Annotated[float, WithinRange(0.1, 600.0)] = 8.0

@@ -33,7 +33,7 @@ class SegmentationOutput:
         self.sequenceNode = slicer.vtkMRMLSequenceNode()
         """The frames so far."""
         if source is not None:
-            _copyIndex(source.sequenceNode, self.sequenceNode)
+            copyIndex(source.sequenceNode, self.sequenceNode)
 
     def add(self, result: SegmentedFrame) -> None:
         """Add one finished frame at its index value."""
@@ -98,13 +98,13 @@ class SegmentationOutput:
         frames = self.sequenceNode
         wasModifying = outputNode.StartModify()
         outputNode.RemoveAllDataNodes()
-        _copyIndex(frames, outputNode)
+        copyIndex(frames, outputNode)
         for number in range(frames.GetNumberOfDataNodes()):
             outputNode.SetDataNodeAtValue(frames.GetNthDataNode(number), frames.GetNthIndexValue(number))
         outputNode.EndModify(wasModifying)
 
 
-def _copyIndex(fromNode: slicer.vtkMRMLSequenceNode, toNode: slicer.vtkMRMLSequenceNode) -> None:
+def copyIndex(fromNode: slicer.vtkMRMLSequenceNode, toNode: slicer.vtkMRMLSequenceNode) -> None:
     """How frames are numbered; the tolerance too: with another one, neighbouring values could become one frame."""
     toNode.SetIndexName(fromNode.GetIndexName())
     toNode.SetIndexUnit(fromNode.GetIndexUnit())
@@ -141,12 +141,17 @@ def _synchronize(source: SequenceInput, sequenceNode: slicer.vtkMRMLSequenceNode
     # the application's own logic does this too, at its next turn: the caller gets the proxy now
     slicer.vtkSlicerSequencesLogic().UpdateProxyNodesFromSequences(browserNode)
     proxyNode = browserNode.GetProxyNode(sequenceNode)
+    placeBeside(source, proxyNode)
+    browserNode.SetSelectedItemNumber(selectedItem)
+    browserNode.SetPlaybackActive(playing)
+
+
+def placeBeside(source: SequenceInput, proxyNode: slicer.vtkMRMLSegmentationNode) -> None:
+    """Give a proxy the transform, reference geometry and subject hierarchy folder of the input's."""
     if source.proxyNode is not None:
         proxyNode.SetAndObserveTransformNodeID(source.proxyNode.GetTransformNodeID())
         proxyNode.SetNodeReferenceID(proxyNode.GetReferenceImageGeometryReferenceRole(), source.proxyNode.GetID())
         _moveToFolderOf(source.proxyNode, proxyNode)
-    browserNode.SetSelectedItemNumber(selectedItem)
-    browserNode.SetPlaybackActive(playing)
 
 
 def _moveToFolderOf(neighbour: slicer.vtkMRMLNode, node: slicer.vtkMRMLNode) -> None:
@@ -162,6 +167,18 @@ def _moveToFolderOf(neighbour: slicer.vtkMRMLNode, node: slicer.vtkMRMLNode) -> 
         hierarchyNode.CreateItem(parentItem, node)
 
 
+def emptySegmentation(geometry: slicer.vtkOrientedImageData) -> slicer.vtkMRMLSegmentationNode:
+    """A segmentation without segments, of binary labelmaps with this reference geometry."""
+    node = slicer.vtkMRMLSegmentationNode()
+    segmentation = node.GetSegmentation()
+    converter = slicer.vtkSegmentationConverter
+    segmentation.SetSourceRepresentationName(converter.GetBinaryLabelmapRepresentationName())
+    segmentation.SetConversionParameter(
+        converter.GetReferenceImageGeometryParameterName(), converter.SerializeImageGeometry(geometry)
+    )
+    return node
+
+
 def segmentationNode(labels: sitk.Image, model: Model) -> slicer.vtkMRMLSegmentationNode:
     """A segmentation of one frame: every segment of the model, empty ones too, as binary labelmap only.
 
@@ -169,14 +186,9 @@ def segmentationNode(labels: sitk.Image, model: Model) -> slicer.vtkMRMLSegmenta
         labels: uint8, n for the model's n-th segment; its geometry becomes the reference geometry.
     """
     labelmap = orientedImage(labels)
-    node = slicer.vtkMRMLSegmentationNode()
+    node = emptySegmentation(labelmap)
     segmentation = node.GetSegmentation()
-    converter = slicer.vtkSegmentationConverter
-    binaryLabelmap = converter.GetBinaryLabelmapRepresentationName()
-    segmentation.SetSourceRepresentationName(binaryLabelmap)
-    segmentation.SetConversionParameter(
-        converter.GetReferenceImageGeometryParameterName(), converter.SerializeImageGeometry(labelmap)
-    )
+    binaryLabelmap = slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
     for value, description in enumerate(model.segments, start=1):
         segment = slicer.vtkSegment()
         segment.SetName(description.name)

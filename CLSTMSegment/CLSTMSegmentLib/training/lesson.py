@@ -159,3 +159,8 @@ def image_path(folder: Path, sequence: int, number: int) -> Path:
 def labels_path(folder: Path, sequence: int, number: int) -> Path:
     """Where the labels of an annotated frame lie."""
     return folder / "labels" / f"{sequence}-{number}.nrrd"
+
+
+def lesson_folder(models: Path, name: str) -> Path:
+    """Where the lesson of a model lies until it is learnt: beside it."""
+    return models / f".{name}.lesson"
