@@ -3,7 +3,7 @@
 import logging
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import slicer
@@ -210,8 +210,7 @@ class CLSTMSegmentLogic(ScriptedLoadableModuleLogic):
         initial: str | None = None,
         minutes: float = 8.0,
         device: str = "auto",
-        whole: Sequence[int] = (),
-        partly: Sequence[int] = (),
+        marks: Mapping[int, str] | None = None,
         say: Callable[..., None] = lambda event, **details: None,
         goingOn: Callable[[], bool] = lambda: True,
     ) -> Path:
@@ -224,8 +223,8 @@ class CLSTMSegmentLogic(ScriptedLoadableModuleLogic):
             modelsFolder: where it becomes a folder.
             initial: model to begin with, as in `segment`; None to begin from nothing.
             minutes: it may take.
-            whole, partly: numbers of the frames in which segments that are not drawn are not there, and
-                of those in which only what is drawn is known.
+            marks: what the drawing in a frame says, by number, see `lesson.TaughtFrame`: "drawn" (the
+                default), "whole", "slices" or "partly".
             say: called with events: "progress", "score" and "note", and their details.
             goingOn: called after every step; returning False ends it with the best so far.
 
@@ -243,9 +242,13 @@ class CLSTMSegmentLogic(ScriptedLoadableModuleLogic):
         source = resolveInput(inputNode)
         segments, annotations = readAnnotations(annotationNode, source)
         lesson = Lesson(name, segments, initial=initial, minutes=minutes, device=device)
-        marks = {(0, n): "partly" for n in partly} | {(0, n): "whole" for n in whole}
         folder = lesson_folder(modelsFolder, name)
-        write_lesson(folder, lesson, [(SequenceFrames(source.sequenceNode), annotations)], marks)
+        write_lesson(
+            folder,
+            lesson,
+            [(SequenceFrames(source.sequenceNode), annotations)],
+            {(0, n): mark for n, mark in (marks or {}).items()},
+        )
         model = teach(folder, modelsFolder, say, goingOn)
         shutil.rmtree(folder)
         return model

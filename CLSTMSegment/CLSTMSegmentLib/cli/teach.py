@@ -30,10 +30,13 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--initial", metavar="NAME|FOLDER|FILE.pth", help="model to begin with (default: from nothing)")
     parser.add_argument("--minutes", type=float, default=8.0, help="it may take (default: 8)")
     parser.add_argument(
-        "--whole", metavar="0,12", default="", help="frames whose segments that are not drawn are not there either"
+        "--whole", metavar="0,12|all", default="", help="frames whose segments that are not drawn are not there either"
     )
     parser.add_argument(
-        "--partly", metavar="0,12", default="", help="frames in which only what is drawn is known, and nothing else"
+        "--slices", metavar="0,12|all", default="", help="frames in which only the slices are known that are drawn in"
+    )
+    parser.add_argument(
+        "--partly", metavar="0,12|all", default="", help="frames in which only what is drawn is known, and nothing else"
     )
     parser.add_argument("--no-check", dest="check", action="store_false", help="leave no frames out to check")
     parser.add_argument("--picture", type=Path, metavar="PNG", help="keep the last picture of how it stood")
@@ -95,21 +98,30 @@ def new_lesson(options: Namespace, folder: Path) -> None:
     for images, labels in zip(options.pairs[::2], options.pairs[1::2], strict=True):
         frames = read_sequence(images)
         sequences.append((frames, read_annotations(labels, frames)))
-    marks = {}
-    for mark in ("whole", "partly"):
-        numbers = getattr(options, mark)
-        if numbers and len(sequences) > 1:
-            raise InputError(f"--{mark} is for a single sequence")
-        try:
-            marks |= {(0, int(number)): mark for number in numbers.split(",") if number}
-        except ValueError as error:
-            raise InputError(f"--{mark} {numbers}: give frame numbers such as 0,12") from error
-    for _, number in marks:
-        if number not in sequences[0][1]:
-            raise InputError(f"frame {number} is marked, but not annotated")
+    marks: dict[tuple[int, int], str] = {}
+    for mark in ("whole", "slices", "partly"):
+        marks |= dict.fromkeys(_marked(mark, getattr(options, mark), sequences), mark)
     segments = segments_for(options.segments, sequences)
     lesson = Lesson(options.name, segments, (), options.initial, options.minutes, options.device, options.check)
     write_lesson(folder, lesson, sequences, marks)
+
+
+def _marked(
+    mark: str, frames: str, sequences: list[tuple[FileSequence, dict[int, sitk.Image]]]
+) -> list[tuple[int, int]]:
+    """Sequence and number of the annotated frames that an option names."""
+    if frames == "all":
+        return [(s, number) for s, (_, annotations) in enumerate(sequences) for number in annotations]
+    if frames and len(sequences) > 1:
+        raise InputError(f"--{mark} {frames}: with several sequences, only `all` is clear")
+    try:
+        numbers = [int(number) for number in frames.split(",") if number]
+    except ValueError as error:
+        raise InputError(f"--{mark} {frames}: give frame numbers such as 0,12, or all") from error
+    for number in numbers:
+        if number not in sequences[0][1]:
+            raise InputError(f"--{mark} {frames}: frame {number} is not annotated")
+    return [(0, number) for number in numbers]
 
 
 def segments_for(names: str | None, sequences: list[tuple[FileSequence, dict[int, sitk.Image]]]) -> tuple[Segment, ...]:

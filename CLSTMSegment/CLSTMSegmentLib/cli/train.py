@@ -74,4 +74,4 @@ def run(options: Namespace) -> None:
     typical = typical_of(ready_to_run(network, device), examples(configuration, split), model, device)
     finished = replace(model, training=description, typical=typical)
     write_bundle(finished, weights, folder)
-    print(f"{folder}: the best network by validation")
+    print(f"{folder}: the finished model")

@@ -138,7 +138,10 @@ class FrameGrid:
         return box
 
     def turned(self, image: sitk.Image) -> np.ndarray:
-        """The frame's voxels in D, H, W order of the model's axes, whole, in the frame's own type."""
+        """The frame's voxels in D, H, W order of the model's axes, whole, in the frame's own type.
+
+        A view: the image must outlive it.
+        """
         array = np.transpose(sitk.GetArrayViewFromImage(image), [2 - a for a in self.order])
         return array[tuple(slice(None, None, -1 if f else 1) for f in self.flips)]
 

@@ -44,6 +44,12 @@ class TeachView:
         self._timer.interval = TICK_MS
         self._timer.connect("timeout()", self._tick)
         ui.teachFromComboBox.connect("currentIndexChanged(int)", self._onFrom)
+        for text, mark in (
+            (_("Drawn segments are complete"), "drawn"),
+            (_("Complete in the slices drawn in"), "slices"),
+            (_("Only parts are drawn"), "partly"),
+        ):
+            ui.drawnComboBox.addItem(text, mark)
         ui.newAnnotationButton.connect("clicked()", self._onNewAnnotation)
         ui.useAsAnnotationButton.connect("clicked()", self._onUseAsAnnotation)
         ui.teachButton.connect("clicked()", self._onTeach)
@@ -169,7 +175,7 @@ class TeachView:
             minutes=parameters.teachMinutes,
             device=parameters.device,
         )
-        marks = dict.fromkeys(annotations, "partly" if self._ui.partlyCheckBox.checked else "drawn")
+        marks = dict.fromkeys(annotations, self._ui.drawnComboBox.currentData)
         marks |= dict.fromkeys(self._wholeFrames(), "whole")
         frames = SequenceFrames(source.sequenceNode)
         write_lesson(folder, lesson, [(frames, annotations)], {(0, n): mark for n, mark in marks.items()})

@@ -18,7 +18,7 @@ from ..engine.errors import InputError
 from ..engine.files import replacing
 from ..engine.frames import Frame, check_frame
 
-MARKS = ("drawn", "whole", "partly")
+MARKS = ("drawn", "whole", "slices", "partly")
 REACH = 3
 """Frames before and after an annotated one that are read with it, for the memory."""
 
@@ -34,7 +34,8 @@ class TaughtFrame:
         around: numbers of consecutive frames with it in their midst, REACH on either side at most.
         mark: what the drawing says. "drawn": every segment drawn in this frame is complete, and nothing
             is known of those that are not; "whole": all segments are complete, those not drawn are not
-            there; "partly": only the drawn voxels are known.
+            there; "slices": as "drawn", but only in the slices in which something is drawn, while nothing
+            is known of the others; "partly": only the drawn voxels are known.
     """
 
     sequence: int

@@ -84,7 +84,7 @@ def _annotation(folder: Path, frame: TaughtFrame) -> tuple[sitk.Image, sitk.Imag
 
 def _in_one_piece(lesson: Lesson, folder: Path) -> bool:
     """Whether all that is drawn in a frame hangs together, in every frame, and is drawn completely."""
-    if any(frame.mark == "partly" for frame in lesson.frames):
+    if any(frame.mark in ("slices", "partly") for frame in lesson.frames):
         return False
     drawn = (sitk.GetArrayFromImage(_annotation(folder, frame)[1]) for frame in lesson.frames)
     return all(np.array_equal(largest_component(labels), labels) for labels in drawn)
@@ -121,7 +121,8 @@ def taught_sequence(lesson: Lesson, frame: TaughtFrame, folder: Path, model: Mod
     window = find_window(model.intensity, turned)
     frames = [g.to_model(window.apply(a)).astype(np.float16) for g, a in zip(grids, turned, strict=True)]
     place = frame.around.index(frame.number)
-    labels = grids[place].turned(sitk.ReadImage(str(labels_path(folder, frame.sequence, frame.number))))
+    _, drawn_image = _annotation(folder, frame)  # it must outlive the view of its voxels
+    labels = grids[place].turned(drawn_image)
     classes = range(1, len(lesson.segments) + 1)
     shares = [grids[place].to_model((labels == c).astype(np.float32)) for c in classes]
     on_grid = np.where(np.max(shares, axis=0) > 0.5, np.argmax(shares, axis=0) + 1, 0).astype(np.uint8)
@@ -130,6 +131,8 @@ def taught_sequence(lesson: Lesson, frame: TaughtFrame, folder: Path, model: Mod
         allowed = np.where(on_grid > 0, 1 << on_grid, UNKNOWN).astype(np.uint8)
     else:
         allowed = allowed_classes(on_grid, list(classes) if frame.mark == "whole" else drawn, len(classes) + 1)
+    if frame.mark == "slices":
+        allowed[~on_grid.any(axis=(1, 2))] = UNKNOWN
     name = f"frame {frame.number} of sequence {frame.sequence}"
     return LabelledSequence(name, frames, {place: allowed}, cyclic=False)
 

@@ -56,6 +56,8 @@ class TrainingRule:
         bfloat16: mixed precision, for machines that have it in hardware.
         average_decay: of the moving average of the weights, a step.
         structures: classes around which patches are cut and still images beat, and whose Dice counts.
+        keep: of the last stage, "best" keeps the network that scored best on validation, "last" the last
+            one, which has learnt most about what validation does not show: spoiled frames.
     """
 
     stages: tuple[Stage, ...]
@@ -65,8 +67,11 @@ class TrainingRule:
     bfloat16: bool = False
     average_decay: float = 0.997
     structures: tuple[int, ...] = (1,)
+    keep: str = "best"
 
     def __post_init__(self):
+        if self.keep not in ("best", "last"):
+            raise InputError(f"keep must be 'best' or 'last', not {self.keep!r}")
         iterations = sum(stage.iterations for stage in self.stages)
         if not 0 <= self.norms_frozen_from < iterations:
             raise InputError(f"norms_frozen_from must lie within the {iterations} iterations of all stages")
@@ -114,7 +119,7 @@ def train(
 
     Returns:
         The exponential moving average of the weights that scored best on validation in the last
-        stage, in eval mode.
+        stage, or as it was last (see `TrainingRule.keep`), in eval mode.
 
     Raises:
         InputError: it was stopped before the first validation.
@@ -184,7 +189,7 @@ def train(
                 if n > rule.norms_frozen_from:
                     memory = stage.stacks.frames + stage.stacks.lead > 1
                     score = validate(average.module, validation, model, rule.structures, memory, device)
-                if (number == len(rule.stages) or not going_on) and score["mean"] > best:
+                if (number == len(rule.stages) or not going_on) and (score["mean"] > best or rule.keep == "last"):
                     best = score["mean"]
                     _save(average.module.state_dict(), best_path)
                 state = {
