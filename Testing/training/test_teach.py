@@ -190,7 +190,7 @@ def test_mark_says_what_is_known_beside_the_drawing(mark, hook, tmp_path):
     known = {"drawn": {0b101}, "whole": {0b001}, "slices": {0b101, UNKNOWN}, "partly": {UNKNOWN}}
     assert others == known[mark]
     assert (allowed[(allowed == 1 << 1).any(axis=(1, 2))] == UNKNOWN).any() == (mark == "partly")
-    assert model.components == ("largest" if mark in ("drawn", "whole") else "all")
+    assert model.components == ("all" if mark == "partly" else "largest")
 
 
 def test_voxels_follow_what_is_drawn(hook, tmp_path):

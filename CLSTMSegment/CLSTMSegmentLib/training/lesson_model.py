@@ -84,7 +84,7 @@ def _annotation(folder: Path, frame: TaughtFrame) -> tuple[sitk.Image, sitk.Imag
 
 def _in_one_piece(lesson: Lesson, folder: Path) -> bool:
     """Whether all that is drawn in a frame hangs together, in every frame, and is drawn completely."""
-    if any(frame.mark in ("slices", "partly") for frame in lesson.frames):
+    if any(frame.mark == "partly" for frame in lesson.frames):
         return False
     drawn = (sitk.GetArrayFromImage(_annotation(folder, frame)[1]) for frame in lesson.frames)
     return all(np.array_equal(largest_component(labels), labels) for labels in drawn)

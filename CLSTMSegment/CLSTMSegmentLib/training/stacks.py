@@ -46,6 +46,7 @@ class StackRule:
         cine_share: part of the others that come from sequences of more than two frames.
         animated_share: part of the real stacks that are one annotated frame made to beat.
         corrupted_share: part of the frames that are spoiled.
+        far_share: part of the patches that lie anywhere, rather than about the structure.
     """
 
     frames: int
@@ -57,6 +58,7 @@ class StackRule:
     cine_share: float
     animated_share: float
     corrupted_share: float
+    far_share: float = 0.2
 
 
 class TrainingStacks(Dataset):
@@ -113,7 +115,7 @@ class TrainingStacks(Dataset):
             sequence = sequences[rng.integers(len(sequences))]
             annotated = int(rng.choice(list(sequence.allowed)))
             structure = self._structure(sequence.allowed[annotated], rng)
-            middle = _middle(structure, sequence.frames[0].shape, patch, rng)
+            middle = _middle(structure, sequence.frames[0].shape, patch, rule.far_share, rng)
             if structure.any() and rng.random() < rule.animated_share:
                 images, allowed = self._animated_stack(sequence, annotated, middle, room, length, rng)
             elif cines:
@@ -157,7 +159,9 @@ class TrainingStacks(Dataset):
         """Consecutive frames of a new phantom at some frame rate, in either direction of time."""
         model, phantom = self._model, self._phantom(int(rng.integers(2**31)))
         points = grid_points(room, model.geometry.spacing)
-        points[1:] += _offset(rng, 60)[:, None, None, None] * np.float32(model.geometry.spacing[1])
+        points[1:] += _offset(rng, 60, self._rule.far_share)[:, None, None, None] * np.float32(
+            model.geometry.spacing[1]
+        )
         times = _beats(length, rng)
         pairs = [phantom.frame(phase, points, noise_seed=t) for t, phase in enumerate(times)]
         images = np.stack([image for image, _ in pairs])
@@ -180,18 +184,18 @@ def labelled_phantom(phantom: Phantom, name: str, model: Model, frames: int, sha
     )
 
 
-def _offset(rng: np.random.Generator, far: float) -> np.ndarray:
-    """In-plane voxels from the structure to the patch's middle: mostly near, one in five anywhere up to `far`."""
-    reach = far if rng.random() < 0.2 else 14
+def _offset(rng: np.random.Generator, far: float, far_share: float) -> np.ndarray:
+    """In-plane voxels from the structure to the patch's middle: mostly near, some anywhere up to `far`."""
+    reach = far if rng.random() < far_share else 14
     return rng.uniform(-reach, reach, 2).astype(np.float32)
 
 
-def _middle(structure: np.ndarray, shape: Shape, patch: Shape, rng: np.random.Generator) -> Shape:
+def _middle(structure: np.ndarray, shape: Shape, patch: Shape, far_share: float, rng: np.random.Generator) -> Shape:
     """The voxel in the middle of a patch that mostly shows the structure; large patches stay on the frame."""
     wanted = np.array(shape[1:]) / 2
     if structure.any():
         wanted = np.argwhere(structure.any(0)).mean(0)
-    wanted = wanted + _offset(rng, max(shape[1:]) / 2)
+    wanted = wanted + _offset(rng, max(shape[1:]) / 2, far_share)
     edge = np.minimum(np.array(patch[1:]) / 2 - 8, np.array(shape[1:]) / 2)
     y, x = np.clip(wanted, edge, shape[1:] - edge).round().astype(int)
     return shape[0] // 2, int(y), int(x)

@@ -158,6 +158,7 @@ def planned(
         cine_share=1.0,
         animated_share=0.5,
         corrupted_share=0.1,
+        far_share=0.4,  # few frames: what lies elsewhere must be learnt from them, too
     )
     structures = tuple(range(1, len(lesson.segments) + 1))
     plan = folder / PLAN
