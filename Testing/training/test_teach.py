@@ -168,6 +168,12 @@ def test_full_disk_ends_the_lesson_with_the_best_so_far(hook, tmp_path, monkeypa
     assert load_model(tmp_path / "models" / "hook").build_network() is not None
 
 
+def test_name_that_leads_elsewhere_is_refused(files, capsys):
+    assert main([argument if argument != "hook" else "../hook" for argument in arguments(files)]) == 2
+    assert "a model's name is letters" in capsys.readouterr().err
+    assert sorted(path.name for path in files.iterdir()) == ["hook.seq.nrrd", "labels", "models"]
+
+
 def test_every_annotated_frame_is_left_out_of_one_check():
     lesson = Lesson("a", one_segment(), tuple(range(7)))
     parts = parts_of(lesson)

@@ -8,10 +8,10 @@ from pathlib import Path
 import SimpleITK as sitk
 from tqdm import tqdm
 
-from ..engine.bundle import PALETTE, Segment
+from ..engine.bundle import PALETTE, Segment, check_name
 from ..engine.errors import InputError, sitk_cause
 from ..engine.files import IMAGE_SUFFIXES, FileSequence, read_sequence
-from ..training.lesson import Lesson, lesson_folder, write_lesson
+from ..training.lesson import PREVIEW, Lesson, lesson_folder, write_lesson
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -51,13 +51,14 @@ def run(options: Namespace) -> None:
     Raises:
         InputError: images and annotations that cannot be used, or a lesson that cannot be learnt.
     """
+    check_name(options.name)
     folder = lesson_folder(options.models, options.name)
     if not options.resume:
         if folder.exists():
             raise InputError(f"{folder} holds a lesson already: go on with --resume, or remove it")
         new_lesson(options, folder)
     # MONAI is needed for this, and not installed everywhere
-    from ..training.teach import PREVIEW, teach
+    from ..training.teach import teach
 
     stopped = []
 

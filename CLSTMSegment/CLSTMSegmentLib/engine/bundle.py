@@ -57,6 +57,12 @@ class Segment:
             raise InputError(f"segment {self.name}: terminology must give [scheme, code, meaning] for each entry")
 
 
+def check_name(name: object) -> None:
+    """Raise an InputError unless this can be a model's name, and that of its folder."""
+    if not isinstance(name, str) or not re.fullmatch(r"\w[\w. -]{0,99}", name):
+        raise InputError(f"a model's name is letters, digits, dots, spaces, - and _, not {name!r}")
+
+
 NETWORK_LIMITS = {"in_channels": 64, "classes": 255, "width": 1024, "lstm_layers": 16, "lstm_kernel_size": 15}
 """Largest sensible values: a description must not make the computer allocate without end."""
 
@@ -99,8 +105,7 @@ class Model:
 
     def __post_init__(self):
         # the name becomes a folder's
-        if not isinstance(self.name, str) or not re.fullmatch(r"\w[\w. -]{0,99}", self.name):
-            raise InputError(f"a model's name is letters, digits, dots, spaces, - and _, not {self.name!r}")
+        check_name(self.name)
         texts = (self.title, self.version, self.description, self.modality, self.licence, self.citation, self.sha256)
         if not all(isinstance(text, str) for text in texts):
             raise InputError(f"model {self.name}: title, version and all that describes it must be text")

@@ -8,18 +8,17 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..engine.bundle import Model
+from ..engine.bundle import Model, check_name
 from ..engine.errors import InputError
 from ..run.job import write_whole
 from ..run.runner import WorkerProcess
 from ..scene.annotations import annotatedFrames, newAnnotation, readAnnotations, useAsAnnotation
 from ..scene.inputs import SequenceFrames, SequenceInput, holds, resolveInput
-from ..training.lesson import Lesson, lesson_folder, write_lesson
+from ..training.lesson import PREVIEW, WISH, Lesson, lesson_folder, write_lesson
 from .dependencies import TO_TEACH, installMissing
 from .parameters import CLSTMSegmentParameterNode
 
 TICK_MS = 200
-WISH, PREVIEW = "wish", "preview.png"
 
 
 class TeachView:
@@ -156,6 +155,7 @@ class TeachView:
         """The folder of the lesson: a new one, or the unfinished one of this name if the user wants that."""
         parameters = self._parameters
         name = parameters.teachName.strip()
+        check_name(name)
         folder = lesson_folder(self._modelsFolder, name)
         if (self._modelsFolder / name).exists():
             raise InputError(_("There is a model {name!r} already: choose another name.").format(name=name))

@@ -8,11 +8,11 @@ import sys
 import time
 from pathlib import Path
 
+from ..training.lesson import WISH
 from ..training.teach import teach
 from .events import EventWriter
 from .parent import leave_with_parent
 
-WISH = "wish"
 WAIT_S = 0.2
 """Between two looks at the wish while it pauses."""
 

@@ -3,6 +3,8 @@
 lesson.json     what is to be taught, see `Lesson`
 images/S-N.nrrd frame N of sequence S
 labels/S-N.nrrd what was drawn in it: 0 nothing, n the n-th segment
+preview.png     while it is learnt: an annotated frame, and what is found in it
+wish            what the user wishes meanwhile: "pause", "stop" or nothing
 """
 
 import json
@@ -13,10 +15,12 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from ..engine.bundle import Segment
+from ..engine.bundle import Segment, check_name
 from ..engine.errors import InputError
 from ..engine.files import replacing
 from ..engine.frames import Frame, check_frame
+
+PREVIEW, WISH = "preview.png", "wish"
 
 MARKS = ("drawn", "whole", "slices", "partly")
 REACH = 3
@@ -66,6 +70,7 @@ class Lesson:
     check: bool = True
 
     def __post_init__(self):
+        check_name(self.name)
         if not self.segments:
             raise InputError("nothing is drawn: draw at least one segment in at least one frame")
         if len(self.segments) > MOST_SEGMENTS:

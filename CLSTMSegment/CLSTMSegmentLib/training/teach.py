@@ -1,10 +1,8 @@
 """Teaching: from a lesson to a model bundle, checked on frames left out, stoppable and resumable at any step."""
 
 import csv
-import itertools
 import json
 import math
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,15 +15,15 @@ import torch
 from ..engine.bundle import Model, write_bundle
 from ..engine.devices import choose_device
 from ..engine.errors import InputError
+from ..engine.files import replacing
 from ..engine.network import CLSTMUNet4D
 from ..report.quick_picture import write_quick_picture
 from .datasets import LabelledSequence
-from .lesson import Lesson
+from .lesson import PREVIEW, Lesson
 from .lesson_model import REACH_OF_MEMORY, model_for, patch_for, taught_sequence
 from .stacks import StackRule, TrainingStacks
 from .train import Stage, Step, TrainingRule, answers, stack_loss, train
 
-PREVIEW = "preview.png"
 PLAN = "plan.json"
 
 FOLDS = 4
@@ -75,6 +73,7 @@ def teach(folder: Path, models: Path, say: Callable[..., None], going_on: Callab
     target = models / lesson.name
     if target.exists():
         raise InputError(f"there is a model {lesson.name!r} in {models} already: choose another name")
+    models.mkdir(parents=True, exist_ok=True)
     device, warnings = choose_device(lesson.device)
     for warning in warnings:
         say("note", text=warning)
@@ -126,7 +125,8 @@ def teach(folder: Path, models: Path, say: Callable[..., None], going_on: Callab
     finished = replace(model, training=training, scores=_figures(lesson, scores, rules, part))
     state = {k: v.half() if v.is_floating_point() else v for k, v in network.state_dict().items()}
     try:
-        write_bundle(finished, state, target)
+        with replacing(target) as partial:  # half a model is never seen
+            write_bundle(finished, state, partial)
     except OSError as error:
         raise InputError(
             f"the model cannot be written to {target} ({error.strerror}): make room there, then resume the lesson in "
@@ -291,10 +291,3 @@ def _figures(
     if not part.left_out:
         text += f"; this one had all {len(lesson.frames)} frames and {steps['model']} steps"
     return {"Dice of annotated frames left out": text}
-
-
-def free_name(name: str, models: Path) -> str:
-    """A name for a new model in a folder: the one wanted, or with a number after it."""
-    base = re.sub(r" \d+$", "", name)
-    names = itertools.chain([name], (f"{base} {n}" for n in itertools.count(2)))
-    return next(n for n in names if not (models / n).exists())
