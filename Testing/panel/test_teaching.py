@@ -12,7 +12,8 @@ from scene.test_annotations import draw
 
 from panel.conftest import outputs, runToEnd, wait
 
-DRAWN = (0, 2, 4)
+DRAWN = (0, 4)
+"""Too few to leave one out: a lesson is then one part, and short."""
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def hook():
 
 @pytest.fixture
 def annotated(scene, hook, widget):
-    """The widget with the hook as input, drawn in three frames."""
+    """The widget with the hook as input, drawn in two frames."""
     sequenceNode = addSequence(scene, hook[0])
     widget.enter()
     ui = widget.ui
@@ -35,7 +36,7 @@ def annotated(scene, hook, widget):
         mask = sitk.GetArrayViewFromImage(hook[1][number]) == 1
         draw(annotationNode, number, {"Hook": mask}, hook[0][number])
     widget.panel.update()
-    ui.teachMinutesSpinBox.value = 0.2
+    ui.teachMinutesSpinBox.value = 0.1
     ui.teachFromComboBox.currentIndex = ui.teachFromComboBox.findText("Airway (demonstration on phantoms)")
     return widget
 
@@ -53,11 +54,10 @@ def taughtToEnd(widget, name):
 def test_drawn_frames_become_a_model_which_segments_the_others(annotated, hook):
     ui = annotated.ui
     assert ui.teachButton.enabled
-    assert ui.annotatedFramesList.count == 3
+    assert ui.annotatedFramesList.count == 2
     taughtToEnd(annotated, "Hook")
     assert ui.teachStatusLabel.text == "Taught: Hook. Press Segment to use it."
     assert ui.modelComboBox.currentText == "Hook"
-    assert "Dice of annotated frames left out" in ui.modelDetailsLabel.text
     assert ui.teachPreviewLabel.pixmap.width() == 360
     assert not list(models().glob(".*lesson"))
     runToEnd(annotated)
@@ -83,7 +83,7 @@ def test_killed_lesson_is_gone_on_with(annotated, monkeypatch):
     ui = annotated.ui
     ui.teachNameLineEdit.text = "Killed"
     ui.teachButton.click()
-    wait(lambda: "part 2" in ui.teachStatusLabel.text, "the second part")
+    wait(lambda: "step" in ui.teachStatusLabel.text, "a step")
     annotated.panel._teach._teacher._process.kill()
     wait(lambda: not ui.stopTeachingButton.enabled, "the end")
     assert "killed" in ui.teachStatusLabel.text
@@ -103,5 +103,5 @@ def test_corrected_frame_of_the_output_is_taught_next(annotated, hook):
     ui.outputSelector.setCurrentNode(corrected)
     ui.useAsAnnotationButton.click()
     assert ui.teachStatusLabel.text == "Frame 3 is annotated now."
-    assert annotatedFrames(ui.annotationSelector.currentNode()) == [0, 2, 3, 4]
+    assert annotatedFrames(ui.annotationSelector.currentNode()) == [0, 3, 4]
     assert ui.teachFromComboBox.currentText == ui.modelComboBox.currentText

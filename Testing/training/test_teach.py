@@ -42,6 +42,12 @@ def files(hook, tmp_path):
     return tmp_path
 
 
+@pytest.fixture
+def few_steps(monkeypatch):
+    """Lessons of eight steps a part, whatever the time."""
+    monkeypatch.setattr(teaching, "STEPS", (8, 8))
+
+
 def write_files(folder, frames, truth, drawn):
     index = SequenceIndex([frame.index_value for frame in frames], "time", "ms")
     write_sequence(folder / "hook.seq.nrrd", index, [frame.image for frame in frames])
@@ -83,7 +89,7 @@ def test_four_annotated_frames_teach_a_shape_that_no_model_knows(tmp_path):
 
 
 def test_short_lesson_learns_and_leaves_a_model_that_says_what_it_is_worth(files, capsys):
-    assert main(arguments(files, "--segments", "Hook", "--picture", str(files / "p.png"), minutes=0.4)) == 0
+    assert main(arguments(files, "--segments", "Hook", "--picture", str(files / "p.png"), minutes=0.2)) == 0
     printed = capsys.readouterr().out
     assert "began from nothing" in printed
     assert printed.count("of the frames left out") == 3
@@ -98,7 +104,7 @@ def test_short_lesson_learns_and_leaves_a_model_that_says_what_it_is_worth(files
 
 
 def test_killed_lesson_goes_on_where_it_was(files):
-    command = [sys.executable, "-m", "CLSTMSegmentLib", *arguments(files, minutes=0.4)]
+    command = [sys.executable, "-m", "CLSTMSegmentLib", *arguments(files)]
     environment = os.environ | {"PYTHONPATH": str(PACKAGE_FOLDER)}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
     lesson = lesson_folder(files / "models", "hook")
@@ -109,9 +115,9 @@ def test_killed_lesson_goes_on_where_it_was(files):
     process.kill()
     process.wait()
     before = (lesson / "check-1" / "checkpoint.pt").stat().st_mtime_ns
-    assert main(arguments(files, minutes=0.4)) == 2  # there is a lesson already
+    assert main(arguments(files)) == 2  # there is a lesson already
     assert (lesson / "check-1" / "checkpoint.pt").stat().st_mtime_ns == before
-    assert main([*arguments(files, "--resume", minutes=0.4)]) == 0
+    assert main(arguments(files, "--resume")) == 0
     assert load_model(files / "models" / "hook").build_network() is not None
 
 
@@ -126,7 +132,7 @@ def stopped_after(steps):
     return going_on
 
 
-def test_stopped_lesson_keeps_the_best_so_far(hook, tmp_path):
+def test_stopped_lesson_keeps_the_best_so_far(hook, few_steps, tmp_path):
     lesson_in(tmp_path / "lesson", hook[0], {t: hook[1][t] for t in DRAWN}, minutes=0.05, initial="airway-phantom")
     events = []
     folder = teaching.teach(
@@ -138,13 +144,13 @@ def test_stopped_lesson_keeps_the_best_so_far(hook, tmp_path):
     assert "score" not in events
 
 
-def test_loss_that_is_no_number_ends_the_lesson_with_the_best_so_far(hook, tmp_path, monkeypatch):
+def test_loss_that_is_no_number_ends_the_lesson_with_the_best_so_far(hook, few_steps, tmp_path, monkeypatch):
     lesson_in(tmp_path / "lesson", hook[0], {t: hook[1][t] for t in DRAWN}, minutes=0.05, initial="airway-phantom")
     really, steps = teaching.train.__globals__["stack_loss"], [0]
 
     def spoiled(*arguments, **options):
         steps[0] += 1
-        return really(*arguments, **options) * (float("nan") if steps[0] > 30 else 1.0)
+        return really(*arguments, **options) * (float("nan") if steps[0] > 14 else 1.0)
 
     monkeypatch.setitem(teaching.train.__globals__, "stack_loss", spoiled)
     with pytest.raises(InputError, match=r"no longer a number .* The best so far was kept as .*hook"):
@@ -153,7 +159,7 @@ def test_loss_that_is_no_number_ends_the_lesson_with_the_best_so_far(hook, tmp_p
     assert all(torch.isfinite(value).all() for value in network.state_dict().values() if value.is_floating_point())
 
 
-def test_full_disk_ends_the_lesson_with_the_best_so_far(hook, tmp_path, monkeypatch):
+def test_full_disk_ends_the_lesson_with_the_best_so_far(hook, few_steps, tmp_path, monkeypatch):
     lesson_in(tmp_path / "lesson", hook[0], {t: hook[1][t] for t in DRAWN}, minutes=0.05, initial="airway-phantom")
     really = teaching.train.__globals__["_save"]
 
