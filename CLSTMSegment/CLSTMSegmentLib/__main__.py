@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from . import __version__
@@ -40,9 +41,17 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
-    run = commands.add_parser("segment", help="segment a sequence")
-    segment.add_options(run)
-    run.set_defaults(command=segment.command)
+    def add(
+        name: str,
+        text: str,
+        add_options: Callable[[argparse.ArgumentParser], None],
+        command: Callable[[argparse.Namespace], object],
+    ) -> None:
+        added = commands.add_parser(name, help=text)
+        add_options(added)
+        added.set_defaults(command=command)
+
+    add("segment", "segment a sequence", segment.add_options, segment.command)
 
     model = commands.add_parser("model", help="list, describe or import models").add_subparsers(
         required=True, metavar="COMMAND"
@@ -56,25 +65,11 @@ def parser() -> argparse.ArgumentParser:
     importing.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
     importing.set_defaults(command=models.import_checkpoint)
 
-    learn = commands.add_parser("train", help="train a model")
-    train.add_options(learn)
-    learn.set_defaults(command=train.run)
-
-    lesson = commands.add_parser("teach", help="a model of your own structure from a few annotated frames")
-    teach.add_options(lesson)
-    lesson.set_defaults(command=teach.run)
-
-    cohort = commands.add_parser("batch", help="segment many sequences, on this machine or a Dask cluster")
-    batch.add_options(cohort)
-    cohort.set_defaults(command=batch.run)
-
-    judge = commands.add_parser("evaluate", help="score a model on labelled hearts")
-    evaluate.add_options(judge)
-    judge.set_defaults(command=evaluate.run)
-
-    race = commands.add_parser("bench", help="compare speed and memory with what else could be run")
-    bench.add_options(race)
-    race.set_defaults(command=bench.run)
+    add("train", "train a model", train.add_options, train.run)
+    add("teach", "a model of your own structure from a few annotated frames", teach.add_options, teach.run)
+    add("batch", "segment many sequences, on this machine or a Dask cluster", batch.add_options, batch.run)
+    add("evaluate", "score a model on labelled hearts", evaluate.add_options, evaluate.run)
+    add("bench", "compare speed and memory with what else could be run", bench.add_options, bench.run)
 
     show = commands.add_parser("demo", help="segment a moving phantom heart, or a file, and show the result")
     show.add_argument("--out", type=Path, default=Path("demo"), metavar="FOLDER")

@@ -4,7 +4,6 @@ import csv
 import json
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
@@ -14,6 +13,7 @@ from CLSTMSegmentLib.engine.files import SequenceIndex, write_sequence
 from CLSTMSegmentLib.engine.network import CLSTMUNet4D
 from CLSTMSegmentLib.training.phantoms import heart_sequence
 from conftest import REPOSITORY, smallModel
+from run.workers import wait
 
 COUNT = 12
 
@@ -57,12 +57,8 @@ def started(arguments, log):
         return subprocess.Popen(arguments, stdout=file, stderr=subprocess.STDOUT, cwd=REPOSITORY / "CLSTMSegment")
 
 
-def wait_until(condition, log, seconds=120):
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, log.read_text(encoding="utf-8", errors="replace")
-        time.sleep(0.02)
-    return found
+def wait_until(condition, log):
+    return wait(condition, patience_s=120, said=lambda: log.read_text(encoding="utf-8", errors="replace"))
 
 
 def first_outputs(folder, log):

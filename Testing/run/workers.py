@@ -5,11 +5,13 @@ import time
 PATIENCE_S = 60
 
 
-def wait(condition, pause_s=0.02):
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
+def wait(condition, pause_s=0.02, patience_s=PATIENCE_S, said=lambda: ""):
+    """Until something is so, which is returned; `said` is asked for what to tell when it takes too long."""
+    deadline = time.monotonic() + patience_s
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"waited too long {said()}"
         time.sleep(pause_s)
+    return found
 
 
 def events_until(runner, *last):

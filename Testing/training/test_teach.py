@@ -24,6 +24,7 @@ from CLSTMSegmentLib.training.sparse import UNKNOWN
 from CLSTMSegmentLib.training.teach import parts_of, planned
 from engine import published
 from hook_phantom import hook_sequence
+from run.workers import wait
 
 SMALL = (16, 40, 40), (3.0, 3.0, 3.0)
 DRAWN = (0, 2, 4)
@@ -108,10 +109,7 @@ def test_killed_lesson_goes_on_where_it_was(files):
     environment = os.environ | {"PYTHONPATH": str(PACKAGE_FOLDER)}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
     lesson = lesson_folder(files / "models", "hook")
-    deadline = time.monotonic() + 120
-    while not (lesson / "check-2" / "checkpoint.pt").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait((lesson / "check-2" / "checkpoint.pt").exists, patience_s=120)
     process.kill()
     process.wait()
     before = (lesson / "check-1" / "checkpoint.pt").stat().st_mtime_ns

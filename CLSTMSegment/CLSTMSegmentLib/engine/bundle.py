@@ -104,7 +104,6 @@ class Model:
     weights: Path | dict[str, Tensor] | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self):
-        # the name becomes a folder's
         check_name(self.name)
         texts = (self.title, self.version, self.description, self.modality, self.licence, self.citation, self.sha256)
         if not all(isinstance(text, str) for text in texts):

@@ -82,32 +82,32 @@ def readAnnotations(
     colours and terminology of the first frame in which they are.
 
     Raises:
-        InputError: nothing is drawn; a frame that the input does not have; no binary labelmap.
+        InputError: nothing is drawn; a frame that the input does not have; a segment that cannot
+            be brought to its grid.
     """
     sequenceNode = source.sequenceNode
     numbers = {sequenceNode.GetNthIndexValue(n): n for n in range(sequenceNode.GetNumberOfDataNodes())}
     segments: dict[str, Segment] = {}
-    drawn: dict[int, list[tuple[str, np.ndarray]]] = {}
+    annotations: dict[int, sitk.Image] = {}
     for item in annotatedFrames(annotationNode):
         value, node = annotationNode.GetNthIndexValue(item), annotationNode.GetNthDataNode(item)
         if value not in numbers:
             raise InputError(f"{annotationNode.GetName()!r} is drawn at {value}, where the input has no frame")
         number = numbers[value]
-        volumeNode = sequenceNode.GetNthDataNode(number)
-        reference = orientedImage(imageFromVolume(volumeNode))
+        image = imageFromVolume(sequenceNode.GetNthDataNode(number))
+        reference = orientedImage(image)
+        array = np.zeros(image.GetSize()[::-1], np.uint8)
         for segmentID, segment in _segmentsOf(node):
             if _isEmpty(segment):
                 continue
             segments.setdefault(segment.GetName(), _description(segmentID, segment))
             mask = _maskOn(reference, segment, f"frame {number} ({value})")
-            drawn.setdefault(number, []).append((segment.GetName(), mask))
-    if not drawn:
+            array[mask] = list(segments).index(segment.GetName()) + 1
+        annotations[number] = sitk.GetImageFromArray(array)
+        annotations[number].CopyInformation(image)
+    if not annotations:
         raise InputError(f"nothing is drawn in {annotationNode.GetName()!r}: draw the segments in 3 to 10 frames")
-    order = list(segments)
-    return tuple(segments.values()), {
-        number: _labels(masks, order, imageFromVolume(sequenceNode.GetNthDataNode(number)))
-        for number, masks in drawn.items()
-    }
+    return tuple(segments.values()), annotations
 
 
 def _binaryLabelmap() -> str:
@@ -138,15 +138,6 @@ def _maskOn(reference: slicer.vtkOrientedImageData, segment: slicer.vtkSegment, 
         raise InputError(f"{frame}: segment {segment.GetName()!r} cannot be brought to the frame's grid: draw it again")
     shape = reference.GetDimensions()[::-1]
     return vtk_to_numpy(resampled.GetPointData().GetScalars()).reshape(shape) == segment.GetLabelValue()
-
-
-def _labels(masks: list[tuple[str, np.ndarray]], order: list[str], like: sitk.Image) -> sitk.Image:
-    array = np.zeros(masks[0][1].shape, np.uint8)
-    for name, mask in masks:
-        array[mask] = order.index(name) + 1
-    labels = sitk.GetImageFromArray(array)
-    labels.CopyInformation(like)
-    return labels
 
 
 def _description(segmentID: str, segment: slicer.vtkSegment) -> Segment:

@@ -19,7 +19,7 @@ from ..engine.timeline import TimeRule
 from .adapting import adapted
 from .datasets import LabelledSequence
 from .lesson import Lesson, TaughtFrame, image_path, labels_path
-from .sparse import UNKNOWN, allowed_classes
+from .sparse import UNKNOWN, allowed_classes, drawn_labels
 
 DETAIL = 48
 """Voxels that the drawn structures span at most, where the model's voxels are chosen from them."""
@@ -142,8 +142,7 @@ def patch_for(sequences: list[LabelledSequence], model: Model, device: torch.dev
     spans = []
     for sequence in sequences:
         for allowed in sequence.allowed.values():
-            single = (allowed & (allowed - 1) == 0) & (allowed > 1)
-            where = np.argwhere(single)
+            where = np.argwhere(drawn_labels(allowed))
             if where.size:
                 spans.append(np.ptp(where, axis=0) + 1)
     span = np.max(spans, axis=0)

@@ -30,6 +30,12 @@ def allowed_classes(labels: np.ndarray, labelled: list[int], classes: int) -> np
     return allowed
 
 
+def drawn_labels(allowed: np.ndarray) -> np.ndarray:
+    """The classes that bit sets leave no doubt about, other than background, as labels; 0 elsewhere."""
+    single = (allowed & (allowed - 1) == 0) & (allowed > 1)
+    return np.where(single, np.log2(np.maximum(allowed, 1)), 0).astype(np.uint8)
+
+
 @dataclass(frozen=True)
 class Rim:
     """What anatomy says of a class that surrounds another, where only the inner one was drawn.

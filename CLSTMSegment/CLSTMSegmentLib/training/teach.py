@@ -21,6 +21,7 @@ from ..report.quick_picture import write_quick_picture
 from .datasets import LabelledSequence
 from .lesson import PREVIEW, Lesson
 from .lesson_model import REACH_OF_MEMORY, model_for, patch_for, taught_sequence
+from .sparse import drawn_labels
 from .stacks import StackRule, TrainingStacks
 from .train import Stage, Step, TrainingRule, answers, stack_loss, train
 
@@ -247,12 +248,10 @@ class _Steps:
 
     def _draw(self, step: Step) -> None:
         sequence, place, logits = next(answers(step.network, [self._shown], self._model, True, self._device))
-        allowed = sequence.allowed[place]
-        drawn = np.where((allowed & (allowed - 1) == 0) & (allowed > 1), np.log2(np.maximum(allowed, 1)), 0)
         write_quick_picture(
             self._folder / PREVIEW,
             sequence.frames[place].astype(np.float32),
-            drawn.astype(np.uint8),
+            drawn_labels(sequence.allowed[place]),
             logits.argmax(0).to(torch.uint8).cpu().numpy(),
             self._model.geometry.spacing,
         )
