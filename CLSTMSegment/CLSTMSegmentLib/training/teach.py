@@ -31,7 +31,7 @@ FOLDS = 4
 """At most so many parts of the annotated frames are left out in turn to check what is learnt."""
 
 VALIDATIONS = 5
-"""In each part of a lesson."""
+"""In each part of a lesson, at most."""
 
 STOPPED = "stopped by the user"
 
@@ -177,7 +177,7 @@ def planned(
     return {
         name: TrainingRule(
             (Stage(count, 2e-3 if from_nothing else 1e-3, stacks),),
-            validate_every=max(1, count // VALIDATIONS),
+            validate_every=-(-count // VALIDATIONS),
             norms_frozen_from=count // 2 if from_nothing else 0,
             average_decay=1 - 1 / max(4, count // 20),
             structures=structures,
