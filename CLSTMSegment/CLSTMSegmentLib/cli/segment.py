@@ -40,6 +40,7 @@ def add_options(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:1|mps")
     parser.add_argument("--tile", type=_tile, default="auto", metavar="D,H,W|auto", help="voxels of the model's grid")
+    parser.add_argument("--memory", type=float, metavar="GB", help="to stay within, by tiles small enough (CPU)")
     parser.add_argument("--overlap", type=float, default=0.25, help="of neighbouring tiles (default: 0.25)")
     parser.add_argument("--time", metavar="carry|window:N|reset", help="how long memory lasts (default: the model's)")
     parser.add_argument(
@@ -101,7 +102,12 @@ def run(options: Namespace, on_result: Callable[[SegmentedFrame], None] | None =
     check_suffix(options.output)
     model = load_model(options.model)
     segmenter = Segmenter(
-        model, options.device, options.tile, options.overlap, model.time.with_options(options.time, options.prime)
+        model,
+        options.device,
+        options.tile,
+        options.overlap,
+        model.time.with_options(options.time, options.prime),
+        None if options.memory is None else int(options.memory * 1e9),
     )
     region = Region.from_ras_bounds(options.roi) if options.roi else None
     with ExitStack() as files:

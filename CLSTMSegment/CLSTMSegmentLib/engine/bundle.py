@@ -134,16 +134,19 @@ class Model:
             raise InputError(f"model {self.name}: a network with the published last stage needs its patch size")
 
     def build_network(self) -> CLSTMUNet4D:
-        """The network with its weights, float32, on the CPU, in eval mode.
+        """The network with its weights, float32, on the CPU, in eval mode; float32 weights are not copied.
 
         Raises:
             InputError: the weights are missing, damaged or do not fit.
         """
+        import torch
+
         from .checkpoint import load_weights
         from .network import CLSTMUNet4D
 
         try:
-            network = CLSTMUNet4D(**self.network)
+            with torch.device("meta"):  # random weights would be made for nothing
+                network = CLSTMUNet4D(**self.network)
         except (TypeError, ValueError) as error:
             raise InputError(f"model {self.name}: the network in model.json cannot be built ({error})") from error
         state_dict = self.weights if isinstance(self.weights, dict) else self._read_weights()
@@ -152,18 +155,23 @@ class Model:
 
     def _read_weights(self) -> dict[str, Tensor]:
         from safetensors import SafetensorError
-        from safetensors.torch import load as load_safetensors
+        from safetensors.torch import load_file
 
+        digest = hashlib.sha256()
         try:
-            content = self.weights.read_bytes()
+            with self.weights.open("rb") as file:
+                while chunk := file.read(2**20):
+                    digest.update(chunk)
         except OSError as error:
             raise InputError(f"model {self.name}: {self.weights} cannot be read ({error.strerror})") from error
-        if self.sha256 and hashlib.sha256(content).hexdigest() != self.sha256:
+        if self.sha256 and digest.hexdigest() != self.sha256:
             raise InputError(f"model {self.name}: {self.weights.name} is not the file model.json was written for")
         try:
-            return load_safetensors(content)
+            mapped = load_file(self.weights)
         except SafetensorError as error:
             raise InputError(f"model {self.name}: {self.weights.name} is damaged ({error})") from error
+        # where a mapped file cannot be replaced, nobody could teach this model again while it runs
+        return {key: value.clone() for key, value in mapped.items()} if os.name == "nt" else mapped
 
 
 def bundled_models() -> list[str]:

@@ -1,5 +1,6 @@
 """Streaming segmentation: time is the outer loop, tiles the inner one, and nothing grows with time."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,14 +13,13 @@ from torch import Tensor
 
 from .boxes import Box, Shape, bounding_box, intersection, union
 from .bundle import Model
-from .devices import choose_device, free_memory, is_out_of_memory
+from .devices import choose_device, free_memory, is_out_of_memory, peak_memory
 from .errors import InputError
 from .familiarity import measure_answer, measure_image, unfamiliar
 from .frames import Frame, FrameGrid, SegmentedFrame, check_frame
-from .inference import ready_to_run
+from .inference import ReadyNetwork, ready_to_run, step_bytes
 from .intensity import Window, find_window
 from .labelling import labels_on_frame, largest_component
-from .network import CLSTMUNet4D
 from .region import Region
 from .tiles import TileBlender, halved, pad, padded_shape, plan_tile, plan_tiles, unpad
 from .timeline import Stack, TimeRule, plan_stacks
@@ -91,6 +91,7 @@ class Segmenter:
         tile: (D, H, W) on the model's grid, or "auto" for the largest that fits into memory.
         overlap: least shared part of neighbouring tiles, 0 to below 1.
         time_rule: instead of the model's own.
+        memory: bytes within which the process is to stay, on a CPU, as far as tiles can be small enough.
 
     Raises:
         InputError: a device or tile that cannot be used, or a model that cannot be built.
@@ -103,6 +104,7 @@ class Segmenter:
         tile: Shape | str = "auto",
         overlap: float = 0.25,
         time_rule: TimeRule | None = None,
+        memory: int | None = None,
     ):
         if not 0 <= overlap < 1:
             raise InputError(f"overlap must be at least 0 and below 1, not {overlap}")
@@ -117,12 +119,15 @@ class Segmenter:
             raise InputError(
                 f"the edges of a tile must be multiples of 8 and at least {model.geometry.smallest}, not {tile}"
             )
+        if memory is not None and memory <= 0:
+            raise InputError(f"memory must be more than 0, not {memory}")
         self.model = model
         self.time_rule = time_rule or model.time
         self._overlap = overlap
+        self._memory = memory
         self._tile: Shape | None = tile
         self._device, warnings = choose_device(device)
-        self._network: CLSTMUNet4D = ready_to_run(model.build_network(), self._device)
+        self._network: ReadyNetwork = ready_to_run(model.build_network(), self._device)
         self.report = RunReport(str(self._device), warnings=warnings)
 
     def segment(
@@ -187,8 +192,19 @@ class Segmenter:
     def _tile_for(self, shape: Shape) -> Shape:
         """The tile for a padded frame: the one asked for, else planned once from free memory."""
         if self._tile is None:
-            self._tile = plan_tile(shape, self.model.network["width"], free_memory(self._device))
+            self._tile = self._planned_tile(shape)
         return tuple(min(n, t) for n, t in zip(shape, self._tile, strict=True))
+
+    def _planned_tile(self, shape: Shape) -> Shape:
+        width, classes = self.model.network["width"], self.model.network["classes"]
+        free = free_memory(self._device)
+        if self._memory is not None:
+            free = min(free, self._memory - peak_memory())
+        # of a frame exist, beside a step over a tile: itself, padded, and its probabilities twice, with their weights
+        frame_bytes = math.prod(shape) * 4 * (3 + 2 * classes) if self._device.type == "cpu" else 0
+        # what was freed in small pieces is not all to be had again
+        room = 0.7 * free - frame_bytes
+        return plan_tile(shape, lambda tile: step_bytes(tile, width, classes, self._device.type), room)
 
     @torch.inference_mode()
     def _step(self, tile: Tensor, state: list | None, wanted: bool) -> tuple[Tensor | None, list]:

@@ -1,5 +1,6 @@
 """Tiles that cover a frame, and their Gaussian blending."""
 
+from collections.abc import Callable
 from math import ceil
 
 import numpy as np
@@ -85,14 +86,10 @@ def halved(tile: Shape, least: int = 32) -> Shape | None:
     return tuple(edge if axis == longest else n for axis, n in enumerate(tile))
 
 
-BYTES_PER_VOXEL_AND_WIDTH = 40
-"""Peak bytes of one step over voxels and width, measured with some room."""
-
-
-def plan_tile(shape: Shape, width: int, free_bytes: int) -> Shape:
+def plan_tile(shape: Shape, step_bytes: Callable[[Shape], float], free_bytes: float) -> Shape:
     """The largest tile of a padded frame whose step fits into free memory, halving from the whole frame."""
     tile = shape
-    while np.prod(tile, dtype=float) * width * BYTES_PER_VOXEL_AND_WIDTH > 0.7 * free_bytes:
+    while step_bytes(tile) > free_bytes:
         smaller = halved(tile)
         if smaller is None:
             break

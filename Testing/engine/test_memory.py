@@ -1,0 +1,87 @@
+"""How much memory a run takes: as the plan says, and no more than it was told."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from CLSTMSegmentLib.engine.bundle import write_bundle
+from CLSTMSegmentLib.engine.files import SequenceIndex, write_sequence
+from CLSTMSegmentLib.engine.inference import step_bytes
+from CLSTMSegmentLib.engine.network import CLSTMUNet4D
+from conftest import REPOSITORY, smallModel
+
+TOLERANCE = 0.15
+SHAPES = [
+    (8, (48, 176, 176)),
+    (8, (64, 160, 160)),
+    (8, (64, 192, 192)),
+    (16, (24, 176, 176)),
+    (16, (48, 176, 176)),
+    (16, (64, 96, 96)),
+    (16, (96, 128, 128)),
+    (16, (16, 256, 256)),
+    (32, (48, 96, 96)),
+    (32, (64, 64, 64)),
+]
+PEAKS = """
+import json, sys
+from pathlib import Path
+import torch
+from CLSTMSegmentLib.engine.inference import ready_to_run
+from CLSTMSegmentLib.engine.network import CLSTMUNet4D
+
+def status(key):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key))
+
+peaks = []
+with torch.inference_mode():
+    for width, shape in json.loads(sys.argv[1]):
+        network = CLSTMUNet4D(classes=3, width=width, last_stage="none", align_corners=False).eval()
+        network = ready_to_run(network, torch.device("cpu"))
+        _, state = network.step(torch.rand(1, 1, 16, 16, 16))
+        Path("/proc/self/clear_refs").write_text("5")
+        before = status("VmRSS")
+        logits, _ = network.step(torch.rand(1, 1, *shape))
+        peaks.append(status("VmHWM") - before)
+        del network, state, logits
+print(json.dumps(peaks))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells the peak of a step alone")
+def test_step_takes_the_memory_that_tiles_are_planned_with():
+    arguments = [sys.executable, "-c", PEAKS, json.dumps(SHAPES)]
+    # what is freed goes back to the system at once, so that the peak is what was needed at the same time
+    told = os.environ | {"MALLOC_MMAP_THRESHOLD_": "1000000"}
+    done = subprocess.run(
+        arguments, capture_output=True, text=True, cwd=REPOSITORY / "CLSTMSegment", env=told, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    for (width, shape), peak in zip(SHAPES, json.loads(done.stdout), strict=True):
+        planned = step_bytes(shape, width, 3, "cpu")
+        assert planned == pytest.approx(peak, rel=TOLERANCE), f"w = {width}, {shape}"
+
+
+def test_run_stays_within_the_memory_that_it_was_told(tmp_path):
+    network = {"in_channels": 1, "classes": 3, "width": 16, "last_stage": "none", "align_corners": False}
+    write_bundle(smallModel(network=network), CLSTMUNet4D(**network).state_dict(), tmp_path / "model")
+    image = sitk.GetImageFromArray(np.random.default_rng(0).integers(0, 200, (64, 192, 192), np.uint8))
+    image.SetSpacing((4.0, 4.0, 8.0))
+    write_sequence(tmp_path / "in.seq.nrrd", SequenceIndex(["0"], "time", "ms"), [image])
+    peaks = {}
+    for limit in (0.65, 8):
+        report = tmp_path / f"{limit}.json"
+        arguments = ["segment", "in.seq.nrrd", "-o", "out.seq.nrrd", "--model", "model", "--device", "cpu", "--quiet"]
+        arguments += ["--time", "reset", "--prime", "0", "--memory", limit, "--report", report]
+        command = [sys.executable, "-m", "CLSTMSegmentLib", *map(str, arguments)]
+        path = {"PYTHONPATH": str(REPOSITORY / "CLSTMSegment")}
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=path, check=False)
+        assert done.returncode == 0, done.stderr
+        peaks[limit] = json.loads(report.read_text(encoding="utf-8"))["peak_memory_mib"] * 2**20
+    assert peaks[0.65] <= 0.65e9 < peaks[8]
