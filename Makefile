@@ -6,7 +6,7 @@ BIN := .venv/Scripts
 endif
 INPUT ?=
 
-.PHONY: demo test test-slow lint install train train-smoke evaluate bench bench-smoke screenshot clean
+.PHONY: demo test test-slow lint install train train-smoke evaluate bench bench-smoke screenshot figures clean
 
 install: .venv/installed
 
@@ -60,6 +60,10 @@ bench-smoke: install
 # Pictures of the panel in the middle of a run and after it.
 screenshot: install
 	cd Testing && PYTHONPATH=. ../$(BIN)/python -m host.screenshot ../Resources/Screenshots
+
+# The figures of docs/from-lstm-to-4d-unet.md, by the code on that page.
+figures: install
+	$(BIN)/python Testing/tutorial.py docs/figures
 
 clean:
 	rm -rf .venv demo training-run training-run-narrow training-run-per-frame training-run-airway

@@ -52,8 +52,7 @@ def desk(tmp_path, phantom, monkeypatch):
     (tmp_path / "list.csv").write_text("input\nFOLDER/one.seq.nrrd\n", encoding="utf-8")
     (tmp_path / "labels").mkdir()
     for number in (0, 2, 4):
-        labels = sitk.Cast(sitk.GetImageFromArray(truth[number] == 1), sitk.sitkUInt8)
-        labels.CopyInformation(frames[number].image)
+        labels = sitk.Cast(truth[number] == 1, sitk.sitkUInt8)
         sitk.WriteImage(labels, str(tmp_path / "labels" / f"{number}.nrrd"))
     torch.save(published.state_dict(2, 1), tmp_path / "trained.pth")
     monkeypatch.chdir(tmp_path)
@@ -109,6 +108,7 @@ def test_a_cohort_is_done_here_and_on_a_scheduler(desk):
     assert (desk / "results" / "summary.csv").is_file()
 
 
+@pytest.mark.slow
 def test_a_model_is_trained_and_evaluated(desk, data):
     file = "CLSTMSegment/CLSTMSegmentLib/training/cardiac-cine-lv.toml"
     (desk / "one-step.toml").write_text(TRAINING.format((REPOSITORY / file).as_posix()), encoding="utf-8")

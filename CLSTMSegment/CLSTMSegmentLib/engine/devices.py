@@ -78,11 +78,14 @@ def free_memory(device: torch.device) -> int:
     if sys.platform == "win32":
         return _windows_free_memory()
     if sys.platform == "linux":
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
+        return _linux_bytes("/proc/meminfo", "MemAvailable:")
     # macOS has no cheap figure for reclaimable memory: half of all is a careful guess
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def _linux_bytes(path: str, key: str) -> int:
+    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key))
 
 
 def _windows_free_memory() -> int:
@@ -102,10 +105,12 @@ def peak_memory() -> int:
     """Most bytes of memory that this process has held so far."""
     if sys.platform == "win32":
         return _windows_peak_memory()
+    if sys.platform == "linux":
+        # what getrusage says there includes the process that started this one
+        return _linux_bytes("/proc/self/status", "VmHWM:")
     import resource
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _windows_peak_memory() -> int:

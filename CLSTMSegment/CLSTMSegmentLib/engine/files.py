@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote
 import numpy as np
 import SimpleITK as sitk
 
+from .dicom import CineSeries, is_dicom
 from .errors import InputError, sitk_cause
 from .frames import Frame
 
@@ -49,7 +50,7 @@ class FileSequence(Sequence):
 
 
 def read_sequence(path: Path) -> FileSequence:
-    """A sequence from a .seq.nrrd, a 4D image file, or a folder of 3D image files in natural order.
+    """A sequence from a .seq.nrrd, a 4D image file, or a folder of DICOM slices or 3D image files in natural order.
 
     A folder's files are read when they are asked for; a single file is held in memory, in its own type.
 
@@ -139,7 +140,14 @@ def _split_4d(image: sitk.Image, path: Path) -> FileSequence:
 def _read_folder(folder: Path) -> FileSequence:
     files = [p for p in folder.iterdir() if p.name.lower().endswith(IMAGE_SUFFIXES)]
     if not files:
-        raise InputError(f"{folder} holds no image files ({', '.join(IMAGE_SUFFIXES)})")
+        slices = [path for path in folder.iterdir() if is_dicom(path)]
+        if not slices:
+            raise InputError(f"{folder} holds no image files ({', '.join(IMAGE_SUFFIXES)} or DICOM)")
+        series = CineSeries(folder, slices)
+        index = SequenceIndex([str(t) for t in range(series.count)])
+        if series.times:
+            index = SequenceIndex(series.times, "time", "ms")
+        return FileSequence(index, series.frame)
     files.sort(key=lambda p: [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", p.name)])
     return FileSequence(SequenceIndex([str(t) for t in range(len(files))]), lambda t: _read_image(files[t]))
 

@@ -149,12 +149,28 @@ def _doublings(up: Up, inner: Shape, outer: Shape) -> list[_Doubling]:
     return [_Doubling(n, -((m - 2 * n) // 2), up.align_corners) for n, m in zip(inner, outer, strict=True)]
 
 
+class _Held:
+    """Memory for features that is kept from frame to frame: taken anew each time, it would fall to pieces."""
+
+    def __init__(self):
+        self._tensors: dict[str, Tensor] = {}
+
+    def take(self, purpose: str, count: int, like: Tensor) -> Tensor:
+        """So many numbers, of what the purpose has had before; they hold anything."""
+        held = self._tensors.get(purpose)
+        if held is None or held.numel() < count or held.device != like.device or held.dtype != like.dtype:
+            self._tensors.pop(purpose, None)
+            held = self._tensors[purpose] = like.new_empty(count)
+        return held[:count]
+
+
 class ReadyNetwork(nn.Module):
     """What `CLSTMUNet4D.step` and `remember` compute, from its folded convolutions."""
 
     def __init__(self, network: CLSTMUNet4D):
         super().__init__()
         self.network = network
+        self._held = _Held()
 
     def step(self, frame: Tensor, state: list[State] | None = None) -> tuple[Tensor, list[State]]:
         """Read one frame with the memory of the frames before it.
@@ -173,7 +189,7 @@ class ReadyNetwork(nn.Module):
             stages.append((network.up4, x1))
         x = _Part(memory, _whole(_size_of(memory)), _size_of(memory))
         for n, ((up, skip), wanted) in enumerate(zip(stages, _looked_at(stages, x.size), strict=True), start=1):
-            x = _up_stage(up, x, skip, wanted, network.outc if n == len(stages) else None)
+            x = self._up_stage(up, x, skip, wanted, network.outc if n == len(stages) else None)
         return x.features, state
 
     def remember(self, frame: Tensor, state: list[State] | None = None) -> list[State]:
@@ -186,11 +202,57 @@ class ReadyNetwork(nn.Module):
         def entering(box: Box, features: Tensor) -> None:
             features[...] = frame[_index(box)]
 
-        x1 = _by_slabs(network.inc, entering, frame, _whole(size), size)
+        x1 = self._held.take("first stage", prod(size) * network.inc.double_conv[2].out_channels, frame)
+        x1 = _as_features(x1, _whole(size))
+        self._by_slabs(network.inc, entering, _whole(size), size, x1)
         x2 = network.down1(x1)
         x3 = network.down2(x2)
         memory, state = network.clstm.step(network.down3(x3), state)
         return (x1, x2, x3), memory, state
+
+    def _up_stage(self, up: Up, x: _Part, skip: Tensor, wanted: Box, then: OutConv | None) -> _Part:
+        """The wanted part of what an up-stage makes of its input, of which it looks at a part, and the skip."""
+        size, skipped = _size_of(skip), skip.shape[1]
+        axes = _doublings(up, x.size, size)
+
+        def entering(box: Box, features: Tensor) -> None:
+            features[:, :skipped] = skip[_index(box)]
+            _write_upsampled(axes, x, box, features[:, skipped:])
+
+        channels = (up.conv.double_conv[2] if then is None else then.conv).out_channels
+        result = _as_features(skip.new_empty(prod(_size(wanted)) * channels), wanted)
+        self._by_slabs(up.conv, entering, wanted, size, result, then)
+        return _Part(result, wanted, size)
+
+    def _by_slabs(
+        self,
+        double: DoubleConv,
+        entering: Callable[[Box, Tensor], None],
+        wanted: Box,
+        size: Shape,
+        result: Tensor,
+        then: OutConv | None = None,
+    ) -> None:
+        """Write the wanted part of a double convolution, slab by slab.
+
+        Args:
+            entering: writes the features of a box into (1, C, d, h, w).
+            size: of the frame, around which there are zeros.
+            result: (1, C, d, h, w) of the wanted part.
+            then: what each slab goes through at its end.
+        """
+        conv1, _, conv2, _ = double.double_conv
+        for slab in _slabs(wanted, max(conv1.in_channels, conv1.out_channels), result.device.type):
+            inner = _grown(slab, 1, size)
+            outer, around = _grown(inner, 1, size), _grown(inner, 1)
+            room = self._held.take("slab", prod(_size(around)) * conv1.in_channels, result)
+            features = _as_features(room, around)
+            if outer != around:
+                features.zero_()
+            entering(outer, features[_index(outer, around)])
+            x = conv1.padded(features, (0, 0, 0)).relu_()
+            x = _convolved(conv2, x, inner, slab)
+            result[_index(slab, wanted)] = x if then is None else then(x)
 
 
 def _looked_at(stages: list[tuple[Up, Tensor]], inner: Shape) -> list[Box]:
@@ -202,18 +264,6 @@ def _looked_at(stages: list[tuple[Up, Tensor]], inner: Shape) -> list[Box]:
         axes = _doublings(up, size, _size_of(skip))
         boxes.insert(0, tuple(axis.seen(*edge) for axis, edge in zip(axes, entering, strict=True)))
     return boxes
-
-
-def _up_stage(up: Up, x: _Part, skip: Tensor, wanted: Box, then: OutConv | None) -> _Part:
-    """The wanted part of what an up-stage makes of its input, of which it looks at a part, and the skip."""
-    size, skipped = _size_of(skip), skip.shape[1]
-    axes = _doublings(up, x.size, size)
-
-    def entering(box: Box, features: Tensor) -> None:
-        features[:, :skipped] = skip[_index(box)]
-        _write_upsampled(axes, x, box, features[:, skipped:])
-
-    return _Part(_by_slabs(up.conv, entering, skip, wanted, size, then), wanted, size)
 
 
 def _write_upsampled(axes: list[_Doubling], x: _Part, box: Box, target: Tensor) -> None:
@@ -231,41 +281,6 @@ def _write_upsampled(axes: list[_Doubling], x: _Part, box: Box, target: Tensor) 
             doubled = values.new_empty((*values.shape[:n], stop - start, *values.shape[n + 1 :]))
         axis.double(values, n, start, stop, doubled)
         values = doubled
-
-
-def _by_slabs(
-    double: DoubleConv,
-    entering: Callable[[Box, Tensor], None],
-    like: Tensor,
-    wanted: Box,
-    size: Shape,
-    then: OutConv | None = None,
-) -> Tensor:
-    """The wanted part of a double convolution, slab by slab.
-
-    Args:
-        entering: writes the features of a box into (1, C, d, h, w).
-        like: what lies on the same device, with numbers of the same kind.
-        size: of the frame, around which there are zeros.
-        then: what each slab's result goes through.
-    """
-    conv1, _, conv2, _ = double.double_conv
-    result = like.new_empty(prod(_size(wanted)) * (conv2 if then is None else then.conv).out_channels)
-    result = _as_features(result, wanted)
-    slabs = list(_slabs(wanted, max(conv1.in_channels, conv1.out_channels), like.device.type))
-    # taken once, so that memory does not fall to pieces
-    room = like.new_empty(max(prod(_size(_grown(slab, 2))) for slab in slabs) * conv1.in_channels)
-    for slab in slabs:
-        inner = _grown(slab, 1, size)
-        outer, around = _grown(inner, 1, size), _grown(inner, 1)
-        features = _as_features(room[: prod(_size(around)) * conv1.in_channels], around)
-        if outer != around:
-            features.zero_()
-        entering(outer, features[_index(outer, around)])
-        x = conv1.padded(features, (0, 0, 0)).relu_()
-        x = _convolved(conv2, x, inner, slab)
-        result[_index(slab, wanted)] = x if then is None else then(x)
-    return result
 
 
 def _as_features(memory: Tensor, box: Box) -> Tensor:
