@@ -1,5 +1,7 @@
 """The build files: Slicer packages only what they list, and the package works by itself."""
 
+import json
+import re
 import shutil
 import subprocess
 import sys
@@ -26,27 +28,68 @@ def test_every_python_and_resource_file_is_listed_for_packaging():
     assert {name for name in listed if "/" in name and not name.startswith("#")} - names == set()
 
 
+def test_entry_for_the_extensions_index_says_what_the_build_file_says():
+    entry = json.loads((REPOSITORY / "Resources/ExtensionsIndex/CLSTMSegment.json").read_text(encoding="utf-8"))
+    said = dict(
+        re.findall(r'set\(EXTENSION_(\w+) "?([^")]*)', (REPOSITORY / "CMakeLists.txt").read_text(encoding="utf-8"))
+    )
+    assert entry["category"] == said["CATEGORY"]
+    assert entry["build_dependencies"] == said["DEPENDS"].split()
+    # what version 1.0.2 of the schema asks for, and all that it knows
+    known = {"category", "scm_url", "scm_revision", "scm_type", "build_dependencies", "dicom_support_rule"}
+    assert (
+        {"$schema", "category", "scm_url"} <= set(entry) <= known | {"$schema", "build_subdirectory", "enabled", "tier"}
+    )
+    assert entry["$schema"].endswith("slicer-extension-catalog-entry-schema-v1.0.2.json#")
+
+
 def cmake(*arguments, folder):
     executable = shutil.which("cmake", path=str(Path(sys.executable).parent)) or shutil.which("cmake")
-    done = subprocess.run([executable, *map(str, arguments)], cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    return subprocess.run([executable, *map(str, arguments)], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def packed(source, build):
+    """Whether the extension could be configured, built and packed by its own build files, and what was said."""
+    # nothing is compiled: any program passes for a compiler
+    options = [f"-D{name}" for name in ("CMAKE_C_COMPILER_FORCED=ON", "CMAKE_CXX_COMPILER_FORCED=ON")]
+    options += [f"-DCMAKE_{language}_COMPILER={shutil.which('true')}" for language in ("C", "CXX")]
+    options += [f"-DSlicer_DIR={REPOSITORY / 'Testing' / 'host' / 'cmake'}", "-DBUILD_TESTING=ON"]
+    done = cmake("-S", source, "-B", build, *options, folder=build)
+    if done.returncode == 0:
+        done = cmake("--build", build, "--target", "package", folder=build)
+    return done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """The extension configured, built, packed and unpacked by its own build files."""
+    """The extension packed, and unpacked into an empty folder."""
     if shutil.which("make") is None:
         pytest.skip("there is no make here")
     build = tmp_path_factory.mktemp("build")
-    # nothing is compiled: any program passes for a compiler
-    options = [f"-D{name}" for name in ("CMAKE_C_COMPILER_FORCED=ON", "CMAKE_CXX_COMPILER_FORCED=ON")]
-    options += [f"-DCMAKE_{language}_COMPILER={shutil.which('true')}" for language in ("C", "CXX")]
-    slicer = REPOSITORY / "Testing" / "host" / "cmake"
-    cmake("-S", REPOSITORY, "-B", build, f"-DSlicer_DIR={slicer}", "-DBUILD_TESTING=ON", *options, folder=build)
-    cmake("--build", build, "--target", "package", folder=build)
+    fine, said = packed(REPOSITORY, build)
+    assert fine, said
     folder = tmp_path_factory.mktemp("installed")
     shutil.unpack_archive(build / "CLSTMSegment.tar.gz", folder)
     return folder / "lib" / "Slicer-5.10" / "qt-scripted-modules"
+
+
+@pytest.mark.slow
+def test_package_cannot_be_made_without_any_one_of_the_files_that_are_listed(tmp_path):
+    source, build = tmp_path / "source", tmp_path / "build"
+    shutil.copytree(MODULE, source / "CLSTMSegment", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    for name in ("CMakeLists.txt", "README.md", "LICENSE"):
+        shutil.copy(REPOSITORY / name, source)
+    build.mkdir()
+    fine, said = packed(source, build)
+    assert fine, said
+    for name in files_of_the_module():
+        away = (source / "CLSTMSegment" / name).rename(tmp_path / "away")
+        shutil.rmtree(build)
+        build.mkdir()
+        fine, said = packed(source, build)
+        assert not fine, name
+        assert Path(name).name in said
+        away.rename(source / "CLSTMSegment" / name)
 
 
 def test_package_holds_what_the_module_folder_holds(installed):

@@ -20,8 +20,8 @@ class Need:
     size: str
 
 
-TO_SEGMENT = Need(("safetensors",), RESOURCES / "requirements.txt", "less than a megabyte")
-TO_TEACH = Need(("safetensors", "monai", "tqdm"), RESOURCES / "requirements-teach.txt", "two megabytes")
+TO_SEGMENT = Need(("safetensors",), RESOURCES / "requirements.txt", _("less than a megabyte"))
+TO_TEACH = Need(("safetensors", "monai", "tqdm"), RESOURCES / "requirements-teach.txt", _("two megabytes"))
 
 
 def missingPackages(need: Need = TO_SEGMENT) -> list[str]:
@@ -41,7 +41,7 @@ def installMissing(need: Need = TO_SEGMENT) -> bool:
     if "torch" in missing and importlib.util.find_spec("PyTorchUtils") is None:
         slicer.util.errorDisplay(_("Install the PyTorch extension in the Extensions Manager, then restart Slicer."))
         return False
-    size = _("a gigabyte or more") if "torch" in missing else _(need.size)
+    size = _("a gigabyte or more") if "torch" in missing else need.size
     if not slicer.util.confirmOkCancelDisplay(
         _("For this, {packages} must be downloaded and installed once ({size}). This may take minutes.").format(
             packages=", ".join(missing), size=size

@@ -4,6 +4,8 @@ import html
 import shutil
 from pathlib import Path
 
+from slicer.i18n import tr as _
+
 from ..engine.bundle import Model, bundled_models, load_model, write_bundle
 from ..engine.errors import InputError
 from ..engine.files import replacing
@@ -40,7 +42,11 @@ def addModel(file: Path, folder: Path) -> str:
     network = model.build_network()  # before anything is copied: the weights must fit
     target = folder / model.name
     if target.exists():
-        raise InputError(f"there is a model {model.name!r} in {folder} already: rename or remove it first")
+        raise InputError(
+            _("there is a model {name} in {folder} already: rename or remove it first").format(
+                name=repr(model.name), folder=folder
+            )
+        )
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(target) as copy:  # one that breaks off half-way is never seen
         if file.name == "model.json":
@@ -53,13 +59,13 @@ def addModel(file: Path, folder: Path) -> str:
 def summaryAsHtml(model: Model) -> str:
     """What a user wants to know to choose a model: what it finds, and in which images."""
     segments = ", ".join(segment.name for segment in model.segments)
-    lines = [("", model.description), ("Finds", segments), ("In", model.modality)]
+    lines = [("", model.description), (_("Finds"), segments), (_("In"), model.modality)]
     return _asHtml(lines)
 
 
 def detailsAsHtml(model: Model) -> str:
     """What a user wants to know before trusting a model: licence, citation, figures."""
-    lines = [("Licence", model.licence), ("Please cite", model.citation)]
+    lines = [(_("Licence"), model.licence), (_("Please cite"), model.citation)]
     return _asHtml(lines + list(model.scores.items()))
 
 
