@@ -50,7 +50,7 @@ train-smoke: install
 
 # Speed and memory beside what else could be run: an hour on a CPU that does nothing else.
 bench: install
-	$(BIN)/clstm-segment bench --kind bundle --width 16 --frames 5 20 --out bench-bundle.json
+	$(BIN)/clstm-segment bench --kind bundle --width 16 --frames 5 20 80 --out bench-bundle.json --picture bench-bundle.png
 	$(BIN)/clstm-segment bench --kind published --width 64 --frames 5 --size 64,64,64 --contenders ours window forward --out bench-published.json
 
 # A minute of it, with wide margins; part of the tests too.

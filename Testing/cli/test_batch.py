@@ -8,6 +8,7 @@ import sys
 import psutil
 import pytest
 from CLSTMSegmentLib.__main__ import main
+from CLSTMSegmentLib.cli import batch
 from CLSTMSegmentLib.engine.bundle import write_bundle
 from CLSTMSegmentLib.engine.files import SequenceIndex, write_sequence
 from CLSTMSegmentLib.engine.network import CLSTMUNet4D
@@ -111,12 +112,12 @@ def test_cohort_on_a_scheduler_of_its_own_survives_the_loss_of_a_worker(cohort, 
             local = ["--local-directory", tmp_path / f"worker {n}"]
             processes.append(started(command(*worker, *local), tmp_path / f"worker-{n}.log"))
         arguments = ["batch", cohort, "--out", out, "--model", model, "--dask", address, "--device", "cpu"]
-        batch = started(command("CLSTMSegmentLib", *arguments), log)
-        processes.append(batch)
+        running = started(command("CLSTMSegmentLib", *arguments), log)
+        processes.append(running)
         before = first_outputs(out, log)
         processes[1].kill()
         assert len(before) < COUNT
-        assert batch.wait(180) == 0, log.read_text(encoding="utf-8", errors="replace")
+        assert running.wait(180) == 0, log.read_text(encoding="utf-8", errors="replace")
     finally:
         for process in processes:
             process.kill()
@@ -163,7 +164,13 @@ def test_table_that_makes_no_cohort_is_refused(content, message, tmp_path, capsy
     assert message in capsys.readouterr().err
 
 
-def test_scheduler_that_is_not_there_is_told(cohort, tmp_path, capsys):
+def test_cohort_with_no_workers_is_refused(cohort, tmp_path, capsys):
+    assert main(["batch", str(cohort), "--out", str(tmp_path), "--workers", "0"]) == 2
+    assert "--workers must be at least 1, not 0" in capsys.readouterr().err
+
+
+def test_scheduler_that_is_not_there_is_told(cohort, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(batch, "ANSWER_S", 2)
     arguments = ["batch", str(cohort), "--out", str(tmp_path), "--dask", "tcp://127.0.0.1:1"]
     assert main(arguments) == 2
     assert "no Dask scheduler answers at tcp://127.0.0.1:1" in capsys.readouterr().err

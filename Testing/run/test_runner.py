@@ -141,7 +141,7 @@ def short_of_memory(start, tmp_path):
 
 def test_worker_short_of_memory_takes_smaller_tiles_and_says_so(short_of_memory):
     # how much is short but not too short depends on the machine: one of these is, and the others are told or enough
-    for room in (430, 330, 550):
+    for room in (180, 165, 195, 150, 210, 240):
         events = short_of_memory(room)
         if events[-1]["event"] == "failed":
             assert "out of memory on the CPU" in events[-1]["message"]

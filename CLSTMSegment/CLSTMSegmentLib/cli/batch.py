@@ -23,6 +23,10 @@ from .segment import run as segment
 OUTPUT_SUFFIX = ".seq.nrrd"
 
 
+ANSWER_S = 20
+"""Within which a scheduler must answer."""
+
+
 def add_options(parser: ArgumentParser) -> None:
     """Define the options of the command."""
     parser.add_argument(
@@ -168,14 +172,14 @@ def connected(options: Namespace) -> Iterator[tuple[object, int | None]]:
 
     if options.dask is not None:
         try:
-            client = Client(options.dask, timeout=20)
+            client = Client(options.dask, timeout=ANSWER_S)
         except (OSError, ValueError, TypeError) as error:
             raise InputError(f"no Dask scheduler answers at {options.dask} ({error})") from error
         with client:
             yield client, None
         return
     gpus = torch.cuda.device_count() if options.device in ("auto", "cuda") else 0
-    workers = options.workers or gpus or 1
+    workers = (gpus or 1) if options.workers is None else options.workers
     if workers < 1:
         raise InputError(f"--workers must be at least 1, not {workers}")
     with (

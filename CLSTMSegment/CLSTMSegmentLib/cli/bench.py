@@ -42,6 +42,7 @@ def add_options(parser: ArgumentParser) -> None:
         "window-per-frame (a process each), forward (the whole stack at once)",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="JSON", help="write all figures")
+    parser.add_argument("--picture", type=Path, metavar="PNG", help="draw time and memory against the frames")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep what each contender found")
 
 
@@ -58,6 +59,10 @@ def run(options: Namespace) -> None:
         with tempfile.TemporaryDirectory() as folder:
             results.append(compare(options, count, Path(folder)))
         print(table(results[-1]))
+    if options.picture is not None:
+        from ..report.speed_picture import draw_speeds
+
+        draw_speeds(results, options.picture)
     if options.out is not None:
         machine = {
             "machine": f"{platform.system()}, {platform.machine()}, {torch.get_num_threads()} threads",
