@@ -42,3 +42,25 @@ def intersection(a: Box, b: Box) -> Box | None:
     """What both have in common; None where that is nothing."""
     common = tuple((max(p[0], q[0]), min(p[1], q[1])) for p, q in zip(a, b, strict=True))
     return common if all(stop > start for start, stop in common) else None
+
+
+def whole(size: Shape) -> Box:
+    """The box of all indices of an array."""
+    return tuple((0, n) for n in size)
+
+
+def size_of(box: Box) -> Shape:
+    """How many indices a box has along each axis."""
+    return tuple(stop - start for start, stop in box)
+
+
+def grown(box: Box, rim: int, size: Shape | None = None) -> Box:
+    """The box with a rim around; of a size given, no more than there is."""
+    wider = tuple((start - rim, stop + rim) for start, stop in box)
+    return wider if size is None else tuple((max(a, 0), min(b, n)) for (a, b), n in zip(wider, size, strict=True))
+
+
+def index_of(box: Box, within: Box = ((0, 0),) * 3) -> tuple[slice, ...]:
+    """Of (B, C, D, H, W), what lies in a box; of features that begin where another box begins."""
+    places = (slice(start - first, stop - first) for (start, stop), (first, _) in zip(box, within, strict=True))
+    return (slice(None), slice(None), *places)

@@ -6,7 +6,6 @@ last stage, for one, enlarges the middle half of what comes before it and sees n
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from math import ceil, prod
 
 import torch
@@ -14,9 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from .boxes import Box, Shape
+from .boxes import Box, Shape, grown, index_of, size_of, whole
 from .cells import State
-from .network import CLSTMUNet4D, DoubleConv, OutConv, Up, ZoomUp
+from .network import CLSTMUNet4D, DoubleConv, OutConv, Up
+from .upsampling import Part, doublings, write_upsampled
 
 SLAB_BYTES = {"cpu": 12 * 2**20, "cuda": 2**28, "mps": 2**27}
 """Features that a slab may have at the entry of its stage; on a CPU they should stay in its cache."""
@@ -87,73 +87,15 @@ def step_bytes(shape: Shape, width: int, classes: int, device: str) -> float:
     return voxels * (7 * width + 4 * classes) + 3 * slab
 
 
-@dataclass(frozen=True)
-class _Part:
-    """Features (1, C, d, h, w) of the part of a stage, itself of a size, that lies in a box of its indices."""
-
-    features: Tensor
-    box: Box
-    size: Shape
-
-
-@dataclass(frozen=True)
-class _Doubling:
-    """How an up-stage samples its input along an axis.
-
-    Attributes:
-        inner: how many samples there are; twice as many come of them.
-        shift: which of those is the first of the stage; negative where zeros come before them.
-        align_corners: whether the first and the last of both coincide, or the borders of the voxels.
-    """
-
-    inner: int
-    shift: int
-    align_corners: bool
-
-    def there(self, start: int, stop: int) -> tuple[int, int]:
-        """The part of a range of the stage's indices that is not beyond the samples."""
-        return max(start, -self.shift), min(stop, 2 * self.inner - self.shift)
-
-    def seen(self, start: int, stop: int) -> tuple[int, int]:
-        """The samples that a range of the stage's indices is computed from."""
-        first, last = self.there(start, stop)
-        return max(self._before(first), 0), min(self._before(last - 1) + 2, self.inner)
-
-    def _before(self, index: int) -> int:
-        """The sample before an index of the stage; that one and the next are mixed there."""
-        return (index + self.shift + 1) // 2 - 1
-
-    def double(self, x: Tensor, axis: int, start: int, stop: int, out: Tensor) -> None:
-        """Up-sample x, the samples that a range of the stage's indices sees, along an axis; the range is there."""
-        first, last = self._before(start), self._before(stop - 1) + 2
-        # beyond the first and the last sample they repeat
-        repeated = [x.narrow(axis, 0, 1)] * (first < 0) + [x] + [x.narrow(axis, -1, 1)] * (last > self.inner)
-        x = torch.cat(repeated, axis) if len(repeated) > 1 else x
-        position = torch.arange(start + self.shift, stop + self.shift, dtype=torch.float64)
-        position = position * (self.inner - 1) / (2 * self.inner - 1) if self.align_corners else position / 2 - 0.25
-        for parity in (0, 1):
-            indices = range(start + parity, stop, 2)
-            if not indices:
-                continue
-            before = self._before(indices[0])
-            weight = position[parity::2] - torch.arange(before, before + len(indices))
-            weight = weight.to(x).reshape([-1 if n == axis else 1 for n in range(x.ndim)])
-            lower, upper = (x.narrow(axis, before - first + n, len(indices)) for n in (0, 1))
-            torch.lerp(lower, upper, weight, out=out[(*[slice(None)] * axis, slice(parity, None, 2))])
-
-
-def _doublings(up: Up, inner: Shape, outer: Shape) -> list[_Doubling]:
-    """Along each axis, of a stage whose input and skip have these sizes."""
-    if isinstance(up, ZoomUp):
-        return [_Doubling(n, ceil(n / 2), True) for n in inner]
-    return [_Doubling(n, -((m - 2 * n) // 2), up.align_corners) for n, m in zip(inner, outer, strict=True)]
-
-
 class _Held:
     """Memory for features that is kept from frame to frame: taken anew each time, it would fall to pieces."""
 
     def __init__(self):
         self._tensors: dict[str, Tensor] = {}
+
+    def release(self) -> None:
+        """Give all of it back."""
+        self._tensors.clear()
 
     def take(self, purpose: str, count: int, like: Tensor) -> Tensor:
         """So many numbers, of what the purpose has had before; they hold anything."""
@@ -187,42 +129,46 @@ class ReadyNetwork(nn.Module):
         stages = [(network.up1, x3), (network.up2, x2), (network.up3, x1)]
         if network.up4 is not None:
             stages.append((network.up4, x1))
-        x = _Part(memory, _whole(_size_of(memory)), _size_of(memory))
+        x = Part(memory, whole(_spatial(memory)), _spatial(memory))
         for n, ((up, skip), wanted) in enumerate(zip(stages, _looked_at(stages, x.size), strict=True), start=1):
             x = self._up_stage(up, x, skip, wanted, network.outc if n == len(stages) else None)
         return x.features, state
+
+    def release_memory(self) -> None:
+        """Give back what is kept from frame to frame, for tiles that will be smaller."""
+        self._held.release()
 
     def remember(self, frame: Tensor, state: list[State] | None = None) -> list[State]:
         """The state that `step` would return, without computing its logits."""
         return self._encode(frame, state)[2]
 
     def _encode(self, frame: Tensor, state: list[State] | None) -> tuple[tuple[Tensor, ...], Tensor, list[State]]:
-        network, size = self.network, _size_of(frame)
+        network, size = self.network, _spatial(frame)
 
         def entering(box: Box, features: Tensor) -> None:
-            features[...] = frame[_index(box)]
+            features[...] = frame[index_of(box)]
 
         x1 = self._held.take("first stage", prod(size) * network.inc.double_conv[2].out_channels, frame)
-        x1 = _as_features(x1, _whole(size))
-        self._by_slabs(network.inc, entering, _whole(size), size, x1)
+        x1 = _as_features(x1, whole(size))
+        self._by_slabs(network.inc, entering, whole(size), size, x1)
         x2 = network.down1(x1)
         x3 = network.down2(x2)
         memory, state = network.clstm.step(network.down3(x3), state)
         return (x1, x2, x3), memory, state
 
-    def _up_stage(self, up: Up, x: _Part, skip: Tensor, wanted: Box, then: OutConv | None) -> _Part:
+    def _up_stage(self, up: Up, x: Part, skip: Tensor, wanted: Box, then: OutConv | None) -> Part:
         """The wanted part of what an up-stage makes of its input, of which it looks at a part, and the skip."""
-        size, skipped = _size_of(skip), skip.shape[1]
-        axes = _doublings(up, x.size, size)
+        size, skipped = _spatial(skip), skip.shape[1]
+        axes = doublings(up, x.size, size)
 
         def entering(box: Box, features: Tensor) -> None:
-            features[:, :skipped] = skip[_index(box)]
-            _write_upsampled(axes, x, box, features[:, skipped:])
+            features[:, :skipped] = skip[index_of(box)]
+            write_upsampled(axes, x, box, features[:, skipped:])
 
         channels = (up.conv.double_conv[2] if then is None else then.conv).out_channels
-        result = _as_features(skip.new_empty(prod(_size(wanted)) * channels), wanted)
+        result = _as_features(skip.new_empty(prod(size_of(wanted)) * channels), wanted)
         self._by_slabs(up.conv, entering, wanted, size, result, then)
-        return _Part(result, wanted, size)
+        return Part(result, wanted, size)
 
     def _by_slabs(
         self,
@@ -243,54 +189,37 @@ class ReadyNetwork(nn.Module):
         """
         conv1, _, conv2, _ = double.double_conv
         for slab in _slabs(wanted, max(conv1.in_channels, conv1.out_channels), result.device.type):
-            inner = _grown(slab, 1, size)
-            outer, around = _grown(inner, 1, size), _grown(inner, 1)
-            room = self._held.take("slab", prod(_size(around)) * conv1.in_channels, result)
+            inner = grown(slab, 1, size)
+            outer, around = grown(inner, 1, size), grown(inner, 1)
+            room = self._held.take("slab", prod(size_of(around)) * conv1.in_channels, result)
             features = _as_features(room, around)
             if outer != around:
                 features.zero_()
-            entering(outer, features[_index(outer, around)])
+            entering(outer, features[index_of(outer, around)])
             x = conv1.padded(features, (0, 0, 0)).relu_()
             x = _convolved(conv2, x, inner, slab)
-            result[_index(slab, wanted)] = x if then is None else then(x)
+            result[index_of(slab, wanted)] = x if then is None else then(x)
 
 
 def _looked_at(stages: list[tuple[Up, Tensor]], inner: Shape) -> list[Box]:
     """What of each stage's result the stage after it looks at, up to the last, all of which is wanted."""
-    inputs = [inner, *(_size_of(skip) for _, skip in stages[:-1])]
-    boxes = [_whole(_size_of(stages[-1][1]))]
+    inputs = [inner, *(_spatial(skip) for _, skip in stages[:-1])]
+    boxes = [whole(_spatial(stages[-1][1]))]
     for (up, skip), size in zip(stages[:0:-1], inputs[:0:-1], strict=True):
-        entering = _grown(boxes[0], 2, _size_of(skip))
-        axes = _doublings(up, size, _size_of(skip))
+        entering = grown(boxes[0], 2, _spatial(skip))
+        axes = doublings(up, size, _spatial(skip))
         boxes.insert(0, tuple(axis.seen(*edge) for axis, edge in zip(axes, entering, strict=True)))
     return boxes
 
 
-def _write_upsampled(axes: list[_Doubling], x: _Part, box: Box, target: Tensor) -> None:
-    """Up-sample to a box of the stage's indices, into (1, C, d, h, w); zeros where there is nothing."""
-    ranges = [axis.there(*edge) for axis, edge in zip(axes, box, strict=True)]
-    if tuple(ranges) != box:
-        target.zero_()
-        target = target[_index(ranges, box)]
-    seen = tuple(axis.seen(*edge) for axis, edge in zip(axes, box, strict=True))
-    values = x.features[_index(seen, x.box)][0].permute(1, 2, 3, 0)  # as it lies in memory
-    for n, (axis, (start, stop)) in enumerate(zip(axes, ranges, strict=True)):
-        if n == 2:
-            doubled = target[0].permute(1, 2, 3, 0)
-        else:
-            doubled = values.new_empty((*values.shape[:n], stop - start, *values.shape[n + 1 :]))
-        axis.double(values, n, start, stop, doubled)
-        values = doubled
-
-
 def _as_features(memory: Tensor, box: Box) -> Tensor:
     """(1, C, d, h, w) of a box, channels last, in as much memory as that takes."""
-    return memory.view(1, *_size(box), -1).permute(0, 4, 1, 2, 3)
+    return memory.view(1, *size_of(box), -1).permute(0, 4, 1, 2, 3)
 
 
 def _slabs(box: Box, channels: int, device: str) -> Iterator[Box]:
     """Slabs of even thickness across the longest edge of a box."""
-    size = _size(box)
+    size = size_of(box)
     axis = max(range(3), key=lambda a: size[a])
     # thinner than 8 rows, more would be computed twice than is won
     count = max(min(round(prod(size) * channels * 4 / SLAB_BYTES[device]), size[axis] // 8), 1)
@@ -312,25 +241,5 @@ def _convolved(conv: OneDNNConv3d, x: Tensor, given: Box, wanted: Box) -> Tensor
     return conv.padded(x, tuple(padding)).relu_()
 
 
-def _size_of(x: Tensor) -> Shape:
+def _spatial(x: Tensor) -> Shape:
     return tuple(x.shape[2:])
-
-
-def _whole(size: Shape) -> Box:
-    return tuple((0, n) for n in size)
-
-
-def _size(box: Box) -> Shape:
-    return tuple(stop - start for start, stop in box)
-
-
-def _grown(box: Box, rim: int, size: Shape | None = None) -> Box:
-    """The box with a rim around; of a size given, no more than there is."""
-    grown = tuple((start - rim, stop + rim) for start, stop in box)
-    return grown if size is None else tuple((max(a, 0), min(b, n)) for (a, b), n in zip(grown, size, strict=True))
-
-
-def _index(box: Box, within: Box = ((0, 0),) * 3) -> tuple[slice, ...]:
-    """Of (B, C, D, H, W), what lies in a box; of features that begin where another box begins."""
-    places = (slice(start - first, stop - first) for (start, stop), (first, _) in zip(box, within, strict=True))
-    return (slice(None), slice(None), *places)

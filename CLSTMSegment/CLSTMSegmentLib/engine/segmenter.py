@@ -175,6 +175,7 @@ class Segmenter:
                 self._use_less_memory()
 
     def _use_less_memory(self) -> None:
+        self._network.release_memory()
         smaller = halved(self._tile) if self.model.geometry.patch is None and self._tile else None
         if smaller is not None:
             self.report.warn(f"out of memory on {self._device}: tiles shrink from {self._tile} to {smaller}")
