@@ -4,12 +4,13 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from CLSTMSegmentLib.engine.bundle import read_bundle, write_bundle
+from CLSTMSegmentLib.engine.network import CLSTMUNet4D
 from CLSTMSegmentLib.engine.region import Region
 from CLSTMSegmentLib.engine.segmenter import Segmenter
 from CLSTMSegmentLib.run.events import EVENTS, EventReader
@@ -123,9 +124,9 @@ def short_of_memory(start, tmp_path):
     if not hasattr(resource, "prlimit"):
         pytest.skip("memory can be limited on Linux alone")
 
-    # wide enough for the network to need more than the frame itself
-    network = {"in_channels": 1, "classes": 3, "width": 16, "last_stage": "none"}
-    write_bundle(smallModel(network=network), smallModel(network=network).weights, tmp_path / "wide")
+    # wide enough for the network to need much more with the whole frame than with small tiles
+    network = {"in_channels": 1, "classes": 3, "width": 32, "last_stage": "none"}
+    write_bundle(replace(smallModel(), network=network), CLSTMUNet4D(**network).state_dict(), tmp_path / "wide")
 
     def run(room):
         runner = start(put=[], index_values=["0", "1"], model=str(tmp_path / "wide"))
@@ -140,17 +141,21 @@ def short_of_memory(start, tmp_path):
 
 
 def test_worker_short_of_memory_takes_smaller_tiles_and_says_so(short_of_memory):
-    # how much is short but not too short depends on the machine: one of these is, and the others are told or enough
-    for room in (180, 165, 195, 150, 210, 240):
+    # how much is short but not too short depends on the machine
+    too_little, enough = 0, 800
+    while enough - too_little > 5:
+        room = (too_little + enough) // 2
         events = short_of_memory(room)
         if events[-1]["event"] == "failed":
             assert "out of memory on the CPU" in events[-1]["message"]
+            too_little = room
             continue
         assert [event["number"] for event in events if event["event"] == "frame"] == [0, 1]
         warnings = [warning for warning in events[-1]["report"]["warnings"] if "out of memory on cpu" in warning]
         if warnings:
             assert "tiles shrink from (24, 192, 192)" in warnings[0]
             return
+        enough = room
     pytest.fail("the tiles never shrank")
 
 
