@@ -120,7 +120,7 @@ def test_a_model_is_trained_and_evaluated(desk, data):
     assert (desk / "hearts.png").is_file()
 
 
-def test_the_lines_for_the_python_console_segment_the_sequence(scene, phantom, monkeypatch):  # noqa: F811
+def test_the_lines_for_the_python_console_segment_the_sequence(scene, phantom):  # noqa: F811
     addSequence(scene, phantom[0], name="Cine")
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert len(blocks) == 1

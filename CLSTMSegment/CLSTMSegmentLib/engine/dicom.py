@@ -51,7 +51,7 @@ class CineSeries:
     """
 
     def __init__(self, folder: Path, files: list[Path]):
-        slices = sorted((_read_header(path) for path in files), key=lambda one: (one.place, one.time, one.path.name))
+        slices = sorted((_read_header(path) for path in files), key=lambda one: one.place)
         for one in slices[1:]:
             if not np.allclose(np.hstack(one.geometry), np.hstack(slices[0].geometry), atol=1e-3):
                 raise InputError(

@@ -93,10 +93,6 @@ class _Held:
     def __init__(self):
         self._tensors: dict[str, Tensor] = {}
 
-    def release(self) -> None:
-        """Give all of it back."""
-        self._tensors.clear()
-
     def take(self, purpose: str, count: int, like: Tensor) -> Tensor:
         """So many numbers, of what the purpose has had before; they hold anything."""
         held = self._tensors.get(purpose)
@@ -136,7 +132,7 @@ class ReadyNetwork(nn.Module):
 
     def release_memory(self) -> None:
         """Give back what is kept from frame to frame, for tiles that will be smaller."""
-        self._held.release()
+        self._held = _Held()
 
     def remember(self, frame: Tensor, state: list[State] | None = None) -> list[State]:
         """The state that `step` would return, without computing its logits."""
