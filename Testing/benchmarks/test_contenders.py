@@ -29,23 +29,11 @@ def test_bench_compares_equal_answers_and_ours_is_faster_and_smaller(kind, tmp_p
 
     size, frames = ("16,96,96", "4") if kind == "bundle" else ("64,64,72", "2")
     options = ["--kind", kind, "--width", "8", "--frames", frames, "--size", size, "--rounds", "1"]
-    assert (
-        main(
-            [
-                "bench",
-                *options,
-                "--out",
-                str(tmp_path / "bench.json"),
-                "--keep",
-                str(tmp_path),
-                "--picture",
-                str(tmp_path / "speeds.png"),
-            ]
-        )
-        == 0
-    )
-    assert (tmp_path / "speeds.png").stat().st_size > 5000
-    (result,) = json.loads((tmp_path / "bench.json").read_text(encoding="utf-8"))["results"]
+    results, picture = tmp_path / "bench.json", tmp_path / "speeds.png"
+    options += ["--out", str(results), "--keep", str(tmp_path), "--picture", str(picture)]
+    assert main(["bench", *options]) == 0
+    assert picture.stat().st_size > 5000
+    (result,) = json.loads(results.read_text(encoding="utf-8"))["results"]
     found = {
         name: sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / f"{name}.seq.nrrd"))) for name in ("ours", "window")
     }
