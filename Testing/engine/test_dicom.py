@@ -1,32 +1,22 @@
-"""A cine series in DICOM, as a scanner's export leaves it: a file a slice and a time."""
+"""A cine series in DICOM, as a scanner's export leaves it: a file a slice and a time, or enhanced."""
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from CLSTMSegmentLib.engine.errors import InputError
 from CLSTMSegmentLib.engine.files import read_sequence
+from dicom_files import trigger_time, write_enhanced, write_series
+from pydicom import Dataset, dcmread
 
 
-def write_series(folder, frames, tags=None):
-    """Each slice of each frame as a file of its own, oblique as the frames are, in no order at all."""
-    folder.mkdir()
-    names = np.random.default_rng(0).permutation(len(frames) * frames[0].image.GetDepth()).tolist()
-    for number, frame in enumerate(frames):
-        image = sitk.Cast(frame.image, sitk.sitkInt16)
-        direction = image.GetDirection()
-        for k in range(image.GetDepth()):
-            one = image[:, :, k : k + 1]
-            where = "\\".join(repr(v) for v in one.TransformIndexToPhysicalPoint((0, 0, 0)))
-            rows = "\\".join(repr(direction[n]) for n in (0, 3, 6, 1, 4, 7))
-            content = {"0008|0060": "MR", "0020|0032": where, "0020|0037": rows, "0020|0013": str(number + 1)}
-            content |= {"0018|1060": f"{number * 37.5}"} if tags is None else tags(number, k)
-            for tag, value in content.items():
-                one.SetMetaData(tag, value)
-            writer = sitk.ImageFileWriter()
-            writer.KeepOriginalImageUIDOn()
-            writer.SetImageIO("GDCMImageIO")
-            writer.SetFileName(str(folder / f"IM{names.pop():04}"))
-            writer.Execute(one)
+def assert_same_frames(frames, found):
+    for frame, one in zip(frames, found, strict=True):
+        # the stack may be read from its other end: what lies where is what counts
+        resampled = sitk.Resample(one.image, frame.image, sitk.Transform(), sitk.sitkNearestNeighbor)
+        expected = sitk.GetArrayFromImage(sitk.Cast(frame.image, sitk.sitkInt16))
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(resampled), expected)
+        assert one.image.GetSize() == frame.image.GetSize()
+        np.testing.assert_allclose(one.image.GetSpacing(), frame.image.GetSpacing(), rtol=1e-4)
 
 
 def test_slices_become_the_frames_that_they_were(tmp_path, phantom):
@@ -35,13 +25,7 @@ def test_slices_become_the_frames_that_they_were(tmp_path, phantom):
     found = read_sequence(tmp_path / "cine")
     assert found.index.values == ["0", "37.5", "75"]
     assert (found.index.name, found.index.unit) == ("time", "ms")
-    for frame, one in zip(frames, found, strict=True):
-        # the stack may be read from its other end: what lies where is what counts
-        resampled = sitk.Resample(one.image, frame.image, sitk.Transform(), sitk.sitkNearestNeighbor)
-        expected = sitk.GetArrayFromImage(sitk.Cast(frame.image, sitk.sitkInt16))
-        np.testing.assert_array_equal(sitk.GetArrayFromImage(resampled), expected)
-        assert one.image.GetSize() == frame.image.GetSize()
-        np.testing.assert_allclose(one.image.GetSpacing(), frame.image.GetSpacing(), rtol=1e-4)
+    assert_same_frames(frames, found)
 
 
 def test_files_without_times_are_numbered(tmp_path, phantom):
@@ -62,3 +46,38 @@ def test_missing_images_missing_slices_and_a_single_volume_are_told(tmp_path, ph
     (tmp_path / "still" / "IM0003").write_bytes(b"\0" * 128 + b"DICM" + b"x" * 50)
     with pytest.raises(InputError, match="IM0003 cannot be read as DICOM"):
         read_sequence(tmp_path / "still")
+
+
+def test_an_enhanced_file_becomes_the_frames_that_it_was_made_of(tmp_path, phantom):
+    frames = phantom[0][:3]
+    write_enhanced(frames, tmp_path / "cine.dcm", trigger_time)
+    found = read_sequence(tmp_path / "cine.dcm")
+    assert (found.index.values, found.index.unit) == (["0", "37.5", "75"], "ms")
+    assert_same_frames(frames, found)
+
+
+def test_several_enhanced_files_are_one_series(tmp_path, phantom):
+    frames = phantom[0][:3]
+    (tmp_path / "cine").mkdir()
+    for number, frame in enumerate(frames):
+        write_enhanced([frame], tmp_path / "cine" / f"{9 - number}", lambda _, number=number: trigger_time(number))
+    assert_same_frames(frames, read_sequence(tmp_path / "cine"))
+
+
+def test_several_images_in_a_file_without_a_place_or_scaled_unlike_are_told(tmp_path, phantom):
+    frames = phantom[0][:2]
+
+    def scaled(number):
+        scale = Dataset()
+        scale.RescaleSlope, scale.RescaleIntercept = 1 + number, 0
+        return {"PixelValueTransformationSequence": scale}
+
+    write_enhanced(frames, tmp_path / "scaled.dcm", scaled)
+    with pytest.raises(InputError, match=r"scaled\.dcm: its images have different rescale slopes"):
+        read_sequence(tmp_path / "scaled.dcm")
+    write_enhanced(frames, tmp_path / "nowhere.dcm")
+    file = dcmread(tmp_path / "nowhere.dcm")
+    del file.PerFrameFunctionalGroupsSequence
+    file.save_as(tmp_path / "nowhere.dcm")
+    with pytest.raises(InputError, match="does not say where each lies"):
+        read_sequence(tmp_path / "nowhere.dcm")

@@ -28,7 +28,10 @@ from .writers import SUFFIXES, check_suffix, open_writer
 def add_options(parser: ArgumentParser) -> None:
     """Define the options of the command."""
     parser.add_argument(
-        "input", type=Path, metavar="INPUT", help=".seq.nrrd, 4D .nii/.nii.gz/.mha/.nrrd, or a folder of 3D files"
+        "input",
+        type=Path,
+        metavar="INPUT",
+        help=".seq.nrrd, 4D .nii/.nii.gz/.mha/.nrrd, DICOM, or a folder of 3D files",
     )
     parser.add_argument(
         "-o", "--output", type=Path, required=True, help=f"what to write, by suffix: {', '.join(SUFFIXES)}"
@@ -47,6 +50,9 @@ def add_options(parser: ArgumentParser) -> None:
         "--prime", type=int, metavar="K", help="frames that warm an empty memory (default: the model's)"
     )
     parser.add_argument("--measurements", type=Path, metavar="CSV", help="write segment volumes over time")
+    parser.add_argument(
+        "--dicom-seg", type=Path, metavar="FOLDER", help="also write a DICOM SEG object a frame, of DICOM images"
+    )
     parser.add_argument("--preview", type=Path, metavar="PNG", help="draw slices with outlines and volume curves")
     parser.add_argument("--report", type=Path, metavar="JSON", help="write what was done, how, and how long it took")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -113,7 +119,7 @@ def run(options: Namespace, on_result: Callable[[SegmentedFrame], None] | None =
     with ExitStack() as files:
         paths = {
             key: files.enter_context(replacing(path))
-            for key in ("output", "measurements", "preview", "report")
+            for key in ("output", "dicom_seg", "measurements", "preview", "report")
             if (path := getattr(options, key)) is not None
         }
         with segmenter.report.timed("read"):
@@ -136,7 +142,13 @@ def segment_sequence(
     model, seconds = segmenter.model, segmenter.report.seconds | {"write": 0.0}
     wanted = chosen_frames(options.frames, len(sequence))
     index = replace(sequence.index, values=[sequence.index.values[t] for t in wanted])
-    writer = open_writer(paths["output"], model, index)
+    writers = [open_writer(paths["output"], model, index)]
+    if "dicom_seg" in paths:
+        try:
+            from .dicom_seg import DicomSegWriter
+        except ImportError as error:
+            raise InputError("--dicom-seg needs highdicom: pip install highdicom") from error
+        writers.append(DicomSegWriter(paths["dicom_seg"], model, sequence.dicom))
     segments = [segment.name for segment in model.segments]
     volumes, examples, flags = [], [], []
     shown: list[int] = []
@@ -148,7 +160,8 @@ def segment_sequence(
         with tqdm(total=len(wanted), disable=options.quiet or None, bar_format="{desc}|{bar}| {n}/{total}") as bar:
             for result in segmenter.segment(sequence, wanted, region, lambda p: bar.set_description_str(describe(p))):
                 began = time.perf_counter()
-                writer.add(result)
+                for writer in writers:
+                    writer.add(result)
                 volumes.append((result.number, result.index_value, volumes_ml(result.labels, len(segments))))
                 flags += frame_flags(result, segments)
                 if result.number in shown:
@@ -158,9 +171,11 @@ def segment_sequence(
                 bar.update()
                 seconds["write"] += time.perf_counter() - began
         began = time.perf_counter()
-        writer.finish()
+        for writer in writers:
+            writer.finish()
     finally:
-        writer.release()
+        for writer in writers:
+            writer.release()
     if "measurements" in paths:
         write_volumes(paths["measurements"], model, index, volumes)
     if "preview" in paths:

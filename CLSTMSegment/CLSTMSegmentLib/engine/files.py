@@ -34,10 +34,12 @@ class FileSequence(Sequence):
 
     Attributes:
         index: of all frames.
+        dicom: the series that it was read from, if it was.
     """
 
-    def __init__(self, index: SequenceIndex, image_of: Callable[[int], sitk.Image]):
+    def __init__(self, index: SequenceIndex, image_of: Callable[[int], sitk.Image], dicom: CineSeries | None = None):
         self.index = index
+        self.dicom = dicom
         self._image_of = image_of
 
     def __len__(self) -> int:
@@ -50,7 +52,9 @@ class FileSequence(Sequence):
 
 
 def read_sequence(path: Path) -> FileSequence:
-    """A sequence from a .seq.nrrd, a 4D image file, or a folder of DICOM slices or 3D image files in natural order.
+    """A sequence from a .seq.nrrd, a 4D image file, DICOM, or a folder of 3D image files in natural order.
+
+    DICOM is a folder of one series, or one enhanced file.
 
     A folder's files are read when they are asked for; a single file is held in memory, in its own type.
 
@@ -59,6 +63,8 @@ def read_sequence(path: Path) -> FileSequence:
     """
     if path.is_dir():
         return _read_folder(path)
+    if is_dicom(path):
+        return _read_dicom(path, [path])
     image = _read_image(path)
     if image.GetDimension() == 4:
         return _split_4d(image, path)
@@ -143,13 +149,17 @@ def _read_folder(folder: Path) -> FileSequence:
         slices = [path for path in folder.iterdir() if is_dicom(path)]
         if not slices:
             raise InputError(f"{folder} holds no image files ({', '.join(IMAGE_SUFFIXES)} or DICOM)")
-        series = CineSeries(folder, slices)
-        index = SequenceIndex([str(t) for t in range(series.count)])
-        if series.times:
-            index = SequenceIndex(series.times, "time", "ms")
-        return FileSequence(index, series.frame)
+        return _read_dicom(folder, slices)
     files.sort(key=lambda p: [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", p.name)])
     return FileSequence(SequenceIndex([str(t) for t in range(len(files))]), lambda t: _read_image(files[t]))
+
+
+def _read_dicom(source: Path, files: list[Path]) -> FileSequence:
+    series = CineSeries(source, files)
+    index = SequenceIndex([str(t) for t in range(series.count)])
+    if series.times:
+        index = SequenceIndex(series.times, "time", "ms")
+    return FileSequence(index, series.frame, series)
 
 
 @contextmanager
@@ -160,7 +170,7 @@ def replacing(path: Path) -> Iterator[Path]:
         InputError: the folder is not there or cannot be written, or `path` is itself a folder.
     """
     if path.is_dir():
-        raise InputError(f"{path} is a folder: give the name of a file")
+        raise InputError(f"{path} is a folder that is there already: give another name")
     try:
         folder = TemporaryDirectory(prefix=".clstm-segment-", dir=path.parent)
     except OSError as error:

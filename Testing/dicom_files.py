@@ -1,0 +1,72 @@
+"""DICOM files as scanners write them, made of frames: a file an image, or enhanced."""
+
+import numpy as np
+import SimpleITK as sitk
+from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import EnhancedMRImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
+
+
+def write_series(folder, frames, tags=None):
+    """Each slice of each frame as a file of its own, oblique as the frames are, in no order at all."""
+    folder.mkdir()
+    study = {f"0020|{tag}": generate_uid() for tag in ("000d", "000e", "0052")}  # study, series, frame of reference
+    study |= {"0010|0010": "Phantom^Heart", "0010|0020": "1", "0020|0010": "1", "0008|0016": MRImageStorage}
+    names = np.random.default_rng(0).permutation(len(frames) * frames[0].image.GetDepth()).tolist()
+    for number, frame in enumerate(frames):
+        image = sitk.Cast(frame.image, sitk.sitkInt16)
+        direction = image.GetDirection()
+        for k in range(image.GetDepth()):
+            one = image[:, :, k : k + 1]
+            where = "\\".join(repr(v) for v in one.TransformIndexToPhysicalPoint((0, 0, 0)))
+            rows = "\\".join(repr(direction[n]) for n in (0, 3, 6, 1, 4, 7))
+            content = {"0008|0060": "MR", "0020|0032": where, "0020|0037": rows, "0020|0013": str(number + 1)}
+            content |= study | {"0008|0018": generate_uid(), "0018|0050": repr(image.GetSpacing()[2])}
+            content |= {"0018|1060": f"{number * 37.5}"} if tags is None else tags(number, k)
+            for tag, value in content.items():
+                one.SetMetaData(tag, value)
+            writer = sitk.ImageFileWriter()
+            writer.KeepOriginalImageUIDOn()
+            writer.SetImageIO("GDCMImageIO")
+            writer.SetFileName(str(folder / f"IM{names.pop():04}"))
+            writer.Execute(one)
+
+
+def write_enhanced(frames, path, groups=lambda number: {}):
+    """All slices of all frames as one enhanced MR file, slice by slice, the times of each in reversed order."""
+    slices = [(number, k) for k in range(frames[0].image.GetDepth()) for number in reversed(range(len(frames)))]
+    first = frames[0].image
+    file = Dataset()
+    file.file_meta = FileMetaDataset()
+    file.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    file.SOPClassUID = file.file_meta.MediaStorageSOPClassUID = EnhancedMRImageStorage
+    file.SOPInstanceUID = file.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    file.Modality, file.ImageType = "MR", ["ORIGINAL", "PRIMARY", "M", "NONE"]
+    file.Columns, file.Rows, _ = first.GetSize()
+    file.NumberOfFrames, file.SamplesPerPixel, file.PhotometricInterpretation = len(slices), 1, "MONOCHROME2"
+    file.BitsAllocated, file.BitsStored, file.HighBit, file.PixelRepresentation = 16, 16, 15, 1
+    direction, spacing = first.GetDirection(), first.GetSpacing()
+    orientation, measures = Dataset(), Dataset()
+    orientation.ImageOrientationPatient = [round(direction[n], 12) for n in (0, 3, 6, 1, 4, 7)]
+    measures.PixelSpacing, measures.SliceThickness = [spacing[1], spacing[0]], spacing[2]
+    shared = Dataset()
+    shared.PlaneOrientationSequence, shared.PixelMeasuresSequence = [orientation], [measures]
+    file.SharedFunctionalGroupsSequence = [shared]
+    file.PerFrameFunctionalGroupsSequence = []
+    for number, k in slices:
+        group, position = Dataset(), Dataset()
+        position.ImagePositionPatient = [round(v, 9) for v in first.TransformIndexToPhysicalPoint((0, 0, k))]
+        group.PlanePositionSequence = [position]
+        for name, value in groups(number).items():
+            setattr(group, name, [value])
+        file.PerFrameFunctionalGroupsSequence.append(group)
+    arrays = [sitk.GetArrayFromImage(sitk.Cast(frame.image, sitk.sitkInt16)) for frame in frames]
+    file.PixelData = np.stack([arrays[number][k] for number, k in slices]).tobytes()
+    file.save_as(path, enforce_file_format=True)
+
+
+def trigger_time(number):
+    """The groups of an image that say when it was."""
+    when = Dataset()
+    when.NominalCardiacTriggerDelayTime = number * 37.5
+    return {"CardiacSynchronizationSequence": when}
