@@ -15,6 +15,9 @@ def test_results_lead_to_frames_plot_and_file(sequence, widget, tmp_path):
     runToEnd(widget)
     ui.volumesTable.cellClicked.emit(4, 0)
     assert resolveInput(sequence).browserNode.GetSelectedItemNumber() == 4
+    assert ui.flagsList.count  # the phantom's outer segment touches the border
+    ui.flagsList.clicked.emit(ui.flagsList.model().index(0, 0))
+    assert resolveInput(sequence).browserNode.GetSelectedItemNumber() == 0
     qt.QFileDialog.chosen = str(tmp_path / "volumes.csv")
     ui.exportButton.click()
     lines = (tmp_path / "volumes.csv").read_text(encoding="utf-8").splitlines()

@@ -28,8 +28,11 @@ class ResultsView:
         self._run: BackgroundRun | None = None
         self._marking: tuple | None = None
         self._plotViews: list = []
-        ui.volumesTable.connect("cellClicked(int,int)", self._onRow)
-        ui.flagsList.connect("currentRowChanged(int)", self._onFlag)
+        # by mouse or Enter; not by being reached with Tab, which would show another frame unasked
+        for signal in ("cellClicked(int,int)", "cellActivated(int,int)"):
+            ui.volumesTable.connect(signal, self._onRow)
+        for signal in ("clicked(QModelIndex)", "activated(QModelIndex)"):
+            ui.flagsList.connect(signal, self._onFlag)
         ui.plotButton.connect("clicked()", self._onPlot)
         ui.exportButton.connect("clicked()", self._onExport)
         ui.show3DButton.connect("toggled(bool)", self._onShow3D)
@@ -88,9 +91,8 @@ class ResultsView:
     def _onRow(self, row: int, column: int) -> None:
         self._goTo(self._run.numbers[row])
 
-    def _onFlag(self, row: int) -> None:
-        if self._run is not None and 0 <= row < len(self._run.flags):
-            self._goTo(self._run.flags[row].frame)
+    def _onFlag(self, index: qt.QModelIndex) -> None:
+        self._goTo(self._run.flags[index.row()].frame)
 
     def _goTo(self, frame: int) -> None:
         browserNode = self._run.request.source.browserNode
