@@ -1,6 +1,6 @@
 """The streaming segmenter as a whole, with a small random network."""
 
-from itertools import permutations, product
+from itertools import count, permutations, product
 
 import numpy as np
 import pytest
@@ -187,19 +187,24 @@ def test_progress_counts_frames_and_tiles_and_cancel_stops_between_tiles(model, 
     assert finished == [0]
 
 
-def test_out_of_memory_shrinks_the_tile_goes_on_and_says_so(model, cine, monkeypatch):
+@pytest.mark.parametrize("short_from", [0, 3])
+def test_out_of_memory_shrinks_the_tile_goes_on_and_says_so(model, cine, monkeypatch, short_from):
     segmenter = Segmenter(model, "cpu")
-    step = segmenter._step
+    step, step_number = segmenter._step, count()
 
     def short_of_memory(tile, state, wanted):
-        if tile.numel() > 8 * 32 * 48:
+        if next(step_number) >= short_from and tile.numel() > 8 * 32 * 48:
             raise RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory")
         return step(tile, state, wanted)
 
     monkeypatch.setattr(segmenter, "_step", short_of_memory)
-    assert [r.number for r in segmenter.segment(cine)] == list(range(6))
+    found = {r.number: r.labels for r in segmenter.segment(cine)}
+    assert list(found) == list(range(6))
     assert segmenter.report.tiles_per_frame > 1
     assert "tiles shrink" in segmenter.report.warnings[0]
+    # each frame as in a run that had its tiles from the start
+    whole, tiled = labels_of(model, cine), labels_of(model, cine, tile=segmenter.report.tile)
+    assert_same(arrays(found), arrays({n: (whole if n < short_from else tiled)[n] for n in found}))
     monkeypatch.setattr(segmenter, "_step", lambda *_: (_ for _ in ()).throw(RuntimeError("CUDA out of memory")))
     with pytest.raises(MemoryError, match="smallest tiles"):
         list(segmenter.segment(cine))

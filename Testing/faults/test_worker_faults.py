@@ -21,7 +21,7 @@ MOMENTS = {
     "at the start": lambda started, seen: True,
     "in the middle of a tile": lambda started, seen: "progress" in seen,
     "between frames": lambda started, seen: "frame" in seen,
-    "while a frame is written": lambda started, seen: any((started.folder / "results").glob("*.partial.*")),
+    "while a frame is written": lambda started, seen: any((started.folder / "results").glob("partial-*")),
 }
 
 

@@ -11,6 +11,7 @@ from tqdm import tqdm
 from ..engine.bundle import PALETTE, Segment, check_name
 from ..engine.errors import InputError, sitk_cause
 from ..engine.files import IMAGE_SUFFIXES, FileSequence, read_sequence
+from ..engine.image_files import read_image
 from ..training.lesson import PREVIEW, Lesson, lesson_folder, write_lesson
 
 
@@ -175,6 +176,6 @@ def read_annotations(path: Path, frames: FileSequence) -> dict[int, sitk.Image]:
 
 def _read_labels(path: Path) -> sitk.Image:
     try:
-        return sitk.ReadImage(str(path))
+        return read_image(path)
     except RuntimeError as error:
         raise InputError(f"{path} cannot be read as an image ({sitk_cause(error)})") from error

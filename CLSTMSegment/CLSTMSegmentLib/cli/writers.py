@@ -12,6 +12,7 @@ from ..engine.bundle import Model
 from ..engine.errors import InputError
 from ..engine.files import SequenceIndex, SequenceNrrdWriter
 from ..engine.frames import SegmentedFrame
+from ..engine.image_files import read_image, write_image
 
 SUFFIXES = (".seq.mrb", ".seq.nrrd", ".nii.gz")
 
@@ -132,10 +133,10 @@ class _NiftiWriter:
             raise InputError(
                 "the frames differ in geometry, which one 4D file cannot hold: write a .seq.mrb instead"
             ) from error
-        sitk.WriteImage(joined, str(self._path))
+        write_image(self._path, joined)
         # SimpleITK says nothing when a compressed NIfTI file does not fit on the disk
         try:
-            whole = sitk.Hash(sitk.ReadImage(str(self._path))) == sitk.Hash(joined)
+            whole = sitk.Hash(read_image(self._path)) == sitk.Hash(joined)
         except RuntimeError:
             whole = False
         if not whole:

@@ -7,6 +7,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from .errors import InputError, sitk_cause
+from .image_files import decimal_point, read_image
 
 PLACE_TOLERANCE_MM = 0.1
 """Slices nearer than this lie at the same place, and gaps between slices may differ by as much."""
@@ -122,7 +123,7 @@ class CineSeries:
 
 def _read_pixels(path: Path) -> np.ndarray:
     try:
-        return sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO="GDCMImageIO"))
+        return sitk.GetArrayFromImage(read_image(path, "GDCMImageIO"))
     except RuntimeError as error:
         raise InputError(f"{path} cannot be read as DICOM ({sitk_cause(error)})") from error
 
@@ -133,7 +134,8 @@ def _slices(path: Path) -> list[Slice]:
     reader.SetImageIO("GDCMImageIO")
     reader.SetFileName(str(path))
     try:
-        reader.ReadImageInformation()
+        with decimal_point():
+            reader.ReadImageInformation()
     except RuntimeError as error:
         raise InputError(f"{path} cannot be read as DICOM ({sitk_cause(error)})") from error
     if reader.GetDimension() == 3 and reader.GetSize()[2] > 1:

@@ -15,6 +15,7 @@ import SimpleITK as sitk
 from .dicom import CineSeries, is_dicom
 from .errors import InputError, sitk_cause
 from .frames import Frame
+from .image_files import read_image
 
 IMAGE_SUFFIXES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
 
@@ -85,7 +86,7 @@ def _read_image(path: Path) -> sitk.Image:
     if not path.name.lower().endswith(IMAGE_SUFFIXES):
         raise InputError(f"{path}: unknown file type: give one of {', '.join(IMAGE_SUFFIXES)}, or a folder of them")
     try:
-        return sitk.ReadImage(str(path))
+        return read_image(path)
     except RuntimeError as error:
         raise InputError(f"{path} cannot be read as an image ({sitk_cause(error)})") from error
 

@@ -11,8 +11,6 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import SimpleITK as sitk
-
 
 @dataclass(frozen=True)
 class Job:
@@ -63,15 +61,4 @@ def write_whole(path: Path, content: bytes) -> None:
     """Write a file that is never seen half written."""
     partial = path.with_name(f"{path.name}.partial")
     partial.write_bytes(content)
-    partial.replace(path)
-
-
-def write_image(path: Path, image: sitk.Image, compressed: bool) -> None:
-    """Write an image that is never seen half written.
-
-    Raises:
-        RuntimeError: of SimpleITK, which cannot write it.
-    """
-    partial = path.with_suffix(".partial.nrrd")
-    sitk.WriteImage(image, str(partial), useCompression=compressed)
     partial.replace(path)

@@ -11,8 +11,9 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from ..engine.errors import InputError
+from ..engine.image_files import read_image, write_image
 from .events import EventReader
-from .job import Job, frame_path, result_path, write_image
+from .job import Job, frame_path, result_path
 
 PACKAGE_FOLDER = Path(__file__).resolve().parents[2]
 """Where CLSTMSegmentLib lies."""
@@ -154,11 +155,11 @@ class JobRunner(WorkerProcess):
 
     def put_frame(self, number: int, image: sitk.Image) -> None:
         """Give the worker an input frame; before `start` or while it runs."""
-        write_image(frame_path(self.folder, number), image, compressed=False)
+        write_image(frame_path(self.folder, number), image)
 
     def result(self, number: int) -> sitk.Image:
         """The labels of a finished frame, uint8."""
-        return sitk.ReadImage(str(result_path(self.folder, number)))
+        return read_image(result_path(self.folder, number))
 
     def close(self) -> None:
         """End the worker at once, if it runs, and remove the job folder."""

@@ -10,16 +10,15 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import SimpleITK as sitk
-
 from ..engine.bundle import load_model
 from ..engine.devices import is_out_of_memory
 from ..engine.errors import InputError, sitk_cause
 from ..engine.frames import Frame, SegmentedFrame
+from ..engine.image_files import read_image, write_image
 from ..engine.region import Region
 from ..engine.segmenter import Segmenter
 from .events import EventWriter
-from .job import Job, frame_path, result_path, write_image
+from .job import Job, frame_path, result_path
 from .parent import leave_with_parent
 
 WAIT_S = 0.01
@@ -44,7 +43,7 @@ class FrameFolder(Sequence):
             time.sleep(WAIT_S)
         value = self._index_values[number]
         try:
-            return Frame(sitk.ReadImage(str(path)), value)
+            return Frame(read_image(path), value)
         except RuntimeError as error:
             if is_out_of_memory(error):
                 raise

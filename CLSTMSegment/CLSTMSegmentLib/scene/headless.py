@@ -5,6 +5,7 @@ from pathlib import Path
 import slicer
 
 from ..engine.errors import InputError
+from ..engine.image_files import decimal_point
 
 
 def registerConverters() -> None:
@@ -22,6 +23,8 @@ def writeSequence(sequenceNode: slicer.vtkMRMLSequenceNode, path: Path) -> None:
     scene = slicer.vtkMRMLScene()
     storageNode = scene.AddNewNodeByClass("vtkMRMLSequenceStorageNode")
     storageNode.SetFileName(str(path))
-    if not storageNode.WriteData(sequenceNode):
+    with decimal_point():
+        written = storageNode.WriteData(sequenceNode)
+    if not written:
         messages = storageNode.GetUserMessages().GetAllMessagesAsString().strip()
         raise InputError(f"{path} cannot be written: {messages or 'MRML gave no reason'}")

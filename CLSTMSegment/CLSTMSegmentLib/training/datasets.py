@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from ..engine.errors import InputError
 from ..engine.files import read_sequence
 from ..engine.frames import Frame, FrameGrid, GeometryRule
+from ..engine.image_files import read_image
 from ..engine.intensity import IntensityRule, find_window
 from .sparse import UNKNOWN, Rim, allowed_classes
 
@@ -104,7 +105,7 @@ def read_cines(
                 continue
             annotations = {
                 int(t): Annotation(
-                    sitk.ReadImage(str(index.parent / entry["file"])),
+                    read_image(index.parent / entry["file"]),
                     entry["labelled_classes"],
                     tuple(entry["labelled_slices"]),
                     entry["phase"],
@@ -131,8 +132,8 @@ def read_phases(
                 continue
             stacks[name] = {}
             for phase, entry in phases.items():
-                image = sitk.ReadImage(str(index.parent / f"{name}_{phase}.nrrd"))
-                labels = sitk.ReadImage(str(index.parent / f"{name}_{phase}_cavity.nrrd"))
+                image = read_image(index.parent / f"{name}_{phase}.nrrd")
+                labels = read_image(index.parent / f"{name}_{phase}_cavity.nrrd")
                 annotation = Annotation(labels, [1], (0, image.GetDepth() - 1), phase)
                 stacks[name][phase] = (Frame(image, phase), annotation, entry["slices"][0])
     return stacks

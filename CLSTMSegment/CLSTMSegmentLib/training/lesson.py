@@ -19,6 +19,7 @@ from ..engine.bundle import Segment, check_name
 from ..engine.errors import InputError
 from ..engine.files import replacing
 from ..engine.frames import Frame, check_frame
+from ..engine.image_files import write_image
 
 PREVIEW, WISH = "preview.png", "wish"
 
@@ -133,10 +134,10 @@ def write_lesson(
                 _check_labels(labels, frames[t], t, len(lesson.segments), mark)
                 around = tuple(range(max(t - REACH, 0), min(t + REACH + 1, len(frames))))
                 taught.append(TaughtFrame(s, t, around, mark))
-                sitk.WriteImage(sitk.Cast(labels, sitk.sitkUInt8), str(labels_path(partial, s, t)), True)
+                write_image(labels_path(partial, s, t), sitk.Cast(labels, sitk.sitkUInt8), compressed=True)
             for t in sorted({n for frame in taught if frame.sequence == s for n in frame.around}):
                 check_frame(frames[t], t)
-                sitk.WriteImage(frames[t].image, str(image_path(partial, s, t)), False)
+                write_image(image_path(partial, s, t), frames[t].image)
         lesson = replace(lesson, frames=tuple(taught))
         (partial / "lesson.json").write_text(json.dumps(asdict(lesson), indent=1), encoding="utf-8")
     return lesson

@@ -12,6 +12,7 @@ import torch
 from ..engine.boxes import Shape
 from ..engine.bundle import Model, load_model
 from ..engine.frames import FrameGrid, GeometryRule
+from ..engine.image_files import read_image
 from ..engine.intensity import IntensityRule, find_window
 from ..engine.labelling import largest_component
 from ..engine.network import CLSTMUNet4D
@@ -77,8 +78,8 @@ def model_for(lesson: Lesson, folder: Path, device: torch.device) -> tuple[Model
 
 def _annotation(folder: Path, frame: TaughtFrame) -> tuple[sitk.Image, sitk.Image]:
     return (
-        sitk.ReadImage(str(image_path(folder, frame.sequence, frame.number))),
-        sitk.ReadImage(str(labels_path(folder, frame.sequence, frame.number))),
+        read_image(image_path(folder, frame.sequence, frame.number)),
+        read_image(labels_path(folder, frame.sequence, frame.number)),
     )
 
 
@@ -115,7 +116,7 @@ def geometry_of(lesson: Lesson, folder: Path) -> GeometryRule:
 
 def taught_sequence(lesson: Lesson, frame: TaughtFrame, folder: Path, model: Model) -> LabelledSequence:
     """An annotated frame among its neighbours on the model's grid, by the steps that a run takes."""
-    images = [sitk.ReadImage(str(image_path(folder, frame.sequence, n))) for n in frame.around]
+    images = [read_image(image_path(folder, frame.sequence, n)) for n in frame.around]
     grids = [FrameGrid(image, model.geometry) for image in images]
     turned = [grid.turned(image) for grid, image in zip(grids, images, strict=True)]
     window = find_window(model.intensity, turned)

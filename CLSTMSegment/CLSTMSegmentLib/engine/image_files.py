@@ -1,0 +1,50 @@
+"""Images on disk, through SimpleITK, whatever the locale."""
+
+import locale
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import SimpleITK as sitk
+
+
+@contextmanager
+def decimal_point() -> Iterator[None]:
+    """Within it, files have numbers with a point, as their formats want it.
+
+    SimpleITK and MRML go by the locale of the process, which any library may have set to one with a decimal
+    comma (Qt does at its start): what they then write cannot be read, and what they read loses its decimals.
+    """
+    before = locale.setlocale(locale.LC_NUMERIC)
+    if before != "C":
+        locale.setlocale(locale.LC_NUMERIC, "C")
+    try:
+        yield
+    finally:
+        if before != "C":
+            locale.setlocale(locale.LC_NUMERIC, before)
+
+
+def read_image(path: Path, image_io: str = "") -> sitk.Image:
+    """An image from a file.
+
+    Args:
+        image_io: SimpleITK's name of the format; by default the file's suffix and content tell.
+
+    Raises:
+        RuntimeError: of SimpleITK, which cannot read it.
+    """
+    with decimal_point():
+        return sitk.ReadImage(str(path), imageIO=image_io)
+
+
+def write_image(path: Path, image: sitk.Image, compressed: bool = False) -> None:
+    """Write an image that is never seen half written.
+
+    Raises:
+        RuntimeError: of SimpleITK, which cannot write it.
+    """
+    partial = path.with_name(f"partial-{path.name}")
+    with decimal_point():
+        sitk.WriteImage(image, str(partial), useCompression=compressed)
+    partial.replace(path)
