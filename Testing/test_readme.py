@@ -9,7 +9,8 @@ import SimpleITK as sitk
 import slicer
 from CLSTMSegmentLib.__main__ import main
 from CLSTMSegmentLib.engine.bundle import write_bundle
-from CLSTMSegmentLib.engine.files import SequenceIndex, write_sequence
+from CLSTMSegmentLib.engine.frames import SequenceIndex
+from CLSTMSegmentLib.engine.nrrd import write_sequence
 from CLSTMSegmentLib.training.configuration import read_configuration
 from conftest import REPOSITORY, smallModel
 from distributed import LocalCluster

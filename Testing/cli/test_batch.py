@@ -10,8 +10,9 @@ import pytest
 from CLSTMSegmentLib.__main__ import main
 from CLSTMSegmentLib.cli import batch
 from CLSTMSegmentLib.engine.bundle import write_bundle
-from CLSTMSegmentLib.engine.files import SequenceIndex, write_sequence
+from CLSTMSegmentLib.engine.frames import SequenceIndex
 from CLSTMSegmentLib.engine.network import CLSTMUNet4D
+from CLSTMSegmentLib.engine.nrrd import write_sequence
 from CLSTMSegmentLib.training.phantoms import heart_sequence
 from conftest import REPOSITORY, smallModel
 from run.workers import wait

@@ -17,8 +17,9 @@ import slicer
 import torch
 from CLSTMSegmentLib.__main__ import main
 from CLSTMSegmentLib.engine.bundle import write_bundle
-from CLSTMSegmentLib.engine.files import SequenceIndex, read_sequence, write_sequence
-from CLSTMSegmentLib.engine.frames import GeometryRule
+from CLSTMSegmentLib.engine.files import read_sequence
+from CLSTMSegmentLib.engine.frames import GeometryRule, SequenceIndex
+from CLSTMSegmentLib.engine.nrrd import write_sequence
 from CLSTMSegmentLib.engine.segmenter import Segmenter
 from conftest import REPOSITORY, smallModel
 from host import application

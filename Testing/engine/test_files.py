@@ -1,10 +1,15 @@
 """Sequences on disk: what is written is read back, whatever the number of frames and the index."""
 
+import re
+import tracemalloc
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from CLSTMSegmentLib.engine.errors import InputError
-from CLSTMSegmentLib.engine.files import SequenceIndex, read_sequence, replacing, write_sequence
+from CLSTMSegmentLib.engine.files import read_sequence, replacing
+from CLSTMSegmentLib.engine.frames import SequenceIndex
+from CLSTMSegmentLib.engine.nrrd import write_sequence
 
 
 def random_images(count, dtype):
@@ -30,6 +35,75 @@ def test_sequence_is_read_as_it_was_written(tmp_path, count, dtype):
         np.testing.assert_array_equal(sitk.GetArrayViewFromImage(frame.image), sitk.GetArrayViewFromImage(image))
         for geometry in ("GetSpacing", "GetOrigin", "GetDirection"):
             np.testing.assert_allclose(getattr(frame.image, geometry)(), getattr(image, geometry)(), atol=1e-12)
+
+
+def rewritten(path, *changes, content=None):
+    """The file with changes to its header, and other voxels."""
+    header, blank, voxels = path.read_bytes().partition(b"\n\n")
+    for old, new in changes:
+        assert old in header
+        header = header.replace(old, new)
+    path.write_bytes(header + blank + (voxels if content is None else content))
+
+
+@pytest.mark.parametrize("kind", ["gzip", "raw", "raw, big endian"])
+def test_frames_are_the_same_in_any_order(tmp_path, kind):
+    images, path = random_images(5, np.int16), tmp_path / "s.seq.nrrd"
+    write_sequence(path, SequenceIndex(list("01234")), images)
+    if kind != "gzip":
+        order = ">" if "big" in kind else "<"
+        voxels = b"".join(sitk.GetArrayFromImage(image).astype(f"{order}i2").tobytes() for image in images)
+        endian = (b"endian: little", b"endian: big" if "big" in kind else b"endian: little")
+        rewritten(path, (b"encoding: gzip", b"encoding: raw"), endian, content=voxels)
+    found = read_sequence(path)
+    for number in (3, 3, 1, 4, 0, 2):
+        np.testing.assert_array_equal(
+            sitk.GetArrayFromImage(found[number].image), sitk.GetArrayFromImage(images[number])
+        )
+
+
+def test_frames_that_do_not_follow_each_other_are_read_as_well(tmp_path):
+    images, path = random_images(5, np.int16), tmp_path / "s.seq.nrrd"
+    write_sequence(path, SequenceIndex(list("01234")), images)
+    # as older versions of Slicer wrote it: for each voxel, all frames
+    voxels = np.stack([sitk.GetArrayFromImage(image) for image in images], axis=-1).astype("<i2").tobytes()
+    header = path.read_bytes().partition(b"\n\n")[0].decode()
+    directions = re.search("space directions: (.*) none", header).group(1)
+    changes = [
+        ("sizes: 5 4 3 5", "sizes: 5 5 4 3"),
+        (f"space directions: {directions} none", f"space directions: none {directions}"),
+        ("kinds: domain domain domain list", "kinds: list domain domain domain"),
+        ("encoding: gzip", "encoding: raw"),
+        ("axis 3 index", "axis 0 index"),
+    ]
+    rewritten(path, *((old.encode(), new.encode()) for old, new in changes), content=voxels)
+    for frame, image in zip(read_sequence(path), images, strict=True):
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(frame.image), sitk.GetArrayFromImage(image))
+        np.testing.assert_allclose(frame.image.GetDirection(), image.GetDirection(), atol=1e-12)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "raw"])
+def test_file_that_is_cut_off_is_named_with_the_frame(tmp_path, encoding):
+    images, path = random_images(5, np.int16), tmp_path / "s.seq.nrrd"
+    write_sequence(path, SequenceIndex(list("01234")), images)
+    if encoding == "raw":
+        content = b"".join(sitk.GetArrayFromImage(image).tobytes() for image in images)
+        rewritten(path, (b"encoding: gzip", b"encoding: raw"), content=content)
+    path.write_bytes(path.read_bytes()[:-150])
+    with pytest.raises(InputError, match=r"s\.seq\.nrrd ends in frame [34]: it is not whole"):
+        list(read_sequence(path))
+
+
+def test_a_long_sequence_is_not_held_in_memory(tmp_path):
+    like = sitk.Image((64, 64, 32), sitk.sitkInt16)
+    write_sequence(tmp_path / "s.seq.nrrd", SequenceIndex([str(t) for t in range(100)]), [like] * 100)
+    frame_bytes = like.GetNumberOfPixels() * 2
+    tracemalloc.start()
+    for frame in read_sequence(tmp_path / "s.seq.nrrd"):
+        assert frame.image.GetSize() == like.GetSize()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2 * 2**20 + 8 * frame_bytes, "of 100 frames"
 
 
 def test_text_index_values_keep_their_spaces_and_accents(tmp_path):

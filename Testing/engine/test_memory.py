@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from CLSTMSegmentLib.engine.bundle import write_bundle
-from CLSTMSegmentLib.engine.files import SequenceIndex, write_sequence
+from CLSTMSegmentLib.engine.frames import SequenceIndex
 from CLSTMSegmentLib.engine.inference import step_bytes
 from CLSTMSegmentLib.engine.network import CLSTMUNet4D
+from CLSTMSegmentLib.engine.nrrd import write_sequence
 from conftest import REPOSITORY, smallModel
 
 TOLERANCE = 0.15

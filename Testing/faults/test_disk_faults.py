@@ -13,7 +13,9 @@ import pytest
 import SimpleITK as sitk
 from CLSTMSegmentLib.__main__ import main
 from CLSTMSegmentLib.engine.bundle import MODELS_FOLDER, load_model
-from CLSTMSegmentLib.engine.files import SequenceIndex, read_sequence, write_sequence
+from CLSTMSegmentLib.engine.files import read_sequence
+from CLSTMSegmentLib.engine.frames import SequenceIndex
+from CLSTMSegmentLib.engine.nrrd import write_sequence
 from CLSTMSegmentLib.panel.models import addModel, choosableModels
 from CLSTMSegmentLib.run.job import Job
 from CLSTMSegmentLib.run.runner import PACKAGE_FOLDER, JobRunner

@@ -6,8 +6,9 @@ import SimpleITK as sitk
 import slicer
 from CLSTMSegmentLib.__main__ import main
 from CLSTMSegmentLib.engine.errors import InputError
-from CLSTMSegmentLib.engine.files import SequenceIndex, read_sequence, write_sequence
-from CLSTMSegmentLib.engine.frames import Frame
+from CLSTMSegmentLib.engine.files import read_sequence
+from CLSTMSegmentLib.engine.frames import Frame, SequenceIndex
+from CLSTMSegmentLib.engine.nrrd import write_sequence
 from CLSTMSegmentLib.engine.segmenter import Segmenter
 from CLSTMSegmentLib.scene.images import volumeFromImage
 from CLSTMSegmentLib.scene.inputs import SequenceFrames, resolveInput

@@ -9,8 +9,9 @@ import SimpleITK as sitk
 import torch
 from CLSTMSegmentLib.engine.bundle import load_model
 from CLSTMSegmentLib.engine.errors import InputError
-from CLSTMSegmentLib.engine.files import SequenceIndex, read_sequence, write_sequence
-from CLSTMSegmentLib.engine.frames import Frame, FrameGrid, GeometryRule
+from CLSTMSegmentLib.engine.files import read_sequence
+from CLSTMSegmentLib.engine.frames import Frame, FrameGrid, GeometryRule, SequenceIndex
+from CLSTMSegmentLib.engine.nrrd import write_sequence
 from CLSTMSegmentLib.engine.segmenter import Segmenter
 from CLSTMSegmentLib.engine.tiles import TileBlender, plan_tiles
 from CLSTMSegmentLib.run.events import EVENTS, EventReader

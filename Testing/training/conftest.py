@@ -4,7 +4,8 @@ import json
 
 import pytest
 import SimpleITK as sitk
-from CLSTMSegmentLib.engine.files import SequenceIndex, write_sequence
+from CLSTMSegmentLib.engine.frames import SequenceIndex
+from CLSTMSegmentLib.engine.nrrd import write_sequence
 from CLSTMSegmentLib.training.phantoms import heart_sequence
 
 

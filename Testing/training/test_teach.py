@@ -13,7 +13,9 @@ import torch
 from CLSTMSegmentLib.__main__ import main
 from CLSTMSegmentLib.engine.bundle import PALETTE, Segment, load_model
 from CLSTMSegmentLib.engine.errors import InputError
-from CLSTMSegmentLib.engine.files import SequenceIndex, read_sequence, write_sequence
+from CLSTMSegmentLib.engine.files import read_sequence
+from CLSTMSegmentLib.engine.frames import SequenceIndex
+from CLSTMSegmentLib.engine.nrrd import write_sequence
 from CLSTMSegmentLib.engine.segmenter import Segmenter
 from CLSTMSegmentLib.run.runner import PACKAGE_FOLDER
 from CLSTMSegmentLib.training import teach as teaching

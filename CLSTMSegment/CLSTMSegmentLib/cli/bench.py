@@ -18,10 +18,10 @@ import torch
 from ..engine.boxes import Shape
 from ..engine.bundle import PALETTE, PUBLISHED_PATCH, Model, Segment, write_bundle
 from ..engine.errors import InputError
-from ..engine.files import SequenceIndex, write_sequence
-from ..engine.frames import GeometryRule
+from ..engine.frames import GeometryRule, SequenceIndex
 from ..engine.intensity import IntensityRule
 from ..engine.network import CLSTMUNet4D
+from ..engine.nrrd import write_sequence
 from ..engine.timeline import TimeRule
 from .segment import shape_option
 

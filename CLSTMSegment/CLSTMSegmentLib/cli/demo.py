@@ -8,8 +8,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..engine.bundle import load_model
-from ..engine.files import SequenceIndex, write_sequence
-from ..engine.frames import SegmentedFrame
+from ..engine.frames import SegmentedFrame, SequenceIndex
+from ..engine.nrrd import write_sequence
 from ..training.metrics import dice
 from ..training.phantoms import heart_sequence
 from . import segment

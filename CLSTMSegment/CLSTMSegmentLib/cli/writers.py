@@ -10,9 +10,9 @@ import SimpleITK as sitk
 
 from ..engine.bundle import Model
 from ..engine.errors import InputError
-from ..engine.files import SequenceIndex, SequenceNrrdWriter
-from ..engine.frames import SegmentedFrame
+from ..engine.frames import SegmentedFrame, SequenceIndex
 from ..engine.image_files import read_image, write_image
+from ..engine.nrrd import SequenceNrrdWriter
 
 SUFFIXES = (".seq.mrb", ".seq.nrrd", ".nii.gz")
 

@@ -34,6 +34,16 @@ def check_frame(frame: Frame, number: int) -> None:
 
 
 @dataclass(frozen=True)
+class SequenceIndex:
+    """What the frames of a sequence are numbered by: name, unit, "numeric" or "text", and the values."""
+
+    values: list[str]
+    name: str = "frame"
+    unit: str = ""
+    type: str = "numeric"
+
+
+@dataclass(frozen=True)
 class SegmentedFrame:
     """One finished frame: its number in the sequence, its index value verbatim, and its labels.
 

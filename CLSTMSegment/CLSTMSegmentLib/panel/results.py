@@ -9,7 +9,7 @@ import vtk
 from slicer.i18n import tr as _
 
 from ..engine.bundle import Model
-from ..engine.files import SequenceIndex
+from ..engine.frames import SequenceIndex
 from ..engine.measurements import with_unit
 from ..report.volumes import write_volumes
 from ..scene.plots import markFrame, volumesChart

@@ -8,8 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..engine.bundle import Model
-from ..engine.files import SequenceIndex
-from ..engine.frames import SegmentedFrame
+from ..engine.frames import SegmentedFrame, SequenceIndex
 from ..engine.measurements import with_unit
 from .outlines import draw_outlines, slices_across, spread_positions, window_around
 

@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 
 from ..engine.bundle import Model
-from ..engine.files import SequenceIndex
+from ..engine.frames import SequenceIndex
 from ..engine.measurements import with_unit
 
 
