@@ -57,7 +57,7 @@ bench: install
 bench-smoke: install
 	$(BIN)/python -m pytest -s Testing/benchmarks
 
-# Pictures of the panel in the middle of a run and after it.
+# Pictures of the panel in a run, after it and while teaching, and of the views.
 screenshot: install
 	cd Testing && PYTHONPATH=. ../$(BIN)/python -m host.screenshot ../Resources/Screenshots
 

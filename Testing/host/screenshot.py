@@ -1,4 +1,4 @@
-"""Pictures of the panel in the middle of a run and after it, and of the views then: `make screenshot`."""
+"""Pictures of the panel in a run, after it and while teaching, and of the views: `make screenshot`."""
 
 import sys
 import time
@@ -12,7 +12,7 @@ WIDTH = 460
 def main(folder: Path) -> None:
     application.start()
     import slicer
-    from CLSTMSegmentLib.scene.inputs import resolveInput
+    from CLSTMSegmentLib.scene.inputs import holds, resolveInput
 
     import CLSTMSegment
 
@@ -48,6 +48,23 @@ def main(folder: Path) -> None:
     views.SliceView(source.proxyNode).save(folder / "slice-view.png")
     widget.ui.show3DButton.click()
     views.ThreeDView().save(folder / "3d-view.png")
+    ui = widget.ui
+    ui.outputSelector.setCurrentNode(
+        next(
+            node
+            for node in slicer.util.getNodesByClass("vtkMRMLSequenceNode")
+            if holds(node, "vtkMRMLSegmentationNode")
+        )
+    )
+    ui.newAnnotationButton.click()
+    for number in (0, 7, 14):
+        source.browserNode.SetSelectedItemNumber(number)
+        ui.useAsAnnotationButton.click()
+    ui.teachNameLineEdit.text = "my-ventricle"
+    for part in (ui.inputsCollapsibleButton, ui.resultsCollapsibleButton):
+        part.visible = False
+    ui.teachCollapsibleButton.collapsed = False
+    picture("panel-teach.png")
     widget.cleanup()
 
 

@@ -13,6 +13,10 @@ TITLE_HEIGHT = 22
 class ctkCollapsibleButton(qt.QGroupBox):
     """A titled part of a panel that can be collapsed."""
 
+    contentsCollapsed = Signal(bool)
+
+    connect = qt.connect
+
     def event(self, event):
         # the .ui and the panel set properties of ctk that a group box does not have
         if event.type() == QEvent.Type.DynamicPropertyChange:
@@ -27,6 +31,7 @@ class ctkCollapsibleButton(qt.QGroupBox):
     @collapsed.setter
     def collapsed(self, value):
         QObject.setProperty(self, "collapsed", value)
+        self.contentsCollapsed.emit(value)
 
 
 class qMRMLWidget(qt.QWidget):

@@ -3,6 +3,7 @@
 import pytest
 import SimpleITK as sitk
 import slicer
+from CLSTMSegmentLib.panel import teaching
 from CLSTMSegmentLib.scene.annotations import annotatedFrames, newAnnotation
 from CLSTMSegmentLib.scene.inputs import resolveInput
 from hook_phantom import hook_sequence
@@ -28,6 +29,7 @@ def annotated(scene, hook, widget):
     sequenceNode = addSequence(scene, hook[0])
     widget.enter()
     ui = widget.ui
+    ui.teachCollapsibleButton.collapsed = False
     ui.inputSelector.setCurrentNode(sequenceNode)
     ui.newAnnotationButton.click()
     annotationNode = ui.annotationSelector.currentNode()
@@ -105,3 +107,14 @@ def test_corrected_frame_of_the_output_is_taught_next(annotated, hook):
     assert ui.teachStatusLabel.text == "Frame 3 is annotated now."
     assert annotatedFrames(ui.annotationSelector.currentNode()) == [0, 3, 4]
     assert ui.teachFromComboBox.currentText == ui.modelComboBox.currentText
+
+
+def test_annotation_is_not_looked_through_while_the_section_is_closed(annotated, monkeypatch):
+    ui, looks = annotated.ui, []
+    monkeypatch.setattr(teaching, "annotatedFrames", lambda node: looks.append(node) or [0, 2])
+    ui.teachCollapsibleButton.collapsed = True
+    annotated.panel.update()
+    assert not looks
+    ui.teachCollapsibleButton.collapsed = False
+    assert ui.annotatedFramesList.count == 2
+    assert "frame 2" in ui.annotatedFramesList.item(1).text()

@@ -8,10 +8,13 @@ import SimpleITK as sitk
 import slicer
 from CLSTMSegmentLib.engine.errors import InputError
 from CLSTMSegmentLib.engine.segmenter import Cancelled
+from CLSTMSegmentLib.scene.annotations import newAnnotation
 from CLSTMSegmentLib.scene.images import volumeFromImage
 from CLSTMSegmentLib.scene.inputs import resolveInput
+from hook_phantom import hook_sequence
 
 from scene.conftest import addSequence
+from scene.test_annotations import draw
 
 
 @pytest.fixture
@@ -138,3 +141,29 @@ def test_sample_data_are_offered_and_the_phantom_needs_no_download(scene):
     for source in SampleData.sources.values():
         assert source["category"] == "CLSTMSegment"
         assert Path(source["thumbnailFileName"]).is_file()
+
+
+def test_what_is_drawn_in_some_frames_becomes_a_model_that_the_logic_runs(scene, logic, tmp_path):
+    frames, truth = hook_sequence(3, 6, (16, 40, 40), (3.0, 3.0, 3.0))
+    sequenceNode = addSequence(scene, frames)
+    annotationNode = newAnnotation(resolveInput(sequenceNode), "Drawn")
+    for number in (0, 4):
+        draw(annotationNode, number, {"Hook": sitk.GetArrayViewFromImage(truth[number]) == 1}, frames[number])
+    said = []
+    folder = logic.teach(
+        sequenceNode,
+        annotationNode,
+        "hook",
+        tmp_path,
+        minutes=0.1,
+        device="cpu",
+        marks={0: "whole"},
+        say=lambda event, **details: said.append(event),
+    )
+    assert folder == tmp_path / "hook"
+    assert "progress" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["hook"]
+    result = logic.segment(sequenceNode, model=str(folder), frames=[2], device="cpu")
+    assert result.GetNthDataNode(0).GetSegmentation().GetNthSegment(0).GetName() == "Hook"
+    with pytest.raises(InputError, match="drawn"):
+        logic.teach(sequenceNode, newAnnotation(resolveInput(sequenceNode), "Empty"), "empty", tmp_path)

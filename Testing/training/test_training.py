@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,20 +11,23 @@ import SimpleITK as sitk
 import torch
 from CLSTMSegmentLib.__main__ import main
 from CLSTMSegmentLib.engine.bundle import load_model, write_bundle
+from CLSTMSegmentLib.engine.devices import has_bfloat16
 from CLSTMSegmentLib.engine.errors import InputError
 from CLSTMSegmentLib.engine.frames import GeometryRule
 from CLSTMSegmentLib.engine.network import CLSTMUNet4D
+from CLSTMSegmentLib.training import train
 from CLSTMSegmentLib.training.configuration import read_configuration
 from CLSTMSegmentLib.training.datasets import load_hearts
 from CLSTMSegmentLib.training.phantoms import HeartPhantom, heart_sequence
 from CLSTMSegmentLib.training.sparse import UNKNOWN, Rim, allowed_classes, marginal_loss
 from CLSTMSegmentLib.training.stacks import StackRule, TrainingStacks
-from CLSTMSegmentLib.training.train import stack_loss
+from CLSTMSegmentLib.training.train import bfloat16_learns, stack_loss
 from CLSTMSegmentLib.training.widening import widened
 from conftest import REPOSITORY, smallModel
 from torch.nn import functional
 
 CONFIGURATION = REPOSITORY / "CLSTMSegment" / "CLSTMSegmentLib" / "training" / "cardiac-cine-lv.toml"
+CPU_INFO = Path("/proc/cpuinfo")
 RULE = StackRule(
     frames=3,
     lead=2,
@@ -186,6 +190,26 @@ def small_configuration(folder, iterations, width=2):
 def network(**changes):
     torch.manual_seed(0)
     return CLSTMUNet4D(**{"in_channels": 1, "classes": 3, "width": 2, "last_stage": "none"} | changes).eval()
+
+
+@pytest.mark.skipif(not CPU_INFO.exists(), reason="Linux alone lists what a processor can do in a file")
+def test_mixed_precision_is_for_processors_that_have_it():
+    flags = CPU_INFO.read_text(encoding="utf-8").split()
+    assert has_bfloat16(torch.device("cpu")) == ("avx512_bf16" in flags or "amx_bf16" in flags)
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_mixed_precision_that_loses_a_gradient_is_found_out(broken, monkeypatch):
+    network = CLSTMUNet4D(1, 3, 4, last_stage="none")
+
+    def loss(network, images, allowed, frames, bfloat16):
+        exact = stack_loss(network, images, allowed, frames)
+        lost = network.down2.maxpool_conv[1].double_conv[0].weight if bfloat16 and broken else torch.zeros(1)
+        return exact - (exact.detach() * 1e3 * lost).sum()
+
+    monkeypatch.setattr(train, "stack_loss", loss)
+    assert bfloat16_learns(network, ((8, 24, 24), (8, 32, 32)), torch.device("cpu")) is not broken
+    assert all(weight.grad is None for weight in network.parameters())
 
 
 @pytest.mark.parametrize("times", [1, 2, 3])

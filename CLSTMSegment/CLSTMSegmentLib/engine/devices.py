@@ -52,6 +52,14 @@ def describe_devices() -> list[tuple[str, str]]:
     return [*devices, ("cpu", f"CPU, {os.cpu_count()} cores")]
 
 
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a device computes in bfloat16 by itself; one that must imitate it is many times slower with it."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)() if device.type == "cpu" else {}
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+
+
 def _accelerators() -> list[str]:
     names = [f"cuda:{n}" for n in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
     return names + (["mps"] if torch.backends.mps.is_available() else [])

@@ -42,6 +42,7 @@ class TeachView:
         self._timer = qt.QTimer()
         self._timer.interval = TICK_MS
         self._timer.connect("timeout()", self._tick)
+        ui.teachCollapsibleButton.connect("contentsCollapsed(bool)", lambda _collapsed: self._refresh())
         ui.teachFromComboBox.connect("currentIndexChanged(int)", self._onFrom)
         for text, mark in (
             (_("Drawn segments are complete"), "drawn"),
@@ -67,7 +68,14 @@ class TeachView:
 
     def update(self, parameters: CLSTMSegmentParameterNode) -> None:
         """Bring the section to what the settings and the scene say."""
-        ui, self._parameters = self._ui, parameters
+        self._parameters = parameters
+        self._refresh()
+
+    def _refresh(self) -> None:
+        ui, parameters = self._ui, self._parameters
+        # to look through an annotation takes time, which those who do not teach need not wait for
+        if parameters is None or ui.teachCollapsibleButton.collapsed:
+            return
         box = ui.teachFromComboBox
         wasBlocked = box.blockSignals(True)
         box.currentIndex = max(box.findData(parameters.teachFrom), 0)

@@ -1,5 +1,6 @@
 """Training of a CLSTM-UNet4D from sparse labels and phantoms: seeded, logged, resumable."""
 
+import copy
 import csv
 import io
 import math
@@ -14,7 +15,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from ..engine.boxes import Shape
 from ..engine.bundle import Model
+from ..engine.devices import has_bfloat16
 from ..engine.errors import InputError
 from ..engine.familiarity import measure_answer, measure_image, typical_ranges
 from ..engine.labelling import largest_component
@@ -53,7 +56,8 @@ class TrainingRule:
         norms_frozen_from: iteration from which batch norms use settled statistics, as they will when
             the model is used. With few stacks a batch, those of the batch differ too much from
             them: until then there is no validation, and the moving average has not begun.
-        bfloat16: mixed precision, for machines that have it in hardware.
+        bfloat16: mixed precision where the machine has it in hardware and its gradients are right (see
+            `bfloat16_learns`), float32 elsewhere.
         average_decay: of the moving average of the weights, a step.
         structures: classes around which patches are cut and still images beat, and whose Dice counts.
         keep: of the last stage, "best" keeps the network that scored best on validation, "last" the last
@@ -159,7 +163,8 @@ def train(
             sampler=range(max(n, first), last),
             num_workers=1,
         )
-        description = f"stage {number} of {len(rule.stages)}"
+        bfloat16 = rule.bfloat16 and has_bfloat16(device) and bfloat16_learns(network, stage.stacks.patches, device)
+        description = f"stage {number} of {len(rule.stages)}, {'bfloat16' if bfloat16 else 'float32'}"
         for images, allowed in tqdm(
             source, description, initial=max(n - first, 0), total=stage.iterations, disable=watch is not None
         ):
@@ -170,7 +175,7 @@ def train(
                 average.n_averaged.zero_()  # it begins anew, here
             for group in optimiser.param_groups:
                 group["lr"] = stage.learning_rate * learning_rate_factor(n - first, stage.iterations)
-            loss = stack_loss(network, images.to(device), allowed.to(device), stage.stacks.frames, rule.bfloat16)
+            loss = stack_loss(network, images.to(device), allowed.to(device), stage.stacks.frames, bfloat16)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             if torch.isfinite(torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)):
@@ -273,6 +278,32 @@ def stack_loss(
                 logits.append(frame_logits)
                 known.append(frame_allowed)
     return marginal_loss(torch.cat(logits), torch.cat(known))
+
+
+BFLOAT16_ALIKE = 0.9
+"""Least cosine between a weight's gradients in mixed precision and in float32; rounding alone leaves 0.99."""
+
+
+def bfloat16_learns(network: CLSTMUNet4D, patches: tuple[Shape, ...], device: torch.device) -> bool:
+    """Whether mixed precision gives the gradients of float32, but for rounding, on patches of these sizes.
+
+    It is tried, since it cannot be taken for granted: oneDNN was seen to give weight gradients of 0 for some small
+    tensors (16 channels of 2 x 6 x 6 voxels), without a word.
+    """
+    network = copy.deepcopy(network).eval()
+    for patch in sorted(set(patches)):
+        images = torch.rand((2, 1, *patch), generator=torch.Generator().manual_seed(0)).to(device)
+        # each class in a part of the image
+        allowed = (1 << (images * network.outc.conv.out_channels).long()).to(torch.uint8)
+        gradients = []
+        for bfloat16 in (False, True):
+            network.zero_grad()
+            stack_loss(network, images, allowed, 1, bfloat16).backward()
+            gradients.append([w.grad.flatten().double() for w in network.parameters() if w.grad is not None])
+        for exact, rounded in zip(*gradients, strict=True):
+            if exact @ rounded < BFLOAT16_ALIKE * exact.norm() * rounded.norm() or (exact.any() and not rounded.any()):
+                return False
+    return True
 
 
 @torch.inference_mode()
