@@ -9,9 +9,9 @@ import SimpleITK as sitk
 from tqdm import tqdm
 
 from ..engine.bundle import PALETTE, Segment, check_name
-from ..engine.errors import InputError, sitk_cause
+from ..engine.errors import InputError
 from ..engine.files import IMAGE_SUFFIXES, FileSequence, read_sequence
-from ..engine.image_files import read_image
+from ..engine.image_files import read_image, reading
 from ..training.lesson import PREVIEW, Lesson, lesson_folder, write_lesson
 
 
@@ -175,7 +175,5 @@ def read_annotations(path: Path, frames: FileSequence) -> dict[int, sitk.Image]:
 
 
 def _read_labels(path: Path) -> sitk.Image:
-    try:
+    with reading(path):
         return read_image(path)
-    except RuntimeError as error:
-        raise InputError(f"{path} cannot be read as an image ({sitk_cause(error)})") from error

@@ -38,7 +38,8 @@ def run(options: Namespace) -> None:
     # MONAI is needed by this command alone, and not installed everywhere
     from ..training.configuration import read_configuration
     from ..training.split import examples, split_sequences
-    from ..training.train import CHECKPOINT, train, typical_of
+    from ..training.train import CHECKPOINT, train
+    from ..training.validation import typical_of
 
     configuration = read_configuration(options.configuration)
     model, checkpoint = configuration.model, options.out / CHECKPOINT

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from .errors import InputError, sitk_cause
-from .image_files import decimal_point, read_image
+from .errors import InputError
+from .image_files import decimal_point, read_image, reading
 
 PLACE_TOLERANCE_MM = 0.1
 """Slices nearer than this lie at the same place, and gaps between slices may differ by as much."""
@@ -122,10 +122,8 @@ class CineSeries:
 
 
 def _read_pixels(path: Path) -> np.ndarray:
-    try:
+    with reading(path, "DICOM"):
         return sitk.GetArrayFromImage(read_image(path, "GDCMImageIO"))
-    except RuntimeError as error:
-        raise InputError(f"{path} cannot be read as DICOM ({sitk_cause(error)})") from error
 
 
 def _slices(path: Path) -> list[Slice]:
@@ -133,11 +131,8 @@ def _slices(path: Path) -> list[Slice]:
     reader = sitk.ImageFileReader()
     reader.SetImageIO("GDCMImageIO")
     reader.SetFileName(str(path))
-    try:
-        with decimal_point():
-            reader.ReadImageInformation()
-    except RuntimeError as error:
-        raise InputError(f"{path} cannot be read as DICOM ({sitk_cause(error)})") from error
+    with reading(path, "DICOM"), decimal_point():
+        reader.ReadImageInformation()
     if reader.GetDimension() == 3 and reader.GetSize()[2] > 1:
         return _enhanced_slices(path)
     direction, origin = reader.GetDirection(), reader.GetOrigin()

@@ -11,9 +11,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from .dicom import CineSeries, is_dicom
-from .errors import InputError, sitk_cause
+from .errors import InputError
 from .frames import Frame, SequenceIndex
-from .image_files import decimal_point, read_image
+from .image_files import decimal_point, read_image, reading
 from .nrrd import SequenceNrrdReader, frame_layout
 
 IMAGE_SUFFIXES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
@@ -75,28 +75,19 @@ def _check_file(path: Path) -> None:
         raise InputError(f"{path}: unknown file type: give one of {', '.join(IMAGE_SUFFIXES)}, or a folder of them")
 
 
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Errors of SimpleITK name the file."""
-    try:
-        yield
-    except RuntimeError as error:
-        raise InputError(f"{path} cannot be read as an image ({sitk_cause(error)})") from error
-
-
 def _read_header(path: Path) -> sitk.ImageFileReader:
     """All that a file says, but for its voxels."""
     _check_file(path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
-    with _reading(path), decimal_point():
+    with reading(path), decimal_point():
         reader.ReadImageInformation()
     return reader
 
 
 def _read_image(path: Path) -> sitk.Image:
     _check_file(path)
-    with _reading(path):
+    with reading(path):
         return read_image(path)
 
 
@@ -129,7 +120,7 @@ def _split_components(header: sitk.ImageFileReader, path: Path) -> FileSequence:
     if layout is not None and (layout.count, *layout.shape) == (count, *header.GetSize()[::-1]):
         reader = SequenceNrrdReader(path, layout)
         return FileSequence(index, lambda t: _placed(reader.frame(t), header))
-    with _reading(path):
+    with reading(path):
         image = read_image(path)
     voxels = sitk.GetArrayViewFromImage(image).reshape(*image.GetSize()[::-1], count)
     array = np.array(np.moveaxis(voxels, -1, 0), order="C")  # a copy: the view dies with the image
@@ -152,7 +143,7 @@ def _split_4d(header: sitk.ImageFileReader, path: Path) -> FileSequence:
     units = _metadata(header, "xyzt_units")
     unit = NIFTI_TIME_UNITS.get(int(units) & 56, "") if units.isdecimal() else ""
     index = SequenceIndex([f"{start + t * step:.10g}" for t in range(count)], "time" if unit else "frame", unit)
-    with _reading(path):
+    with reading(path):
         array = sitk.GetArrayFromImage(read_image(path))
     return FileSequence(index, lambda t: _placed(array[t], header))
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
+from .errors import InputError, sitk_cause
+
 
 @contextmanager
 def decimal_point() -> Iterator[None]:
@@ -23,6 +25,15 @@ def decimal_point() -> Iterator[None]:
     finally:
         if before != "C":
             locale.setlocale(locale.LC_NUMERIC, before)
+
+
+@contextmanager
+def reading(path: Path, kind: str = "an image") -> Iterator[None]:
+    """Within it, errors of SimpleITK become an InputError that names the file."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise InputError(f"{path} cannot be read as {kind} ({sitk_cause(error)})") from error
 
 
 def read_image(path: Path, image_io: str = "") -> sitk.Image:

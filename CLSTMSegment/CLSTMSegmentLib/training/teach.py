@@ -23,7 +23,8 @@ from .lesson import PREVIEW, Lesson
 from .lesson_model import REACH_OF_MEMORY, model_for, patch_for, taught_sequence
 from .sparse import drawn_labels
 from .stacks import StackRule, TrainingStacks
-from .train import Stage, Step, TrainingRule, answers, stack_loss, train
+from .train import Stage, Step, TrainingRule, stack_loss, train
+from .validation import answers
 
 PLAN = "plan.json"
 

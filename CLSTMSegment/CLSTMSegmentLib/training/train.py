@@ -5,7 +5,7 @@ import csv
 import io
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,14 +19,12 @@ from ..engine.boxes import Shape
 from ..engine.bundle import Model
 from ..engine.devices import has_bfloat16
 from ..engine.errors import InputError
-from ..engine.familiarity import measure_answer, measure_image, typical_ranges
-from ..engine.labelling import largest_component
 from ..engine.network import CLSTMUNet4D
-from ..engine.tiles import pad, padded_shape, unpad
 from .datasets import LabelledSequence
 from .phantoms import Phantom
 from .sparse import UNKNOWN, marginal_loss
 from .stacks import StackRule, TrainingStacks
+from .validation import validate
 from .widening import widened
 
 CHECKPOINT = "checkpoint.pt"
@@ -88,7 +86,7 @@ class Step:
     Attributes:
         iteration, iterations: steps done, of how many.
         loss: of this step.
-        score: of the moving average, where the step ended with a validation (see `validate`).
+        score: of the moving average, where the step ended with a validation (see `validation.validate`).
         network: the moving average itself.
     """
 
@@ -304,59 +302,6 @@ def bfloat16_learns(network: CLSTMUNet4D, patches: tuple[Shape, ...], device: to
             if exact @ rounded < BFLOAT16_ALIKE * exact.norm() * rounded.norm() or (exact.any() and not rounded.any()):
                 return False
     return True
-
-
-@torch.inference_mode()
-def answers(
-    network: CLSTMUNet4D, sequences: list[LabelledSequence], model: Model, memory: bool, device: torch.device
-) -> Iterator[tuple[LabelledSequence, int, torch.Tensor]]:
-    """For each annotated frame of each sequence: the sequence, the frame's number, and the logits (C, D, H, W).
-
-    With a memory, the two frames before are read first; a sequence of one frame is held.
-    """
-    network.eval()
-    for sequence in sequences:
-        for t in sequence.allowed:
-            state = None
-            for s in (t - 2, t - 1, t) if memory else (t,):
-                image = sequence.frames[s % len(sequence.frames)].astype(np.float32)
-                padded = torch.from_numpy(pad(image, padded_shape(image.shape, model.geometry)))
-                logits, state = network.step(padded[None, None].to(device), state)
-            yield sequence, t, unpad(logits[0], image.shape)
-
-
-def validate(
-    network: CLSTMUNet4D,
-    sequences: list[LabelledSequence],
-    model: Model,
-    structures: tuple[int, ...],
-    memory: bool,
-    device: torch.device,
-) -> dict[str, float]:
-    """Mean and least Dice of some classes over annotated whole frames, the model's rule on components applied.
-
-    A class that was not drawn in a frame does not count there.
-    """
-    dice = []
-    for sequence, t, logits in answers(network, sequences, model, memory, device):
-        labels, allowed = logits.argmax(0).to(torch.uint8).cpu().numpy(), sequence.allowed[t]
-        if model.components == "largest":
-            labels = largest_component(labels)
-        for c in structures:
-            found, drawn, decided = labels == c, allowed == 1 << c, (allowed == 1 << c) | (allowed & (1 << c) == 0)
-            if drawn.any():
-                dice.append(2 * (found & drawn).sum() / ((found & decided).sum() + drawn.sum()))
-    return {"mean": float(np.mean(dice)), "least": float(np.min(dice))}
-
-
-def typical_of(
-    network: CLSTMUNet4D, sequences: list[LabelledSequence], model: Model, device: torch.device
-) -> dict[str, tuple[float, float]]:
-    """What annotated frames, and the network's answers to them, are like: see `familiarity`."""
-    return typical_ranges(
-        measure_image(sequence.frames[t].astype(np.float32)) | measure_answer(logits.softmax(0), "softmax")
-        for sequence, t, logits in answers(network, sequences, model, model.time.rule != "reset", device)
-    )
 
 
 def _save(content: dict, path: Path) -> None:
