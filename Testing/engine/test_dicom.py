@@ -75,9 +75,18 @@ def test_several_images_in_a_file_without_a_place_or_scaled_unlike_are_told(tmp_
     write_enhanced(frames, tmp_path / "scaled.dcm", scaled)
     with pytest.raises(InputError, match=r"scaled\.dcm: its images have different rescale slopes"):
         read_sequence(tmp_path / "scaled.dcm")
-    write_enhanced(frames, tmp_path / "nowhere.dcm")
-    file = dcmread(tmp_path / "nowhere.dcm")
-    del file.PerFrameFunctionalGroupsSequence
-    file.save_as(tmp_path / "nowhere.dcm")
-    with pytest.raises(InputError, match="does not say where each lies"):
-        read_sequence(tmp_path / "nowhere.dcm")
+    for name, content in (
+        ("PerFrameFunctionalGroupsSequence", None),
+        ("PerFrameFunctionalGroupsSequence", []),
+        ("SharedFunctionalGroupsSequence", []),
+        ("SharedFunctionalGroupsSequence", [Dataset()]),
+    ):
+        write_enhanced(frames, tmp_path / "nowhere.dcm")
+        file = dcmread(tmp_path / "nowhere.dcm")
+        if content is None:
+            delattr(file, name)
+        else:
+            setattr(file, name, content)
+        file.save_as(tmp_path / "nowhere.dcm")
+        with pytest.raises(InputError, match="does not say where each lies"):
+            read_sequence(tmp_path / "nowhere.dcm")

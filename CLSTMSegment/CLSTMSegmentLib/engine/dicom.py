@@ -169,7 +169,9 @@ def _enhanced_slices(path: Path) -> list[Slice]:
         found = [
             _enhanced_slice(path, header, number) for number in range(len(header.PerFrameFunctionalGroupsSequence))
         ]
-    except (AttributeError, TypeError, ValueError) as error:
+        if not found:
+            raise ValueError("it lists no images")
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
         raise InputError(
             f"{path} holds several images and does not say where each lies ({error}): it is not enhanced DICOM"
         ) from error
