@@ -286,7 +286,7 @@ def test_training_interrupted_and_resumed_is_training_in_one_go(hearts, tmp_path
     assert model.training["trained_on"] == ["SC-HF-I-01"]
     assert model.training["kept_for_test"] == ["B"]
     log = (tmp_path / "parts" / "log.csv").read_text(encoding="utf-8").splitlines()
-    assert [line.split(",")[0] for line in log[1:]] == ["2", "4", "6", "8"]
+    assert [line.split(",")[0] for line in log[1:]] == ["2", "4", "6", "8", "10", "12"]  # three stages
     # another training goes on from the end of the first stage, and comes to the same
     assert train(4, tmp_path / "branch", "--start", str(tmp_path / "whole" / "stage-1.pt")) == 0
     branch = load_model(tmp_path / "branch" / "cardiac-cine-lv").build_network()
