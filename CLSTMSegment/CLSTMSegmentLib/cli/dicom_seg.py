@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import SimpleITK as sitk
 from highdicom import AlgorithmIdentificationSequence
 from highdicom.color import CIELabColor
@@ -50,12 +49,11 @@ class DicomSegWriter:
         folder.mkdir()
 
     def add(self, result: SegmentedFrame) -> None:
-        images = [dcmread(one.path) for one in self._series.slices(result.number)]
-        labels = sitk.GetArrayViewFromImage(result.labels)
+        images = [dcmread(one.path, stop_before_pixels=True) for one in self._series.slices(result.number)]
         try:
             segmentation = Segmentation(
                 images,
-                np.ascontiguousarray(labels),
+                sitk.GetArrayFromImage(result.labels),
                 "BINARY",
                 self._segments,
                 series_instance_uid=self._series_uid,

@@ -7,7 +7,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from .errors import InputError
-from .image_files import decimal_point, read_image, reading
+from .image_files import read_header, read_image, reading
 
 PLACE_TOLERANCE_MM = 0.1
 """Slices nearer than this lie at the same place, and gaps between slices may differ by as much."""
@@ -128,11 +128,8 @@ def _read_pixels(path: Path) -> np.ndarray:
 
 def _slices(path: Path) -> list[Slice]:
     """What a file holds, by its header."""
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(path))
-    with reading(path, "DICOM"), decimal_point():
-        reader.ReadImageInformation()
+    with reading(path, "DICOM"):
+        reader = read_header(path, "GDCMImageIO")
     if reader.GetDimension() == 3 and reader.GetSize()[2] > 1:
         return _enhanced_slices(path)
     direction, origin = reader.GetDirection(), reader.GetOrigin()

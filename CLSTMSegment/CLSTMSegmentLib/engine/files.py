@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from .dicom import CineSeries, is_dicom
 from .errors import InputError
 from .frames import Frame, SequenceIndex
-from .image_files import decimal_point, read_image, reading
+from .image_files import read_header, read_image, reading
 from .nrrd import SequenceNrrdReader, frame_layout
 
 IMAGE_SUFFIXES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
@@ -54,7 +54,9 @@ def read_sequence(path: Path) -> FileSequence:
         return _read_folder(path)
     if is_dicom(path):
         return _read_dicom(path, [path])
-    header = _read_header(path)
+    _check_file(path)
+    with reading(path):
+        header = read_header(path)
     if header.GetDimension() == 4:
         return _split_4d(header, path)
     if header.GetDimension() != 3:
@@ -73,16 +75,6 @@ def _check_file(path: Path) -> None:
         raise InputError(f"{path}: no such file or folder")
     if not path.name.lower().endswith(IMAGE_SUFFIXES):
         raise InputError(f"{path}: unknown file type: give one of {', '.join(IMAGE_SUFFIXES)}, or a folder of them")
-
-
-def _read_header(path: Path) -> sitk.ImageFileReader:
-    """All that a file says, but for its voxels."""
-    _check_file(path)
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    with reading(path), decimal_point():
-        reader.ReadImageInformation()
-    return reader
 
 
 def _read_image(path: Path) -> sitk.Image:
@@ -120,8 +112,7 @@ def _split_components(header: sitk.ImageFileReader, path: Path) -> FileSequence:
     if layout is not None and (layout.count, *layout.shape) == (count, *header.GetSize()[::-1]):
         reader = SequenceNrrdReader(path, layout)
         return FileSequence(index, lambda t: _placed(reader.frame(t), header))
-    with reading(path):
-        image = read_image(path)
+    image = _read_image(path)
     voxels = sitk.GetArrayViewFromImage(image).reshape(*image.GetSize()[::-1], count)
     array = np.array(np.moveaxis(voxels, -1, 0), order="C")  # a copy: the view dies with the image
     return FileSequence(index, lambda t: _placed(array[t], header))
@@ -143,8 +134,7 @@ def _split_4d(header: sitk.ImageFileReader, path: Path) -> FileSequence:
     units = _metadata(header, "xyzt_units")
     unit = NIFTI_TIME_UNITS.get(int(units) & 56, "") if units.isdecimal() else ""
     index = SequenceIndex([f"{start + t * step:.10g}" for t in range(count)], "time" if unit else "frame", unit)
-    with reading(path):
-        array = sitk.GetArrayFromImage(read_image(path))
+    array = sitk.GetArrayFromImage(_read_image(path))
     return FileSequence(index, lambda t: _placed(array[t], header))
 
 

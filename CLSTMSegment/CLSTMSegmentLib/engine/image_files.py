@@ -36,6 +36,16 @@ def reading(path: Path, kind: str = "an image") -> Iterator[None]:
         raise InputError(f"{path} cannot be read as {kind} ({sitk_cause(error)})") from error
 
 
+def read_header(path: Path, image_io: str = "") -> sitk.ImageFileReader:
+    """All that a file says but for its voxels: see `read_image`."""
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO(image_io)
+    reader.SetFileName(str(path))
+    with decimal_point():
+        reader.ReadImageInformation()
+    return reader
+
+
 def read_image(path: Path, image_io: str = "") -> sitk.Image:
     """An image from a file.
 

@@ -86,12 +86,15 @@ class SequenceNrrdReader:
         self._bytes = math.prod(layout.shape) * layout.type.itemsize
         size = path.stat().st_size - layout.start
         if not layout.packed and size < layout.count * self._bytes:
-            raise InputError(f"{path} ends in frame {size // self._bytes}: it is not whole")
+            raise self._cut_off(size // self._bytes)
         self._begin()
 
     def _begin(self) -> None:
         self._next, self._place, self._rest = 0, self._layout.start, b""
         self._unpacker = zlib.decompressobj(wbits=31)  # 31: in the gzip format
+
+    def _cut_off(self, number: int) -> InputError:
+        return InputError(f"{self._path} ends in frame {number}: it is not whole")
 
     def frame(self, number: int) -> np.ndarray:
         """The voxels (D, H, W) of a frame.
@@ -99,29 +102,35 @@ class SequenceNrrdReader:
         Raises:
             InputError: the file ends before it, or is damaged.
         """
-        if not self._layout.packed:
-            self._next, self._place, self._rest = number, self._layout.start + number * self._bytes, b""
-        elif number < self._next:
-            self._begin()
-        content = bytearray()
-        while self._next <= number:
-            content = self._read()
+        content = self._unpacked(number) if self._layout.packed else self._plain(number)
         voxels = np.frombuffer(content, self._layout.type).reshape(self._layout.shape)
         return voxels.astype(self._layout.type.newbyteorder("="), copy=False)
 
-    def _read(self) -> bytearray:
-        """The bytes of the frame after the one read last."""
+    def _plain(self, number: int) -> bytearray:
+        with self._path.open("rb") as file:
+            file.seek(self._layout.start + number * self._bytes)
+            content = bytearray(file.read(self._bytes))
+        if len(content) < self._bytes:  # it was whole when it was opened
+            raise self._cut_off(number)
+        return content
+
+    def _unpacked(self, number: int) -> bytearray:
+        if number < self._next:
+            self._begin()
+        content = bytearray()
+        while self._next <= number:
+            content = self._unpack()
+        return content
+
+    def _unpack(self) -> bytearray:
+        """The bytes of the frame after the one unpacked last."""
         content = bytearray()
         with self._path.open("rb") as file:
             file.seek(self._place)
             while missing := self._bytes - len(content):
                 piece = self._rest or file.read(PIECE)
                 if not piece:
-                    raise InputError(f"{self._path} ends in frame {self._next}: it is not whole")
-                if not self._layout.packed:
-                    content += piece[:missing]
-                    self._rest = piece[missing:]
-                    continue
+                    raise self._cut_off(self._next)
                 try:
                     content += self._unpacker.decompress(piece, missing)
                 except zlib.error as error:
