@@ -9,6 +9,7 @@ import shutil
 import struct
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -134,6 +135,19 @@ def test_measurements_report_and_preview_tell_about_the_run(cine, bundle, phanto
     for frame, reported in zip(found, report["volumes_ml"], strict=True):
         inner = (sitk.GetArrayViewFromImage(frame.image) == 1).sum()
         assert reported["Inner"] == pytest.approx(inner * voxel_ml, abs=1e-3)
+
+
+def test_report_appears_last_so_that_where_it_is_the_rest_is_too(cine, bundle, tmp_path, monkeypatch):
+    appeared, replace = [], Path.replace
+
+    def recorded(path, target):
+        appeared.append(target.name)
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", recorded)
+    options = ["--measurements", str(tmp_path / "out.csv"), "--report", str(tmp_path / "out.json"), "--frames", "0"]
+    assert segment(cine, tmp_path / "out.seq.nrrd", bundle, *options) == 0
+    assert appeared == ["out.seq.nrrd", "out.csv", "out.json"]
 
 
 def test_what_deserves_a_look_is_told_at_the_end(bundle, phantom, tmp_path, capsys):

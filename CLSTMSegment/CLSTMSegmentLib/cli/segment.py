@@ -117,9 +117,9 @@ def run(options: Namespace, on_result: Callable[[SegmentedFrame], None] | None =
     )
     region = Region.from_ras_bounds(options.roi) if options.roi else None
     with ExitStack() as files:
-        paths = {
+        paths = {  # put in place last to first: where there is a report, the rest is there too
             key: files.enter_context(replacing(path))
-            for key in ("output", "dicom_seg", "measurements", "preview", "report")
+            for key in ("report", "preview", "measurements", "dicom_seg", "output")
             if (path := getattr(options, key)) is not None
         }
         with segmenter.report.timed("read"):
