@@ -94,6 +94,18 @@ def test_file_that_is_cut_off_is_named_with_the_frame(tmp_path, encoding):
         list(read_sequence(path))
 
 
+def test_raw_file_that_is_cut_off_while_it_is_read_is_named_with_the_frame(tmp_path):
+    images, path = random_images(5, np.int16), tmp_path / "s.seq.nrrd"
+    write_sequence(path, SequenceIndex(list("01234")), images)
+    content = b"".join(sitk.GetArrayFromImage(image).tobytes() for image in images)
+    rewritten(path, (b"encoding: gzip", b"encoding: raw"), content=content)
+    sequence = read_sequence(path)
+    path.write_bytes(path.read_bytes()[:-1])
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(sequence[3].image), sitk.GetArrayFromImage(images[3]))
+    with pytest.raises(InputError, match=r"s\.seq\.nrrd ends in frame 4: it is not whole"):
+        sequence[4]
+
+
 def test_a_long_sequence_is_not_held_in_memory(tmp_path):
     like = sitk.Image((64, 64, 32), sitk.sitkInt16)
     write_sequence(tmp_path / "s.seq.nrrd", SequenceIndex([str(t) for t in range(100)]), [like] * 100)

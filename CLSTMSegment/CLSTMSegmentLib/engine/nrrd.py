@@ -107,11 +107,11 @@ class SequenceNrrdReader:
         return voxels.astype(self._layout.type.newbyteorder("="), copy=False)
 
     def _plain(self, number: int) -> bytearray:
+        content = bytearray(self._bytes)
         with self._path.open("rb") as file:
             file.seek(self._layout.start + number * self._bytes)
-            content = bytearray(file.read(self._bytes))
-        if len(content) < self._bytes:  # it was whole when it was opened
-            raise self._cut_off(number)
+            if file.readinto(content) < self._bytes:  # it was whole when it was opened
+                raise self._cut_off(number)
         return content
 
     def _unpacked(self, number: int) -> bytearray:
