@@ -307,7 +307,7 @@ def test_peak_memory_of_80_frames_is_that_of_10(tmp_path):
         for count in (10, 80):
             if number < count:
                 (tmp_path / str(count)).mkdir(exist_ok=True)
-                image = sitk.GetImageFromArray(rng.integers(0, 500, (16, 80, 80)).astype(np.int16))
+                image = sitk.GetImageFromArray(rng.integers(0, 500, (16, 64, 64)).astype(np.int16))
                 sitk.WriteImage(image, str(tmp_path / str(count) / f"{number}.mha"))
     peaks = {}
     for count in (10, 80):

@@ -19,6 +19,9 @@ APPLICATION, PLOTS = 0, 1
 moduleLogics = []
 """What the application keeps alive: they play sequences when a browser changes."""
 
+folder = tempfile.TemporaryDirectory(prefix="clstmsegment-test-")
+"""For its settings and caches, until the process ends."""
+
 
 def start() -> None:
     """Once a process: put the stand-ins where Slicer has the real ones."""
@@ -29,7 +32,7 @@ def start() -> None:
     sys.modules["qt"] = qt
     qt.application()
     slicer.util.loadUI, slicer.util.childWidgetVariables = widgets.loadUI, widgets.childWidgetVariables
-    settings = Path(tempfile.mkdtemp(prefix="clstmsegment-test-settings-")) / "Slicer.ini"
+    settings = Path(tempfile.mkdtemp(prefix="settings-", dir=folder.name)) / "Slicer.ini"
     slicer.app = SimpleNamespace(
         slicerUserSettingsFilePath=str(settings),
         applicationLogic=lambda: moduleLogics[APPLICATION],
@@ -69,7 +72,7 @@ def newScene() -> slicer.vtkMRMLScene:
     for logic in moduleLogics:
         logic.SetMRMLScene(scene)
     cacheManager = slicer.vtkCacheManager()
-    cacheManager.SetRemoteCacheDirectory(tempfile.mkdtemp(prefix="clstmsegment-test-cache-"))
+    cacheManager.SetRemoteCacheDirectory(tempfile.mkdtemp(prefix="cache-", dir=folder.name))
     dataIOManager = slicer.vtkDataIOManager()
     dataIOManager.SetCacheManager(cacheManager)
     scene.SetCacheManager(cacheManager)

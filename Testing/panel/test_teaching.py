@@ -20,7 +20,7 @@ DRAWN = (0, 4)
 @pytest.fixture(scope="module")
 def hook():
     """Six frames of a hook, and their true labels."""
-    return hook_sequence(3, 6, (16, 40, 40), (3.0, 3.0, 3.0))
+    return hook_sequence(3, 6, (16, 32, 32), (3.0, 3.0, 3.0))
 
 
 @pytest.fixture

@@ -144,7 +144,7 @@ def test_sample_data_are_offered_and_the_phantom_needs_no_download(scene):
 
 
 def test_what_is_drawn_in_some_frames_becomes_a_model_that_the_logic_runs(scene, logic, tmp_path):
-    frames, truth = hook_sequence(3, 6, (16, 40, 40), (3.0, 3.0, 3.0))
+    frames, truth = hook_sequence(3, 6, (16, 32, 32), (3.0, 3.0, 3.0))
     sequenceNode = addSequence(scene, frames)
     annotationNode = newAnnotation(resolveInput(sequenceNode), "Drawn")
     for number in (0, 4):

@@ -28,7 +28,7 @@ from engine import published
 from hook_phantom import hook_sequence
 from run.workers import wait
 
-SMALL = (16, 40, 40), (3.0, 3.0, 3.0)
+SMALL = (16, 32, 32), (3.0, 3.0, 3.0)
 DRAWN = (0, 2, 4)
 
 
