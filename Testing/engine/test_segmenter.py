@@ -187,6 +187,13 @@ def test_progress_counts_frames_and_tiles_and_cancel_stops_between_tiles(model, 
     assert finished == [0]
 
 
+@pytest.mark.parametrize(("memory", "little"), [(10**8, True), (10**11, False)])
+def test_memory_too_small_for_a_frame_is_said(model, cine, memory, little):
+    segmenter = Segmenter(model, "cpu", memory=memory)
+    assert len(list(segmenter.segment(cine[:1]))) == 1
+    assert any("0.1 GB are little for frames of this size" in w for w in segmenter.report.warnings) is little
+
+
 @pytest.mark.parametrize("short_from", [0, 3])
 def test_out_of_memory_shrinks_the_tile_goes_on_and_says_so(model, cine, monkeypatch, short_from):
     segmenter = Segmenter(model, "cpu")

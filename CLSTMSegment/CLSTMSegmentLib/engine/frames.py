@@ -210,21 +210,16 @@ class FrameGrid:
         grid = self._model_grid()
         return sitk.GetArrayFromImage(_resample(image, grid))
 
-    def to_frame(self, model_image: sitk.Image) -> np.ndarray:
-        """Bring one float32 image on the model's grid back to the crop's own spacing, (D, H, W)."""
+    def to_frame(self, on_model: np.ndarray) -> np.ndarray:
+        """Bring a float32 array of `model_shape` back to the crop's own spacing: (D, H, W) of `box_shape`."""
         if self._rule.spacing is None:
-            return sitk.GetArrayFromImage(model_image)
+            return on_model
+        image = sitk.GetImageFromArray(np.ascontiguousarray(on_model))
+        image.CopyInformation(self._model_grid())
         shape = self.box_shape
         grid = sitk.Image([int(n) for n in shape[::-1]], sitk.sitkUInt8)
         grid.SetSpacing(self.frame_spacing[::-1])
-        return sitk.GetArrayFromImage(_resample(model_image, grid))
-
-    def model_image(self, array: np.ndarray) -> sitk.Image:
-        """A float32 array of `model_shape` as an image for `to_frame`."""
-        image = sitk.GetImageFromArray(array)
-        if self._rule.spacing is not None:
-            image.CopyInformation(self._model_grid())
-        return image
+        return sitk.GetArrayFromImage(_resample(image, grid))
 
     def to_image(self, cropped_labels: np.ndarray, like: sitk.Image) -> sitk.Image:
         """Labels of the crop, (D, H, W) uint8, as an image with the geometry of `like`, 0 elsewhere."""

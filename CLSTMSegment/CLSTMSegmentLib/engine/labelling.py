@@ -26,7 +26,7 @@ def labels_on_frame(probabilities: Tensor, grid: FrameGrid, model: Model) -> np.
     best = np.full(grid.box_shape, 0.0 if softmax else 0.5, np.float32)
     background = np.ones(grid.box_shape, np.float32) if softmax else None
     for label, plane in enumerate(probabilities[1:] if softmax else probabilities, start=1):
-        on_frame = grid.to_frame(grid.model_image(plane.contiguous().numpy()))
+        on_frame = grid.to_frame(plane.numpy())
         better = on_frame > best
         labels[better] = label
         best[better] = on_frame[better]

@@ -205,7 +205,13 @@ class Segmenter:
         frame_bytes = math.prod(shape) * 4 * (3 + 2 * classes) if self._device.type == "cpu" else 0
         # what was freed in small pieces is not all to be had again
         room = 0.7 * free - frame_bytes
-        return plan_tile(shape, lambda tile: step_bytes(tile, width, classes, self._device.type), room)
+        tile = plan_tile(shape, lambda tile: step_bytes(tile, width, classes, self._device.type), room)
+        if self._memory is not None and step_bytes(tile, width, classes, self._device.type) > room:
+            self.report.warn(
+                f"{self._memory / 1e9:g} GB are little for frames of this size: with the smallest tiles, too, it may take "
+                "more; choose a smaller region"
+            )
+        return tile
 
     @torch.inference_mode()
     def _step(self, tile: Tensor, state: list | None, wanted: bool) -> tuple[Tensor | None, list]:
