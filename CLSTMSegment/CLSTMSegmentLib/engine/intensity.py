@@ -77,3 +77,13 @@ def find_window(rule: IntensityRule, arrays: Iterable[np.ndarray]) -> Window:
     if rule.scale == "percentile":
         return Window(float(np.median(lows)), float(np.median(highs)), rule)
     return Window(min(lows), max(highs), rule)
+
+
+def finite(array: np.ndarray, window: Window) -> tuple[np.ndarray, np.ndarray | None]:
+    """The array with background where it is not finite, and where that is (None: nowhere)."""
+    if not np.issubdtype(array.dtype, np.floating):
+        return array, None
+    invalid = ~np.isfinite(array)
+    if not invalid.any():
+        return array, None
+    return np.where(invalid, window.low, array), invalid

@@ -18,7 +18,7 @@ from .errors import InputError
 from .familiarity import measure_answer, measure_image, unfamiliar
 from .frames import Frame, FrameGrid, SegmentedFrame, check_frame
 from .inference import ReadyNetwork, ready_to_run, step_bytes
-from .intensity import Window, find_window
+from .intensity import Window, find_window, finite
 from .labelling import labels_on_frame, largest_component
 from .region import Region
 from .tiles import TileBlender, halved, pad, padded_shape, plan_tile, plan_tiles, unpad
@@ -198,6 +198,10 @@ class Segmenter:
 
     def _planned_tile(self, shape: Shape) -> Shape:
         width, classes = self.model.network["width"], self.model.network["classes"]
+
+        def needed(tile: Shape) -> float:
+            return step_bytes(tile, width, classes, self._device.type)
+
         free = free_memory(self._device)
         if self._memory is not None:
             free = min(free, self._memory - peak_memory())
@@ -205,11 +209,11 @@ class Segmenter:
         frame_bytes = math.prod(shape) * 4 * (3 + 2 * classes) if self._device.type == "cpu" else 0
         # what was freed in small pieces is not all to be had again
         room = 0.7 * free - frame_bytes
-        tile = plan_tile(shape, lambda tile: step_bytes(tile, width, classes, self._device.type), room)
-        if self._memory is not None and step_bytes(tile, width, classes, self._device.type) > room:
+        tile = plan_tile(shape, needed, room)
+        if self._memory is not None and needed(tile) > room:
             self.report.warn(
-                f"{self._memory / 1e9:g} GB are little for frames of this size: with the smallest tiles, too, it may take "
-                "more; choose a smaller region"
+                f"{self._memory / 1e9:g} GB are little for frames of this size: even the smallest tiles may take more; "
+                "choose a smaller region"
             )
         return tile
 
@@ -293,7 +297,7 @@ class _Run:
             for n in numbers:
                 image = self._read(n).image
                 grid = FrameGrid(image, self._model.geometry)
-                turned, _ = _finite(grid.turned(image), window)
+                turned, _ = finite(grid.turned(image), window)
                 box = bounding_box(window.apply(turned) > 0)
                 if box is not None:
                     boxes[grid.key] = union(box, boxes.get(grid.key, box))
@@ -312,7 +316,7 @@ class _Run:
                 box = intersection(box, region_box) or region_box
             grid.box = box
             grid.check_size(f"frame {number} ({frame.index_value})")
-            cut, invalid = _finite(grid.cut(grid.turned(frame.image)), window)
+            cut, invalid = finite(grid.cut(grid.turned(frame.image)), window)
             if invalid is not None:
                 self._report.warn(
                     f"frame {number} ({frame.index_value}): {int(invalid.sum())} voxels are not finite "
@@ -366,7 +370,7 @@ class _Run:
             return ()
         # by the whole frame, wherever it is segmented; of a large one, some voxels do
         turned = prepared.grid.turned(prepared.image)
-        some, _ = _finite(turned[tuple(slice(None, None, -(-n // 128)) for n in turned.shape)], prepared.window)
+        some, _ = finite(turned[tuple(slice(None, None, -(-n // 128)) for n in turned.shape)], prepared.window)
         measured = measure_image(prepared.window.apply(some)) | measure_answer(probabilities, self._model.activation)
         outside = unfamiliar(measured, self._model.typical)
         if outside:
@@ -385,13 +389,3 @@ class _Run:
                 left = self._seconds_per_step * (self._steps_left - tile / tiles)
             frame = min(self._finished + 1, self._wanted_count)
             self._progress(Progress(frame, self._wanted_count, tile + 1, tiles, left))
-
-
-def _finite(array: np.ndarray, window: Window) -> tuple[np.ndarray, np.ndarray | None]:
-    """The array with background where it is not finite, and where that is (None: nowhere)."""
-    if not np.issubdtype(array.dtype, np.floating):
-        return array, None
-    invalid = ~np.isfinite(array)
-    if not invalid.any():
-        return array, None
-    return np.where(invalid, window.low, array), invalid
