@@ -5,6 +5,8 @@ from CLSTMSegmentLib.training.phantoms import phantom_sequence, soft
 
 AXES = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 SHAPE, SPACING = (24, 64, 64), (2.0, 2.0, 2.0)
+SMALL = (16, 32, 32), (3.0, 3.0, 3.0)
+"""Shape and spacing with which a lesson is short."""
 
 
 class HookPhantom:

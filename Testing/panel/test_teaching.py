@@ -6,7 +6,7 @@ import slicer
 from CLSTMSegmentLib.panel import teaching
 from CLSTMSegmentLib.scene.annotations import annotatedFrames, newAnnotation
 from CLSTMSegmentLib.scene.inputs import resolveInput
-from hook_phantom import hook_sequence
+from hook_phantom import SMALL, hook_sequence
 from host import application
 from scene.conftest import addSequence
 from scene.test_annotations import draw
@@ -20,7 +20,7 @@ DRAWN = (0, 4)
 @pytest.fixture(scope="module")
 def hook():
     """Six frames of a hook, and their true labels."""
-    return hook_sequence(3, 6, (16, 32, 32), (3.0, 3.0, 3.0))
+    return hook_sequence(3, 6, *SMALL)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from CLSTMSegmentLib.engine.segmenter import Cancelled
 from CLSTMSegmentLib.scene.annotations import newAnnotation
 from CLSTMSegmentLib.scene.images import volumeFromImage
 from CLSTMSegmentLib.scene.inputs import resolveInput
-from hook_phantom import hook_sequence
+from hook_phantom import SMALL, hook_sequence
 
 from scene.conftest import addSequence
 from scene.test_annotations import draw
@@ -144,7 +144,7 @@ def test_sample_data_are_offered_and_the_phantom_needs_no_download(scene):
 
 
 def test_what_is_drawn_in_some_frames_becomes_a_model_that_the_logic_runs(scene, logic, tmp_path):
-    frames, truth = hook_sequence(3, 6, (16, 32, 32), (3.0, 3.0, 3.0))
+    frames, truth = hook_sequence(3, 6, *SMALL)
     sequenceNode = addSequence(scene, frames)
     annotationNode = newAnnotation(resolveInput(sequenceNode), "Drawn")
     for number in (0, 4):

@@ -25,10 +25,9 @@ from CLSTMSegmentLib.training.metrics import dice
 from CLSTMSegmentLib.training.sparse import UNKNOWN
 from CLSTMSegmentLib.training.teach import parts_of, planned
 from engine import published
-from hook_phantom import hook_sequence
+from hook_phantom import SMALL, hook_sequence
 from run.workers import wait
 
-SMALL = (16, 32, 32), (3.0, 3.0, 3.0)
 DRAWN = (0, 2, 4)
 
 
