@@ -68,7 +68,7 @@ def registerSampleData() -> None:
 def addSamplePhantom() -> slicer.vtkMRMLSequenceNode:
     """Make the phantom heart and show it in the slice views."""
     from CLSTMSegmentLib.scene.inputs import resolveInput
-    from CLSTMSegmentLib.scene.phantoms import addHeartPhantom
+    from CLSTMSegmentLib.scene.sample_phantom import addHeartPhantom
 
     sequenceNode = addHeartPhantom(slicer.mrmlScene, seed=4)
     applicationLogic = slicer.app.applicationLogic()
@@ -89,7 +89,7 @@ class CLSTMSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def setup(self) -> None:
         """Load the widgets; called once, when the module is first shown."""
         ScriptedLoadableModuleWidget.setup(self)
-        from CLSTMSegmentLib.panel.panel import SegmentPanel
+        from CLSTMSegmentLib.panel.segment_panel import SegmentPanel
 
         uiWidget = slicer.util.loadUI(self.resourcePath("UI/CLSTMSegment.ui"))
         self.layout.addWidget(uiWidget)
@@ -119,7 +119,7 @@ class CLSTMSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def useParameterNode(self) -> None:
         """Show the settings that are saved with the scene."""
-        from CLSTMSegmentLib.panel.parameters import CLSTMSegmentParameterNode
+        from CLSTMSegmentLib.panel.parameter_node import CLSTMSegmentParameterNode
 
         self.panel.setParameterNode(CLSTMSegmentParameterNode(self.logic.getParameterNode()))
 
@@ -178,8 +178,8 @@ class CLSTMSegmentLogic(ScriptedLoadableModuleLogic):
             InputError: an input, model, ROI or output that cannot be used; the message says why.
             Cancelled: `cancelled` returned True; what was done is in `self.unfinished`.
         """
-        from CLSTMSegmentLib.engine.bundle import load_model
         from CLSTMSegmentLib.engine.segmenter import Segmenter
+        from CLSTMSegmentLib.model.bundle import load_model
         from CLSTMSegmentLib.scene.inputs import SequenceFrames, regionFromROI, resolveInput
         from CLSTMSegmentLib.scene.outputs import SegmentationOutput, checkOutput
 
@@ -236,8 +236,8 @@ class CLSTMSegmentLogic(ScriptedLoadableModuleLogic):
         """
         from CLSTMSegmentLib.scene.annotations import readAnnotations
         from CLSTMSegmentLib.scene.inputs import SequenceFrames, resolveInput
-        from CLSTMSegmentLib.training.lesson import Lesson, lesson_folder, write_lesson
-        from CLSTMSegmentLib.training.teach import teach
+        from CLSTMSegmentLib.teaching.teacher import teach
+        from CLSTMSegmentLib.teaching.training_set import Lesson, lesson_folder, write_lesson
 
         source = resolveInput(inputNode)
         segments, annotations = readAnnotations(annotationNode, source)
@@ -266,7 +266,7 @@ class CLSTMSegmentTest(ScriptedLoadableModuleTest):
 
     def test_phantomSequenceIsSegmented(self) -> None:
         """A phantom heart, segmented with the bundled model, gives a segmentation a frame and beats."""
-        from CLSTMSegmentLib.scene.phantoms import addHeartPhantom
+        from CLSTMSegmentLib.scene.sample_phantom import addHeartPhantom
 
         sequenceNode = addHeartPhantom(slicer.mrmlScene, seed=4, frames=4)
         logic = CLSTMSegmentLogic()

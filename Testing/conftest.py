@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from CLSTMSegmentLib.engine.bundle import MODELS_FOLDER, Model, Segment, write_bundle
-from CLSTMSegmentLib.engine.frames import GeometryRule
-from CLSTMSegmentLib.engine.network import CLSTMUNet4D
-from CLSTMSegmentLib.training.phantoms import HEART_AXES, heart_sequence
+from CLSTMSegmentLib.core.segment import Segment
+from CLSTMSegmentLib.model.bundle import MODELS_FOLDER, write_bundle
+from CLSTMSegmentLib.model.description import Model
+from CLSTMSegmentLib.model.rules import GeometryRule
+from CLSTMSegmentLib.network.unet import CLSTMUNet4D
+from CLSTMSegmentLib.phantoms.heart import HEART_AXES, heart_sequence
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -1,7 +1,7 @@
 """A swinging hook as a moving 4D phantom: a shape that no bundled model knows, among others as bright."""
 
 import numpy as np
-from CLSTMSegmentLib.training.phantoms import phantom_sequence, soft
+from CLSTMSegmentLib.phantoms.phantom import phantom_sequence, soft
 
 AXES = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 SHAPE, SPACING = (24, 64, 64), (2.0, 2.0, 2.0)

@@ -106,7 +106,7 @@ def test_module_segments_the_demo_from_where_it_was_installed(installed, tmp_pat
         "assert CLSTMSegmentLib.__file__.startswith(sys.argv[1]), CLSTMSegmentLib.__file__\n"
         "import importlib, pkgutil\n"
         "for module in pkgutil.walk_packages(CLSTMSegmentLib.__path__, 'CLSTMSegmentLib.'):\n"
-        "    if not module.name.endswith(('__main__', '.run.devices')): importlib.import_module(module.name)\n"
+        "    if not module.name.endswith(('__main__', '.list_devices')): importlib.import_module(module.name)\n"
         "CLSTMSegment.CLSTMSegmentTest().runTest()\n"
         "widget = CLSTMSegment.CLSTMSegmentWidget(application.parentWidget()); widget.setup(); widget.enter()\n"
         "assert widget.ui.modelComboBox.count >= 2\n"

@@ -8,13 +8,13 @@ import pytest
 import SimpleITK as sitk
 import slicer
 from CLSTMSegmentLib.__main__ import main
-from CLSTMSegmentLib.engine.bundle import write_bundle
-from CLSTMSegmentLib.engine.frames import SequenceIndex
-from CLSTMSegmentLib.engine.nrrd import write_sequence
+from CLSTMSegmentLib.core.sequence import SequenceIndex
+from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
+from CLSTMSegmentLib.model.bundle import write_bundle
 from CLSTMSegmentLib.training.configuration import read_configuration
 from conftest import REPOSITORY, smallModel
 from distributed import LocalCluster
-from engine import published
+from model import published_state_dict as published
 from scene.conftest import addSequence, scene  # noqa: F401
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -111,7 +111,7 @@ def test_a_cohort_is_done_here_and_on_a_scheduler(desk):
 
 @pytest.mark.slow
 def test_a_model_is_trained_and_evaluated(desk, data):
-    file = "CLSTMSegment/CLSTMSegmentLib/training/cardiac-cine-lv.toml"
+    file = "recipes/cardiac-cine-lv.toml"
     (desk / "one-step.toml").write_text(TRAINING.format((REPOSITORY / file).as_posix()), encoding="utf-8")
     assert read_configuration(desk / "one-step.toml").model.name == "cardiac-cine-lv"
     (train,) = typed("train", (file, "one-step.toml"), ("FOLDER", data))

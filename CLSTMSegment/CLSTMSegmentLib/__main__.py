@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from . import __version__
-from .cli import batch, bench, demo, evaluate, models, segment, teach, train
-from .engine.errors import InputError
+from .cli import batch, bench, demo, evaluate, segment, teach, train
+from .cli import model as model_command
+from .core.errors import InputError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -56,14 +57,14 @@ def parser() -> argparse.ArgumentParser:
     model = commands.add_parser("model", help="list, describe or import models").add_subparsers(
         required=True, metavar="COMMAND"
     )
-    model.add_parser("list", help="the bundled models").set_defaults(command=lambda _: models.list_models())
+    model.add_parser("list", help="the bundled models").set_defaults(command=lambda _: model_command.list_models())
     info = model.add_parser("info", help="all there is to know about a model")
     info.add_argument("name", metavar="NAME|FOLDER|FILE.pth")
-    info.set_defaults(command=models.tell)
+    info.set_defaults(command=model_command.tell)
     importing = model.add_parser("import", help="make a bundle of a published checkpoint")
     importing.add_argument("file", type=Path, metavar="FILE.pth")
     importing.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
-    importing.set_defaults(command=models.import_checkpoint)
+    importing.set_defaults(command=model_command.import_checkpoint)
 
     add("train", "train a model", train.add_options, train.run)
     add("teach", "a model of your own structure from a few annotated frames", teach.add_options, teach.run)

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 import torch
-from CLSTMSegmentLib.engine.devices import peak_memory
+from CLSTMSegmentLib.core.memory import peak_memory
 from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from CLSTMSegmentLib.engine.network import CLSTMUNet4D
+from CLSTMSegmentLib.network.unet import CLSTMUNet4D
 
 from benchmarks.contenders import PublishedNetwork
 

@@ -8,14 +8,14 @@ import pytest
 import SimpleITK as sitk
 from CLSTMSegmentLib.__main__ import main
 from CLSTMSegmentLib.cli.demo import SEED
-from CLSTMSegmentLib.engine.bundle import load_model
-from CLSTMSegmentLib.engine.files import read_sequence
-from CLSTMSegmentLib.engine.frames import Frame
+from CLSTMSegmentLib.core.sequence import Frame
 from CLSTMSegmentLib.engine.segmenter import Segmenter
-from CLSTMSegmentLib.engine.timeline import TimeRule
-from CLSTMSegmentLib.training.datasets import read_cines, read_phases
-from CLSTMSegmentLib.training.metrics import dice
-from CLSTMSegmentLib.training.phantoms import heart_sequence
+from CLSTMSegmentLib.evaluation.metrics import dice
+from CLSTMSegmentLib.io.sequence_files import read_sequence
+from CLSTMSegmentLib.model.bundle import load_model
+from CLSTMSegmentLib.model.rules import TimeRule
+from CLSTMSegmentLib.phantoms.heart import heart_sequence
+from CLSTMSegmentLib.training.labelled_hearts import read_cines, read_phases
 
 
 @pytest.mark.parametrize("case", ["SCD0000101", "SCD0000201", "SCD0000301"])

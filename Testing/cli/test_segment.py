@@ -17,11 +17,12 @@ import SimpleITK as sitk
 import slicer
 import torch
 from CLSTMSegmentLib.__main__ import main
-from CLSTMSegmentLib.engine.bundle import write_bundle
-from CLSTMSegmentLib.engine.files import read_sequence
-from CLSTMSegmentLib.engine.frames import GeometryRule, SequenceIndex
-from CLSTMSegmentLib.engine.nrrd import write_sequence
+from CLSTMSegmentLib.core.sequence import SequenceIndex
 from CLSTMSegmentLib.engine.segmenter import Segmenter
+from CLSTMSegmentLib.io.sequence_files import read_sequence
+from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
+from CLSTMSegmentLib.model.bundle import write_bundle
+from CLSTMSegmentLib.model.rules import GeometryRule
 from conftest import REPOSITORY, smallModel
 from host import application
 from vtk.util.numpy_support import vtk_to_numpy

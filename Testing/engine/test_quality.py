@@ -2,7 +2,7 @@
 
 import numpy as np
 import SimpleITK as sitk
-from CLSTMSegmentLib.engine.frames import SegmentedFrame
+from CLSTMSegmentLib.core.sequence import SegmentedFrame
 from CLSTMSegmentLib.engine.quality import Flag, frame_flags, jump_flags
 
 

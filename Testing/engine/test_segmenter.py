@@ -6,16 +6,14 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from CLSTMSegmentLib.engine.errors import InputError
-from CLSTMSegmentLib.engine.frames import Frame, GeometryRule
-from CLSTMSegmentLib.engine.inference import ready_to_run
-from CLSTMSegmentLib.engine.intensity import IntensityRule
+from CLSTMSegmentLib.core.errors import InputError
+from CLSTMSegmentLib.core.sequence import Frame
 from CLSTMSegmentLib.engine.region import Region
 from CLSTMSegmentLib.engine.segmenter import Cancelled, Segmenter
-from CLSTMSegmentLib.engine.timeline import TimeRule
+from CLSTMSegmentLib.model.rules import GeometryRule, IntensityRule, TimeRule
+from CLSTMSegmentLib.network.inference import ready_to_run
 from conftest import smallModel
-
-from engine import published
+from model import published_state_dict as published
 
 
 def labels_of(model, frames, wanted=None, region=None, **options):

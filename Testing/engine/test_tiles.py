@@ -5,8 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from CLSTMSegmentLib.engine.frames import GeometryRule
 from CLSTMSegmentLib.engine.tiles import TileBlender, halved, pad, padded_shape, plan_tile, plan_tiles, unpad
+from CLSTMSegmentLib.model.rules import GeometryRule
 
 
 @pytest.mark.parametrize("overlap", [0.0, 0.25, 0.5, 0.9])

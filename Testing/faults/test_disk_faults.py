@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from CLSTMSegmentLib.__main__ import main
-from CLSTMSegmentLib.engine.bundle import MODELS_FOLDER, load_model
-from CLSTMSegmentLib.engine.files import read_sequence
-from CLSTMSegmentLib.engine.frames import SequenceIndex
-from CLSTMSegmentLib.engine.nrrd import write_sequence
-from CLSTMSegmentLib.panel.models import addModel, choosableModels
-from CLSTMSegmentLib.run.job import Job
-from CLSTMSegmentLib.run.runner import PACKAGE_FOLDER, JobRunner
+from CLSTMSegmentLib.core.sequence import SequenceIndex
+from CLSTMSegmentLib.io.sequence_files import read_sequence
+from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
+from CLSTMSegmentLib.model.bundle import MODELS_FOLDER, load_model
+from CLSTMSegmentLib.panel.model_choice import addModel, choosableModels
+from CLSTMSegmentLib.worker.job_folder import Job
+from CLSTMSegmentLib.worker.worker_process import PACKAGE_FOLDER, JobRunner
 from conftest import REPOSITORY
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions and limits")

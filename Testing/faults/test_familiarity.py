@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from CLSTMSegmentLib.engine.bundle import load_model
-from CLSTMSegmentLib.engine.frames import Frame
+from CLSTMSegmentLib.core.sequence import Frame
 from CLSTMSegmentLib.engine.segmenter import Segmenter
-from CLSTMSegmentLib.training.airway import AIRWAY_AXES, AirwayPhantom
-from CLSTMSegmentLib.training.cases import read_cases
-from CLSTMSegmentLib.training.phantoms import heart_sequence, phantom_sequence
+from CLSTMSegmentLib.evaluation.cases import read_cases
+from CLSTMSegmentLib.model.bundle import load_model
+from CLSTMSegmentLib.phantoms.airway import AIRWAY_AXES, AirwayPhantom
+from CLSTMSegmentLib.phantoms.heart import heart_sequence
+from CLSTMSegmentLib.phantoms.phantom import phantom_sequence
 
 
 def image(array, spacing=(1.6, 1.6, 8.0)):

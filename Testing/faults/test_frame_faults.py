@@ -5,11 +5,11 @@ import pytest
 import SimpleITK as sitk
 import slicer
 from CLSTMSegmentLib.__main__ import main
-from CLSTMSegmentLib.engine.errors import InputError
-from CLSTMSegmentLib.engine.files import read_sequence
-from CLSTMSegmentLib.engine.frames import Frame, SequenceIndex
-from CLSTMSegmentLib.engine.nrrd import write_sequence
+from CLSTMSegmentLib.core.errors import InputError
+from CLSTMSegmentLib.core.sequence import Frame, SequenceIndex
 from CLSTMSegmentLib.engine.segmenter import Segmenter
+from CLSTMSegmentLib.io.sequence_files import read_sequence
+from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
 from CLSTMSegmentLib.scene.images import volumeFromImage
 from CLSTMSegmentLib.scene.inputs import SequenceFrames, resolveInput
 from conftest import smallModel

@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 import torch
-from CLSTMSegmentLib.engine.bundle import load_model
-from CLSTMSegmentLib.engine.errors import InputError
-from CLSTMSegmentLib.panel.models import addModel, choosableModels
+from CLSTMSegmentLib.core.errors import InputError
+from CLSTMSegmentLib.model.bundle import load_model
+from CLSTMSegmentLib.panel.model_choice import addModel, choosableModels
 from safetensors.torch import load_file, save_file
 
 
@@ -104,7 +104,7 @@ def test_damaged_model_among_the_users_does_not_hide_the_others(bundle, tmp_path
 
 
 def test_checkpoint_of_any_file_name_becomes_a_model_of_a_safe_name(tmp_path):
-    from CLSTMSegmentLib.engine.network import CLSTMUNet4D
+    from CLSTMSegmentLib.network.unet import CLSTMUNet4D
 
     file = tmp_path / ".. ~valve (1) é最.pth"
     torch.save(CLSTMUNet4D(1, 1, 2).state_dict(), file)

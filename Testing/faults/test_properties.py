@@ -7,15 +7,17 @@ import shutil
 import numpy as np
 import SimpleITK as sitk
 import torch
-from CLSTMSegmentLib.engine.bundle import load_model
-from CLSTMSegmentLib.engine.errors import InputError
-from CLSTMSegmentLib.engine.files import read_sequence
-from CLSTMSegmentLib.engine.frames import Frame, FrameGrid, GeometryRule, SequenceIndex
-from CLSTMSegmentLib.engine.nrrd import write_sequence
+from CLSTMSegmentLib.core.errors import InputError
+from CLSTMSegmentLib.core.sequence import Frame, SequenceIndex
+from CLSTMSegmentLib.engine.frame_grid import FrameGrid
 from CLSTMSegmentLib.engine.segmenter import Segmenter
 from CLSTMSegmentLib.engine.tiles import TileBlender, plan_tiles
-from CLSTMSegmentLib.run.events import EVENTS, EventReader
-from CLSTMSegmentLib.training.phantoms import HEART_AXES
+from CLSTMSegmentLib.io.sequence_files import read_sequence
+from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
+from CLSTMSegmentLib.model.bundle import load_model
+from CLSTMSegmentLib.model.rules import GeometryRule
+from CLSTMSegmentLib.phantoms.heart import HEART_AXES
+from CLSTMSegmentLib.worker.events import EVENTS, EventReader
 from conftest import smallModel
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st

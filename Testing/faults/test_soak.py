@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicer
-from CLSTMSegmentLib.engine.frames import Frame
+from CLSTMSegmentLib.core.sequence import Frame
 from CLSTMSegmentLib.engine.segmenter import Segmenter
-from CLSTMSegmentLib.run.job import Job
-from CLSTMSegmentLib.run.runner import JobRunner
+from CLSTMSegmentLib.worker.job_folder import Job
+from CLSTMSegmentLib.worker.worker_process import JobRunner
 from conftest import smallModel
 from scene.conftest import addSequence, scene  # noqa: F401
 

@@ -10,11 +10,11 @@ from types import SimpleNamespace
 
 import pytest
 import SimpleITK as sitk
-from CLSTMSegmentLib.run import runner
-from CLSTMSegmentLib.run.job import Job, frame_path
-from CLSTMSegmentLib.run.runner import FOLDER_PREFIX, PACKAGE_FOLDER, JobRunner
+from CLSTMSegmentLib.worker import worker_process as runner
+from CLSTMSegmentLib.worker.job_folder import Job, frame_path
+from CLSTMSegmentLib.worker.worker_process import FOLDER_PREFIX, PACKAGE_FOLDER, JobRunner
 from conftest import large_frame
-from run.workers import events_until, wait
+from worker.waiting import events_until, wait
 
 FRAMES = 12
 MOMENTS = {
@@ -69,8 +69,8 @@ def test_folder_left_by_a_process_and_its_worker_killed_together_goes_with_the_n
 
 def test_worker_and_its_folder_go_within_two_seconds_of_their_parent(bundle, tmp_path):
     program = (
-        "import sys, time; from pathlib import Path; from CLSTMSegmentLib.run.job import Job;"
-        "from CLSTMSegmentLib.run.runner import JobRunner;"
+        "import sys, time; from pathlib import Path; from CLSTMSegmentLib.worker.job_folder import Job;"
+        "from CLSTMSegmentLib.worker.worker_process import JobRunner;"
         "r = JobRunner(Job(sys.argv[1], ['0'], device='cpu'), folder=Path(sys.argv[2])); r.start();"
         "exec('while not r.poll(): time.sleep(0.01)'); print(r._process.pid, flush=True); time.sleep(600)"
     )

@@ -25,7 +25,7 @@ def sequence(scene, phantom):  # noqa: F811
 @pytest.fixture
 def widget(scene, bundle):  # noqa: F811
     """The module's widget as Slicer shows it, with the small model among the user's."""
-    from CLSTMSegmentLib.panel.models import addModel
+    from CLSTMSegmentLib.panel.model_choice import addModel
 
     import CLSTMSegment
 

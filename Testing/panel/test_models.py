@@ -1,7 +1,7 @@
 """Models in the panel: what they are for, and how others are added."""
 
 import torch
-from CLSTMSegmentLib.engine.network import CLSTMUNet4D
+from CLSTMSegmentLib.network.unet import CLSTMUNet4D
 from host import qt
 
 from panel.conftest import runToEnd

@@ -9,9 +9,9 @@ from itertools import pairwise
 
 import pytest
 import slicer
-from CLSTMSegmentLib.engine.frames import Frame
+from CLSTMSegmentLib.core.sequence import Frame
 from CLSTMSegmentLib.scene.inputs import resolveInput
-from CLSTMSegmentLib.scene.phantoms import addHeartPhantom
+from CLSTMSegmentLib.scene.sample_phantom import addHeartPhantom
 from conftest import address_space, large_frame
 from host import application, qt
 from PySide6.QtCore import QEventLoop
@@ -295,8 +295,8 @@ def test_panel_never_stands_still_during_a_run_on_the_demo(widget):
 def test_describing_models_and_writing_results_does_not_import_torch():
     """It takes seconds, in which the panel would stand still."""
     code = (
-        "import sys; import CLSTMSegmentLib.scene.outputs, CLSTMSegmentLib.run.runner\n"
-        "from CLSTMSegmentLib.engine.bundle import bundled_models, load_model\n"
+        "import sys; import CLSTMSegmentLib.scene.outputs, CLSTMSegmentLib.worker.worker_process\n"
+        "from CLSTMSegmentLib.model.bundle import bundled_models, load_model\n"
         "assert [load_model(name) for name in bundled_models()]\n"
         "assert 'torch' not in sys.modules"
     )

@@ -3,7 +3,7 @@
 import pytest
 import SimpleITK as sitk
 import slicer
-from CLSTMSegmentLib.panel import teaching
+from CLSTMSegmentLib.panel import teach_section as teaching
 from CLSTMSegmentLib.scene.annotations import annotatedFrames, newAnnotation
 from CLSTMSegmentLib.scene.inputs import resolveInput
 from hook_phantom import SMALL, hook_sequence

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicer
-from CLSTMSegmentLib.engine.errors import InputError
+from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.scene.annotations import newAnnotation, readAnnotations, useAsAnnotation
 from CLSTMSegmentLib.scene.images import orientedImage
 from CLSTMSegmentLib.scene.inputs import resolveInput
@@ -97,7 +97,7 @@ def test_corrected_frame_of_a_result_becomes_an_annotation(scene, phantom):
 
 
 def segmented(number, frame):
-    from CLSTMSegmentLib.engine.frames import SegmentedFrame
+    from CLSTMSegmentLib.core.sequence import SegmentedFrame
 
     labels = sitk.GetImageFromArray(blocks(frame)[0].astype(np.uint8))
     labels.CopyInformation(frame.image)

@@ -5,7 +5,7 @@ import pytest
 import SimpleITK as sitk
 import slicer
 import vtk
-from CLSTMSegmentLib.engine.errors import InputError
+from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.scene.inputs import SequenceFrames, regionFromROI, resolveInput
 
 from scene.conftest import addSequence

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicer
-from CLSTMSegmentLib.engine.errors import InputError
+from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.engine.segmenter import Cancelled
 from CLSTMSegmentLib.scene.annotations import newAnnotation
 from CLSTMSegmentLib.scene.images import volumeFromImage

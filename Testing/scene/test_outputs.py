@@ -7,15 +7,15 @@ import pytest
 import SimpleITK as sitk
 import slicer
 import vtk
-from CLSTMSegmentLib.engine.bundle import Segment
-from CLSTMSegmentLib.engine.errors import InputError
-from CLSTMSegmentLib.engine.frames import SegmentedFrame
+from CLSTMSegmentLib.core.errors import InputError
+from CLSTMSegmentLib.core.segment import Segment
+from CLSTMSegmentLib.core.sequence import SegmentedFrame
 from CLSTMSegmentLib.engine.segmenter import Segmenter
 from CLSTMSegmentLib.scene.headless import writeSequence
 from CLSTMSegmentLib.scene.images import LPS_FROM_RAS, volumeFromImage
 from CLSTMSegmentLib.scene.inputs import resolveInput
 from CLSTMSegmentLib.scene.outputs import SegmentationOutput, checkOutput
-from CLSTMSegmentLib.scene.plots import markFrame, volumesChart
+from CLSTMSegmentLib.scene.volumes_plot import markFrame, volumesChart
 from conftest import smallModel
 from host import application
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 import SimpleITK as sitk
-from CLSTMSegmentLib.engine.frames import SequenceIndex
-from CLSTMSegmentLib.engine.nrrd import write_sequence
-from CLSTMSegmentLib.training.phantoms import heart_sequence
+from CLSTMSegmentLib.core.sequence import SequenceIndex
+from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
+from CLSTMSegmentLib.phantoms.heart import heart_sequence
 
 
 def write_hearts(folder):

@@ -10,23 +10,23 @@ import pytest
 import SimpleITK as sitk
 import torch
 from CLSTMSegmentLib.__main__ import main
-from CLSTMSegmentLib.engine.bundle import load_model, write_bundle
-from CLSTMSegmentLib.engine.devices import has_bfloat16
-from CLSTMSegmentLib.engine.errors import InputError
-from CLSTMSegmentLib.engine.frames import GeometryRule
-from CLSTMSegmentLib.engine.network import CLSTMUNet4D
-from CLSTMSegmentLib.training import train
+from CLSTMSegmentLib.core.devices import has_bfloat16
+from CLSTMSegmentLib.core.errors import InputError
+from CLSTMSegmentLib.model.bundle import load_model, write_bundle
+from CLSTMSegmentLib.model.rules import GeometryRule
+from CLSTMSegmentLib.network.unet import CLSTMUNet4D
+from CLSTMSegmentLib.phantoms.heart import HeartPhantom, heart_sequence
+from CLSTMSegmentLib.training import trainer as train
 from CLSTMSegmentLib.training.configuration import read_configuration
-from CLSTMSegmentLib.training.datasets import load_hearts
-from CLSTMSegmentLib.training.phantoms import HeartPhantom, heart_sequence
-from CLSTMSegmentLib.training.sparse import UNKNOWN, Rim, allowed_classes, marginal_loss
+from CLSTMSegmentLib.training.labelled_hearts import load_hearts
+from CLSTMSegmentLib.training.sparse_labels import UNKNOWN, Rim, allowed_classes, marginal_loss
 from CLSTMSegmentLib.training.stacks import StackRule, TrainingStacks
-from CLSTMSegmentLib.training.train import bfloat16_learns, stack_loss
+from CLSTMSegmentLib.training.trainer import bfloat16_learns, stack_loss
 from CLSTMSegmentLib.training.widening import widened
 from conftest import REPOSITORY, smallModel
 from torch.nn import functional
 
-CONFIGURATION = REPOSITORY / "CLSTMSegment" / "CLSTMSegmentLib" / "training" / "cardiac-cine-lv.toml"
+CONFIGURATION = REPOSITORY / "recipes" / "cardiac-cine-lv.toml"
 CPU_INFO = Path("/proc/cpuinfo")
 RULE = StackRule(
     frames=3,
@@ -340,7 +340,7 @@ def test_small_and_large_hearts_count_alike_in_a_batch():
 
 def interrupt_after(iterations, run):
     """Run until the checkpoint of that iteration is written, then break off as a kill would."""
-    from CLSTMSegmentLib.training import train as training
+    from CLSTMSegmentLib.training import trainer as training
 
     class Killed(BaseException):
         pass

@@ -13,10 +13,11 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from ..engine.bundle import Model, load_model
-from ..engine.errors import InputError
-from ..engine.files import IMAGE_SUFFIXES
-from ..report.cohort import write_overview, write_summary
+from ..core.errors import InputError
+from ..io.sequence_files import IMAGE_SUFFIXES
+from ..model.bundle import load_model
+from ..model.description import Model
+from ..report.cohort_summary import write_overview, write_summary
 from .segment import options_for
 from .segment import run as segment
 
@@ -142,7 +143,7 @@ def segment_all(entries: list[Entry], model: Model, options: Namespace) -> Itera
     # Dask is needed by this command alone, and not installed everywhere
     from distributed import as_completed
 
-    from .cohort_worker import SentModel
+    from ..pipeline.dask_worker import SentModel
 
     with connected(options) as (client, threads):
         sent = SentModel(model.build_network().state_dict(), model)
@@ -193,7 +194,7 @@ def connected(options: Namespace) -> Iterator[tuple[object, int | None]]:
 
 def segment_entry(entry: Entry, digest: str, device: str, threads: int | None) -> dict:
     """On a worker: segment one sequence, unless that has been done; the report, or the "error" of bad input."""
-    from .cohort_worker import device_of_worker, model_folder
+    from ..pipeline.dask_worker import device_of_worker, model_folder
 
     finished = entry.finished()
     if finished is not None:

@@ -15,14 +15,16 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
-from ..engine.boxes import Shape
-from ..engine.bundle import PALETTE, PUBLISHED_PATCH, Model, Segment, write_bundle
-from ..engine.errors import InputError
-from ..engine.frames import GeometryRule, SequenceIndex
-from ..engine.intensity import IntensityRule
-from ..engine.network import CLSTMUNet4D
-from ..engine.nrrd import write_sequence
-from ..engine.timeline import TimeRule
+from ..core.boxes import Shape
+from ..core.errors import InputError
+from ..core.segment import PALETTE, Segment
+from ..core.sequence import SequenceIndex
+from ..io.sequence_nrrd import write_sequence
+from ..model.bundle import write_bundle
+from ..model.description import Model
+from ..model.published import PUBLISHED_PATCH
+from ..model.rules import GeometryRule, IntensityRule, TimeRule
+from ..network.unet import CLSTMUNet4D
 from .segment import shape_option
 
 CONTENDERS = Path(__file__).resolve().parents[3] / "Testing" / "benchmarks" / "contenders.py"

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from ..engine.bundle import load_model
-from ..engine.frames import SegmentedFrame, SequenceIndex
-from ..engine.nrrd import write_sequence
-from ..training.metrics import dice
-from ..training.phantoms import heart_sequence
-from . import segment
+from ..cli import segment
+from ..core.sequence import SegmentedFrame, SequenceIndex
+from ..evaluation.metrics import dice
+from ..io.sequence_nrrd import write_sequence
+from ..model.bundle import load_model
+from ..phantoms.heart import heart_sequence
 
 SEED = 4
 MODEL = "cardiac-cine-lv"

@@ -11,12 +11,13 @@ from statistics import fmean
 
 import SimpleITK as sitk
 
-from ..engine.bundle import Model, load_model
 from ..engine.segmenter import Segmenter
-from ..engine.timeline import TimeRule
-from ..training.cases import Case, animated_case, read_cases, repeated_case, spoiled_case
-from ..training.datasets import DATA
-from ..training.evaluation import CaseScore, cycle_dice, ejection_fractions, evaluate, summary
+from ..evaluation.cases import Case, animated_case, read_cases, repeated_case, spoiled_case
+from ..evaluation.scoring import CaseScore, cycle_dice, ejection_fractions, evaluate, summary
+from ..model.bundle import load_model
+from ..model.description import Model
+from ..model.rules import TimeRule
+from ..training.labelled_hearts import DATA
 
 CYCLES = 5
 """How often a cine is repeated to see whether a carried memory drifts."""

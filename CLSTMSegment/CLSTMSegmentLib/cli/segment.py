@@ -11,18 +11,19 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ..engine.boxes import Shape, read_shape
-from ..engine.bundle import load_model
-from ..engine.devices import peak_memory
-from ..engine.errors import InputError
-from ..engine.files import FileSequence, read_sequence, replacing
-from ..engine.frames import SegmentedFrame
-from ..engine.measurements import volumes_ml
+from ..core.atomic_write import replacing
+from ..core.boxes import Shape, read_shape
+from ..core.errors import InputError
+from ..core.memory import peak_memory
+from ..core.sequence import SegmentedFrame
+from ..engine.measuring import volumes_ml
 from ..engine.quality import Flag, all_flags, frame_flags
 from ..engine.region import Region
 from ..engine.segmenter import Progress, Segmenter
-from ..report.volumes import write_volumes
-from .writers import SUFFIXES, check_suffix, open_writer
+from ..io.sequence_files import FileSequence, read_sequence
+from ..model.bundle import load_model
+from ..pipeline.writers import SUFFIXES, check_suffix, open_writer
+from ..report.volumes_csv import write_volumes
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -145,7 +146,7 @@ def segment_sequence(
     writers = [open_writer(paths["output"], model, index)]
     if "dicom_seg" in paths:
         try:
-            from .dicom_seg import DicomSegWriter
+            from ..pipeline.dicom_seg import DicomSegWriter
         except ImportError as error:
             raise InputError("--dicom-seg needs highdicom: pip install highdicom") from error
         writers.append(DicomSegWriter(paths["dicom_seg"], model, sequence.dicom))

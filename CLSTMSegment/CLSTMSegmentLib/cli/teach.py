@@ -8,11 +8,12 @@ from pathlib import Path
 import SimpleITK as sitk
 from tqdm import tqdm
 
-from ..engine.bundle import PALETTE, Segment, check_name
-from ..engine.errors import InputError
-from ..engine.files import IMAGE_SUFFIXES, FileSequence, read_sequence
-from ..engine.image_files import read_image, reading
-from ..training.lesson import PREVIEW, Lesson, lesson_folder, write_lesson
+from ..core.errors import InputError
+from ..core.segment import PALETTE, Segment
+from ..io.image_files import read_image, reading
+from ..io.sequence_files import IMAGE_SUFFIXES, FileSequence, read_sequence
+from ..model.description import check_name
+from ..teaching.training_set import PREVIEW, Lesson, lesson_folder, write_lesson
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -59,7 +60,7 @@ def run(options: Namespace) -> None:
             raise InputError(f"{folder} holds a lesson already: go on with --resume, or remove it")
         new_lesson(options, folder)
     # MONAI is needed for this, and not installed everywhere
-    from ..training.teach import teach
+    from ..teaching.teacher import teach
 
     stopped = []
 

@@ -5,11 +5,11 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
 
-from ..engine.bundle import load_model, write_bundle
-from ..engine.devices import choose_device
-from ..engine.errors import InputError
-from ..engine.inference import ready_to_run
-from ..training.datasets import DATA
+from ..core.devices import choose_device
+from ..core.errors import InputError
+from ..model.bundle import load_model, write_bundle
+from ..network.inference import ready_to_run
+from ..training.labelled_hearts import DATA
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -38,7 +38,7 @@ def run(options: Namespace) -> None:
     # MONAI is needed by this command alone, and not installed everywhere
     from ..training.configuration import read_configuration
     from ..training.split import examples, split_sequences
-    from ..training.train import CHECKPOINT, train
+    from ..training.trainer import CHECKPOINT, train
     from ..training.validation import typical_of
 
     configuration = read_configuration(options.configuration)

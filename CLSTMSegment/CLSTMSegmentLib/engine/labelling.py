@@ -4,8 +4,8 @@ import numpy as np
 import SimpleITK as sitk
 from torch import Tensor
 
-from .bundle import Model
-from .frames import FrameGrid
+from ..model.description import Model
+from .frame_grid import FrameGrid
 
 
 def labels_on_frame(probabilities: Tensor, grid: FrameGrid, model: Model) -> np.ndarray:

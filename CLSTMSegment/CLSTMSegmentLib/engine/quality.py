@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
-from .frames import SegmentedFrame
+from ..core.sequence import SegmentedFrame
 
 JUMP_PERCENT = 25.0
 """Change of a segment's volume from a frame to the next, in percent of its mean over time, from which it is a jump."""

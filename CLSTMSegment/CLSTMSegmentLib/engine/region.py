@@ -5,7 +5,7 @@ from itertools import product
 
 import numpy as np
 
-from .errors import InputError
+from ..core.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -11,18 +11,21 @@ import SimpleITK as sitk
 import torch
 from torch import Tensor
 
-from .boxes import Box, Shape, bounding_box, intersection, union
-from .bundle import Model
-from .devices import choose_device, free_memory, is_out_of_memory, peak_memory
-from .errors import InputError
-from .familiarity import measure_answer, measure_image, unfamiliar
-from .frames import Frame, FrameGrid, SegmentedFrame, check_frame
-from .inference import ReadyNetwork, ready_to_run, step_bytes
-from .intensity import Window, find_window, finite
+from ..core.boxes import Box, Shape, bounding_box, intersection, union
+from ..core.devices import choose_device
+from ..core.errors import InputError
+from ..core.memory import free_memory, is_out_of_memory, peak_memory
+from ..core.sequence import Frame, SegmentedFrame, check_frame
+from ..model.description import Model
+from ..model.rules import TimeRule
+from ..network.inference import ReadyNetwork, ready_to_run, step_bytes
+from .frame_grid import FrameGrid
+from .intensity_window import Window, find_window, finite
 from .labelling import labels_on_frame, largest_component
+from .out_of_distribution import measure_answer, measure_image, unfamiliar
 from .region import Region
+from .state_schedule import Stack, plan_stacks
 from .tiles import TileBlender, halved, pad, padded_shape, plan_tile, plan_tiles, unpad
-from .timeline import Stack, TimeRule, plan_stacks
 
 STAGES = ("read", "preprocess", "network", "postprocess")
 

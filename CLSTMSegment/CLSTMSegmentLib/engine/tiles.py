@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .boxes import Shape
-from .frames import GeometryRule
+from ..core.boxes import Shape
+from ..model.rules import GeometryRule
 
 
 def padded_shape(shape: Shape, rule: GeometryRule) -> Shape:

@@ -7,7 +7,7 @@ import numpy as np
 import SimpleITK as sitk
 from matplotlib.figure import Figure
 
-from ..engine.bundle import Model
+from ..model.description import Model
 from .outlines import draw_outlines, slices_across, spread_positions, window_around
 
 SLICES = 3

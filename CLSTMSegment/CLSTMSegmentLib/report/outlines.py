@@ -5,7 +5,7 @@ import numpy as np
 import SimpleITK as sitk
 from matplotlib.axes import Axes
 
-from ..engine.bundle import Model
+from ..model.description import Model
 
 matplotlib.use("Agg")
 

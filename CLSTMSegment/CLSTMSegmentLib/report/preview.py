@@ -7,9 +7,9 @@ import SimpleITK as sitk
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..engine.bundle import Model
-from ..engine.frames import SegmentedFrame, SequenceIndex
-from ..engine.measurements import with_unit
+from ..core.sequence import SegmentedFrame, SequenceIndex
+from ..core.volume_curve import with_unit
+from ..model.description import Model
 from .outlines import draw_outlines, slices_across, spread_positions, window_around
 
 SLICES = 3

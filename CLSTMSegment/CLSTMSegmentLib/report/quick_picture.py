@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from ..engine.errors import sitk_cause
+from ..core.errors import sitk_cause
 
 HEIGHT = 256
 """Least height of the picture in pixels."""

@@ -6,8 +6,8 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from ..engine.bundle import Segment
-from ..engine.errors import InputError
+from ..core.errors import InputError
+from ..core.segment import Segment
 from .images import imageFromVolume, orientedImage
 from .inputs import SequenceInput
 from .outputs import copyIndex, emptySegmentation, placeBeside

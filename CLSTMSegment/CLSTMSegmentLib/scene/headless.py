@@ -4,8 +4,8 @@ from pathlib import Path
 
 import slicer
 
-from ..engine.errors import InputError
-from ..engine.image_files import decimal_point
+from ..core.errors import InputError
+from ..io.image_files import decimal_point
 
 
 def registerConverters() -> None:

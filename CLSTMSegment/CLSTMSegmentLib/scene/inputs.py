@@ -7,8 +7,8 @@ import numpy as np
 import slicer
 import vtk
 
-from ..engine.errors import InputError, sitk_cause
-from ..engine.frames import Frame
+from ..core.errors import InputError, sitk_cause
+from ..core.sequence import Frame
 from ..engine.region import Region
 from .images import LPS_FROM_RAS, imageFromVolume
 

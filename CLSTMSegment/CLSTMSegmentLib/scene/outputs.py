@@ -3,14 +3,15 @@
 import SimpleITK as sitk
 import slicer
 
-from ..engine.bundle import Model, Segment
-from ..engine.errors import InputError
-from ..engine.frames import SegmentedFrame
-from ..engine.measurements import volumes_ml
+from ..core.errors import InputError
+from ..core.segment import Segment
+from ..core.sequence import SegmentedFrame
+from ..engine.measuring import volumes_ml
+from ..model.description import Model
 from .images import orientedImage
 from .inputs import SequenceInput
-from .plots import removeChart
-from .tables import volumesTable
+from .volumes_plot import removeChart
+from .volumes_table import volumesTable
 
 
 class SegmentationOutput:

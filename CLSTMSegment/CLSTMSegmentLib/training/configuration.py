@@ -4,13 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..engine.bundle import Model, described_model
-from ..engine.errors import InputError
-from .airway import AirwayPhantom
-from .phantoms import HeartPhantom, Phantom
-from .sparse import Rim
+from ..core.errors import InputError
+from ..model.description import Model, described_model
+from ..phantoms.airway import AirwayPhantom
+from ..phantoms.heart import HeartPhantom
+from ..phantoms.phantom import Phantom
+from .sparse_labels import Rim
 from .stacks import StackRule
-from .train import Stage, TrainingRule
+from .trainer import Stage, TrainingRule
 
 try:
     import tomllib

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..engine.boxes import Shape
-from ..engine.errors import InputError
+from ..core.boxes import Shape
+from ..core.errors import InputError
 from .configuration import Configuration
-from .datasets import LabelledSequence, load_hearts
+from .labelled_hearts import LabelledSequence, load_hearts
 from .stacks import labelled_phantom
 
 VALIDATION_PHANTOMS = 4

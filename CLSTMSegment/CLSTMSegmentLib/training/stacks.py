@@ -19,14 +19,14 @@ from monai.transforms import (
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..engine.boxes import Shape
-from ..engine.bundle import Model
-from ..engine.intensity import find_window
+from ..core.boxes import Shape
+from ..engine.intensity_window import find_window
+from ..model.description import Model
+from ..phantoms.phantom import Phantom, grid_points
 from .animation import animate
 from .corruption import KINDS, corrupted
-from .datasets import LabelledSequence
-from .phantoms import Phantom, grid_points
-from .sparse import UNKNOWN, allowed_classes
+from .labelled_hearts import LabelledSequence
+from .sparse_labels import UNKNOWN, allowed_classes
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from ..engine.bundle import Model
-from ..engine.familiarity import measure_answer, measure_image, typical_ranges
 from ..engine.labelling import largest_component
-from ..engine.network import CLSTMUNet4D
+from ..engine.out_of_distribution import measure_answer, measure_image, typical_ranges
 from ..engine.tiles import pad, padded_shape, unpad
-from .datasets import LabelledSequence
+from ..model.description import Model
+from ..network.unet import CLSTMUNet4D
+from .labelled_hearts import LabelledSequence
 
 
 @torch.inference_mode()

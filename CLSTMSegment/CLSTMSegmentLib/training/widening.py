@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ..engine.errors import InputError
+from ..core.errors import InputError
 
 
 def widened(weights: dict[str, Tensor], like: dict[str, Tensor], seed: int = 0) -> dict[str, Tensor]:

@@ -1,0 +1,1 @@
+"""What every room uses: errors, atomic writes, sequences, volume curves, devices and memory."""

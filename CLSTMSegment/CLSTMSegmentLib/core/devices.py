@@ -1,0 +1,74 @@
+"""The devices that can run a network: choosing one, trying it, and describing all of them."""
+
+import os
+
+import torch
+
+from .errors import InputError
+
+
+def choose_device(wanted: str) -> tuple[torch.device, list[str]]:
+    """The device to use, and warnings about what could not be used.
+
+    Args:
+        wanted: "auto" (the first GPU that works, else the CPU), "cpu", "cuda", "cuda:N" or "mps".
+
+    Raises:
+        InputError: a device asked for by name is not there or does not work.
+    """
+    if wanted == "auto":
+        warnings = []
+        for name in _accelerators():
+            trouble = _trouble(torch.device(name))
+            if trouble is None:
+                return torch.device(name), warnings
+            warnings.append(f"{name} is there but cannot be used ({trouble}): running on the CPU")
+        return torch.device("cpu"), warnings
+    kind, _, number = wanted.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (number and not number.isdecimal()):
+        raise InputError(f"unknown device {wanted!r}: use auto, cpu, cuda, cuda:N or mps")
+    device = torch.device(wanted)
+    trouble = _trouble(device)
+    if trouble is not None:
+        raise InputError(f"device {wanted} cannot be used ({trouble}): use auto or cpu")
+    return device, []
+
+
+def describe_devices() -> list[tuple[str, str]]:
+    """What there is to run on: (name for `choose_device`, text for people); one that fails says why."""
+    devices = []
+    for name in _accelerators():
+        device = torch.device(name)
+        if device.type == "cuda":
+            memory = torch.cuda.get_device_properties(device).total_memory / 2**30
+            text = f"{torch.cuda.get_device_name(device)}, {memory:.0f} GB"
+        else:
+            text = "Apple GPU"
+        trouble = _trouble(device)
+        devices.append((name, text if trouble is None else f"{text}: cannot be used ({trouble})"))
+    return [*devices, ("cpu", f"CPU, {os.cpu_count()} cores")]
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a device computes in bfloat16 by itself; one that must imitate it is many times slower with it."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)() if device.type == "cpu" else {}
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+
+
+def _accelerators() -> list[str]:
+    names = [f"cuda:{n}" for n in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    return names + (["mps"] if torch.backends.mps.is_available() else [])
+
+
+def _trouble(device: torch.device) -> str | None:
+    """Why a device does not work, found by running a small convolution on it; None when it does.
+
+    A card newer than the installed PyTorch is listed as available and fails only here.
+    """
+    try:
+        torch.nn.Conv3d(1, 1, 3, padding=1).to(device)(torch.zeros(1, 1, 4, 4, 4, device=device)).sum().item()
+    except (RuntimeError, AssertionError) as error:
+        return str(error).splitlines()[0]
+    return None

@@ -1,0 +1,44 @@
+"""A structure that a model finds, and colours for structures that have none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from .checks import are_numbers
+from .errors import InputError
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One structure that a model finds.
+
+    Attributes:
+        id: stable and unique in the model.
+        color: red, green, blue, 0 to 1.
+        terminology: "category" and "type", each [coding scheme, code, meaning]; may be empty.
+    """
+
+    id: str
+    name: str
+    color: tuple[float, float, float]
+    terminology: dict[str, list[str]] = field(default_factory=dict)
+
+    def __post_init__(self):
+        if not all(isinstance(text, str) and text for text in (self.id, self.name)):
+            raise InputError("every segment needs an id and a name")
+        color = self.color
+        if not isinstance(color, tuple) or not are_numbers(color, 3) or min(color) < 0 or max(color) > 1:
+            raise InputError(f"segment {self.name}: color must be three numbers from 0 to 1, not {self.color}")
+        codes = self.terminology.values() if isinstance(self.terminology, dict) else [None]
+        if not all(
+            isinstance(code, list) and len(code) == 3 and all(isinstance(c, str) for c in code) for code in codes
+        ):
+            raise InputError(f"segment {self.name}: terminology must give [scheme, code, meaning] for each entry")
+
+
+PALETTE = ((0.90, 0.62, 0.0), (0.34, 0.71, 0.91), (0.0, 0.62, 0.45), (0.94, 0.89, 0.26), (0.80, 0.47, 0.65))
+"""Colours that most colour-blind people tell apart (Okabe and Ito 2008)."""

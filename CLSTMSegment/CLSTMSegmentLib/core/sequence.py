@@ -1,0 +1,52 @@
+"""A sequence of images over time: its frames, its index, and a segmented frame."""
+
+from dataclasses import dataclass
+
+import SimpleITK as sitk
+
+from .errors import InputError
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One time point: a scalar 3D image, and its index value exactly as the sequence spells it."""
+
+    image: sitk.Image
+    index_value: str
+
+
+def check_frame(frame: Frame, number: int) -> None:
+    """Raise an InputError that names the frame unless it is a scalar 3D image with voxels."""
+    image, name = frame.image, f"frame {number} ({frame.index_value})"
+    if image.GetNumberOfComponentsPerPixel() != 1:
+        raise InputError(f"{name} is a colour or vector image: only scalar images can be segmented")
+    if image.GetDimension() != 3:
+        raise InputError(f"{name} has {image.GetDimension()} dimensions instead of 3")
+    if image.GetNumberOfPixels() == 0:
+        raise InputError(f"{name} has no image data")
+    if "complex" in image.GetPixelIDTypeAsString():
+        raise InputError(f"{name} holds complex numbers: take their magnitude first")
+
+
+@dataclass(frozen=True)
+class SequenceIndex:
+    """What the frames of a sequence are numbered by: name, unit, "numeric" or "text", and the values."""
+
+    values: list[str]
+    name: str = "frame"
+    unit: str = ""
+    type: str = "numeric"
+
+
+@dataclass(frozen=True)
+class SegmentedFrame:
+    """One finished frame: its number in the sequence, its index value verbatim, and its labels.
+
+    `labels` is uint8 with the input frame's own geometry: 0 background, n the n-th segment.
+    `unfamiliar` names the measures (see `familiarity`) by which it is unlike the model's training.
+    """
+
+    number: int
+    index_value: str
+    labels: sitk.Image
+    unfamiliar: tuple[str, ...] = ()

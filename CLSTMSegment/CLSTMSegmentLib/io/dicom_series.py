@@ -1,0 +1,202 @@
+"""A cine series in DICOM, classic or enhanced: images of one place and one time each, read as a sequence of volumes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..core.errors import InputError
+from .image_files import read_header, read_image, reading
+
+PLACE_TOLERANCE_MM = 0.1
+"""Slices nearer than this lie at the same place, and gaps between slices may differ by as much."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One image of the series.
+
+    Attributes:
+        path, number: its file, and which of the images in there it is; None in a file of a single one.
+        place: along the stack, in mm.
+        time, time_tag: what says when, and by which tag.
+        origin, spacing, direction: of the image, in the order and sense of SimpleITK, mm.
+        size: columns and rows.
+    """
+
+    path: Path
+    number: int | None
+    place: float
+    time: float
+    time_tag: str
+    origin: tuple[float, ...]
+    size: tuple[int, int]
+    spacing: tuple[float, float]
+    direction: tuple[float, ...]
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file begins as DICOM files do."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM"
+
+
+class CineSeries:
+    """The images of a series, sorted by place and time.
+
+    Every place along the stack must have been imaged equally often; frame t is the t-th image of each.
+
+    Args:
+        source: the folder or file, for messages.
+        files: all of them DICOM files, of one image each or enhanced, of many (pydicom reads where those lie).
+
+    Attributes:
+        times: of the frames, those of the first place, ms from the trigger; empty where the files have none.
+        count: of frames.
+
+    Raises:
+        InputError: a file that cannot be read, images that are not parallel or not evenly spaced, or places
+            with different numbers of images.
+    """
+
+    def __init__(self, source: Path, files: list[Path]):
+        slices = sorted((one for path in files for one in _slices(path)), key=lambda one: one.place)
+        for one in slices[1:]:
+            if one.size != slices[0].size or not np.allclose(
+                (*one.spacing, *one.direction), (*slices[0].spacing, *slices[0].direction), atol=1e-3
+            ):
+                raise InputError(
+                    f"{source}: {one.path.name} differs from {slices[0].path.name} in size, spacing or orientation: "
+                    "keep one series in the folder"
+                )
+        places: list[list[Slice]] = []
+        for one in slices:
+            if not places or one.place - places[-1][0].place > PLACE_TOLERANCE_MM:
+                places.append([])
+            places[-1].append(one)
+        counts = sorted({len(images) for images in places})
+        if len(counts) > 1:
+            raise InputError(
+                f"{source}: there are {counts[0]} images at some places along the stack and {counts[-1]} at others: "
+                "images are missing, or there is more than one series"
+            )
+        self.count = counts[0]
+        if self.count == 1:
+            raise InputError(f"{source} is a single 3D series, not a sequence: there is one image at each place")
+        # within a place, by time
+        self._places = [sorted(images, key=lambda one: (one.time, one.path.name, one.number)) for images in places]
+        gaps = np.diff([images[0].place for images in self._places])
+        if len(gaps) and np.ptp(gaps) > PLACE_TOLERANCE_MM:
+            raise InputError(
+                f"{source}: the gaps between slices differ, from {gaps.min():.2f} to {gaps.max():.2f} mm: "
+                "slices are missing, or this is not one stack"
+            )
+        self._gap = float(gaps.mean()) if len(gaps) else 1.0
+        first = self._places[0]
+        timed = len({one.time for one in first}) == self.count and all(one.time_tag == TRIGGER_TIME for one in first)
+        self.times = [f"{one.time:.10g}" for one in first] if timed else []
+        self._enhanced: dict[Path, np.ndarray] = {}
+
+    def slices(self, number: int) -> list[Slice]:
+        """The images of a frame, in the order of its slices."""
+        return [images[number] for images in self._places]
+
+    def frame(self, number: int) -> sitk.Image:
+        """The volume at a time."""
+        slices = self.slices(number)
+        volume = sitk.GetImageFromArray(np.stack([self._pixels(one) for one in slices]))
+        volume.SetSpacing((*slices[0].spacing, self._gap))
+        volume.SetDirection(slices[0].direction)
+        volume.SetOrigin(slices[0].origin)
+        return volume
+
+    def _pixels(self, one: Slice) -> np.ndarray:
+        if one.number is None:
+            return _read_pixels(one.path)[0]
+        if one.path not in self._enhanced:  # one file may hold them all: it is read once
+            self._enhanced[one.path] = _read_pixels(one.path)
+        return self._enhanced[one.path][one.number]
+
+
+def _read_pixels(path: Path) -> np.ndarray:
+    with reading(path, "DICOM"):
+        return sitk.GetArrayFromImage(read_image(path, "GDCMImageIO"))
+
+
+def _slices(path: Path) -> list[Slice]:
+    """What a file holds, by its header."""
+    with reading(path, "DICOM"):
+        reader = read_header(path, "GDCMImageIO")
+    if reader.GetDimension() == 3 and reader.GetSize()[2] > 1:
+        return _enhanced_slices(path)
+    direction, origin = reader.GetDirection(), reader.GetOrigin()
+    size, spacing = reader.GetSize()[:2], reader.GetSpacing()[:2]
+    return [Slice(path, None, _place(origin, direction), *_time(reader), origin, size, spacing, direction)]
+
+
+def _place(origin: tuple[float, ...], direction: tuple[float, ...]) -> float:
+    return float(np.dot(origin, direction[2::3]))
+
+
+TRIGGER_TIME = "0018|1060"
+TIME_TAGS = (TRIGGER_TIME, "0020|0100", "0008|0032", "0020|0013")
+"""Trigger time, temporal position, acquisition time, instance number: the first that a file has says when it was."""
+
+
+def _time(reader: sitk.ImageFileReader) -> tuple[float, str]:
+    for tag in TIME_TAGS:
+        try:
+            return float(reader.GetMetaData(tag)), tag
+        except (RuntimeError, ValueError):  # not there, or empty
+            continue
+    return 0.0, ""
+
+
+def _enhanced_slices(path: Path) -> list[Slice]:
+    """The images of an enhanced file, by its functional groups, which SimpleITK does not hand on."""
+    try:
+        from pydicom import dcmread
+    except ImportError as error:
+        raise InputError(f"{path} holds several images in one file (enhanced DICOM): pip install pydicom") from error
+    header = dcmread(path, stop_before_pixels=True)
+    try:
+        found = [
+            _enhanced_slice(path, header, number) for number in range(len(header.PerFrameFunctionalGroupsSequence))
+        ]
+        if not found:
+            raise ValueError("it lists no images")
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path} holds several images and does not say where each lies ({error}): it is not enhanced DICOM"
+        ) from error
+    scales = {scale for _, scale in found}
+    if len(scales) > 1:  # of which SimpleITK applies one to all
+        raise InputError(f"{path}: its images have different rescale slopes: convert it to one file an image")
+    return [one for one, _ in found]
+
+
+def _enhanced_slice(path: Path, header: object, number: int) -> tuple[Slice, tuple]:
+    """One of the images, and how its values are rescaled; see part 3, C.7.6.16 of the standard for the groups."""
+    shared, own = header.SharedFunctionalGroupsSequence[0], header.PerFrameFunctionalGroupsSequence[number]
+
+    def value(group: str, name: str, default: object = None) -> object:
+        groups = own.get(group) or shared.get(group) or [{}]
+        found = groups[0].get(name, default)
+        if found is None:
+            raise AttributeError(f"{name} of image {number} is missing")
+        return found
+
+    row, column = np.reshape(value("PlaneOrientationSequence", "ImageOrientationPatient"), (2, 3)).astype(float)
+    direction = tuple(np.stack([row, column, np.cross(row, column)], axis=1).ravel().tolist())
+    origin = tuple(map(float, value("PlanePositionSequence", "ImagePositionPatient")))
+    down, right = map(float, value("PixelMeasuresSequence", "PixelSpacing"))
+    time, tag = value("CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime", ""), TRIGGER_TIME
+    if time == "":
+        time, tag = value("FrameContentSequence", "TemporalPositionIndex", number), ""
+    scale = tuple(value("PixelValueTransformationSequence", name, "") for name in ("RescaleSlope", "RescaleIntercept"))
+    place = _place(origin, direction)
+    size = header.Columns, header.Rows
+    return Slice(path, number, place, float(time), tag, origin, size, (right, down), direction), scale

@@ -1,0 +1,1 @@
+"""A model: its description, its bundle on disk, and the import of published checkpoints."""

@@ -1,0 +1,87 @@
+"""Model bundles: a folder with model.json and weights.safetensors, read and written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..core.errors import InputError
+from .description import Model, described_model
+from .published import published_model
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+FORMAT = 1
+
+
+MODELS_FOLDER = Path(__file__).resolve().parents[2] / "Resources" / "Models"
+
+
+def bundled_models() -> list[str]:
+    """Names of the models that come with the extension."""
+    return sorted(path.parent.name for path in MODELS_FOLDER.glob("*/model.json"))
+
+
+def load_model(source: str | os.PathLike) -> Model:
+    """A model by the name of a bundled one, by its folder, or from a published `.pth`.
+
+    Raises:
+        InputError: nothing there, or what is there is not a model.
+    """
+    path = Path(source)
+    if path.suffix.lower() in (".pth", ".pt"):
+        return published_model(path)
+    if not (path / "model.json").is_file():
+        bundled = MODELS_FOLDER / path.name
+        if path.name != str(source) or not (bundled / "model.json").is_file():
+            raise InputError(
+                f"no model {str(source)!r}: give a bundled one ({', '.join(bundled_models()) or 'there are none'}), "
+                "a folder with model.json, or a .pth file"
+            )
+        path = bundled
+    return read_bundle(path)
+
+
+def read_bundle(folder: Path) -> Model:
+    """Read model.json; the weights are read when the network is built."""
+    path = folder / "model.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not valid JSON ({error})") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise InputError(f"{path} is not a model description of format {FORMAT}")
+    del content["format"]
+    return described_model(content, str(path), folder / "weights.safetensors")
+
+
+def write_bundle(model: Model, state_dict: dict[str, Tensor], folder: Path) -> Model:
+    """Write a bundle; the folder is made, and must not hold another model.
+
+    Returns:
+        The model as read back from the folder.
+    """
+    from safetensors.torch import save as save_safetensors
+
+    if (folder / "model.json").exists():
+        raise InputError(f"{folder} already holds a model: choose another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = save_safetensors({k: v.contiguous() for k, v in state_dict.items()})
+    content = {"format": FORMAT} | {
+        f.name: getattr(model, f.name) for f in fields(model) if f.name not in ("weights", "sha256")
+    }
+    for key in ("geometry", "intensity", "time"):
+        content[key] = asdict(content[key])
+    content["segments"] = [asdict(s) for s in model.segments]
+    content["sha256"] = hashlib.sha256(weights).hexdigest()
+    (folder / "weights.safetensors").write_bytes(weights)
+    (folder / "model.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return read_bundle(folder)

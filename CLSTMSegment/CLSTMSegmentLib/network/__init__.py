@@ -1,0 +1,1 @@
+"""The network CLSTM-UNet4D, its recurrent cells, and its fast inference."""

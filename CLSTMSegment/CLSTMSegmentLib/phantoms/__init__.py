@@ -1,0 +1,1 @@
+"""Moving 4D phantoms with true labels."""

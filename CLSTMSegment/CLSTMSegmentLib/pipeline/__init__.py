@@ -1,0 +1,1 @@
+"""One run from a sequence to files, and a cohort of such runs."""

@@ -1,0 +1,1 @@
+"""Teaching: a new model from a few annotated frames."""

@@ -1,0 +1,112 @@
+"""Frames to a model's grid and labels back: the same place in space, however the voxels are stored."""
+
+from itertools import permutations, product
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from CLSTMSegmentLib.core.errors import InputError
+from CLSTMSegmentLib.engine.frame_grid import FrameGrid
+from CLSTMSegmentLib.engine.region import Region
+from CLSTMSegmentLib.model.rules import GeometryRule
+from CLSTMSegmentLib.phantoms.heart import HEART_AXES
+
+RULE = GeometryRule(HEART_AXES, "thickest", (6.0, 3.0, 3.0))
+
+
+def oblique(shape=(6, 20, 24), spacing=(1.5, 1.5, 8.0), seed=0):
+    """A random int16 image, obliquely placed."""
+    rng = np.random.default_rng(seed)
+    image = sitk.GetImageFromArray(rng.integers(0, 1000, shape).astype(np.int16))
+    image.SetSpacing(spacing)
+    image.SetOrigin((12.5, -40.0, 7.25))
+    image.SetDirection(sitk.Euler3DTransform((0, 0, 0), 0.3, -0.5, 0.8).GetMatrix())
+    return image
+
+
+def restored(image, order, flips):
+    """The same voxels at the same places, stored with other axes: permuted, then reversed."""
+    image = sitk.PermuteAxes(image, order)
+    return image[tuple(slice(None, None, -1 if flip else 1) for flip in flips)]
+
+
+ALL_TURNS = list(product(permutations(range(3)), product((False, True), repeat=3)))
+
+
+@pytest.mark.parametrize("rule", [RULE, GeometryRule(HEART_AXES), GeometryRule(((0, 0, 1), (0, 1, 0), (1, 0, 0)))])
+def test_turned_frame_does_not_depend_on_how_its_voxels_are_stored(rule):
+    image = oblique()
+    expected = FrameGrid(image, rule).turned(image)
+    for order, flips in ALL_TURNS:
+        other = restored(image, order, flips)
+        np.testing.assert_array_equal(FrameGrid(other, rule).turned(other), expected)
+
+
+def test_left_handed_image_keeps_its_place():
+    image = oblique()
+    mirrored = image[::-1]
+    assert np.linalg.det(np.array(mirrored.GetDirection()).reshape(3, 3)) == pytest.approx(-1)
+    point = FrameGrid(mirrored, RULE)
+    np.testing.assert_allclose(point.origin, FrameGrid(image, RULE).origin, atol=1e-9)
+    np.testing.assert_allclose(point.steps, FrameGrid(image, RULE).steps, atol=1e-9)
+
+
+def test_thick_slices_stay_slices_whatever_their_direction():
+    image = oblique(shape=(24, 20, 6), spacing=(8.0, 1.5, 1.5))
+    grid = FrameGrid(image, RULE)
+    assert grid.frame_shape[0] == 6
+    assert grid.frame_spacing == (8.0, 1.5, 1.5)
+
+
+def test_labels_come_back_on_the_voxels_they_were_found_on():
+    for order, flips in ALL_TURNS[::5]:
+        image = restored(oblique(), order, flips)
+        grid = FrameGrid(image, RULE)
+        labels = (grid.turned(image) > 500).astype(np.uint8)
+        result = grid.to_image(labels, image)
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(result), sitk.GetArrayFromImage(image) > 500)
+        assert result.GetDirection() == image.GetDirection()
+        assert result.GetOrigin() == image.GetOrigin()
+        assert result.GetSpacing() == image.GetSpacing()
+
+
+def test_resampling_to_the_model_and_back_keeps_a_ramp_in_place():
+    """A linear function of space is kept by linear interpolation wherever it is not clamped at the border."""
+    image = oblique(shape=(12, 40, 44))
+    grid = FrameGrid(image, RULE)
+    index = np.stack(np.meshgrid(*(np.arange(n) for n in grid.frame_shape), indexing="ij"), axis=-1)
+    ramp = (index * grid.frame_spacing @ np.array([0.5, 1.0, -0.7])).astype(np.float32)
+    back = grid.to_frame(grid.to_model(ramp))
+    inner = (slice(2, -2), slice(6, -6), slice(6, -6))
+    np.testing.assert_allclose(back[inner], ramp[inner], atol=1e-3)
+
+
+def test_published_rule_reads_the_images_own_index_axes():
+    image = oblique()
+    grid = FrameGrid(image, GeometryRule())
+    np.testing.assert_array_equal(grid.turned(image), sitk.GetArrayFromImage(image).transpose(2, 1, 0))
+    assert grid.model_shape == image.GetSize()
+
+
+def test_region_in_ras_selects_the_voxels_inside_it():
+    image = oblique(shape=(6, 30, 30))
+    corner = np.array(image.TransformIndexToPhysicalPoint((10, 12, 1))) * (-1, -1, 1)
+    other = np.array(image.TransformIndexToPhysicalPoint((20, 20, 4))) * (-1, -1, 1)
+    region = Region.from_ras_bounds(tuple(np.stack([corner, other], axis=1).ravel()))
+    grid = FrameGrid(image, RULE)
+    grid.box = grid.region_box(region)
+    origin = grid.origin + np.array([start for start, _ in grid.box]) @ grid.steps
+    inside = np.zeros(grid.frame_shape, bool)
+    grid.cut(inside)[...] = region.contains(origin, grid.steps, grid.box_shape)
+    found = sitk.GetArrayFromImage(grid.to_image(grid.cut(inside).astype(np.uint8), image))
+    low, high = np.minimum(corner, other), np.maximum(corner, other)
+    for index in np.ndindex(*found.shape):
+        place = np.array(image.TransformIndexToPhysicalPoint(index[::-1])) * (-1, -1, 1)
+        assert found[index] == bool(np.all((place >= low - 1e-6) & (place <= high + 1e-6)))
+
+
+def test_region_off_the_image_or_without_volume_is_refused():
+    with pytest.raises(InputError, match="outside the image"):
+        FrameGrid(oblique(), RULE).region_box(Region.from_ras_bounds((900, 950, 900, 950, 900, 950)))
+    with pytest.raises(InputError, match="no volume"):
+        Region.from_ras_bounds((0, 0, 0, 10, 0, 10))
