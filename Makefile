@@ -1,4 +1,4 @@
-# `make demo` and `make test` install what they need into .venv first.
+# `make demo` and `make test` first install the package and everything that they need into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
 ifeq ($(OS),Windows_NT)
@@ -18,50 +18,51 @@ install: .venv/installed
 demo: install
 	$(BIN)/clstm-segment demo --out demo $(if $(INPUT),--input "$(INPUT)")
 
+# On all cores.
 test: install lint
 	$(BIN)/python -m pytest
 
-# Soaks: minutes each.
+# Long tests, minutes each, one after the other.
 test-slow: install
-	$(BIN)/python -m pytest -m slow -s
+	$(BIN)/python -m pytest -n 0 -m slow -s
 
 lint: install
 	$(BIN)/ruff format --check CLSTMSegment Testing
 	$(BIN)/ruff check CLSTMSegment Testing
 	$(BIN)/lint-imports
 
-# The models again: hours on a CPU for the heart. Each goes on where it was stopped; the heart model begins with what
-# one half as wide learnt, and its twin without memory branches off after the stage that both share.
+# Train the bundled models again; the heart model takes hours on a CPU. A training that was stopped continues from its
+# last checkpoint. The heart model begins with the weights of a model that is half as wide; its per-frame twin, which has
+# no recurrent state, continues from the stage that both have in common.
 DATA ?= ../shared/data
-CONFIGURATIONS := CLSTMSegment/CLSTMSegmentLib/training
 train: install
-	$(BIN)/clstm-segment train $(CONFIGURATIONS)/cardiac-cine-lv-narrow.toml --data "$(DATA)" --out training-run-narrow --resume
-	$(BIN)/clstm-segment train $(CONFIGURATIONS)/cardiac-cine-lv.toml --data "$(DATA)" --out training-run --initial training-run-narrow/cardiac-cine-lv-narrow --resume
-	$(BIN)/clstm-segment train $(CONFIGURATIONS)/cardiac-cine-lv-per-frame.toml --data "$(DATA)" --out training-run-per-frame --start training-run/stage-1.pt --resume
-	$(BIN)/clstm-segment train $(CONFIGURATIONS)/airway-phantom.toml --out training-run-airway --resume
+	$(BIN)/clstm-segment train recipes/cardiac-cine-lv-narrow.toml --data "$(DATA)" --out training-run-narrow --resume
+	$(BIN)/clstm-segment train recipes/cardiac-cine-lv.toml --data "$(DATA)" --out training-run --initial training-run-narrow/cardiac-cine-lv-narrow --resume
+	$(BIN)/clstm-segment train recipes/cardiac-cine-lv-per-frame.toml --data "$(DATA)" --out training-run-per-frame --start training-run/stage-1.pt --resume
+	$(BIN)/clstm-segment train recipes/airway-phantom.toml --out training-run-airway --resume
 
-# The figures of the heart model's card.
+# Compute the scores in the README of the heart model.
 evaluate: install
 	$(BIN)/clstm-segment evaluate --model cardiac-cine-lv --phases-only --data "$(DATA)" --out scores.json --page hearts.png
 
-# A minute of training on phantoms that must improve its loss; part of the tests too.
+# Train on phantoms for a minute, which must improve the loss. This is one of the tests, too.
 train-smoke: install
-	$(BIN)/python -m pytest -s Testing/training/test_airway.py -k minute
+	$(BIN)/python -m pytest -n 0 -s Testing/phantoms/test_airway.py -k minute
 
-# Speed and memory beside what else could be run: an hour on a CPU that does nothing else.
+# Compare speed and memory with other ways to segment: an hour on a CPU that does nothing else.
 bench: install
-	$(BIN)/clstm-segment bench --kind bundle --width 16 --frames 5 20 80 --out bench-bundle.json --picture bench-bundle.png
-	$(BIN)/clstm-segment bench --kind published --width 64 --frames 5 --size 64,64,64 --contenders ours window forward --out bench-published.json
+	cd Testing && ../$(BIN)/python -m benchmarks.bench --kind bundle --width 16 --frames 5 20 80 --out ../bench-bundle.json --picture ../bench-bundle.png
+	cd Testing && ../$(BIN)/python -m benchmarks.bench --kind published --width 64 --frames 5 --size 64,64,64 --contenders ours window forward --out ../bench-published.json
 
-# A minute of it, with wide margins; part of the tests too.
+# A short comparison with wide margins. This is one of the tests, too.
 bench-smoke: install
-	$(BIN)/python -m pytest -s Testing/benchmarks
+	$(BIN)/python -m pytest -n 0 -s Testing/benchmarks
 
-# Pictures of the panel in a run, after it and while teaching, and of the views.
+# Take pictures of the panel during a run, after it and during a teaching job, and of the views.
 screenshot: install
 	cd Testing && PYTHONPATH=. ../$(BIN)/python -m host.screenshot ../Resources/Screenshots
 
-# The figures of docs/from-lstm-to-4d-unet.md, by the code on that page.
+# Draw the figures of docs/from-lstm-to-4d-unet.md with the code on that page.
 figures: install
 	$(BIN)/python Testing/tutorial.py docs/figures
 

@@ -1,12 +1,13 @@
-"""CLSTMSegment: segments 4D (3D + time) images with a recurrent U-Net that streams through time."""
+"""CLSTMSegment: segments 4D (3D + time) images with a recurrent U-Net, one frame after the other."""
 
 import logging
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import slicer
+from CLSTMSegmentLib.engine.settings import DEFAULT_MODEL
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import (
@@ -19,7 +20,7 @@ from slicer.util import VTKObservationMixin
 
 
 class CLSTMSegment(ScriptedLoadableModule):
-    """What Slicer shows about the module."""
+    """The module as Slicer lists it: title, category, help text and acknowledgement."""
 
     def __init__(self, parent: object):
         ScriptedLoadableModule.__init__(self, parent)
@@ -28,10 +29,12 @@ class CLSTMSegment(ScriptedLoadableModule):
         parent.dependencies = ["Sequences", "Segmentations"]
         parent.contributors = ["CLSTMSegment contributors"]
         parent.helpText = _(
-            "Segments a sequence of volumes (cine MR, 4D CT, 4D ultrasound) into a segmentation sequence, frame by "
-            "frame with the memory of the frames before. Choose a sequence and press Segment, or in Python: "
+            "Segments every frame of a sequence of volumes (cine MR, 4D CT, 4D ultrasound) with a recurrent neural "
+            "network, which takes the earlier frames into account. The result is a segmentation sequence that plays "
+            "together with the images, and a curve of the segment volumes over time. Choose a sequence and press "
+            "Segment. In the Python console, use "
             "<tt>CLSTMSegment.CLSTMSegmentLogic().segment(sequenceNode, model='cardiac-cine-lv')</tt>. "
-            "For research, not for clinical decisions."
+            "This module is for research, not for clinical decisions."
         )
         parent.acknowledgementText = _(
             "The bundled heart model was trained on the Sunnybrook Cardiac Data (Radau et al., MIDAS Journal 2009)."
@@ -40,7 +43,7 @@ class CLSTMSegment(ScriptedLoadableModule):
 
 
 def registerSampleData() -> None:
-    """Offer sequences to try in the Sample Data module: a phantom made on demand, and Slicer's own 4D CT."""
+    """Add two sequences to the Sample Data module: a phantom, which is computed, and Slicer's own 4D CT."""
     import SampleData
 
     icons = Path(__file__).resolve().parent / "Resources" / "Icons"
@@ -66,7 +69,7 @@ def registerSampleData() -> None:
 
 
 def addSamplePhantom() -> slicer.vtkMRMLSequenceNode:
-    """Make the phantom heart and show it in the slice views."""
+    """Add the phantom heart to the scene and show it in the slice views."""
     from CLSTMSegmentLib.scene.inputs import resolveInput
     from CLSTMSegmentLib.scene.sample_phantom import addHeartPhantom
 
@@ -78,7 +81,7 @@ def addSamplePhantom() -> slicer.vtkMRMLSequenceNode:
 
 
 class CLSTMSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """The module's panel; what is behind the widgets is `panel.panel.SegmentPanel`."""
+    """The module's panel as Slicer shows it; `panel.segment_panel.SegmentPanel` is behind the widgets."""
 
     def __init__(self, parent: object | None = None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
@@ -87,7 +90,7 @@ class CLSTMSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.panel = None
 
     def setup(self) -> None:
-        """Load the widgets; called once, when the module is first shown."""
+        """Load the widgets; Slicer calls this once, when it shows the module for the first time."""
         ScriptedLoadableModuleWidget.setup(self)
         from CLSTMSegmentLib.panel.segment_panel import SegmentPanel
 
@@ -107,92 +110,105 @@ class CLSTMSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.useParameterNode()
 
     def cleanup(self) -> None:
-        """The module is reloaded, or Slicer quits."""
+        """End all runs; Slicer calls this when it reloads the module or quits."""
         self.panel.close()
         self.removeObservers()
 
     def enter(self) -> None:
-        """The user has come to the module."""
+        """Suggest the volume in the slice views as the input; Slicer calls this when the user opens the module."""
         self.useParameterNode()
         selectionNode = slicer.app.applicationLogic().GetSelectionNode()
         self.panel.preselect(slicer.mrmlScene.GetNodeByID(selectionNode.GetActiveVolumeID() or ""))
 
     def useParameterNode(self) -> None:
-        """Show the settings that are saved with the scene."""
+        """Show the settings of the panel that are saved with the scene."""
         from CLSTMSegmentLib.panel.parameter_node import CLSTMSegmentParameterNode
 
         self.panel.setParameterNode(CLSTMSegmentParameterNode(self.logic.getParameterNode()))
 
     def onSceneStartClose(self, caller: object, event: object) -> None:
+        """End all runs before the scene is closed."""
         self.panel.abandonRuns()
         self.panel.setParameterNode(None)
 
     def onSceneEndClose(self, caller: object, event: object) -> None:
+        """Show the default settings after the scene was closed."""
         self.useParameterNode()
 
     def onSceneChanged(self, caller: object, event: object) -> None:
-        if not slicer.mrmlScene.IsBatchProcessing():  # one update after a scene is loaded, not one a node
+        """Update the panel after a node was added or removed."""
+        if not slicer.mrmlScene.IsBatchProcessing():  # while a scene is loaded, wait for the end of the import
             self.panel.update()
 
 
 class CLSTMSegmentLogic(ScriptedLoadableModuleLogic):
-    """Runs a model over a sequence in the scene."""
+    """Segments sequences of the scene, and teaches models, in the Python console.
+
+    Attributes:
+        report: `engine.run_report.RunReport` of the last run: device, tiles, seconds and warnings.
+        curve: `core.volume_curve.VolumeCurve` of the last run: volume of each segment in ml over time.
+        volumesTableNode: the curve of the last finished run as a table.
+        unfinished: after a cancelled or failed run, the frames that were finished before; `unfinished.publish()` adds
+            them to the scene as a new sequence. None after a finished run.
+        teachResult: `teaching.teaching_job.TeachResult` of the last teaching job: the model's folder, notes and scores.
+    """
 
     def __init__(self):
         ScriptedLoadableModuleLogic.__init__(self)
-        self.report = None
-        """`engine.segmenter.RunReport` of the last run."""
-        self.unfinished = None
-        """After a cancelled or failed run, the frames that were done: `unfinished.publish()` keeps
-        them in a new sequence."""
-        self.volumesTableNode = None
-        """Table of the last run: volume of each segment in ml over time."""
+        self.report = self.curve = self.volumesTableNode = self.unfinished = self.teachResult = None
+
+    @property
+    def flags(self) -> list:
+        """Return the quality flags of the last run, each a `core.volume_curve.Flag`; none before the first run."""
+        return self.curve.flags if self.curve is not None else []
 
     def segment(
         self,
         inputNode: slicer.vtkMRMLNode,
-        model: str = "cardiac-cine-lv",
-        frames: Sequence[int] | None = None,
+        model: str | Path = DEFAULT_MODEL,
         roi: slicer.vtkMRMLNode | None = None,
-        device: str = "auto",
         output: slicer.vtkMRMLNode | None = None,
         progress: Callable | None = None,
         cancelled: Callable[[], bool] | None = None,
+        **settings: object,
     ) -> slicer.vtkMRMLNode:
-        """Segment a sequence; the scene changes only when all is done.
+        """Segment a sequence; the scene changes only when the run is finished.
 
         Args:
             inputNode: the sequence, its proxy volume or its browser.
-            model: a bundled model's name, a bundle's folder, or a published .pth file.
-            frames: numbers of the frames to segment, from 0; all by default.
-            roi: a markups ROI to stay inside.
-            device: "auto", "cpu", "cuda", "cuda:N" or "mps".
-            output: a segmentation sequence to replace; a new one by default.
-            progress: called with an `engine.segmenter.Progress` before every tile.
-            cancelled: asked before every tile; return True to stop.
+            model: name of a bundled model, folder of a bundle or published checkpoint of eksubin/CLSTM-Unet4D (`.pth`).
+            roi: a markups ROI; outside of it nothing is segmented. The whole image by default.
+            output: a segmentation sequence whose frames are replaced; a new sequence by default.
+            progress: called with a `core.progress.Progress` before every tile.
+            cancelled: asked before every tile; once it returns True, the run is cancelled.
+            settings: `frames`, `device`, `precision`, `tile`, `overlap`, `ram_gb`, `state_rule`, `warm_up_frames` or
+                `region` (instead of a ROI) of `engine.settings.RunSettings`; `frames` may be a sequence of numbers.
 
         Returns:
-            The segmentation sequence node, synchronised in the input's browser.
+            The segmentation sequence node, which the input's browser plays.
 
         Raises:
-            InputError: an input, model, ROI or output that cannot be used; the message says why.
-            Cancelled: `cancelled` returned True; what was done is in `self.unfinished`.
+            InputError: an unknown setting, or an input, model, ROI, output or setting that cannot be used.
+            Cancelled: `cancelled` returned True; `self.unfinished` has the finished frames.
         """
         from CLSTMSegmentLib.engine.segmenter import Segmenter
         from CLSTMSegmentLib.model.bundle import load_model
         from CLSTMSegmentLib.scene.inputs import SequenceFrames, regionFromROI, resolveInput
+        from CLSTMSegmentLib.scene.keywords import runSettings
         from CLSTMSegmentLib.scene.outputs import SegmentationOutput, checkOutput
 
-        self.unfinished = None
+        self.report = self.curve = self.volumesTableNode = self.unfinished = None
         source = resolveInput(inputNode)
-        region = regionFromROI(roi, source.proxyNode) if roi is not None else None
+        if roi is not None:
+            settings["region"] = regionFromROI(roi, source.proxyNode)
         if output is not None:
             checkOutput(output, source)
-        segmenter = Segmenter(load_model(model), device)
-        self.report = segmenter.report
+        run = runSettings(model, settings)
+        segmenter = Segmenter(load_model(run.model), run)
         finished = SegmentationOutput(segmenter.model, source)
-        for result in segmenter.segment(SequenceFrames(source.sequenceNode), frames, region, progress, cancelled):
-            finished.add(result)
+        self.report, self.curve = segmenter.report, finished.curve
+        for frame in segmenter.segment(SequenceFrames(source.sequenceNode), progress, cancelled):
+            finished.add(frame)
             self.unfinished = finished
         self.unfinished = None
         sequenceNode = finished.publish(output)
@@ -206,56 +222,59 @@ class CLSTMSegmentLogic(ScriptedLoadableModuleLogic):
         inputNode: slicer.vtkMRMLNode,
         annotationNode: slicer.vtkMRMLSequenceNode,
         name: str,
-        modelsFolder: Path,
-        initial: str | None = None,
-        minutes: float = 8.0,
-        device: str = "auto",
-        marks: Mapping[int, str] | None = None,
-        say: Callable[..., None] = lambda event, **details: None,
-        goingOn: Callable[[], bool] = lambda: True,
+        modelsFolder: str | Path,
+        progress: Callable | None = None,
+        cancelled: Callable[[], bool] | None = None,
+        **settings: object,
     ) -> Path:
-        """Make a model of what is drawn in some frames of a sequence.
+        """Teach a model from the annotated frames of a sequence.
 
         Args:
-            inputNode: sequence of scalar volumes, its proxy volume or its browser.
-            annotationNode: segmentation sequence; a frame with nothing in it is not annotated.
-            name: of the new model.
-            modelsFolder: where it becomes a folder.
-            initial: model to begin with, as in `segment`; None to begin from nothing.
-            minutes: it may take.
-            marks: what the drawing in a frame says, by number, see `lesson.TaughtFrame`: "drawn" (the
-                default), "whole", "slices" or "partly".
-            say: called with events: "progress", "score" and "note", and their details.
-            goingOn: called after every step; returning False ends it with the best so far.
+            inputNode: the sequence of scalar volumes, its proxy volume or its browser.
+            annotationNode: segmentation sequence; a frame without a drawn segment is not annotated.
+            name: name of the new model.
+            modelsFolder: folder in which the new model becomes a folder.
+            progress: called with a `core.progress.TeachingProgress` after every step.
+            cancelled: asked after every step; once it returns True, the best network so far becomes the model.
+            settings: `initial`, `minutes`, `device` and `hold_out_frames` of
+                `teaching.teaching_settings.TeachingSettings`; `marks`, which says by frame number how complete an
+                annotation is, see `teaching.training_set.AnnotatedFrame`; and `ejecting_chambers`, the names of the
+                segments that are chambers which eject blood.
 
         Returns:
-            The new model's folder, which `segment` takes.
+            The folder of the new model, which `segment` takes as `model`.
 
         Raises:
-            InputError: an input or annotation that cannot be used, or a lesson that cannot be learnt.
+            InputError: an unknown setting, or an input, annotation or setting that cannot be used.
+            RunFailed: the teaching job failed; the message says what is kept.
         """
         from CLSTMSegmentLib.scene.annotations import readAnnotations
         from CLSTMSegmentLib.scene.inputs import SequenceFrames, resolveInput
-        from CLSTMSegmentLib.teaching.teacher import teach
-        from CLSTMSegmentLib.teaching.training_set import Lesson, lesson_folder, write_lesson
+        from CLSTMSegmentLib.scene.keywords import checkTeachingKeywords
+        from CLSTMSegmentLib.teaching.teaching_job import teach
+        from CLSTMSegmentLib.teaching.teaching_settings import TeachingSettings
+        from CLSTMSegmentLib.teaching.training_set import teaching_folder, write_training_set
 
+        self.teachResult = None
+        checkTeachingKeywords(settings)
+        marks, chambers = settings.pop("marks", {}), settings.pop("ejecting_chambers", ())
+        if settings.get("initial") is not None:
+            settings["initial"] = str(settings["initial"])
         source = resolveInput(inputNode)
-        segments, annotations = readAnnotations(annotationNode, source)
-        lesson = Lesson(name, segments, initial=initial, minutes=minutes, device=device)
-        folder = lesson_folder(modelsFolder, name)
-        write_lesson(
-            folder,
-            lesson,
-            [(SequenceFrames(source.sequenceNode), annotations)],
-            {(0, n): mark for n, mark in (marks or {}).items()},
-        )
-        model = teach(folder, modelsFolder, say, goingOn)
+        segments, annotations = readAnnotations(annotationNode, source, chambers)
+        job = TeachingSettings(name, segments, **settings)
+        folder = teaching_folder(Path(modelsFolder), name)
+        sequences = [(SequenceFrames(source.sequenceNode), annotations)]
+        write_training_set(folder, job, sequences, {(0, number): mark for number, mark in marks.items()})
+        self.teachResult = teach(folder, Path(modelsFolder), progress, cancelled)
         shutil.rmtree(folder)
-        return model
+        for note in self.teachResult.notes:
+            logging.info(note)
+        return self.teachResult.folder
 
 
 class CLSTMSegmentTest(ScriptedLoadableModuleTest):
-    """Slicer's own self-test of the module."""
+    """The self-test of the module, which Slicer runs."""
 
     def setUp(self) -> None:
         slicer.mrmlScene.Clear()
@@ -265,17 +284,16 @@ class CLSTMSegmentTest(ScriptedLoadableModuleTest):
         self.test_phantomSequenceIsSegmented()
 
     def test_phantomSequenceIsSegmented(self) -> None:
-        """A phantom heart, segmented with the bundled model, gives a segmentation a frame and beats."""
+        """Segment a phantom heart with the bundled model: every frame gets its segments, and the cavity beats."""
         from CLSTMSegmentLib.scene.sample_phantom import addHeartPhantom
 
         sequenceNode = addHeartPhantom(slicer.mrmlScene, seed=4, frames=4)
         logic = CLSTMSegmentLogic()
         segmentationSequence = logic.segment(sequenceNode, model="cardiac-cine-lv", device="cpu")
         self.assertEqual(segmentationSequence.GetNumberOfDataNodes(), 4)
-        for number in range(4):
-            self.assertEqual(segmentationSequence.GetNthIndexValue(number), sequenceNode.GetNthIndexValue(number))
-            segmentation = segmentationSequence.GetNthDataNode(number).GetSegmentation()
-            self.assertEqual(segmentation.GetNumberOfSegments(), 2)
+        for n in range(4):
+            self.assertEqual(segmentationSequence.GetNthIndexValue(n), sequenceNode.GetNthIndexValue(n))
+            self.assertEqual(segmentationSequence.GetNthDataNode(n).GetSegmentation().GetNumberOfSegments(), 2)
         cavity = slicer.util.arrayFromTableColumn(logic.volumesTableNode, "Left ventricular cavity")
         self.assertGreater(cavity[0], 20)
         self.assertLess(cavity[1], cavity[0])

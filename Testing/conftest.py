@@ -1,8 +1,17 @@
-"""What all tests share: small phantoms and models, the real data where it is, and a scene."""
+"""Fixtures and helpers of all tests: a small phantom, small models, and the folder of real hearts."""
 
 import functools
 import os
+import tempfile
 from pathlib import Path
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # The processes of a parallel run share the cores, not their temporary folders, in which tests look for leftovers.
+    # Both are set before torch is imported, and for the processes that the tests start.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    _temporary = tempfile.TemporaryDirectory(prefix="clstmsegment-test-")
+    os.environ["TMPDIR"] = os.environ["TEMP"] = os.environ["TMP"] = _temporary.name
+    tempfile.tempdir = None
 
 import numpy as np
 import pytest
@@ -12,6 +21,7 @@ from CLSTMSegmentLib.core.segment import Segment
 from CLSTMSegmentLib.model.bundle import MODELS_FOLDER, write_bundle
 from CLSTMSegmentLib.model.description import Model
 from CLSTMSegmentLib.model.rules import GeometryRule
+from CLSTMSegmentLib.network.options import NetworkOptions
 from CLSTMSegmentLib.network.unet import CLSTMUNet4D
 from CLSTMSegmentLib.phantoms.heart import HEART_AXES, heart_sequence
 
@@ -19,7 +29,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 def smallModel(**changes):
-    """A two-segment model with fixed random weights, w = 2, that runs in milliseconds."""
+    """Return a model of two segments with fixed random weights and width 2, which runs in milliseconds."""
     model = {
         "name": "small",
         "title": "Small",
@@ -27,18 +37,18 @@ def smallModel(**changes):
             Segment("inner", "Inner", (1.0, 0.0, 0.0), {"type": ["SCT", "87878005", "Left ventricle"]}),
             Segment("outer", "Outer", (0.0, 1.0, 0.0)),
         ),
-        "network": {"in_channels": 1, "classes": 3, "width": 2, "last_stage": "none"},
+        "network": NetworkOptions(classes=3, width=2, last_stage="none"),
         "activation": "softmax",
         "geometry": GeometryRule(HEART_AXES, "thickest", (8.0, 4.0, 4.0)),
     } | changes
-    return Model(**model, weights=randomWeights(*model["network"].items()))
+    return Model(**model, weights=randomWeights(model["network"]))
 
 
 @functools.cache
-def randomWeights(*network):
+def randomWeights(network):
     """Fixed weights, with batch statistics and a bias that give every layer and class something to say."""
     torch.manual_seed(0)
-    net = CLSTMUNet4D(**dict(network))
+    net = CLSTMUNet4D(network)
     with torch.no_grad():
         stack = torch.rand(1, 1, 1, 16, 64, 64) ** 3
         for _ in range(40):
@@ -55,7 +65,7 @@ def model():
 
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory):
-    """A folder with the small model."""
+    """The folder of the small model's bundle."""
     model = smallModel()
     folder = tmp_path_factory.mktemp("models") / "small"
     write_bundle(model, model.weights, folder)
@@ -64,13 +74,13 @@ def bundle(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def phantom():
-    """Frames and truth of a small oblique beating heart: 6 frames of 64 x 64 x 8."""
+    """Frames and true labels of a small, oblique, beating heart: 6 frames of 64 x 64 x 8 voxels."""
     return heart_sequence(3, frames=6, shape=(8, 64, 64), spacing=(8.0, 3.0, 3.0))
 
 
 @pytest.fixture(scope="session")
 def data():
-    """The folder of real hearts, from CLSTMSEGMENT_DATA or beside the repository."""
+    """The folder of real hearts: the one that CLSTMSEGMENT_DATA names, or one beside the repository."""
     folder = Path(os.environ.get("CLSTMSEGMENT_DATA", REPOSITORY.parent / "shared" / "data"))
     if not (folder / "sunnybrook" / "labels.json").is_file():
         pytest.skip(f"the real hearts are not in {folder} (set CLSTMSEGMENT_DATA to where they are)")
@@ -85,7 +95,7 @@ def bundled():
 
 
 def large_frame():
-    """Noise of 192 x 192 x 24 voxels, on the small model's own grid: one step over it takes some hundred MiB."""
+    """Return noise of 192 x 192 x 24 voxels with the small model's spacing: a step over it takes some hundred MiB."""
     voxels = np.random.default_rng(0).integers(0, 200, (24, 192, 192), np.uint8)
     image = sitk.GetImageFromArray(voxels)
     image.SetSpacing((4.0, 4.0, 8.0))
@@ -93,6 +103,6 @@ def large_frame():
 
 
 def address_space(pid):
-    """Bytes of address space that a process on Linux has taken."""
+    """Return the bytes of address space that a process on Linux has taken."""
     pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[0])
     return pages * os.sysconf("SC_PAGE_SIZE")

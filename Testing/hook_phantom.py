@@ -1,7 +1,7 @@
 """A swinging hook as a moving 4D phantom: a shape that no bundled model knows, among others as bright."""
 
 import numpy as np
-from CLSTMSegmentLib.phantoms.phantom import phantom_sequence, soft
+from CLSTMSegmentLib.phantoms.phantom import CineShape, phantom_sequence, soft
 
 AXES = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 SHAPE, SPACING = (24, 64, 64), (2.0, 2.0, 2.0)
@@ -48,4 +48,4 @@ class HookPhantom:
 
 def hook_sequence(seed: int, frames: int = 12, shape: tuple = SHAPE, spacing: tuple = SPACING):
     """One swing, oblique, and its true labels; see `phantoms.phantom_sequence`."""
-    return phantom_sequence(HookPhantom(seed), AXES, seed, frames, shape, spacing, 1200.0)
+    return phantom_sequence(HookPhantom(seed), AXES, seed, CineShape(frames, shape, spacing, 1200.0))

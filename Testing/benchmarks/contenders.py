@@ -1,10 +1,10 @@
-"""What one could run instead of ours, each in a process of its own: sequence file in, label file out.
+"""Other ways to segment, each in a process of its own: sequence file in, label file out.
 
     python contenders.py KIND MODEL_FOLDER INPUT.seq.nrrd OUTPUT.nrrd [--window D H W] [--frame N]
 
-KIND: "forward" (the published network, the whole stack through one forward), "window" (MONAI's sliding
-window around it, time folded into channels), "window-per-frame" (the same with a process a frame and
-no memory). The last line printed is JSON: seconds in the network, and the peak of memory in bytes.
+KIND is "forward" (the published network, eksubin/CLSTM-Unet4D, reads the whole stack at once), "window" (MONAI's
+sliding window around it, time folded into channels) or "window-per-frame" (the same with a process for each frame and
+no recurrent state). The last line that is printed is JSON: seconds in the network, and the peak of memory in bytes.
 """
 
 import json
@@ -44,7 +44,7 @@ class Part(nn.Module):
 
 
 class PublishedNetwork(nn.Module):
-    """As published, written plainly; without the last stage where a bundle has none."""
+    """The published network, written plainly; without the last stage where a bundle has none."""
 
     def __init__(self, width: int, classes: int, last_stage: str, conv_bias: bool, align_corners: bool):
         super().__init__()
@@ -61,7 +61,7 @@ class PublishedNetwork(nn.Module):
         self.ups = len(ups)
 
     def forward(self, stack: torch.Tensor) -> torch.Tensor:
-        """(B, T, C, D, H, W) to logits (B, T, classes, D, H, W)."""
+        """Return logits (B, T, classes, D, H, W) of a stack (B, T, C, D, H, W)."""
         h = c = None
         outputs = []
         for t in range(stack.shape[1]):
@@ -107,7 +107,7 @@ def main() -> None:
     options = parser.parse_args()
     voxels = sitk.GetArrayFromImage(sitk.ReadImage(str(options.input))).transpose(3, 2, 1, 0).astype(np.float32)
     if options.kind == "window-per-frame" and options.frame is None:
-        print(json.dumps(in_a_process_each(len(voxels))))
+        print(json.dumps(in_processes(len(voxels))))
         return
     voxels = (voxels - voxels.min()) / max(voxels.max() - voxels.min(), 1)
     if options.frame is not None:
@@ -135,14 +135,15 @@ def main() -> None:
     print(json.dumps({"network_seconds": seconds, "peak_bytes": peak_memory()}))
 
 
-def in_a_process_each(count: int) -> dict:
-    said = []
+def in_processes(count: int) -> dict:
+    """Run a process for each frame; return the seconds of all of them, and the largest peak."""
+    runs = []
     for number in range(count):
         command = [sys.executable, *sys.argv, "--frame", str(number)]
-        said.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+        runs.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
     return {
-        "network_seconds": sum(one["network_seconds"] for one in said),
-        "peak_bytes": max(one["peak_bytes"] for one in said),
+        "network_seconds": sum(one["network_seconds"] for one in runs),
+        "peak_bytes": max(one["peak_bytes"] for one in runs),
     }
 
 

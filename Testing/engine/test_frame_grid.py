@@ -36,10 +36,10 @@ ALL_TURNS = list(product(permutations(range(3)), product((False, True), repeat=3
 @pytest.mark.parametrize("rule", [RULE, GeometryRule(HEART_AXES), GeometryRule(((0, 0, 1), (0, 1, 0), (1, 0, 0)))])
 def test_turned_frame_does_not_depend_on_how_its_voxels_are_stored(rule):
     image = oblique()
-    expected = FrameGrid(image, rule).turned(image)
+    expected = FrameGrid(image, rule).reoriented(image)
     for order, flips in ALL_TURNS:
         other = restored(image, order, flips)
-        np.testing.assert_array_equal(FrameGrid(other, rule).turned(other), expected)
+        np.testing.assert_array_equal(FrameGrid(other, rule).reoriented(other), expected)
 
 
 def test_left_handed_image_keeps_its_place():
@@ -62,7 +62,7 @@ def test_labels_come_back_on_the_voxels_they_were_found_on():
     for order, flips in ALL_TURNS[::5]:
         image = restored(oblique(), order, flips)
         grid = FrameGrid(image, RULE)
-        labels = (grid.turned(image) > 500).astype(np.uint8)
+        labels = (grid.reoriented(image) > 500).astype(np.uint8)
         result = grid.to_image(labels, image)
         np.testing.assert_array_equal(sitk.GetArrayFromImage(result), sitk.GetArrayFromImage(image) > 500)
         assert result.GetDirection() == image.GetDirection()
@@ -84,7 +84,7 @@ def test_resampling_to_the_model_and_back_keeps_a_ramp_in_place():
 def test_published_rule_reads_the_images_own_index_axes():
     image = oblique()
     grid = FrameGrid(image, GeometryRule())
-    np.testing.assert_array_equal(grid.turned(image), sitk.GetArrayFromImage(image).transpose(2, 1, 0))
+    np.testing.assert_array_equal(grid.reoriented(image), sitk.GetArrayFromImage(image).transpose(2, 1, 0))
     assert grid.model_shape == image.GetSize()
 
 

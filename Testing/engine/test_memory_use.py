@@ -35,14 +35,14 @@ import json, sys
 from pathlib import Path
 import torch
 from CLSTMSegmentLib.core.memory import peak_memory
-from CLSTMSegmentLib.network.inference import ready_to_run
+from CLSTMSegmentLib.network.inference import inference_network
 from CLSTMSegmentLib.network.unet import CLSTMUNet4D
 
 peaks = []
 with torch.inference_mode():
     for width, shape in json.loads(sys.argv[1]):
         network = CLSTMUNet4D(classes=3, width=width, last_stage="none", align_corners=False).eval()
-        network = ready_to_run(network, torch.device("cpu"))
+        network = inference_network(network, torch.device("cpu"))
         _, state = network.step(torch.rand(1, 1, 16, 16, 16))
         Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew, at what is held now
         before = peak_memory()

@@ -1,59 +1,89 @@
-"""Time rules: which frames are read, in which order, from which memory."""
+"""The order in which the recurrent state reads the frames of a sequence."""
 
 import pytest
 from CLSTMSegmentLib.core.errors import InputError
-from CLSTMSegmentLib.engine.state_schedule import plan_stacks
-from CLSTMSegmentLib.model.rules import TimeRule
+from CLSTMSegmentLib.engine.state_schedule import StateSchedule, frame_at
+from CLSTMSegmentLib.model.rules import StateRule
 
 
 def steps(count, wanted, rule):
-    return [[(t, "out" if keep else "memory") for t, keep in s.steps] for s in plan_stacks(count, wanted, rule)]
+    """Return the frames of each stack in their order, each with whether it is segmented."""
+    stacks = StateSchedule(rule, count).stacks(wanted)
+    return [[(t, "out" if keep else "read") for t, keep in stack.steps] for stack in stacks]
 
 
 def test_carry_reads_every_frame_up_to_the_last_wanted_one():
-    assert steps(6, [1, 3], TimeRule("carry")) == [[(0, "memory"), (1, "out"), (2, "memory"), (3, "out")]]
+    assert steps(6, [1, 3], StateRule("carry")) == [[(0, "read"), (1, "out"), (2, "read"), (3, "out")]]
 
 
 def test_window_starts_anew_and_skips_windows_without_wanted_frames():
-    assert steps(7, [0, 5, 6], TimeRule("window", 3)) == [
+    assert steps(7, [0, 5, 6], StateRule("window", 3)) == [
         [(0, "out")],
-        [(3, "memory"), (4, "memory"), (5, "out")],
+        [(3, "read"), (4, "read"), (5, "out")],
         [(6, "out")],
     ]
 
 
 def test_reset_reads_only_the_wanted_frames():
-    assert steps(5, [1, 4], TimeRule("reset", prime=3)) == [[(1, "out")], [(4, "out")]]
+    assert steps(5, [1, 4], StateRule("reset", warm_up_frames=3)) == [[(1, "out")], [(4, "out")]]
 
 
 @pytest.mark.parametrize(
     ("rule", "first"),
     [
-        (TimeRule("carry", prime=2, cyclic=True), [3, 4, 0]),
-        (TimeRule("carry", prime=2), [2, 1, 0]),
-        (TimeRule("carry", prime=9), [4, 3, 2, 1, 0]),
-        (TimeRule("carry", prime=6, cyclic=True), [4, 0, 1, 2, 3, 4, 0]),
+        (StateRule("carry", warm_up_frames=2, cyclic=True), [3, 4, 0]),
+        (StateRule("carry", warm_up_frames=2), [2, 1, 0]),
+        (StateRule("carry", warm_up_frames=9), [4, 3, 2, 1, 0]),
+        (StateRule("carry", warm_up_frames=6, cyclic=True), [4, 0, 1, 2, 3, 4, 0]),
     ],
 )
-def test_memory_before_frame_0_is_warmed_with_the_last_or_the_next_frames(rule, first):
-    assert [t for t, _ in next(plan_stacks(5, [0], rule)).steps] == first
+def test_state_before_frame_0_is_warmed_up_with_the_last_or_the_next_frames(rule, first):
+    assert StateSchedule(rule, 5).order_for(0) == first
 
 
-def test_later_windows_are_warmed_with_the_frames_before_them():
-    rule = TimeRule("window", 2, prime=1, cyclic=True)
-    assert [[t for t, _ in s.steps] for s in plan_stacks(4, range(4), rule)] == [[3, 0, 1], [1, 2, 3]]
+def test_later_windows_are_warmed_up_with_the_frames_before_them():
+    rule = StateRule("window", 2, warm_up_frames=1, cyclic=True)
+    stacks = StateSchedule(rule, 4).stacks(range(4))
+
+    assert [[t for t, _ in stack.steps] for stack in stacks] == [[3, 0, 1], [1, 2, 3]]
 
 
-def test_one_frame_has_nothing_to_be_warmed_with():
-    assert [t for t, _ in next(plan_stacks(1, [0], TimeRule(prime=3))).steps] == [0]
+def test_single_frame_has_no_warm_up_frames():
+    assert StateSchedule(StateRule(warm_up_frames=3), 1).order_for(0) == [0]
 
 
 @pytest.mark.parametrize("text", ["carry", "reset", "window:7"])
 def test_rules_are_written_as_they_are_read(text):
-    assert str(TimeRule.parse(text, 0, False)) == text
+    assert str(StateRule().changed(text, None)) == text
 
 
 @pytest.mark.parametrize("text", ["window", "window:", "window:0", "window:-2", "carry:3", "forever", ""])
 def test_unknown_rules_are_refused(text):
     with pytest.raises(InputError):
-        TimeRule.parse(text, 0, False)
+        StateRule().changed(text, None)
+
+
+@pytest.mark.parametrize("rule", [StateRule("carry", warm_up_frames=2), StateRule("window", 3, 1), StateRule("reset")])
+def test_order_for_a_frame_is_the_order_of_the_whole_run_up_to_it(rule):
+    schedule = StateSchedule(rule, 7)
+
+    stacks = list(schedule.stacks(range(7)))
+
+    for stack in stacks:
+        order = [t for t, _ in stack.steps]
+        for frame in stack.frames:
+            read = schedule.order_for(frame)
+            assert read[-1] == frame
+            assert order[: len(read)] == read
+
+
+@pytest.mark.parametrize(
+    ("cyclic", "frames"),
+    [(True, [1, 2, 3, 0, 1, 2, 3, 0, 1]), (False, [3, 2, 1, 0, 1, 2, 3, 2, 1])],
+)
+def test_positions_beyond_the_ends_begin_anew_or_run_back(cyclic, frames):
+    assert [frame_at(position, 4, cyclic) for position in range(-3, 6)] == frames
+
+
+def test_single_frame_is_at_every_position():
+    assert {frame_at(position, 1, cyclic) for position in range(-3, 4) for cyclic in (True, False)} == {0}

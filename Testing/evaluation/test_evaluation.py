@@ -1,27 +1,40 @@
-"""Scores of a model: only what was annotated counts, and it is run as a user runs it."""
+"""The scores of a model: only annotated slices count, and the model is run as a user runs it."""
 
 import json
 
+import pytest
 from CLSTMSegmentLib.__main__ import main
-from CLSTMSegmentLib.cli import evaluate as command
+from CLSTMSegmentLib.core.segment import Segment
 from CLSTMSegmentLib.model.bundle import write_bundle
-from CLSTMSegmentLib.model.rules import TimeRule
+from CLSTMSegmentLib.model.rules import StateRule
 from conftest import smallModel
 
+TRAINING = {"kept_for_test": ["B", "SC-HF-I-01"], "same_heart": {"SCD0000101": "SC-HF-I-01"}}
+SEGMENTS = (
+    Segment("inner", "Inner", (1.0, 0.0, 0.0), ejecting_chamber=True),
+    Segment("outer", "Outer", (0.0, 1.0, 0.0)),
+)
 
-def evaluated(hearts, tmp_path, *options):
-    """The report on a model with memory and its twin, both made of the same random weights."""
-    for name, time in (("model", TimeRule("carry")), ("twin", TimeRule("reset"))):
-        model = smallModel(name=name, time=time, training={"kept_for_test": ["B", "SC-HF-I-01"]})
+
+@pytest.fixture
+def evaluate(hearts, tmp_path):
+    """Return a function that evaluates a recurrent model, and its twin without state, of the same random weights."""
+    for name, rule in (("model", "carry"), ("twin", "reset")):
+        model = smallModel(name=name, segments=SEGMENTS, state=StateRule(rule), training=TRAINING)
         write_bundle(model, model.weights, tmp_path / name)
-    out = tmp_path / "scores.json"
-    arguments = ["evaluate", "--model", str(tmp_path / "model"), "--data", str(hearts), "--device", "cpu"]
-    assert main([*arguments, "--out", str(out), *options]) == 0
-    return json.loads(out.read_text(encoding="utf-8"))
+
+    def run(*options):
+        out = tmp_path / "scores.json"
+        arguments = ["evaluate", "--model", str(tmp_path / "model"), "--data", str(hearts), "--device", "cpu"]
+        assert main([*arguments, "--out", str(out), *options]) == 0
+        return json.loads(out.read_text(encoding="utf-8"))
+
+    return run
 
 
-def test_hearts_kept_for_test_are_scored_by_default(hearts, tmp_path, capsys):
-    (report,) = evaluated(hearts, tmp_path, "--phases-only")
+def test_hearts_kept_for_test_are_scored_by_default(evaluate, capsys):
+    (report,) = evaluate("--phases-only")
+
     found = [
         (case["heart"], case["source"], frame["phase"], frame["segment"])
         for case in report["cases"]
@@ -37,18 +50,37 @@ def test_hearts_kept_for_test_are_scored_by_default(hearts, tmp_path, capsys):
     ]
     assert all(0 <= frame["dice"] <= 1 for case in report["cases"] for frame in case["frames"])
     assert report["summary"]["phases, plain ED: Inner, Dice"]["count"] == 2
-    assert {(e["heart"], e["source"]) for e in report["ejection_fractions"]} == {
-        ("B", "phases"),
-        ("SC-HF-I-01", "phases"),
-    }
     assert "phases, plain ED: Inner, Dice" in capsys.readouterr().out
 
 
-def test_model_and_twin_are_scored_on_the_same_beating_spoiled_and_repeated_hearts(hearts, tmp_path, monkeypatch):
-    monkeypatch.setattr(command, "CYCLES", 2)
+def test_ejection_fraction_is_given_for_ejecting_chambers_only(evaluate):
+    (report,) = evaluate("--phases-only")
+
+    chambers = {(entry["heart"], entry["source"], entry["segment"]) for entry in report["ejection_fractions"]}
+    assert chambers == {("B", "phases", "Inner"), ("SC-HF-I-01", "phases", "Inner")}
+
+
+def test_model_without_ejecting_chamber_gets_no_ejection_fraction(hearts, tmp_path):
+    model = smallModel(training=TRAINING)
+    write_bundle(model, model.weights, tmp_path / "airway")
+    out = tmp_path / "scores.json"
+    arguments = ["--model", str(tmp_path / "airway"), "--data", str(hearts), "--device", "cpu", "--out", str(out)]
+
+    assert main(["evaluate", *arguments, "--phases-only"]) == 0
+
+    (report,) = json.loads(out.read_text(encoding="utf-8"))
+    assert report["ejection_fractions"] == []
+    assert not any("ejection" in name for name in report["summary"])
+
+
+def test_model_and_twin_are_scored_on_the_same_animated_corrupted_and_repeated_hearts(evaluate, tmp_path):
     page = tmp_path / "page.png"
-    options = ["--hearts", "SC-HF-I-01", "--twin", str(tmp_path / "twin"), "--page", str(page), "--time-rules"]
-    model, twin = evaluated(hearts, tmp_path, *options)
+
+    model, twin = evaluate(
+        *("--hearts", "SC-HF-I-01", "--twin", str(tmp_path / "twin"), "--page", str(page)),
+        *("--cycles", "2", "--state-rules"),
+    )
+
     assert (model["model"], twin["model"]) == ("model", "twin")
     assert model["weights_sha256"] == twin["weights_sha256"]
     conditions = [(case["source"], case["condition"]) for case in model["cases"]]
@@ -58,12 +90,26 @@ def test_model_and_twin_are_scored_on_the_same_beating_spoiled_and_repeated_hear
     )
     assert model["summary"]["animated, corrupted: Inner, Dice"]["count"] == 5
     assert len(model["cycles"][0]["dice"]) == 2
-    # without memory every cycle is the same
-    assert len(set(twin["cycles"][0]["dice"])) == 1
-    assert [(row["rule"], row["prime"], row["cycles"]) for row in model["time_rules"][:4]] == [
+    assert len(set(twin["cycles"][0]["dice"])) == 1  # without a recurrent state every cycle is the same
+    assert [(row["rule"], row["warm_up_frames"], row["cycles"]) for row in model["state_rules"][:4]] == [
         ("carry", 0, 1),
         ("carry", 0, 2),
         ("carry", 3, 1),
         ("carry", 3, 2),
     ]
     assert page.read_bytes().startswith(b"\x89PNG")
+
+
+def test_former_name_of_the_option_compares_state_rules(evaluate):
+    (report,) = evaluate("--hearts", "SC-HF-I-01", "--phases-only", "--cycles", "1", "--time-rules")
+
+    assert [row["rule"] for row in report["state_rules"]] == ["carry"] * 4 + ["window:5"] * 4 + ["reset"] * 2
+
+
+def test_data_folder_without_the_hearts_is_an_error(evaluate, hearts, tmp_path, capsys):
+    arguments = ["evaluate", "--model", str(tmp_path / "model"), "--data", str(hearts), "--hearts", "Z"]
+
+    status = main(arguments)
+
+    assert status == 2
+    assert "none of the hearts Z" in capsys.readouterr().err

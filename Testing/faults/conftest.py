@@ -1,3 +1,3 @@
-"""Faults of the panel's models need what the application has."""
+"""Some fault tests need the application: this starts it."""
 
-import scene.conftest  # noqa: F401  starts it
+import scene.conftest  # noqa: F401

@@ -1,16 +1,20 @@
-"""Same input, same labels: run after run, whatever the thread count, in this process or in a worker."""
+"""The same input gives the same labels: in every run, with any number of threads and in any order of the tiles."""
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from CLSTMSegmentLib.engine import segmenter as engine
+from CLSTMSegmentLib.engine import tiled_network
 from CLSTMSegmentLib.engine.segmenter import Segmenter
+from CLSTMSegmentLib.engine.settings import RunSettings
 from conftest import smallModel
 
+TILE = (8, 32, 32)
 
-def labels(frames, **options):
-    return [sitk.GetArrayFromImage(r.labels) for r in Segmenter(smallModel(), "cpu", **options).segment(frames)]
+
+def labels(frames, tile=TILE):
+    segmenter = Segmenter(smallModel(), RunSettings(device="cpu", tile=tile))
+    return [sitk.GetArrayFromImage(frame.labels) for frame in segmenter.segment(frames)]
 
 
 def assert_same(a, b):
@@ -18,26 +22,31 @@ def assert_same(a, b):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("tile", ["auto", (8, 32, 32)])
-def test_run_after_run(phantom, tile):
-    assert_same(labels(phantom[0], tile=tile), labels(phantom[0], tile=tile))
+@pytest.mark.parametrize("tile", [None, TILE])
+def test_every_run_gives_the_same_labels(phantom, tile):
+    first, second = labels(phantom[0], tile), labels(phantom[0], tile)
+
+    assert_same(first, second)
 
 
-def test_whatever_the_number_of_threads(phantom):
-    threads = torch.get_num_threads()
-    found = []
+def test_every_number_of_threads_gives_the_same_labels(phantom):
+    threads, found = torch.get_num_threads(), []
+
     try:
         for count in (1, 2, 3):
             torch.set_num_threads(count)
-            found.append(labels(phantom[0], tile=(8, 32, 32)))
+            found.append(labels(phantom[0]))
     finally:
         torch.set_num_threads(threads)
+
     assert_same(found[0], found[1])
     assert_same(found[0], found[2])
 
 
-def test_whatever_the_order_of_the_tiles(phantom, monkeypatch):
-    expected = labels(phantom[0], tile=(8, 32, 32))
-    plan = engine.plan_tiles
-    monkeypatch.setattr(engine, "plan_tiles", lambda *arguments: plan(*arguments)[::-1])
-    assert_same(labels(phantom[0], tile=(8, 32, 32)), expected)
+def test_every_order_of_the_tiles_gives_the_same_labels(phantom, monkeypatch):
+    expected, plan_tiles = labels(phantom[0]), tiled_network.plan_tiles
+    monkeypatch.setattr(tiled_network, "plan_tiles", lambda *arguments: plan_tiles(*arguments)[::-1])
+
+    found = labels(phantom[0])
+
+    assert_same(found, expected)

@@ -1,4 +1,4 @@
-"""Frames that are odd, broken or not what they say: segmented where they can be, else refused by name."""
+"""Odd frames are segmented; frames and files that cannot be segmented are refused by name."""
 
 import numpy as np
 import pytest
@@ -8,16 +8,18 @@ from CLSTMSegmentLib.__main__ import main
 from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.core.sequence import Frame, SequenceIndex
 from CLSTMSegmentLib.engine.segmenter import Segmenter
+from CLSTMSegmentLib.engine.settings import RunSettings
 from CLSTMSegmentLib.io.sequence_files import read_sequence
 from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
 from CLSTMSegmentLib.scene.images import volumeFromImage
 from CLSTMSegmentLib.scene.inputs import SequenceFrames, resolveInput
 from conftest import smallModel
-from scene.conftest import addSequence, scene  # noqa: F401
+from scene.conftest import scene, sequenceNode  # noqa: F401
 
 
 @pytest.fixture(scope="module")
 def voxels():
+    """The voxels of a small image."""
     return np.random.default_rng(5).integers(0, 200, (8, 40, 48)).astype(np.int16)
 
 
@@ -32,9 +34,9 @@ def image(array, spacing=(3.0, 3.0, 8.0), direction=STRAIGHT):
 
 
 def segment(*images):
-    segmenter = Segmenter(smallModel(), "cpu")
+    """Return the labels of a sequence of images."""
     frames = [Frame(one, str(n)) for n, one in enumerate(images)]
-    return list(segmenter.segment(frames)), segmenter.report.warnings
+    return [frame.labels for frame in Segmenter(smallModel(), RunSettings(device="cpu")).segment(frames)]
 
 
 SHEARED = [[1, 0.3, 0], [0, 1, 0], [0, 0, 1]]
@@ -59,22 +61,19 @@ ODD = {
 @pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_odd_frame_is_segmented_on_its_own_voxels(oddity, voxels):
     images = ODD[oddity](voxels)
-    results, _ = segment(*images)
-    for given, result in zip(images, results, strict=True):
-        labels = result.labels
-        assert (labels.GetSize(), labels.GetSpacing(), labels.GetOrigin(), labels.GetDirection()) == (
-            given.GetSize(),
-            given.GetSpacing(),
-            given.GetOrigin(),
-            given.GetDirection(),
-        )
+
+    results = segment(*images)
+
+    for given, labels in zip(images, results, strict=True):
+        for geometry in ("GetSize", "GetSpacing", "GetOrigin", "GetDirection"):
+            assert getattr(labels, geometry)() == getattr(given, geometry)()
 
 
-def test_values_of_any_size_give_the_labels_of_their_contrast(voxels):
-    expected = sitk.GetArrayFromImage(segment(image(voxels))[0][0].labels)
-    for scale, offset in ((1e300, 0), (1e-30, 0), (1.0, -1e6)):
-        found = sitk.GetArrayFromImage(segment(image(voxels * scale + offset))[0][0].labels)
-        assert (found != expected).mean() < 1e-3
+@pytest.mark.parametrize(("scale", "offset"), [(1e300, 0), (1e-30, 0), (1.0, -1e6)])
+def test_scale_and_offset_of_the_values_do_not_change_the_labels(voxels, scale, offset):
+    (expected,), (found,) = segment(image(voxels)), segment(image(voxels * scale + offset))
+
+    assert (sitk.GetArrayFromImage(found) != sitk.GetArrayFromImage(expected)).mean() < 1e-3
 
 
 BROKEN = {
@@ -86,24 +85,27 @@ BROKEN = {
 @pytest.mark.parametrize("fault", BROKEN)
 def test_broken_frame_is_refused_by_name(fault, voxels):
     broken, message = BROKEN[fault]
+
     with pytest.raises(InputError, match=message) as caught:
         segment(image(voxels), broken(voxels))
+
     assert "frame 1 (1)" in str(caught.value)
 
 
 @pytest.mark.parametrize("spacing", [(0.0, 3.0, 8.0), (-3.0, 3.0, 8.0)])
-def test_spacing_that_is_no_length_is_refused_by_frame(spacing, scene, phantom):  # noqa: F811
-    sequenceNode = addSequence(scene, phantom[0])
+def test_spacing_that_is_no_length_is_refused_by_frame(spacing, scene, sequenceNode):  # noqa: F811
     sequenceNode.GetNthDataNode(2).SetSpacing(*spacing)
     before = scene.GetNumberOfNodes()
+
     with pytest.raises(InputError, match=r"frame 2 \("):
-        list(Segmenter(smallModel(), "cpu").segment(SequenceFrames(sequenceNode)))
+        list(Segmenter(smallModel(), RunSettings(device="cpu")).segment(SequenceFrames(sequenceNode)))
+
     assert scene.GetNumberOfNodes() == before
 
 
-def test_frame_without_image_data_is_refused_by_name(scene, phantom):  # noqa: F811
-    sequenceNode = addSequence(scene, phantom[0])
+def test_frame_without_image_data_is_refused_by_name(sequenceNode):  # noqa: F811
     sequenceNode.GetNthDataNode(4).SetAndObserveImageData(None)
+
     with pytest.raises(InputError, match=r"frame 4 \(.*has no image data"):
         resolveInput(sequenceNode)
 
@@ -112,13 +114,15 @@ def test_text_index_values_stay_verbatim_and_equal_numbers_stay_apart(scene, bun
     import CLSTMSegment
 
     values = ["end diastole", "1.0", "1.00", "ä, ö=%20", "5e0", " "]
-    sequenceNode = slicer.vtkMRMLSequenceNode()
-    sequenceNode.SetIndexType(slicer.vtkMRMLSequenceNode.TextIndex)
-    scene.AddNode(sequenceNode)
+    textSequenceNode = slicer.vtkMRMLSequenceNode()
+    textSequenceNode.SetIndexType(slicer.vtkMRMLSequenceNode.TextIndex)
+    scene.AddNode(textSequenceNode)
     for frame, value in zip(phantom[0], values, strict=True):
-        sequenceNode.SetDataNodeAtValue(volumeFromImage(frame.image), value)
-    output = CLSTMSegment.CLSTMSegmentLogic().segment(sequenceNode, model=str(bundle), device="cpu")
-    assert [output.GetNthIndexValue(n) for n in range(output.GetNumberOfDataNodes())] == values
+        textSequenceNode.SetDataNodeAtValue(volumeFromImage(frame.image), value)
+
+    outputNode = CLSTMSegment.CLSTMSegmentLogic().segment(textSequenceNode, model=str(bundle), device="cpu")
+
+    assert [outputNode.GetNthIndexValue(n) for n in range(outputNode.GetNumberOfDataNodes())] == values
 
 
 NRRD = "NRRD0004\ntype: short\ndimension: 4\nsizes: {sizes}\nkinds: domain domain domain list\nencoding: raw\n\n"
@@ -135,13 +139,17 @@ NRRD = "NRRD0004\ntype: short\ndimension: 4\nsizes: {sizes}\nkinds: domain domai
         b"",
         b"\x1f\x8b" + b"\0" * 100,
     ],
-    ids=["10 GB header", "endless header", "negative size", "no voxels", "header cut off", "empty", "not an image"],
+    ids=["10 GB header", "endless header", "negative size", "no voxels", "header truncated", "empty", "not an image"],
 )
-def test_file_that_promises_what_it_does_not_hold_is_refused(content, tmp_path, bundle, capsys):
-    (tmp_path / "bad.seq.nrrd").write_bytes(content)
+def test_file_whose_header_does_not_fit_its_content_is_refused(content, tmp_path, capsys):
+    path = tmp_path / "bad.seq.nrrd"
+    path.write_bytes(content)
+
+    status = main(["segment", str(path), "-o", str(tmp_path / "out.seq.nrrd"), "--quiet"])
+
     with pytest.raises(InputError, match=r"bad\.seq\.nrrd"):
-        read_sequence(tmp_path / "bad.seq.nrrd")
-    assert main(["segment", str(tmp_path / "bad.seq.nrrd"), "-o", str(tmp_path / "out.seq.nrrd"), "--quiet"]) == 2
+        read_sequence(path)
+    assert status == 2
     assert "cannot be read as an image" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["bad.seq.nrrd"]
 
@@ -149,6 +157,8 @@ def test_file_that_promises_what_it_does_not_hold_is_refused(content, tmp_path, 
 def test_index_name_with_line_breaks_cannot_add_lines_to_a_header(tmp_path):
     like = sitk.Image((4, 4, 4), sitk.sitkUInt8)
     index = SequenceIndex(["a b", "c\nd"], 'time"\ndata file: /etc/passwd', "ms\n", "text")
+
     write_sequence(tmp_path / "x.seq.nrrd", index, [like, like])
+
     assert b"\ndata file" not in (tmp_path / "x.seq.nrrd").read_bytes()
     assert read_sequence(tmp_path / "x.seq.nrrd").index.values == index.values

@@ -1,4 +1,4 @@
-"""Models that are missing, damaged, hostile or out of their senses are refused with the reason, and run nothing."""
+"""Models that are missing, damaged, hostile or absurd are refused with the reason, and no code of theirs is run."""
 
 import json
 import shutil
@@ -7,12 +7,14 @@ import pytest
 import torch
 from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.model.bundle import load_model
+from CLSTMSegmentLib.network.options import NetworkOptions
+from CLSTMSegmentLib.network.unet import CLSTMUNet4D
 from CLSTMSegmentLib.panel.model_choice import addModel, choosableModels
 from safetensors.torch import load_file, save_file
 
 
 def changed(**changes):
-    """Change keys of model.json, also of its tables: `network__width=3`."""
+    """Return a change of keys of model.json; `network__width=3` changes a key in a table."""
 
     def damage(folder):
         content = json.loads((folder / "model.json").read_text(encoding="utf-8"))
@@ -28,7 +30,7 @@ def changed(**changes):
 
 
 def with_weights(change):
-    """Change the weights, and the hash with them."""
+    """Return a change of the weights that the hash allows."""
 
     def damage(folder):
         weights = load_file(folder / "weights.safetensors")
@@ -66,11 +68,11 @@ DAMAGE = {
     "a layer missing": (with_weights(lambda weights: weights.pop("outc.conv.bias")), "do not fit the network"),
     "name that leads elsewhere": (changed(name="../../elsewhere"), "a model's name is"),
     "name that is an absolute path": (changed(name="/tmp/elsewhere"), "a model's name is"),
-    "network without end": (changed(network__width=10**9), "width must be a whole number from 1 to 1024"),
-    "patch without end": (changed(geometry__patch=[10**9] * 3), "patch must be three whole numbers"),
-    "spacing of nothing": (changed(geometry__spacing=[0, 1, 1]), "spacing must be three lengths"),
+    "network that is too large": (changed(network__width=10**9), "width must be a whole number from 1 to 1024"),
+    "patch that is too large": (changed(geometry__patch=[10**9] * 3), "patch must be three whole numbers"),
+    "spacing of 0": (changed(geometry__spacing=[0, 1, 1]), "spacing must be three lengths"),
     "axes in one plane": (changed(geometry__axes=[[1, 0, 0], [0, 1, 0], [1, 1, 0]]), "axes must be unit vectors"),
-    "percentiles the wrong way": (changed(intensity__lower=99.9), "lower < upper"),
+    "percentiles in the wrong order": (changed(intensity__lower=99.9), "lower < upper"),
     "unknown key": (changed(colour="red"), "not a complete model description"),
     "segment without a name": (changed(segments__0__name=""), "every segment needs an id and a name"),
     "another format": (changed(format=99), "not a model description of format"),
@@ -78,16 +80,17 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_damaged_model(damage, bundle, tmp_path):
-    folder = tmp_path / "small"
+def test_damaged_model_is_refused(damage, bundle, tmp_path):
+    folder, models = tmp_path / "small", tmp_path / "user" / "models"
+    models.mkdir(parents=True)
     shutil.copytree(bundle, folder)
-    spoil, message = DAMAGE[damage]
-    spoil(folder)
+    corrupt, message = DAMAGE[damage]
+    corrupt(folder)
+
     with pytest.raises(InputError, match=message):
         load_model(folder).build_network()
-    # it cannot be added either, and nothing is copied anywhere
-    models = tmp_path / "user" / "models"
-    models.mkdir(parents=True)
+
+    # the model cannot be added either, and nothing is copied
     if folder.exists():
         with pytest.raises(InputError):
             addModel(folder / "model.json", models)
@@ -95,19 +98,22 @@ def test_damaged_model(damage, bundle, tmp_path):
     assert [path.name for path in (tmp_path / "user").iterdir()] == ["models"]
 
 
-def test_damaged_model_among_the_users_does_not_hide_the_others(bundle, tmp_path):
+def test_damaged_model_of_the_user_does_not_hide_the_others(bundle, tmp_path):
     addModel(bundle / "model.json", tmp_path)
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "model.json").write_text("[]", encoding="utf-8")
-    assert str(tmp_path / "small") in [source for source, _ in choosableModels(tmp_path)]
-    assert str(tmp_path / "broken") not in [source for source, _ in choosableModels(tmp_path)]
+
+    sources = [source for source, _ in choosableModels(tmp_path)]
+
+    assert str(tmp_path / "small") in sources
+    assert str(tmp_path / "broken") not in sources
 
 
 def test_checkpoint_of_any_file_name_becomes_a_model_of_a_safe_name(tmp_path):
-    from CLSTMSegmentLib.network.unet import CLSTMUNet4D
-
     file = tmp_path / ".. ~valve (1) é最.pth"
-    torch.save(CLSTMUNet4D(1, 1, 2).state_dict(), file)
+    torch.save(CLSTMUNet4D(NetworkOptions(classes=1, width=2)).state_dict(), file)
+
     source = addModel(file, tmp_path / "models")
+
     assert [path.name for path in (tmp_path / "models").iterdir()] == ["valve -1- é最"]
     assert load_model(source).name == "valve -1- é最"

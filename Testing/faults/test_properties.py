@@ -34,8 +34,8 @@ spacings = st.tuples(*[st.floats(0.3, 12.0)] * 3)
 def directions(draw):
     """Any rotation, left-handed or not."""
     q = draw(st.lists(st.floats(-1, 1), min_size=9, max_size=9))
-    turned, _ = np.linalg.qr(np.array(q).reshape(3, 3) + 3 * np.eye(3)[draw(st.permutations(range(3)))])
-    return turned * draw(st.sampled_from([1.0, -1.0]))
+    reoriented, _ = np.linalg.qr(np.array(q).reshape(3, 3) + 3 * np.eye(3)[draw(st.permutations(range(3)))])
+    return reoriented * draw(st.sampled_from([1.0, -1.0]))
 
 
 @st.composite
@@ -65,8 +65,8 @@ def test_every_voxel_is_covered_and_the_weights_of_a_constant_sum_to_one(shape, 
 @given(images(), st.sampled_from([None, (8.0, 2.0, 2.0), (3.0, 3.0, 3.0)]))
 def test_labels_return_to_the_very_voxels_of_their_frame(image, spacing):
     grid = FrameGrid(image, GeometryRule(axes=HEART_AXES, slice_axis="thickest", spacing=spacing))
-    turned = grid.turned(image)
-    back = grid.to_image((turned > 100).astype(np.uint8), image)
+    reoriented = grid.reoriented(image)
+    back = grid.to_image((reoriented > 100).astype(np.uint8), image)
     np.testing.assert_array_equal(sitk.GetArrayFromImage(back), sitk.GetArrayFromImage(image) > 100)
     assert (back.GetOrigin(), back.GetSpacing(), back.GetDirection()) == (
         image.GetOrigin(),

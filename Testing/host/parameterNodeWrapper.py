@@ -12,7 +12,7 @@ from host.widgets import qMRMLNodeComboBox
 
 @dataclass
 class WithinRange:
-    """Annotation: the least and the largest value, both allowed."""
+    """Annotation of a parameter: the least and the greatest value, both allowed."""
 
     minimum: float
     maximum: float
@@ -89,12 +89,16 @@ def parameterNodeWrapper(cls):
 def _signal(widget):
     if isinstance(widget, qMRMLNodeComboBox):
         return widget.currentNodeChanged
+    if isinstance(widget, qt.QCheckBox):
+        return widget.toggled
     return widget.textChanged if isinstance(widget, qt.QLineEdit) else widget.valueChanged
 
 
 def _value(widget):
     if isinstance(widget, qMRMLNodeComboBox):
         return widget.currentNode()
+    if isinstance(widget, qt.QCheckBox):
+        return widget.checked
     return widget.text if isinstance(widget, qt.QLineEdit) else widget.value
 
 
@@ -103,6 +107,8 @@ def _show(widget, value):
         return
     if isinstance(widget, qMRMLNodeComboBox):
         widget.setCurrentNode(value)
+    elif isinstance(widget, qt.QCheckBox):
+        widget.checked = value
     elif isinstance(widget, qt.QLineEdit):
         widget.text = value
     else:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from CLSTMSegmentLib.network import inference
-from CLSTMSegmentLib.network.inference import ready_to_run
+from CLSTMSegmentLib.network.inference import inference_network
 from CLSTMSegmentLib.network.unet import CLSTMUNet4D
 
 
@@ -29,13 +29,13 @@ def used(**options):
 @torch.inference_mode()
 def test_network_made_ready_gives_the_same_probabilities_and_memory(options, size, slab_bytes, monkeypatch):
     monkeypatch.setitem(inference.SLAB_BYTES, "cpu", slab_bytes)
-    monkeypatch.setattr(inference, "WEIGHTS_AT_ONCE", 5000)
+    monkeypatch.setattr(inference, "WEIGHTS_PER_CHUNK", 5000)
     network = used(**options)
     plain, state = [], None
     for frame in torch.rand(3, 1, 1, *size, generator=torch.Generator().manual_seed(2)):
         logits, state = network.step(frame, state)
         plain.append((frame, logits.sigmoid(), state))
-    ready, state = ready_to_run(network, torch.device("cpu")), None
+    ready, state = inference_network(network, torch.device("cpu")), None
     assert not any(isinstance(module, torch.nn.BatchNorm3d) for module in ready.modules())
     for frame, expected, memory in plain:
         logits, state = ready.step(frame, state)
@@ -47,7 +47,7 @@ def test_network_made_ready_gives_the_same_probabilities_and_memory(options, siz
 def test_published_last_stage_costs_little_of_the_stages_whose_middle_it_enlarges():
     """Voxels that the stages before it convolve, of those that they have."""
     network, convolved = used(width=2, classes=1), {}
-    ready = ready_to_run(network, torch.device("cpu"))
+    ready = inference_network(network, torch.device("cpu"))
     for name in ("up1", "up2", "up3", "up4"):
         conv = getattr(network, name).conv.double_conv[2]
         padded = conv.padded

@@ -50,7 +50,7 @@ def test_remembering_a_frame_leaves_the_state_that_a_step_leaves():
     first, second = torch.rand(2, 1, 1, 8, 16, 16)
     _, state = network.step(first)
     _, stepped = network.step(second, state)
-    torch.testing.assert_close(network.remember(second, network.remember(first)), stepped, atol=0, rtol=0)
+    torch.testing.assert_close(network.update_state(second, network.update_state(first)), stepped, atol=0, rtol=0)
 
 
 def test_published_file_becomes_a_model_with_its_training_handling(tmp_path):

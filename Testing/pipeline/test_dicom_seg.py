@@ -1,34 +1,37 @@
-"""DICOM SEG objects beside the usual output: one a frame, over the images that they were made from."""
+"""DICOM SEG objects beside the usual output: one for each frame, with the geometry of the images it was made from."""
 
 import sys
+from dataclasses import replace
 
 import highdicom
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from CLSTMSegmentLib.__main__ import main
+from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.io.sequence_files import read_sequence
+from CLSTMSegmentLib.pipeline.segment_to_files import Outputs, segment_to_files
 from dicom_files import trigger_time, write_enhanced, write_series
 from pydicom import dcmread
 
 
 @pytest.fixture(scope="module")
 def series(tmp_path_factory, phantom):
+    """The first three frames as a folder of DICOM images."""
     folder = tmp_path_factory.mktemp("dicom") / "cine"
     write_series(folder, phantom[0][:3])
     return folder
 
 
-def segment(source, folder, bundle, *options):
-    output = str(folder / "labels.seq.nrrd")
-    options = ("-o", output, "--dicom-seg", str(folder / "seg"), "--model", str(bundle), "--device", "cpu", *options)
-    return main(["segment", str(source), *options])
+@pytest.fixture
+def outputs(tmp_path):
+    return Outputs(tmp_path / "labels.seq.nrrd", dicom_seg=tmp_path / "seg")
 
 
-def test_each_frame_is_an_object_with_the_labels_where_they_belong(series, bundle, tmp_path):
-    assert segment(series, tmp_path, bundle, "--frames", "0,2") == 0
-    labels = list(read_sequence(tmp_path / "labels.seq.nrrd"))
-    objects = [highdicom.seg.segread(path) for path in sorted((tmp_path / "seg").iterdir())]
+def test_each_frame_is_an_object_whose_labels_lie_on_its_images(series, settings, outputs):
+    segment_to_files(replace(settings, frames="0,2"), series, outputs)
+
+    labels = list(read_sequence(outputs.labels))
+    objects = [highdicom.seg.segread(path) for path in sorted(outputs.dicom_seg.iterdir())]
     assert [one.InstanceNumber for one in objects] == [1, 3]
     assert len({one.SeriesInstanceUID for one in objects}) == 1
     images = {image.SOPInstanceUID: image for image in map(dcmread, series.iterdir())}
@@ -48,30 +51,39 @@ def test_each_frame_is_an_object_with_the_labels_where_they_belong(series, bundl
         assert one.StudyInstanceUID == next(iter(images.values())).StudyInstanceUID
 
 
-def test_the_same_segment_is_known_as_such_in_all_frames(series, bundle, tmp_path):
-    assert segment(series, tmp_path, bundle) == 0
-    objects = [highdicom.seg.segread(path) for path in (tmp_path / "seg").iterdir()]
+def test_a_segment_is_the_same_one_in_all_frames(series, settings, outputs):
+    segment_to_files(settings, series, outputs)
+
+    objects = [highdicom.seg.segread(path) for path in outputs.dicom_seg.iterdir()]
     assert len({tuple(s.TrackingUID for s in one.SegmentSequence) for one in objects}) == 1
 
 
-def test_what_is_not_of_dicom_images_one_a_file_is_refused_and_nothing_is_written(bundle, phantom, tmp_path, capsys):
+def test_input_that_is_not_dicom_images_in_files_of_their_own_is_refused(settings, outputs, phantom, tmp_path):
     write_enhanced(phantom[0][:2], tmp_path / "cine.dcm", trigger_time)
     sitk.WriteImage(sitk.JoinSeries([frame.image for frame in phantom[0][:2]]), str(tmp_path / "cine.nrrd"))
     before = sorted(tmp_path.iterdir())
+
     for name in ("cine.dcm", "cine.nrrd"):
-        assert segment(tmp_path / name, tmp_path, bundle) == 2
-        assert "give a folder of one file an image" in capsys.readouterr().err
-        assert sorted(tmp_path.iterdir()) == before
+        with pytest.raises(InputError, match="give a folder with one file for each image"):
+            segment_to_files(settings, tmp_path / name, outputs)
+
+    assert sorted(tmp_path.iterdir()) == before
 
 
-def test_a_folder_that_is_there_is_not_written_into(series, bundle, tmp_path, capsys):
-    (tmp_path / "seg").mkdir()
-    assert segment(series, tmp_path, bundle) == 2
-    assert "give another name" in capsys.readouterr().err
+def test_folder_that_exists_already_is_not_written_into(series, settings, outputs):
+    outputs.dicom_seg.mkdir()
+
+    with pytest.raises(InputError, match="give another name"):
+        segment_to_files(settings, series, outputs)
+
+    assert not list(outputs.dicom_seg.iterdir())
 
 
-def test_without_highdicom_the_option_says_what_to_install(series, bundle, tmp_path, capsys, monkeypatch):
+def test_without_highdicom_the_error_says_what_to_install(series, settings, outputs, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "highdicom", None)
-    monkeypatch.delitem(sys.modules, "CLSTMSegmentLib.cli.dicom_seg", raising=False)
-    assert segment(series, tmp_path, bundle) == 2
-    assert "pip install highdicom" in capsys.readouterr().err
+    monkeypatch.delitem(sys.modules, "CLSTMSegmentLib.pipeline.dicom_seg", raising=False)
+
+    with pytest.raises(InputError, match="pip install highdicom"):
+        segment_to_files(settings, series, outputs)
+
+    assert not list(tmp_path.iterdir())

@@ -3,6 +3,7 @@
 import pytest
 import slicer
 from CLSTMSegmentLib.scene.images import volumeFromImage
+from CLSTMSegmentLib.scene.inputs import resolveInput
 from host import application
 
 application.start()
@@ -10,14 +11,38 @@ application.start()
 
 @pytest.fixture
 def scene():
-    """A new application scene, with a folder in its subject hierarchy."""
+    """A new scene of the application."""
     slicer.mrmlScene = application.newScene()
     yield slicer.mrmlScene
     slicer.mrmlScene.Clear(1)
 
 
+@pytest.fixture
+def sequenceNode(scene, phantom):
+    """The phantom as a sequence in the scene, with a browser that plays it."""
+    return addSequence(scene, phantom[0])
+
+
+@pytest.fixture
+def source(sequenceNode):
+    """The same sequence as an input."""
+    return resolveInput(sequenceNode)
+
+
+@pytest.fixture
+def browserNode(source):
+    """The browser that plays the sequence."""
+    return source.browserNode
+
+
+@pytest.fixture
+def proxyNode(source):
+    """The volume that shows the selected frame of the sequence."""
+    return source.proxyNode
+
+
 def addSequence(scene, frames, name="Cine", browser=True):
-    """A sequence of volumes, indexed by time in ms, with a browser whose proxy it is seen through."""
+    """Add a sequence of volumes, indexed by time in ms, and a browser that plays it."""
     sequenceNode = scene.AddNewNodeByClass("vtkMRMLSequenceNode", name)
     sequenceNode.SetIndexName("time")
     sequenceNode.SetIndexUnit("ms")
@@ -31,7 +56,7 @@ def addSequence(scene, frames, name="Cine", browser=True):
 
 
 def play(browserNode, item=None):
-    """What Slicer does when the user moves the browser's slider."""
+    """Do what Slicer does when the user moves the slider of the browser."""
     if item is not None:
         browserNode.SetSelectedItemNumber(item)
     slicer.vtkSlicerSequencesLogic().UpdateProxyNodesFromSequences(browserNode)

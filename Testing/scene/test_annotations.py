@@ -1,37 +1,45 @@
-"""Annotations: what the user draws in some frames is read on the frames' own grids."""
+"""Annotations: the segments that the user draws in some frames are read on the grids of these frames."""
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicer
 from CLSTMSegmentLib.core.errors import InputError
+from CLSTMSegmentLib.core.sequence import SegmentedFrame
 from CLSTMSegmentLib.scene.annotations import newAnnotation, readAnnotations, useAsAnnotation
 from CLSTMSegmentLib.scene.images import orientedImage
-from CLSTMSegmentLib.scene.inputs import resolveInput
 from CLSTMSegmentLib.scene.outputs import SegmentationOutput, terminologyEntry
 from conftest import smallModel
 
-from scene.conftest import addSequence
+
+@pytest.fixture
+def annotationNode(source):
+    """An annotation of the sequence in which nothing is drawn yet."""
+    return newAnnotation(source, "Annotation")
 
 
 def draw(annotationNode, number, masks, frame):
-    """Draw segments into a frame as Segment Editor does: each a labelmap of its own, cut to what is drawn."""
+    """Draw segments into a frame as Segment Editor does: one labelmap for each segment, cropped to its voxels."""
     segmentation = annotationNode.GetNthDataNode(number).GetSegmentation()
     for name, mask in masks.items():
         image = sitk.GetImageFromArray(mask.astype(np.uint8))
         image.CopyInformation(frame.image)
         z, y, x = (slice(int(w.min()), int(w.max()) + 1) for w in np.nonzero(mask))
-        cut = image[x, y, z]
         if segmentation.GetSegment(name) is None:
             segmentation.AddEmptySegment(name, name)
-        segment = segmentation.GetSegment(name)
-        segment.SetLabelValue(1)
-        representation = slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
-        segment.RemoveRepresentation(representation)
-        segment.AddRepresentation(representation, orientedImage(cut))
+        setLabelmap(segmentation.GetSegment(name), image[x, y, z])
+
+
+def setLabelmap(segment, image):
+    """Replace the labelmap of a segment; its voxels are those of value 1."""
+    representation = slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
+    segment.SetLabelValue(1)
+    segment.RemoveRepresentation(representation)
+    segment.AddRepresentation(representation, orientedImage(image))
 
 
 def blocks(frame):
+    """Return two masks on the grid of a frame that do not overlap."""
     shape = frame.image.GetSize()[::-1]
     first, second = np.zeros(shape, bool), np.zeros(shape, bool)
     first[2:4, 3:9, 4:9] = True
@@ -39,66 +47,71 @@ def blocks(frame):
     return first, second
 
 
-def test_what_is_drawn_in_some_frames_is_read_on_their_own_grid(scene, phantom):
-    source = resolveInput(addSequence(scene, phantom[0]))
-    annotationNode = newAnnotation(source, "Annotation")
+def labelsOf(frame):
+    """Return a label image of a frame in which the first block is 1."""
+    labels = sitk.GetImageFromArray(blocks(frame)[0].astype(np.uint8))
+    labels.CopyInformation(frame.image)
+    return labels
+
+
+def test_segments_drawn_in_some_frames_are_read_on_the_grids_of_these_frames(source, annotationNode, phantom):
     first, second = blocks(phantom[0][1])
     draw(annotationNode, 1, {"Valve": first}, phantom[0][1])
     draw(annotationNode, 3, {"Valve": first, "Leaflet": second}, phantom[0][3])
-    model = smallModel()
+    terminology = smallModel().segments[0].terminology
     valve = annotationNode.GetNthDataNode(1).GetSegmentation().GetSegment("Valve")
     valve.SetColor(0.2, 0.4, 0.6)
-    valve.SetTag(valve.GetTerminologyEntryTagName(), terminologyEntry(model.segments[0]))
+    valve.SetTag(valve.GetTerminologyEntryTagName(), terminologyEntry(smallModel().segments[0]))
+
     segments, annotations = readAnnotations(annotationNode, source)
+
     assert [segment.name for segment in segments] == ["Valve", "Leaflet"]
     assert segments[0].color == pytest.approx((0.2, 0.4, 0.6))
-    assert segments[0].terminology == model.segments[0].terminology
+    assert segments[0].terminology == terminology
     assert sorted(annotations) == [1, 3]
     np.testing.assert_array_equal(sitk.GetArrayViewFromImage(annotations[1]), first)
     np.testing.assert_array_equal(sitk.GetArrayViewFromImage(annotations[3]), first + 2 * second)
     assert annotations[3].GetDirection() == pytest.approx(phantom[0][3].image.GetDirection())
 
 
-def test_drawing_in_the_view_is_stored_at_the_frame_that_is_shown(scene, phantom):
-    source = resolveInput(addSequence(scene, phantom[0]))
-    annotationNode = newAnnotation(source, "Annotation")
-    source.browserNode.SetSelectedItemNumber(2)
-    shown = source.browserNode.GetProxyNode(annotationNode)
-    image = sitk.GetImageFromArray(blocks(phantom[0][2])[0].astype(np.uint8))
-    image.CopyInformation(phantom[0][2].image)
-    segment = shown.GetSegmentation().GetSegment("segment-1")
-    representation = slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
-    segment.RemoveRepresentation(representation)
-    segment.AddRepresentation(representation, orientedImage(image))
-    shown.Modified()
-    source.browserNode.SetSelectedItemNumber(0)
+def test_drawing_in_the_view_is_stored_in_the_selected_frame(source, browserNode, annotationNode, phantom):
+    browserNode.SetSelectedItemNumber(2)
+    proxyNode = browserNode.GetProxyNode(annotationNode)
+
+    setLabelmap(proxyNode.GetSegmentation().GetSegment("segment-1"), labelsOf(phantom[0][2]))
+    proxyNode.Modified()
+    browserNode.SetSelectedItemNumber(0)
+
     _segments, annotations = readAnnotations(annotationNode, source)
     assert list(annotations) == [2]
 
 
-def test_nothing_drawn_is_told(scene, phantom):
-    source = resolveInput(addSequence(scene, phantom[0]))
+def test_annotation_without_a_drawn_segment_is_refused(source, annotationNode):
     with pytest.raises(InputError, match="nothing is drawn"):
-        readAnnotations(newAnnotation(source, "Annotation"), source)
+        readAnnotations(annotationNode, source)
 
 
-def test_corrected_frame_of_a_result_becomes_an_annotation(scene, phantom):
-    source = resolveInput(addSequence(scene, phantom[0]))
-    annotationNode = newAnnotation(source, "Annotation")
+def test_corrected_frame_of_a_result_becomes_an_annotation(source, browserNode, annotationNode, phantom):
     output = SegmentationOutput(smallModel(), source)
     for number, frame in enumerate(phantom[0]):
-        output.add(segmented(number, frame))
+        output.add(SegmentedFrame(number, frame.index_value, labelsOf(frame)))
     resultNode = output.publish()
-    source.browserNode.SetSelectedItemNumber(4)
-    assert useAsAnnotation(source, resultNode, annotationNode) == 4
+    browserNode.SetSelectedItemNumber(4)
+
+    number = useAsAnnotation(source, resultNode, annotationNode)
+
     segments, annotations = readAnnotations(annotationNode, source)
+    assert number == 4
     assert [segment.name for segment in segments] == [segment.name for segment in smallModel().segments[:1]]
     assert list(annotations) == [4]
 
 
-def segmented(number, frame):
-    from CLSTMSegmentLib.core.sequence import SegmentedFrame
+def test_only_the_named_segments_are_ejecting_chambers(source, annotationNode, phantom):
+    first, second = blocks(phantom[0][0])
+    draw(annotationNode, 0, {"Ventricle": first, "Valve": second}, phantom[0][0])
 
-    labels = sitk.GetImageFromArray(blocks(frame)[0].astype(np.uint8))
-    labels.CopyInformation(frame.image)
-    return SegmentedFrame(number, frame.index_value, labels)
+    segments, _annotations = readAnnotations(annotationNode, source, ejectingChambers=["Ventricle"])
+
+    assert [segment.ejecting_chamber for segment in segments] == [True, False]
+    with pytest.raises(InputError, match="no segment is named Atrium: the segments are Ventricle, Valve"):
+        readAnnotations(annotationNode, source, ejectingChambers=["Atrium"])

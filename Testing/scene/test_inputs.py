@@ -1,4 +1,4 @@
-"""What may be given as input: sequence, proxy or browser; and what is refused, with the scene as it was."""
+"""Inputs: a sequence, its proxy or its browser; every other node is refused by name."""
 
 import numpy as np
 import pytest
@@ -6,14 +6,15 @@ import SimpleITK as sitk
 import slicer
 import vtk
 from CLSTMSegmentLib.core.errors import InputError
-from CLSTMSegmentLib.scene.inputs import SequenceFrames, regionFromROI, resolveInput
+from CLSTMSegmentLib.core.sequence import SequenceIndex
+from CLSTMSegmentLib.scene.inputs import SequenceFrames, regionFromROI, resolveInput, roiAround
 
 from scene.conftest import addSequence
 
 
-def test_sequence_proxy_and_browser_mean_the_same(scene, phantom):
-    sequenceNode = addSequence(scene, phantom[0])
+def test_sequence_proxy_and_browser_mean_the_same(sequenceNode):
     source = resolveInput(sequenceNode)
+
     assert source.sequenceNode is sequenceNode
     assert source.browserNode.GetMasterSequenceNode() is sequenceNode
     assert source.proxyNode.IsA("vtkMRMLScalarVolumeNode")
@@ -23,25 +24,35 @@ def test_sequence_proxy_and_browser_mean_the_same(scene, phantom):
 
 def test_sequence_without_a_browser_is_an_input_too(scene, phantom):
     source = resolveInput(addSequence(scene, phantom[0], browser=False))
+
     assert source.browserNode is None
     assert source.proxyNode is None
 
 
 def test_browser_of_which_the_sequence_is_master_is_preferred(scene, phantom):
-    other = addSequence(scene, phantom[0], "Other")
+    otherSequenceNode = addSequence(scene, phantom[0], "Other")
     sequenceNode = addSequence(scene, phantom[0])
-    resolveInput(other).browserNode.AddSynchronizedSequenceNode(sequenceNode)
+
+    resolveInput(otherSequenceNode).browserNode.AddSynchronizedSequenceNode(sequenceNode)
+
     assert resolveInput(sequenceNode).browserNode.GetMasterSequenceNode() is sequenceNode
 
 
-def test_frames_are_the_volumes_with_their_place_and_index_value(scene, phantom):
-    frames = SequenceFrames(addSequence(scene, phantom[0]))
+def test_frames_are_the_volumes_with_their_geometry_and_index_value(sequenceNode, phantom):
+    frames = SequenceFrames(sequenceNode)
+
     assert len(frames) == len(phantom[0])
     for read, given in zip(frames, phantom[0], strict=True):
         assert read.index_value == given.index_value
         np.testing.assert_array_equal(sitk.GetArrayViewFromImage(read.image), sitk.GetArrayViewFromImage(given.image))
         for geometry in ("GetSpacing", "GetOrigin", "GetDirection"):
             np.testing.assert_allclose(getattr(read.image, geometry)(), getattr(given.image, geometry)(), atol=1e-9)
+
+
+def test_index_of_the_frames_is_that_of_the_sequence(sequenceNode, phantom):
+    values = [frame.index_value for frame in phantom[0]]
+
+    assert SequenceFrames(sequenceNode).index == SequenceIndex(values, "time", "ms", "numeric")
 
 
 def emptySequence(scene):
@@ -83,16 +94,18 @@ def browserOfNothing(scene):
     [
         (lambda _: None, "no input"),
         (emptySequence, "'Odd' has no frames"),
-        (sequenceOfModels, r"frame 0 \(0\) of sequence 'Odd' holds Model"),
+        (sequenceOfModels, r"frame 0 \(0\) of sequence 'Odd' is a Model node"),
         (sequenceOfColours, "colour"),
         (sequenceWithAnEmptyFrame, r"frame 0 \(40\) of sequence 'Odd' has no image data"),
-        (volumeOutsideAnySequence, "'Odd' is not a sequence nor the proxy of one"),
+        (volumeOutsideAnySequence, "'Odd' is neither a sequence nor the proxy of one"),
         (browserOfNothing, "'Odd' plays no sequence"),
     ],
 )
 def test_input_that_cannot_be_segmented_is_named(scene, add, message):
+    node = add(scene)
+
     with pytest.raises(InputError, match=message):
-        resolveInput(add(scene))
+        resolveInput(node)
 
 
 def addROI(scene, center, size):
@@ -111,38 +124,76 @@ def addTransform(scene, rows):
 
 
 QUARTER_TURN = [[0, -1, 0, 5], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
+SHEAR = [[1, 0.5, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
 
 
-def test_roi_becomes_a_box_in_the_space_of_the_frames(scene, phantom):
-    proxyNode = resolveInput(addSequence(scene, phantom[0])).proxyNode
+def test_roi_becomes_a_box_in_the_coordinates_of_the_frames(scene, proxyNode):
     roiNode = addROI(scene, (10, 20, 30), (4, 6, 8))
+
     region = regionFromROI(roiNode, proxyNode)
+
     np.testing.assert_allclose(region.center, (-10, -20, 30), atol=1e-9)
     np.testing.assert_allclose(sorted(region.size), (4, 6, 8), atol=1e-9)
     np.testing.assert_allclose(np.ptp(region.corners(), axis=0), (4, 6, 8), atol=1e-9)
-    transformNode = addTransform(scene, QUARTER_TURN)
+
+
+def test_transform_of_the_roi_moves_the_box(scene, proxyNode):
+    roiNode = addROI(scene, (10, 20, 30), (4, 6, 8))
+    roiNode.SetAndObserveTransformNodeID(addTransform(scene, QUARTER_TURN).GetID())
+
+    region = regionFromROI(roiNode, proxyNode)
+
+    np.testing.assert_allclose(region.center, (15, -10, 30), atol=1e-9)  # RAS (-20 + 5, 10, 30)
+    np.testing.assert_allclose(np.ptp(region.corners(), axis=0), (6, 4, 8), atol=1e-9)
+
+
+def test_transform_of_roi_and_image_together_leaves_the_box_where_it_is(scene, proxyNode):
+    roiNode, transformNode = addROI(scene, (10, 20, 30), (4, 6, 8)), addTransform(scene, QUARTER_TURN)
     roiNode.SetAndObserveTransformNodeID(transformNode.GetID())
-    turned = regionFromROI(roiNode, proxyNode)
-    np.testing.assert_allclose(turned.center, (15, -10, 30), atol=1e-9)  # RAS (-20 + 5, 10, 30)
-    np.testing.assert_allclose(np.ptp(turned.corners(), axis=0), (6, 4, 8), atol=1e-9)
     proxyNode.SetAndObserveTransformNodeID(transformNode.GetID())
-    np.testing.assert_allclose(regionFromROI(roiNode, proxyNode).center, (-10, -20, 30), atol=1e-9)
+
+    region = regionFromROI(roiNode, proxyNode)
+
+    np.testing.assert_allclose(region.center, (-10, -20, 30), atol=1e-9)
 
 
-def test_roi_that_is_no_box_is_refused(scene, phantom):
-    proxyNode = resolveInput(addSequence(scene, phantom[0])).proxyNode
+def test_node_that_is_no_roi_is_refused(proxyNode):
     with pytest.raises(InputError, match="not a markups ROI"):
         regionFromROI(proxyNode, proxyNode)
+
+
+def test_roi_without_volume_is_refused(scene, proxyNode):
+    roiNode = addROI(scene, (0, 0, 0), (4, 0, 8))
+
     with pytest.raises(InputError, match="no volume"):
-        regionFromROI(addROI(scene, (0, 0, 0), (4, 0, 8)), proxyNode)
+        regionFromROI(roiNode, proxyNode)
+
+
+def test_sheared_roi_is_refused(scene, proxyNode):
     roiNode = addROI(scene, (0, 0, 0), (4, 6, 8))
-    roiNode.SetAndObserveTransformNodeID(
-        addTransform(scene, [[1, 0.5, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]).GetID()
-    )
+    roiNode.SetAndObserveTransformNodeID(addTransform(scene, SHEAR).GetID())
+
     with pytest.raises(InputError, match="sheared"):
         regionFromROI(roiNode, proxyNode)
-    bent = scene.AddNewNodeByClass("vtkMRMLTransformNode")
-    bent.SetAndObserveTransformFromParent(vtk.vtkThinPlateSplineTransform())
-    roiNode.SetAndObserveTransformNodeID(bent.GetID())
+
+
+def test_roi_under_a_nonlinear_transform_is_refused(scene, proxyNode):
+    roiNode = addROI(scene, (0, 0, 0), (4, 6, 8))
+    transformNode = scene.AddNewNodeByClass("vtkMRMLTransformNode")
+    transformNode.SetAndObserveTransformFromParent(vtk.vtkThinPlateSplineTransform())
+    roiNode.SetAndObserveTransformNodeID(transformNode.GetID())
+
     with pytest.raises(InputError, match="nonlinear"):
         regionFromROI(roiNode, proxyNode)
+
+
+def test_new_roi_encloses_the_first_frame_and_moves_with_the_proxy(scene, source, proxyNode, phantom):
+    proxyNode.SetAndObserveTransformNodeID(addTransform(scene, QUARTER_TURN).GetID())
+
+    roiNode = roiAround(source)
+
+    region, image = regionFromROI(roiNode, proxyNode), phantom[0][0].image
+    middle = image.TransformContinuousIndexToPhysicalPoint([(n - 1) / 2 for n in image.GetSize()])
+    np.testing.assert_allclose(region.center, middle, atol=1e-6)
+    np.testing.assert_allclose(region.size, np.multiply(image.GetSize(), image.GetSpacing()), atol=1e-6)
+    assert roiNode.GetTransformNodeID() == proxyNode.GetTransformNodeID()

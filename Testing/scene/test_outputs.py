@@ -1,6 +1,4 @@
-"""The rules of what a run leaves in a scene, on real MRML: index, segments, browser, place, replacement, storage."""
-
-from pathlib import Path
+"""The rules of what a run leaves in a scene, on real MRML: index, segments, browser, proxy, replacement."""
 
 import numpy as np
 import pytest
@@ -8,73 +6,20 @@ import SimpleITK as sitk
 import slicer
 import vtk
 from CLSTMSegmentLib.core.errors import InputError
-from CLSTMSegmentLib.core.segment import Segment
 from CLSTMSegmentLib.core.sequence import SegmentedFrame
-from CLSTMSegmentLib.engine.segmenter import Segmenter
-from CLSTMSegmentLib.scene.headless import writeSequence
-from CLSTMSegmentLib.scene.images import LPS_FROM_RAS, volumeFromImage
-from CLSTMSegmentLib.scene.inputs import resolveInput
+from CLSTMSegmentLib.scene.images import volumeFromImage
 from CLSTMSegmentLib.scene.outputs import SegmentationOutput, checkOutput
 from CLSTMSegmentLib.scene.volumes_plot import markFrame, volumesChart
-from conftest import smallModel
-from host import application
 
 from scene.conftest import addSequence, play
-
-MODEL = smallModel(
-    segments=(
-        Segment(
-            "inner",
-            "Inner",
-            (1.0, 0.0, 0.0),
-            {
-                "category": ["SCT", "123037004", "Anatomical Structure"],
-                "type": ["SCT", "87878005", "Left ventricle"],
-            },
-        ),
-        Segment("outer", "Outer ü", (0.0, 1.0, 0.0)),
-    )
+from scene.segmentations import (
+    MODEL,
+    finishedOutput,
+    positionsOfLabel,
+    positionsOfSegment,
+    samePositions,
+    segmentedFrames,
 )
-
-
-@pytest.fixture
-def sequenceNode(scene, phantom):
-    return addSequence(scene, phantom[0])
-
-
-def finished(sequenceNode, phantom, numbers=None):
-    """An output with the phantom's true labels as the result."""
-    output = SegmentationOutput(MODEL, resolveInput(sequenceNode))
-    for number in range(len(phantom[0])) if numbers is None else numbers:
-        output.add(SegmentedFrame(number, sequenceNode.GetNthIndexValue(number), phantom[1][number]))
-    return output
-
-
-def labelsOf(segmentationNode, segmentId):
-    """A segment's voxels, by their RAS place."""
-    labelmap = slicer.vtkOrientedImageData()
-    segmentationNode.GetBinaryLabelmapRepresentation(segmentId, labelmap)
-    extent = labelmap.GetExtent()
-    shape = [extent[2 * a + 1] - extent[2 * a] + 1 for a in (2, 1, 0)]
-    if 0 in shape:
-        return np.zeros((0, 3))
-    values = vtk.util.numpy_support.vtk_to_numpy(labelmap.GetPointData().GetScalars()).reshape(shape)
-    indices = np.argwhere(values > 0)[:, ::-1] + np.array(extent[::2])
-    matrix = vtk.vtkMatrix4x4()
-    labelmap.GetImageToWorldMatrix(matrix)
-    homogeneous = np.c_[indices, np.ones(len(indices))] @ slicer.util.arrayFromVTKMatrix(matrix).T
-    return homogeneous[:, :3]
-
-
-def placesOf(labels, value):
-    """The same for a label of an image."""
-    indices = np.argwhere(sitk.GetArrayViewFromImage(labels) == value)[:, ::-1]
-    steps = np.array(labels.GetDirection()).reshape(3, 3) * labels.GetSpacing()
-    return (indices @ steps.T + labels.GetOrigin()) @ LPS_FROM_RAS
-
-
-def samePlaces(a, b):
-    return a.shape == b.shape and np.allclose(a[np.lexsort(a.round(3).T)], b[np.lexsort(b.round(3).T)], atol=1e-3)
 
 
 def test_index_is_copied_verbatim(scene, phantom):
@@ -85,10 +30,12 @@ def test_index_is_copied_verbatim(scene, phantom):
     sequenceNode.SetNumericIndexValueTolerance(1e-9)  # with the default, 0.10 and 0.1000001 are one
     for frame, value in zip(phantom[0], values, strict=True):
         sequenceNode.SetDataNodeAtValue(volumeFromImage(frame.image), value)
-    result = finished(sequenceNode, phantom).publish()
-    assert [result.GetNthIndexValue(n) for n in range(6)] == values
-    assert (result.GetIndexName(), result.GetIndexUnit()) == ("time", "ms")
-    assert result.GetIndexType() == sequenceNode.GetIndexType()
+
+    outputNode = finishedOutput(sequenceNode, phantom).publish()
+
+    assert [outputNode.GetNthIndexValue(n) for n in range(6)] == values
+    assert (outputNode.GetIndexName(), outputNode.GetIndexUnit()) == ("time", "ms")
+    assert outputNode.GetIndexType() == sequenceNode.GetIndexType()
 
 
 def test_text_index_is_copied_verbatim(scene, phantom):
@@ -96,40 +43,46 @@ def test_text_index_is_copied_verbatim(scene, phantom):
     sequenceNode.SetIndexTypeFromString("text")
     for frame, value in zip(phantom[0], ["early diastole", "b", "a", "z z", "é", "end"], strict=True):
         sequenceNode.SetDataNodeAtValue(volumeFromImage(frame.image), value)
-    result = finished(sequenceNode, phantom).publish()
-    assert result.GetIndexTypeAsString() == "text"
+
+    outputNode = finishedOutput(sequenceNode, phantom).publish()
+
+    assert outputNode.GetIndexTypeAsString() == "text"
     for number in range(6):
-        assert result.GetNthIndexValue(number) == sequenceNode.GetNthIndexValue(number)
+        assert outputNode.GetNthIndexValue(number) == sequenceNode.GetNthIndexValue(number)
 
 
-def test_every_frame_has_every_segment_alike_and_in_order_empty_ones_too(sequenceNode, phantom):
-    output = SegmentationOutput(MODEL, resolveInput(sequenceNode))
+def test_every_frame_has_the_same_segments_in_the_same_order_the_empty_ones_too(sequenceNode, source, phantom):
     empty = sitk.Image(phantom[1][0].GetSize(), sitk.sitkUInt8)
     empty.CopyInformation(phantom[1][0])
     inner = sitk.Cast(phantom[1][1] == 1, sitk.sitkUInt8)
+    output = SegmentationOutput(MODEL, source)
+
     for number, labels in enumerate([phantom[1][0], inner, empty]):
         output.add(SegmentedFrame(number, sequenceNode.GetNthIndexValue(number), labels))
-    result = output.publish()
+    outputNode = output.publish()
+
     for number in range(3):
-        segmentation = result.GetNthDataNode(number).GetSegmentation()
+        segmentation = outputNode.GetNthDataNode(number).GetSegmentation()
         assert list(segmentation.GetSegmentIDs()) == ["inner", "outer"]
         segments = [segmentation.GetNthSegment(n) for n in range(2)]
-        assert [s.GetName() for s in segments] == ["Inner", "Outer ü"]
-        assert [s.GetColor() for s in segments] == [(1, 0, 0), (0, 1, 0)]
+        assert [segment.GetName() for segment in segments] == ["Inner", "Outer ü"]
+        assert [segment.GetColor() for segment in segments] == [(1, 0, 0), (0, 1, 0)]
         tag = vtk.mutable("")
         assert segments[0].GetTag(segments[0].GetTerminologyEntryTagName(), tag)
         assert "SCT^87878005^Left ventricle" in str(tag)
-    assert len(labelsOf(result.GetNthDataNode(1), "outer")) == 0
-    assert len(labelsOf(result.GetNthDataNode(2), "inner")) == 0
+    assert len(positionsOfSegment(outputNode.GetNthDataNode(1), "outer")) == 0
+    assert len(positionsOfSegment(outputNode.GetNthDataNode(2), "inner")) == 0
 
 
-def test_labels_lie_where_the_image_lies_with_it_as_reference_geometry(sequenceNode, phantom):
-    result = finished(sequenceNode, phantom).publish()
+def test_labels_have_the_position_of_the_image_which_is_their_reference_geometry(sequenceNode, phantom):
+    outputNode = finishedOutput(sequenceNode, phantom).publish()
+
+    converter = slicer.vtkSegmentationConverter
     for number in (0, 3):
-        node = result.GetNthDataNode(number)
-        for value, segmentId in enumerate(("inner", "outer"), start=1):
-            assert samePlaces(labelsOf(node, segmentId), placesOf(phantom[1][number], value))
-        converter = slicer.vtkSegmentationConverter
+        node = outputNode.GetNthDataNode(number)
+        for value, segmentID in enumerate(("inner", "outer"), start=1):
+            found = positionsOfSegment(node, segmentID)
+            assert samePositions(found, positionsOfLabel(phantom[1][number], value))
         geometry = slicer.vtkOrientedImageData()
         converter.DeserializeImageGeometry(
             node.GetSegmentation().GetConversionParameter(converter.GetReferenceImageGeometryParameterName()),
@@ -142,54 +95,60 @@ def test_labels_lie_where_the_image_lies_with_it_as_reference_geometry(sequenceN
         assert geometry.GetDimensions() == volumeNode.GetImageData().GetDimensions()
 
 
-def test_only_binary_labelmaps_are_made(sequenceNode, phantom):
-    result = finished(sequenceNode, phantom).publish()
-    for node in (result.GetNthDataNode(0), resolveInput(sequenceNode).browserNode.GetProxyNode(result)):
+def test_only_binary_labelmaps_are_made(sequenceNode, browserNode, phantom):
+    outputNode = finishedOutput(sequenceNode, phantom).publish()
+
+    for node in (outputNode.GetNthDataNode(0), browserNode.GetProxyNode(outputNode)):
         segmentation = node.GetSegmentation()
         assert segmentation.GetSourceRepresentationName() == "Binary labelmap"
         assert not segmentation.ContainsRepresentation("Closed surface")
 
 
-def test_output_plays_in_step_with_the_image(sequenceNode, phantom):
-    browserNode = resolveInput(sequenceNode).browserNode
-    result = finished(sequenceNode, phantom).publish()
-    assert browserNode.IsSynchronizedSequenceNode(result)
-    proxyNode = browserNode.GetProxyNode(result)
+def test_output_plays_in_step_with_the_image(sequenceNode, browserNode, phantom):
+    outputNode = finishedOutput(sequenceNode, phantom).publish()
+
+    assert browserNode.IsSynchronizedSequenceNode(outputNode)
+    proxyNode = browserNode.GetProxyNode(outputNode)
     for item in (4, 0, 2):
         play(browserNode, item)
-        assert samePlaces(labelsOf(proxyNode, "inner"), placesOf(phantom[1][item], 1))
+        assert samePositions(positionsOfSegment(proxyNode, "inner"), positionsOfLabel(phantom[1][item], 1))
 
 
-def test_frames_that_were_not_segmented_show_nothing_and_do_not_become_items(sequenceNode, phantom):
-    browserNode = resolveInput(sequenceNode).browserNode
-    result = finished(sequenceNode, phantom, [0, 2, 4]).publish()
+def test_frames_that_were_not_segmented_show_nothing_and_do_not_become_items(sequenceNode, browserNode, phantom):
+    outputNode = finishedOutput(sequenceNode, phantom, [0, 2, 4]).publish()
+
     for item in range(6):
         play(browserNode, item)
-        shown = labelsOf(browserNode.GetProxyNode(result), "inner")
-        assert samePlaces(shown, placesOf(phantom[1][item], 1)) if item % 2 == 0 else len(shown) == 0
-    assert result.GetNumberOfDataNodes() == 3
+        shown = positionsOfSegment(browserNode.GetProxyNode(outputNode), "inner")
+        if item % 2 == 0:
+            assert samePositions(shown, positionsOfLabel(phantom[1][item], 1))
+        else:
+            assert len(shown) == 0
+    assert outputNode.GetNumberOfDataNodes() == 3
     assert browserNode.GetNumberOfItems() == 6
 
 
-def test_proxy_lies_under_the_transform_and_in_the_folder_of_the_images_proxy(scene, sequenceNode, phantom):
-    source = resolveInput(sequenceNode)
+def test_proxy_has_the_transform_and_the_folder_of_the_images_proxy(
+    scene, sequenceNode, browserNode, proxyNode, phantom
+):
     transformNode = scene.AddNewNodeByClass("vtkMRMLTransformNode")
-    source.proxyNode.SetAndObserveTransformNodeID(transformNode.GetID())
+    proxyNode.SetAndObserveTransformNodeID(transformNode.GetID())
     hierarchyNode = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     folder = hierarchyNode.CreateFolderItem(hierarchyNode.GetSceneItemID(), "Patient")
-    hierarchyNode.SetItemParent(hierarchyNode.CreateItem(folder, source.proxyNode), folder)
-    result = finished(sequenceNode, phantom).publish()
-    proxyNode = source.browserNode.GetProxyNode(result)
-    play(source.browserNode, 3)
-    assert proxyNode.GetTransformNodeID() == transformNode.GetID()
-    assert hierarchyNode.GetItemParent(hierarchyNode.GetItemByDataNode(proxyNode)) == folder
-    assert proxyNode.GetNodeReference(proxyNode.GetReferenceImageGeometryReferenceRole()) is source.proxyNode
+    hierarchyNode.SetItemParent(hierarchyNode.CreateItem(folder, proxyNode), folder)
+
+    outputNode = finishedOutput(sequenceNode, phantom).publish()
+    play(browserNode, 3)
+
+    outputProxyNode = browserNode.GetProxyNode(outputNode)
+    assert outputProxyNode.GetTransformNodeID() == transformNode.GetID()
+    assert hierarchyNode.GetItemParent(hierarchyNode.GetItemByDataNode(outputProxyNode)) == folder
+    assert outputProxyNode.GetNodeReference(outputProxyNode.GetReferenceImageGeometryReferenceRole()) is proxyNode
 
 
-def test_browser_views_other_sequences_and_undo_stay_as_they_were(scene, sequenceNode, phantom):
-    browserNode = resolveInput(sequenceNode).browserNode
-    other = addSequence(scene, phantom[0], "Other", browser=False)
-    browserNode.AddSynchronizedSequenceNode(other)
+def test_browser_views_other_sequences_and_undo_stay_as_they_were(scene, sequenceNode, browserNode, phantom):
+    otherSequenceNode = addSequence(scene, phantom[0], "Other", browser=False)
+    browserNode.AddSynchronizedSequenceNode(otherSequenceNode)
     play(browserNode, 4)
     browserNode.SetPlaybackActive(True)
     compositeNode = scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
@@ -204,8 +163,8 @@ def test_browser_views_other_sequences_and_undo_stay_as_they_were(scene, sequenc
         return {
             "item": browserNode.GetSelectedItemNumber(),
             "playing": browserNode.GetPlaybackActive(),
-            "other": browserNode.IsSynchronizedSequenceNode(other),
-            "otherProxy": browserNode.GetProxyNode(other).GetName(),
+            "other": browserNode.IsSynchronizedSequenceNode(otherSequenceNode),
+            "otherProxy": browserNode.GetProxyNode(otherSequenceNode).GetName(),
             "master": browserNode.GetMasterSequenceNode().GetName(),
             "background": compositeNode.GetBackgroundVolumeID(),
             "fieldOfView": sliceNode.GetFieldOfView(),
@@ -215,159 +174,109 @@ def test_browser_views_other_sequences_and_undo_stay_as_they_were(scene, sequenc
         }
 
     before = state()
-    finished(sequenceNode, phantom).publish()
+    finishedOutput(sequenceNode, phantom).publish()
+
     assert state() == before
 
 
-def test_existing_output_is_replaced_only_when_published(sequenceNode, phantom):
-    browserNode = resolveInput(sequenceNode).browserNode
-    first = finished(sequenceNode, phantom, [0, 1, 2]).publish()
-    first.SetName("Mine")
-    proxyNode = browserNode.GetProxyNode(first)
-    tableNode = first.GetNodeReference("CLSTMSegment.volumesTable")
-    again = finished(sequenceNode, phantom)
-    assert first.GetNumberOfDataNodes() == 3
-    assert again.publish(first) is first
-    assert first.GetNumberOfDataNodes() == 6
-    assert first.GetName() == "Mine"
-    assert browserNode.GetProxyNode(first) is proxyNode
+def test_existing_output_is_replaced_only_when_published(sequenceNode, browserNode, phantom):
+    outputNode = finishedOutput(sequenceNode, phantom, [0, 1, 2]).publish()
+    outputNode.SetName("Mine")
+    proxyNode = browserNode.GetProxyNode(outputNode)
+    tableNode = outputNode.GetNodeReference("CLSTMSegment.volumesTable")
+
+    again = finishedOutput(sequenceNode, phantom)
+    framesBefore = outputNode.GetNumberOfDataNodes()
+    publishedNode = again.publish(outputNode)
+
+    assert framesBefore == 3
+    assert publishedNode is outputNode
+    assert outputNode.GetNumberOfDataNodes() == 6
+    assert outputNode.GetName() == "Mine"
+    assert browserNode.GetProxyNode(outputNode) is proxyNode
     assert again.tableNode is tableNode
     assert tableNode.GetNumberOfRows() == 6
     play(browserNode, 5)
-    assert samePlaces(labelsOf(proxyNode, "inner"), placesOf(phantom[1][5], 1))
+    assert samePositions(positionsOfSegment(proxyNode, "inner"), positionsOfLabel(phantom[1][5], 1))
 
 
-def test_output_that_is_no_segmentation_sequence_is_refused(scene, sequenceNode, phantom):
-    source = resolveInput(sequenceNode)
-    other = addSequence(scene, phantom[0], "Other")
-    elsewhere = slicer.vtkMRMLSequenceNode()
+def test_node_that_is_no_segmentation_sequence_is_refused_as_output(scene, sequenceNode, source, phantom):
+    otherSequenceNode = addSequence(scene, phantom[0], "Other")
+    nodeOutsideTheScene = slicer.vtkMRMLSequenceNode()
+
     for node, message in (
         (source.proxyNode, "not a sequence"),
         (sequenceNode, "the input itself"),
-        (other, "does not hold segmentations"),
-        (elsewhere, "not in the scene"),
+        (otherSequenceNode, "contains nodes that are not segmentations"),
+        (nodeOutsideTheScene, "not in the scene"),
     ):
         with pytest.raises(InputError, match=message):
             checkOutput(node, source)
+
+
+def test_empty_sequence_is_accepted_as_output(scene, source):
     checkOutput(scene.AddNewNodeByClass("vtkMRMLSequenceNode"), source)
 
 
-def test_without_a_browser_the_sequence_alone_is_added(scene, phantom):
-    result = finished(addSequence(scene, phantom[0], browser=False), phantom).publish()
-    assert result.GetScene() is scene
+def test_without_a_browser_only_the_sequence_is_added(scene, phantom):
+    sequenceNode = addSequence(scene, phantom[0], browser=False)
+
+    outputNode = finishedOutput(sequenceNode, phantom).publish()
+
+    assert outputNode.GetScene() is scene
     assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
 
 
-def test_table_holds_the_volumes_over_the_index(sequenceNode, phantom):
-    output = finished(sequenceNode, phantom)
-    output.publish()
-    table = output.tableNode.GetTable()
-    assert [table.GetColumnName(n) for n in range(3)] == ["time", "Inner", "Outer ü"]
-    assert output.tableNode.GetColumnUnitLabel("time") == "ms"
-    assert output.tableNode.GetColumnUnitLabel("Inner") == "ml"
-    for number, labels in enumerate(phantom[1]):
-        assert table.GetValue(number, 0).ToDouble() == float(sequenceNode.GetNthIndexValue(number))
-        ml = (sitk.GetArrayViewFromImage(labels) == 1).sum() * np.prod(labels.GetSpacing()) / 1000
-        assert table.GetValue(number, 1).ToDouble() == pytest.approx(ml)
+def test_frames_added_after_publishing_are_shown_at_once(scene, sequenceNode, source, browserNode, phantom):
+    browserNode.SetSelectedItemNumber(2)
+    first, *others = segmentedFrames(sequenceNode, phantom)
+    output = SegmentationOutput(MODEL, source)
+    output.add(first)
+    outputNode = output.publish()
 
+    for count, frame in enumerate(others, start=2):
+        output.add(frame)
+        assert outputNode.GetNumberOfDataNodes() == count
+        assert output.tableNode.GetNumberOfRows() == count
 
-def checkReloaded(scene, resultName, sequenceName, phantom):
-    """The browser still plays image and segmentation in step."""
-    result, sequenceNode = scene.GetFirstNodeByName(resultName), scene.GetFirstNodeByName(sequenceName)
-    assert [result.GetNthIndexValue(n) for n in range(6)] == [f.index_value for f in phantom[0]]
-    browserNode = resolveInput(sequenceNode).browserNode
-    assert browserNode.IsSynchronizedSequenceNode(result)
-    for item in (5, 1):
-        play(browserNode, item)
-        proxyNode = browserNode.GetProxyNode(result)
-        assert list(proxyNode.GetSegmentation().GetSegmentIDs()) == ["inner", "outer"]
-        for value, segmentId in enumerate(("inner", "outer"), start=1):
-            assert samePlaces(labelsOf(proxyNode, segmentId), placesOf(phantom[1][item], value))
-
-
-def test_scene_bundle_is_saved_and_reloaded_and_plays(scene, sequenceNode, phantom, tmp_path):
-    result = finished(sequenceNode, phantom).publish()
-    names = result.GetName(), sequenceNode.GetName()
-    assert scene.WriteToMRB(str(tmp_path / "scene.mrb"))
-    scene.Clear(1)
-    slicer.mrmlScene = reloaded = application.newScene()
-    assert reloaded.ReadFromMRB(str(tmp_path / "scene.mrb"))
-    checkReloaded(reloaded, *names, phantom)
-
-
-def test_segmentation_sequence_file_is_saved_and_reloaded_and_plays(scene, sequenceNode, phantom, tmp_path):
-    path = Path(tmp_path) / "segmentation ü.seq.mrb"
-    writeSequence(finished(sequenceNode, phantom).sequenceNode, path)
-    result = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "Reloaded")
-    storageNode = scene.AddNewNodeByClass("vtkMRMLSequenceStorageNode")
-    storageNode.SetFileName(str(path))
-    assert storageNode.ReadData(result)
-    resolveInput(sequenceNode).browserNode.AddSynchronizedSequenceNode(result)
-    checkReloaded(scene, result.GetName(), sequenceNode.GetName(), phantom)
-
-
-def test_frames_added_after_publishing_show_at_once(scene, model, phantom):
-    source = resolveInput(addSequence(scene, phantom[0]))
-    source.browserNode.SetSelectedItemNumber(2)
-    output = SegmentationOutput(model, source)
-    results = list(Segmenter(model, "cpu").segment(phantom[0]))
-    output.add(results[0])
-    sequenceNode = output.publish()
-    for number, result in enumerate(results[1:], start=2):
-        output.add(result)
-        assert sequenceNode.GetNumberOfDataNodes() == number
-        assert output.tableNode.GetNumberOfRows() == number
-    assert source.browserNode.GetSelectedItemNumber() == 2
-    proxyNode = source.browserNode.GetProxyNode(sequenceNode)
+    assert browserNode.GetSelectedItemNumber() == 2
+    proxyNode = browserNode.GetProxyNode(outputNode)
     assert proxyNode.GetSegmentation().GetNumberOfSegments() == 2
-    expected = sequenceNode.GetNthDataNode(2).GetSegmentation().GetNthSegment(0)
+    expected = outputNode.GetNthDataNode(2).GetSegmentation().GetNthSegment(0)
     assert proxyNode.GetSegmentation().GetNthSegment(0).GetName() == expected.GetName()
     assert scene.GetNumberOfNodesByClass("vtkMRMLTableNode") == 1
 
 
-def test_withdrawn_output_leaves_the_nodes_that_were_there(scene, model, phantom):
-    source = resolveInput(addSequence(scene, phantom[0]))
-    before = {scene.GetNthNode(n).GetID() for n in range(scene.GetNumberOfNodes())}
-    output = SegmentationOutput(model, source)
-    for result in Segmenter(model, "cpu").segment(phantom[0], [0, 1]):
-        output.add(result)
+def nodeIDs(scene):
+    return {scene.GetNthNode(n).GetID() for n in range(scene.GetNumberOfNodes())}
+
+
+def test_withdrawn_output_leaves_only_the_nodes_that_were_there_before(scene, sequenceNode, phantom):
+    before = nodeIDs(scene)
+    output = finishedOutput(sequenceNode, phantom, [0, 1])
     output.publish()
-    markFrame(volumesChart(output.tableNode, model), output.tableNode, "40")
+    chartNode = volumesChart(output.tableNode, output.curve, MODEL.title)
+    markFrame(chartNode, output.tableNode, "40")
+
     output.withdraw()
-    after = {scene.GetNthNode(n).GetID() for n in range(scene.GetNumberOfNodes())}
+
+    after = nodeIDs(scene)
     assert {scene.GetNodeByID(i).GetClassName() for i in after - before} <= {"vtkMRMLColorTableNode"}
     assert before <= after
-    output.withdraw()  # nothing is left to do
+    output.withdraw()  # a second time, it does nothing
 
 
-def test_output_that_was_shown_meanwhile_goes_when_it_replaces_another(scene, model, phantom):
-    source = resolveInput(addSequence(scene, phantom[0]))
-    results = list(Segmenter(model, "cpu").segment(phantom[0], [0, 1]))
-    old = SegmentationOutput(model, source)
-    old.add(results[0])
-    oldNode = old.publish()
-    new = SegmentationOutput(model, source)
-    for result in results:
-        new.add(result)
-        new.publish()
-    assert new.publish(oldNode) is oldNode
+def test_published_output_is_removed_when_it_replaces_another(scene, sequenceNode, source, phantom):
+    oldNode = finishedOutput(sequenceNode, phantom, [0]).publish()
+    output = SegmentationOutput(MODEL, source)
+    for frame in segmentedFrames(sequenceNode, phantom, [0, 1]):
+        output.add(frame)
+        output.publish()
+
+    publishedNode = output.publish(oldNode)
+
+    assert publishedNode is oldNode
     assert oldNode.GetNumberOfDataNodes() == 2
-    assert new.sequenceNode.GetScene() is None
+    assert output.sequenceNode.GetScene() is None
     assert scene.GetNumberOfNodesByClass("vtkMRMLTableNode") == 1
     assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 1
-
-
-def test_chart_has_a_curve_a_segment_over_time_with_units(scene, model, phantom):
-    source = resolveInput(addSequence(scene, phantom[0]))
-    output = SegmentationOutput(model, source)
-    for result in Segmenter(model, "cpu").segment(phantom[0], [0, 1]):
-        output.add(result)
-    output.publish()
-    chartNode = volumesChart(output.tableNode, model)
-    assert volumesChart(output.tableNode, model) is chartNode
-    assert chartNode.GetXAxisTitle() == "time [ms]"
-    assert chartNode.GetYAxisTitle() == "volume [ml]"
-    assert chartNode.GetNumberOfPlotSeriesNodes() == 2
-    seriesNode = chartNode.GetNthPlotSeriesNode(1)
-    assert (seriesNode.GetXColumnName(), seriesNode.GetYColumnName()) == ("time", "Outer")
-    assert seriesNode.GetTableNode() is output.tableNode

@@ -1,25 +1,32 @@
-"""`clstm-segment demo`: a moving phantom heart, or a file of the caller's, segmented and shown."""
+"""`clstm-segment demo`: segment a moving phantom heart, or a file of the user, and show the result."""
 
 import time
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
-from ..cli import segment
 from ..core.sequence import SegmentedFrame, SequenceIndex
+from ..engine.settings import RunSettings
 from ..evaluation.metrics import dice
 from ..io.sequence_nrrd import write_sequence
-from ..model.bundle import load_model
 from ..phantoms.heart import heart_sequence
+from ..pipeline.segment_to_files import Outputs, segment_to_files
+from .progress_bar import progress_bar
 
 SEED = 4
-MODEL = "cardiac-cine-lv"
+"""Which random heart the phantom is."""
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Define the options of the command."""
+    parser.add_argument("--out", type=Path, default=Path("demo"), metavar="FOLDER", help="results (default: demo)")
+    parser.add_argument("--input", type=Path, metavar="INPUT", help="a sequence to segment instead of the phantom")
 
 
 def run(options: Namespace) -> None:
-    """Segment with the bundled heart model on the CPU; write into `options.out` and say how it went."""
+    """Segment with the default model on the CPU, write the results into a folder, and print a summary."""
     out: Path = options.out
     out.mkdir(parents=True, exist_ok=True)
     source, truth = options.input, []
@@ -27,31 +34,30 @@ def run(options: Namespace) -> None:
         source = out / "phantom.seq.nrrd"
         truth = write_phantom(source)
     name = source.name.split(".")[0]
-    files = {
-        "output": out / f"{name}-segmentation.seq.mrb",
-        "measurements": out / f"{name}-volumes.csv",
-        "preview": out / f"{name}.png",
-        "report": out / f"{name}-report.json",
-    }
-    segments, overlaps = load_model(MODEL).segments, []
-
-    def compare(result: SegmentedFrame) -> None:
-        if truth:
-            overlaps.append([dice(result.labels, truth[result.number], n) for n, _ in enumerate(segments, start=1)])
-
+    outputs = Outputs(
+        labels=out / f"{name}-segmentation.seq.mrb",
+        volumes=out / f"{name}-volumes.csv",
+        preview=out / f"{name}.png",
+        report=out / f"{name}-report.json",
+    )
+    labels: list[SegmentedFrame] = []
     began = time.perf_counter()
-    report = segment.run(segment.options_for(source, model=MODEL, device="cpu", **files), compare)
-    took = time.perf_counter() - began
-    print(f"{source}: {report['frames']} frames in {took:.1f} s, peak memory {report['peak_memory_mib']} MiB")
-    if overlaps:
-        for found, values in zip(segments, np.transpose(overlaps), strict=True):
-            print(f"{found.name}: Dice {values.mean():.3f} (least {values.min():.3f}) against the truth")
-    for path in files.values():
+    with progress_bar() as progress:
+        result = segment_to_files(
+            RunSettings(device="cpu"), source, outputs, progress, on_frame=labels.append if truth else None
+        )
+    seconds = time.perf_counter() - began
+    frames = len(result.curve.frames)
+    print(f"{source}: {frames} frames in {seconds:.1f} s, peak memory {result.peak_memory_mib} MiB")
+    for n, segment in enumerate(result.curve.segments if truth else (), start=1):
+        values = np.array([dice(frame.labels, truth[frame.number], n) for frame in labels])
+        print(f"{segment.name}: Dice {values.mean():.3f} (least {values.min():.3f}) against the truth")
+    for path in (outputs.labels, outputs.volumes, outputs.preview, outputs.report):
         print(path)
 
 
 def write_phantom(path: Path) -> list[sitk.Image]:
-    """Write the demo's 20-frame oblique phantom as .seq.nrrd; returns its true labels."""
+    """Write the phantom, 20 oblique frames, as .seq.nrrd, and return its true labels."""
     cine, truth = heart_sequence(SEED)
     index = SequenceIndex([frame.index_value for frame in cine], "time", "ms")
     write_sequence(path, index, [frame.image for frame in cine])

@@ -1,43 +1,69 @@
-"""`clstm-segment model`: list the bundled models, tell about one, import a published checkpoint."""
+"""`clstm-segment model`: list the bundled models, describe one, or import a published checkpoint."""
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
+from dataclasses import asdict
+from pathlib import Path
 
 from ..model.bundle import bundled_models, load_model, write_bundle
 from ..model.description import Model
 from ..model.published import published_model
+from ..model.rules import StateRule
 
 
-def list_models() -> None:
-    """A line for each bundled model."""
+def add_commands(parser: ArgumentParser) -> None:
+    """Define the commands `model list`, `model info` and `model import`."""
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    listing = commands.add_parser("list", help="list the models that come with the extension")
+    listing.set_defaults(command=list_models)
+    info = commands.add_parser("info", help="print everything that is known about a model")
+    info.add_argument("name", metavar="NAME|FOLDER|FILE.pth")
+    info.set_defaults(command=describe)
+    importing = commands.add_parser("import", help="make a model from a published checkpoint (of eksubin/CLSTM-Unet4D)")
+    importing.add_argument("file", type=Path, metavar="FILE.pth")
+    importing.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
+    importing.set_defaults(command=import_checkpoint)
+
+
+def list_models(options: Namespace) -> None:
+    """Print a line for each bundled model."""
     for name in bundled_models():
         model = load_model(name)
         print(f"{name}: {model.title}; segments: {', '.join(s.name for s in model.segments)}; {model.modality}")
 
 
-def tell(options: Namespace) -> None:
-    """All there is to know about one model."""
+def describe(options: Namespace) -> None:
+    """Print everything that is known about one model."""
     print(description(load_model(options.name)))
 
 
 def import_checkpoint(options: Namespace) -> None:
-    """Make a bundle of a published .pth; its model.json shows every default, to be changed there."""
+    """Write a bundle with the weights of a published checkpoint (of eksubin/CLSTM-Unet4D).
+
+    All defaults of such checkpoints are written into its model.json, where they can be changed.
+    """
     model = published_model(options.file)
     write_bundle(model, model.weights, options.output)
-    print(f"{options.output}: imported; look through model.json, and name its segments there")
+    print(f"{options.output}: imported. Check model.json, and give its segments their names there.")
 
 
 def description(model: Model) -> str:
-    """A model in lines for people."""
+    """Return what is known about a model, a line for each subject."""
     lines = [
         f"{model.title} ({model.name}, version {model.version})",
         model.description,
         f"Segments: {', '.join(s.name for s in model.segments)}",
         f"Modality: {model.modality}",
-        f"Network: {', '.join(f'{k} {v}' for k, v in model.network.items())}",
-        f"Time rule: {model.time}, prime {model.time.prime}{', cyclic' if model.time.cyclic else ''}",
+        f"Network: {', '.join(f'{k} {v}' for k, v in asdict(model.network).items())}",
+        f"State rule: {state_rule_text(model.state)}",
         f"Licence: {model.licence}",
         f"Citation: {model.citation}",
     ]
     lines += [f"Training, {key}: {value}" for key, value in model.training.items()]
     lines += [f"Score, {key}: {value}" for key, value in model.scores.items()]
     return "\n".join(lines)
+
+
+def state_rule_text(state: StateRule) -> str:
+    """Return a state rule in words, such as "carry, 3 warm-up frames, cyclic"."""
+    warm_up = f"{state.warm_up_frames} warm-up frame{'' if state.warm_up_frames == 1 else 's'}"
+    return f"{state}, {warm_up}{', cyclic' if state.cyclic else ''}"

@@ -1,19 +1,23 @@
-"""`clstm-segment teach`: a model of your own structure from a few annotated frames."""
+"""`clstm-segment teach`: a model of your own structures from a few annotated frames."""
 
 import shutil
 import signal
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import SimpleITK as sitk
 from tqdm import tqdm
 
 from ..core.errors import InputError
+from ..core.progress import TeachingProgress
 from ..core.segment import PALETTE, Segment
 from ..io.image_files import read_image, reading
 from ..io.sequence_files import IMAGE_SUFFIXES, FileSequence, read_sequence
 from ..model.description import check_name
-from ..teaching.training_set import PREVIEW, Lesson, lesson_folder, write_lesson
+from ..teaching.teaching_settings import TeachingSettings
+from ..teaching.training_set import preview_path, teaching_folder, write_training_set
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -26,75 +30,98 @@ def add_options(parser: ArgumentParser) -> None:
         help="a sequence and its annotation: a label sequence in which frames of zeros are not annotated, or a folder "
         "of label images named by frame number (0.nrrd, 12.nii.gz); more pairs may follow",
     )
-    parser.add_argument("--name", required=True, help="of the model")
+    parser.add_argument("--name", required=True, help="of the new model")
     parser.add_argument("--models", type=Path, default=Path(), metavar="FOLDER", help="where to put it (default: here)")
     parser.add_argument("--segments", metavar="NAME,NAME", help="of the labels 1, 2, ... (default: Segment 1, ...)")
-    parser.add_argument("--initial", metavar="NAME|FOLDER|FILE.pth", help="model to begin with (default: from nothing)")
-    parser.add_argument("--minutes", type=float, default=8.0, help="it may take (default: 8)")
     parser.add_argument(
-        "--whole", metavar="0,12|all", default="", help="frames whose segments that are not drawn are not there either"
+        "--ejecting-chamber",
+        metavar="NAME,NAME",
+        default="",
+        help="segments that are chambers of a heart which eject blood; an ejection fraction is given for these alone",
     )
     parser.add_argument(
-        "--slices", metavar="0,12|all", default="", help="frames in which only the slices are known that are drawn in"
+        "--initial", metavar="NAME|FOLDER|FILE.pth", help="model to begin with (default: random weights)"
+    )
+    parser.add_argument("--minutes", type=float, default=8.0, help="time that teaching may take (default: 8)")
+    parser.add_argument(
+        "--whole", metavar="0,12|all", default="", help="frames in which segments that are not drawn do not occur"
     )
     parser.add_argument(
-        "--partly", metavar="0,12|all", default="", help="frames in which only what is drawn is known, and nothing else"
+        "--slices",
+        metavar="0,12|all",
+        default="",
+        help="frames that are annotated only in the slices in which something is drawn",
     )
-    parser.add_argument("--no-check", dest="check", action="store_false", help="leave no frames out to check")
-    parser.add_argument("--picture", type=Path, metavar="PNG", help="keep the last picture of how it stood")
-    parser.add_argument("--resume", action="store_true", help="go on with the lesson of this name")
+    parser.add_argument(
+        "--partly", metavar="0,12|all", default="", help="frames in which only the drawn voxels are annotated"
+    )
+    parser.add_argument(
+        "--no-check", dest="hold_out_frames", action="store_false", help="hold out no frames to score the model on"
+    )
+    parser.add_argument("--picture", type=Path, metavar="PNG", help="keep the last picture of the progress")
+    parser.add_argument("--resume", action="store_true", help="resume the unfinished teaching job of this name")
     parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:1|mps")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
 def run(options: Namespace) -> None:
-    """Write the lesson, learn it, remove it; Ctrl-C ends it and keeps the best so far.
+    """Write the training set, teach, remove the training set; Ctrl-C ends the job with the best network so far.
 
     Raises:
-        InputError: images and annotations that cannot be used, or a lesson that cannot be learnt.
+        InputError: images and annotations that cannot be used.
+        RunFailed: the job could not be finished.
     """
     check_name(options.name)
-    folder = lesson_folder(options.models, options.name)
+    folder = teaching_folder(options.models, options.name)
     if not options.resume:
         if folder.exists():
-            raise InputError(f"{folder} holds a lesson already: go on with --resume, or remove it")
-        new_lesson(options, folder)
+            raise InputError(f"{folder} holds an unfinished teaching job: give --resume, or remove it")
+        _write_training_set(folder, options)
     # MONAI is needed for this, and not installed everywhere
-    from ..teaching.teacher import teach
+    from ..teaching.teaching_job import teach
 
-    stopped = []
+    with (
+        _asked_to_stop() as asked,
+        tqdm(total=100, disable=options.quiet or None, bar_format="{desc}|{bar}| {n:.0f} %") as bar,
+    ):
+        result = teach(folder, options.models, lambda progress: _show(bar, progress), lambda: bool(asked))
+    for note in result.notes:
+        print(note)
+    if options.picture is not None and preview_path(folder).exists():
+        shutil.copyfile(preview_path(folder), options.picture)
+    shutil.rmtree(folder)
+    print(f"{result.folder}: clstm-segment segment INPUT -o OUTPUT --model {result.folder}")
 
-    def stop(*_: object) -> None:
-        if stopped:
+
+@contextmanager
+def _asked_to_stop() -> Iterator[list[bool]]:
+    """Yield a list that is filled at the first Ctrl-C; the second one interrupts as usual."""
+    asked: list[bool] = []
+
+    def on_interrupt(*_: object) -> None:
+        if asked:
             raise KeyboardInterrupt
-        stopped.append(True)
-        print("\nstopping: the best so far is kept (again to give up)", flush=True)
+        asked.append(True)
+        print("\nstopping: the best network so far is kept (press Ctrl-C again to give it up)", flush=True)
 
-    before = signal.signal(signal.SIGINT, stop)
+    before = signal.signal(signal.SIGINT, on_interrupt)
     try:
-        with tqdm(total=100, disable=options.quiet or None, bar_format="{desc}|{bar}| {n:.0f} %") as bar:
-
-            def say(event: str, **details: object) -> None:
-                if event == "progress":
-                    left = "" if details["seconds_left"] is None else f", {details['seconds_left']} s left"
-                    bar.set_description_str(f"part {details['place']}, loss {details['loss']:.3f}{left}")
-                    bar.update(100 * details["step"] / details["steps"] - bar.n)
-                elif event == "score":
-                    bar.write(f"part {details['place']}: Dice {details['dice']:.3f} of the frames left out")
-                else:
-                    bar.write(str(details["text"]))
-
-            model = teach(folder, options.models, say, lambda: not stopped)
+        yield asked
     finally:
         signal.signal(signal.SIGINT, before)
-    if options.picture is not None and (folder / PREVIEW).exists():
-        shutil.copyfile(folder / PREVIEW, options.picture)
-    shutil.rmtree(folder)
-    print(f"{model}: clstm-segment segment INPUT -o OUTPUT --model {model}")
 
 
-def new_lesson(options: Namespace, folder: Path) -> None:
-    """Write the lesson that the options describe."""
+def _show(bar: tqdm, progress: TeachingProgress) -> None:
+    place = f"training {progress.training} of {progress.trainings}"
+    left = "" if progress.seconds_left is None else f", {progress.seconds_left} s left"
+    bar.set_description_str(f"{place}, loss {progress.loss:.3f}{left}")
+    bar.update(100 * progress.step / progress.steps - bar.n)
+    is_fold = progress.training < progress.trainings
+    if is_fold and progress.step == progress.steps and progress.dice is not None:
+        bar.write(f"{place}: Dice {progress.dice:.3f} of the held-out frames")
+
+
+def _write_training_set(folder: Path, options: Namespace) -> None:
     if not options.pairs or len(options.pairs) % 2:
         raise InputError("give a sequence and its annotation, or several such pairs")
     sequences = []
@@ -104,15 +131,21 @@ def new_lesson(options: Namespace, folder: Path) -> None:
     marks: dict[tuple[int, int], str] = {}
     for mark in ("whole", "slices", "partly"):
         marks |= dict.fromkeys(_marked(mark, getattr(options, mark), sequences), mark)
-    segments = segments_for(options.segments, sequences)
-    lesson = Lesson(options.name, segments, (), options.initial, options.minutes, options.device, options.check)
-    write_lesson(folder, lesson, sequences, marks)
+    settings = TeachingSettings(
+        options.name,
+        segments_for(options.segments, options.ejecting_chamber, sequences),
+        options.initial,
+        options.minutes,
+        options.device,
+        options.hold_out_frames,
+    )
+    write_training_set(folder, settings, sequences, marks)
 
 
 def _marked(
     mark: str, frames: str, sequences: list[tuple[FileSequence, dict[int, sitk.Image]]]
 ) -> list[tuple[int, int]]:
-    """Sequence and number of the annotated frames that an option names."""
+    """Return sequence and number of the annotated frames that an option names."""
     if frames == "all":
         return [(s, number) for s, (_, annotations) in enumerate(sequences) for number in annotations]
     if frames and len(sequences) > 1:
@@ -127,16 +160,35 @@ def _marked(
     return [(0, number) for number in numbers]
 
 
-def segments_for(names: str | None, sequences: list[tuple[FileSequence, dict[int, sitk.Image]]]) -> tuple[Segment, ...]:
-    """A segment for every label, with the names given."""
+def segments_for(
+    names: str | None, ejecting_chambers: str, sequences: list[tuple[FileSequence, dict[int, sitk.Image]]]
+) -> tuple[Segment, ...]:
+    """Return a segment for every label.
+
+    Args:
+        names: of the segments, separated by commas; None for "Segment 1" and so on, as many as there are labels.
+        ejecting_chambers: names of those that are ejecting chambers, separated by commas.
+
+    Raises:
+        InputError: an ejecting chamber is none of the segments.
+    """
     if names is None:
-        greatest = max(
-            (_greatest(labels) for _, annotations in sequences for labels in annotations.values()), default=0
-        )
-        wanted = [f"Segment {n + 1}" for n in range(greatest)]
+        annotations = [labels for _, by_number in sequences for labels in by_number.values()]
+        wanted = [f"Segment {n + 1}" for n in range(max(map(_greatest, annotations), default=0))]
     else:
-        wanted = [name.strip() for name in names.split(",")]
-    return tuple(Segment(f"segment-{n}", name, PALETTE[(n - 1) % len(PALETTE)]) for n, name in enumerate(wanted, 1))
+        wanted = _names_in(names)
+    chambers = _names_in(ejecting_chambers)
+    unknown = [name for name in chambers if name not in wanted]
+    if unknown:
+        raise InputError(f"--ejecting-chamber {', '.join(unknown)}: the segments are {', '.join(wanted)}")
+    return tuple(
+        Segment(f"segment-{n}", name, PALETTE[(n - 1) % len(PALETTE)], ejecting_chamber=name in chambers)
+        for n, name in enumerate(wanted, 1)
+    )
+
+
+def _names_in(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")] if text else []
 
 
 def _greatest(labels: sitk.Image) -> int:
@@ -146,12 +198,12 @@ def _greatest(labels: sitk.Image) -> int:
 
 
 def read_annotations(path: Path, frames: FileSequence) -> dict[int, sitk.Image]:
-    """Label images by the number of the frame that they annotate.
+    """Return label images by the number of the frame that they annotate.
 
     Args:
-        path: a folder of files named by frame number, or a label sequence; that has as many frames, or
-            index values by which its frames are found among `frames`, and zeros alone mean that a
-            frame is not annotated.
+        path: a folder of files named by frame number, or a label sequence. A label sequence has as many frames as
+            the images, or its index values say which frames it annotates; a frame of zeros is not annotated.
+        frames: the images.
 
     Raises:
         InputError: it cannot be read, or belongs to other frames.
@@ -160,7 +212,9 @@ def read_annotations(path: Path, frames: FileSequence) -> dict[int, sitk.Image]:
         files = {p.name.split(".")[0]: p for p in path.iterdir() if p.name.lower().endswith(IMAGE_SUFFIXES)}
         wrong = [p.name for stem, p in files.items() if not stem.isdecimal()]
         if wrong or not files:
-            raise InputError(f"{path} must hold label images named by frame number, such as 0.nrrd ({wrong[:3]})")
+            raise InputError(
+                f"{path} must contain label images named by frame number, such as 0.nrrd, and no others ({wrong[:3]})"
+            )
         return {int(stem): _read_labels(file) for stem, file in files.items()}
     sequence = read_sequence(path)
     numbers = range(len(sequence))
@@ -171,8 +225,8 @@ def read_annotations(path: Path, frames: FileSequence) -> dict[int, sitk.Image]:
                 f"{path} has {len(sequence)} frames, the images {len(frames)}, and there is none at {missing[0]}"
             )
         numbers = [frames.index.values.index(value) for value in sequence.index.values]
-    drawn = ((t, sequence[n].image) for n, t in enumerate(numbers))
-    return {t: labels for t, labels in drawn if _greatest(labels) > 0}
+    annotations = ((t, sequence[n].image) for n, t in enumerate(numbers))
+    return {t: labels for t, labels in annotations if _greatest(labels) > 0}
 
 
 def _read_labels(path: Path) -> sitk.Image:

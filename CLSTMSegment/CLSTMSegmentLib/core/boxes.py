@@ -1,29 +1,30 @@
-"""Sizes of arrays and boxes of their indices, half-open ranges, along D, H, W."""
+"""Sizes of arrays, and boxes of their indices, along the axes D, H, W."""
 
 import numpy as np
 
 from .errors import InputError
 
 Shape = tuple[int, int, int]
+"""Number of voxels along D, H and W."""
+
+Box = tuple[tuple[int, int], ...]
+"""Index range (start, stop) along D, H and W; stop is not included."""
 
 
 def read_shape(text: str) -> Shape:
-    """The size that "D,H,W" names.
+    """Return the size that a text "D,H,W" names.
 
     Raises:
-        InputError: not three whole numbers.
+        InputError: the text is not three whole numbers.
     """
     parts = text.split(",")
     if len(parts) != 3 or not all(part.strip().isdecimal() for part in parts):
-        raise InputError(f"{text!r} is not D,H,W: give three numbers")
+        raise InputError(f"{text!r} is not D,H,W: give three whole numbers such as 16,64,64")
     return tuple(int(part) for part in parts)
 
 
-Box = tuple[tuple[int, int], ...]
-
-
 def bounding_box(mask: np.ndarray) -> Box | None:
-    """The smallest box around what is True in a (D, H, W) mask; None where nothing is."""
+    """Return the smallest box that holds every True of a mask (D, H, W); None for a mask without any."""
     if not mask.any():
         return None
     box = []
@@ -34,33 +35,39 @@ def bounding_box(mask: np.ndarray) -> Box | None:
 
 
 def union(a: Box, b: Box) -> Box:
-    """The smallest box around both."""
+    """Return the smallest box that holds both boxes."""
     return tuple((min(p[0], q[0]), max(p[1], q[1])) for p, q in zip(a, b, strict=True))
 
 
 def intersection(a: Box, b: Box) -> Box | None:
-    """What both have in common; None where that is nothing."""
+    """Return the box of the indices that lie in both boxes; None where there are none."""
     common = tuple((max(p[0], q[0]), min(p[1], q[1])) for p, q in zip(a, b, strict=True))
     return common if all(stop > start for start, stop in common) else None
 
 
-def whole(size: Shape) -> Box:
-    """The box of all indices of an array."""
+def full_box(size: Shape) -> Box:
+    """Return the box of all indices of an array."""
     return tuple((0, n) for n in size)
 
 
 def size_of(box: Box) -> Shape:
-    """How many indices a box has along each axis."""
+    """Return the size (D, H, W) of a box."""
     return tuple(stop - start for start, stop in box)
 
 
-def grown(box: Box, rim: int, size: Shape | None = None) -> Box:
-    """The box with a rim around; of a size given, no more than there is."""
-    wider = tuple((start - rim, stop + rim) for start, stop in box)
+def with_margin(box: Box, margin: int, size: Shape | None = None) -> Box:
+    """Return a box that is larger by a margin on every side.
+
+    Args:
+        box: the box inside the margin.
+        margin: in indices.
+        size: of the array, at whose ends the margin stops; None for a margin that may lie outside the array.
+    """
+    wider = tuple((start - margin, stop + margin) for start, stop in box)
     return wider if size is None else tuple((max(a, 0), min(b, n)) for (a, b), n in zip(wider, size, strict=True))
 
 
 def index_of(box: Box, within: Box = ((0, 0),) * 3) -> tuple[slice, ...]:
-    """Of (B, C, D, H, W), what lies in a box; of features that begin where another box begins."""
+    """Return the index of a box in an array (B, C, D, H, W) that begins where the box `within` does."""
     places = (slice(start - first, stop - first) for (start, stop), (first, _) in zip(box, within, strict=True))
     return (slice(None), slice(None), *places)

@@ -8,13 +8,13 @@ from .errors import InputError
 
 
 def choose_device(wanted: str) -> tuple[torch.device, list[str]]:
-    """The device to use, and warnings about what could not be used.
+    """Return the device to use, and warnings about devices that could not be used.
 
     Args:
         wanted: "auto" (the first GPU that works, else the CPU), "cpu", "cuda", "cuda:N" or "mps".
 
     Raises:
-        InputError: a device asked for by name is not there or does not work.
+        InputError: a device that was asked for by name does not exist or does not work.
     """
     if wanted == "auto":
         warnings = []
@@ -22,7 +22,7 @@ def choose_device(wanted: str) -> tuple[torch.device, list[str]]:
             trouble = _trouble(torch.device(name))
             if trouble is None:
                 return torch.device(name), warnings
-            warnings.append(f"{name} is there but cannot be used ({trouble}): running on the CPU")
+            warnings.append(f"{name} exists but cannot be used ({trouble}): the run takes the CPU")
         return torch.device("cpu"), warnings
     kind, _, number = wanted.partition(":")
     if kind not in ("cpu", "cuda", "mps") or (number and not number.isdecimal()):
@@ -35,7 +35,7 @@ def choose_device(wanted: str) -> tuple[torch.device, list[str]]:
 
 
 def describe_devices() -> list[tuple[str, str]]:
-    """What there is to run on: (name for `choose_device`, text for people); one that fails says why."""
+    """Return all devices as (name for `choose_device`, text for people); the text says why a device cannot be used."""
     devices = []
     for name in _accelerators():
         device = torch.device(name)
@@ -50,7 +50,7 @@ def describe_devices() -> list[tuple[str, str]]:
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether a device computes in bfloat16 by itself; one that must imitate it is many times slower with it."""
+    """Return whether a device computes in bfloat16 in hardware; emulating it is many times slower."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities = getattr(torch.cpu, "get_capabilities", dict)() if device.type == "cpu" else {}
@@ -63,7 +63,7 @@ def _accelerators() -> list[str]:
 
 
 def _trouble(device: torch.device) -> str | None:
-    """Why a device does not work, found by running a small convolution on it; None when it does.
+    """Return why a device does not work, found by running a small convolution on it; None when it works.
 
     A card newer than the installed PyTorch is listed as available and fails only here.
     """

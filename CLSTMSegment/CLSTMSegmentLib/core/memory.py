@@ -1,4 +1,4 @@
-"""How much memory is free, how much this process has held, and whether an error says that there is no more."""
+"""RAM and GPU memory: how much is free, how much this process has held, and whether an error says that it ran out."""
 
 import ctypes
 import os
@@ -9,7 +9,7 @@ import torch
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that a run may use on the device."""
+    """Return the bytes of memory that a run can use on a device."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     if device.type == "mps":
@@ -18,7 +18,7 @@ def free_memory(device: torch.device) -> int:
         return _windows_free_memory()
     if sys.platform == "linux":
         return _linux_bytes("/proc/meminfo", "MemAvailable:")
-    # macOS has no cheap figure for reclaimable memory: half of all is a careful guess
+    # macOS has no cheap figure for the memory that it could free: half of all RAM is a careful guess
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
 
 
@@ -41,11 +41,11 @@ def _windows_free_memory() -> int:
 
 
 def peak_memory() -> int:
-    """Most bytes of memory that this process has held so far."""
+    """Return the most bytes of RAM that this process has held so far."""
     if sys.platform == "win32":
         return _windows_peak_memory()
     if sys.platform == "linux":
-        # what getrusage says there includes the process that started this one
+        # on Linux the figure of getrusage includes the process that started this one
         return _linux_bytes("/proc/self/status", "VmHWM:")
     import resource
 
@@ -66,17 +66,17 @@ def _windows_peak_memory() -> int:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether an error says that memory ran out: of NumPy, of SimpleITK, or of PyTorch on any device."""
+    """Return whether an error of NumPy, SimpleITK or PyTorch says that memory ran out, on any device."""
     signs = (
         "out of memory",
         "can't allocate memory",
         "not enough memory",
         "Failed to allocate memory",
         "bad_alloc",
-        # oneDNN says no more when its scratch memory cannot be had
+        # oneDNN says only this when it gets no scratch memory
         "could not create a primitive",
         "could not create a memory object",
-        # nor ITK when there is no memory for the stack of a thread
+        # ITK says only this when there is no memory for the stack of a thread
         "Unable to create thread",
         "Unable to join thread",
     )

@@ -1,15 +1,9 @@
 """A structure that a model finds, and colours for structures that have none."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from .checks import are_numbers
 from .errors import InputError
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
@@ -20,12 +14,15 @@ class Segment:
         id: stable and unique in the model.
         color: red, green, blue, 0 to 1.
         terminology: "category" and "type", each [coding scheme, code, meaning]; may be empty.
+        ejecting_chamber: whether it is a chamber that ejects blood at every beat. An ejection fraction is
+            given for such segments alone.
     """
 
     id: str
     name: str
     color: tuple[float, float, float]
     terminology: dict[str, list[str]] = field(default_factory=dict)
+    ejecting_chamber: bool = False
 
     def __post_init__(self):
         if not all(isinstance(text, str) and text for text in (self.id, self.name)):
@@ -38,6 +35,8 @@ class Segment:
             isinstance(code, list) and len(code) == 3 and all(isinstance(c, str) for c in code) for code in codes
         ):
             raise InputError(f"segment {self.name}: terminology must give [scheme, code, meaning] for each entry")
+        if not isinstance(self.ejecting_chamber, bool):
+            raise InputError(f"segment {self.name}: ejecting_chamber must be true or false")
 
 
 PALETTE = ((0.90, 0.62, 0.0), (0.34, 0.71, 0.91), (0.0, 0.62, 0.45), (0.94, 0.89, 0.26), (0.80, 0.47, 0.65))

@@ -30,7 +30,14 @@ def check_frame(frame: Frame, number: int) -> None:
 
 @dataclass(frozen=True)
 class SequenceIndex:
-    """What the frames of a sequence are numbered by: name, unit, "numeric" or "text", and the values."""
+    """How the frames of a sequence are indexed.
+
+    Attributes:
+        values: index value of each frame, verbatim.
+        name: for instance "time".
+        unit: for instance "ms"; may be empty.
+        type: "numeric" or "text".
+    """
 
     values: list[str]
     name: str = "frame"
@@ -40,13 +47,17 @@ class SequenceIndex:
 
 @dataclass(frozen=True)
 class SegmentedFrame:
-    """One finished frame: its number in the sequence, its index value verbatim, and its labels.
+    """One finished frame.
 
-    `labels` is uint8 with the input frame's own geometry: 0 background, n the n-th segment.
-    `unfamiliar` names the measures (see `familiarity`) by which it is unlike the model's training.
+    Attributes:
+        number: of the frame in the sequence, from 0.
+        index_value: of the frame, verbatim.
+        labels: uint8 with the geometry of the input frame; 0 is background, n the model's n-th segment.
+        out_of_distribution: measures (see `engine.out_of_distribution`) by which the frame is unlike those of the
+            model's training.
     """
 
     number: int
     index_value: str
     labels: sitk.Image
-    unfamiliar: tuple[str, ...] = ()
+    out_of_distribution: tuple[str, ...] = ()

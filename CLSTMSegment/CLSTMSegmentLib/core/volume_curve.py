@@ -1,6 +1,171 @@
-"""Segment volumes over time."""
+"""Segment volumes over time: the one form from which tables, plots, reports and scores are drawn."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+from .segment import Segment
+from .sequence import SequenceIndex
+
+JUMP_PERCENT = 25.0
+"""Change of a segment's volume from a frame to the next, in percent of its mean over time, that counts as a jump."""
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A sign that the segmentation of a frame may be wrong.
+
+    Attributes:
+        frame: its number.
+        segment: name of the segment, or "image".
+        sign: what is suspicious, in words.
+    """
+
+    frame: int
+    segment: str
+    sign: str
+
+    def __str__(self) -> str:
+        return f"frame {self.frame}: {self.segment}: {self.sign}"
+
+
+@dataclass(frozen=True)
+class FrameVolumes:
+    """The volumes of one frame: its number, its index value verbatim, and the ml of each segment."""
+
+    number: int
+    index_value: str
+    ml: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Extremes:
+    """Greatest and least volume of a segment in ml, each with the number of the first frame that has it."""
+
+    greatest: float
+    greatest_frame: int
+    least: float
+    least_frame: int
+
+
+@dataclass
+class VolumeCurve:
+    """The volumes of all segments over time, with the quality flags of the frames.
+
+    Attributes:
+        segments: as the model describes them.
+        index: how the frames are indexed: name, unit and type; its values are those of the whole sequence.
+        frames: the frames that were measured so far, in ascending order of their numbers.
+        frame_flags: signs that single frames show; see `flags` for all.
+    """
+
+    segments: tuple[Segment, ...]
+    index: SequenceIndex
+    frames: list[FrameVolumes] = field(default_factory=list)
+    frame_flags: list[Flag] = field(default_factory=list)
+
+    def add(self, frame: FrameVolumes, flags: Sequence[Flag] = ()) -> None:
+        """Append a frame and the signs that it shows by itself."""
+        self.frames.append(frame)
+        self.frame_flags += flags
+
+    @property
+    def numbers(self) -> list[int]:
+        """Return the numbers of the measured frames."""
+        return [frame.number for frame in self.frames]
+
+    @property
+    def index_title(self) -> str:
+        """Return the title of the index with its unit, such as "time [ms]"."""
+        return with_unit(self.index.name or "frame", self.index.unit)
+
+    @property
+    def volume_titles(self) -> list[str]:
+        """Return the title of each segment's volume, such as "Airway lumen [ml]"."""
+        return [with_unit(segment.name, "ml") for segment in self.segments]
+
+    def volumes(self, segment: int) -> list[float]:
+        """Return the ml of a segment (counted from 0) in every measured frame."""
+        return [frame.ml[segment] for frame in self.frames]
+
+    def extremes(self, segment: int) -> Extremes | None:
+        """Return the greatest and least volume of a segment (counted from 0); None before the first frame."""
+        volumes = self.volumes(segment)
+        if not volumes:
+            return None
+        greatest, least = max(volumes), min(volumes)
+        numbers = self.numbers
+        return Extremes(greatest, numbers[volumes.index(greatest)], least, numbers[volumes.index(least)])
+
+    def ejection_fraction(self, segment: int) -> float | None:
+        """Return the ejection fraction of a segment (counted from 0) in percent.
+
+        Returns:
+            None for a segment that is no ejecting chamber, or that was never found.
+        """
+        extremes = self.extremes(segment)
+        if extremes is None or not self.segments[segment].ejecting_chamber:
+            return None
+        return ejection_fraction(extremes.greatest, extremes.least)
+
+    @property
+    def flags(self) -> list[Flag]:
+        """Return the flags of single frames and those of jumping volumes, by frame."""
+        return sorted([*self.frame_flags, *self._jump_flags()], key=lambda flag: flag.frame)
+
+    def _jump_flags(self) -> list[Flag]:
+        """Return the frames in which a volume differs from the frame before by more than `JUMP_PERCENT`.
+
+        Frames that do not follow each other are not compared.
+        """
+        flags = []
+        numbers = self.numbers
+        for n, segment in enumerate(self.segments):
+            volumes = self.volumes(n)
+            mean = float(np.mean(volumes)) if volumes else 0.0
+            for k in range(1, len(volumes)):
+                change = 100 * abs(volumes[k] - volumes[k - 1]) / mean if mean > 0 else 0.0
+                if numbers[k] == numbers[k - 1] + 1 and change > JUMP_PERCENT:
+                    flags.append(Flag(numbers[k], segment.name, f"volume jumps by {change:.0f} % of its mean"))
+        return flags
+
+    def to_rows(self) -> list[dict[str, object]]:
+        """Return a row a frame for a JSON report: "frame", "index_value", and the ml by the segment's name."""
+        return [
+            {"frame": frame.number, "index_value": frame.index_value}
+            | {segment.name: round(ml, 3) for segment, ml in zip(self.segments, frame.ml, strict=True)}
+            for frame in self.frames
+        ]
+
+    @classmethod
+    def from_rows(
+        cls,
+        segments: tuple[Segment, ...],
+        index: SequenceIndex,
+        rows: Sequence[dict[str, object]],
+        flags: Sequence[dict[str, object]] = (),
+    ) -> "VolumeCurve":
+        """Read what `to_rows` and `flags_to_rows` wrote; every flag, those of jumps too, stands in `flags`."""
+        frames = [
+            FrameVolumes(row["frame"], row["index_value"], tuple(row[segment.name] for segment in segments))
+            for row in rows
+        ]
+        curve = cls(segments, index, frames)
+        jumps = set(curve._jump_flags())
+        curve.frame_flags = [flag for flag in (Flag(**row) for row in flags) if flag not in jumps]
+        return curve
+
+    def flags_to_rows(self) -> list[dict[str, object]]:
+        """Return a row a flag for a JSON report."""
+        return [asdict(flag) for flag in self.flags]
+
+
+def ejection_fraction(end_diastole: float, end_systole: float) -> float | None:
+    """Return the percentage of a chamber's end-diastolic volume that it ejects; None without any volume."""
+    return 100 * (1 - end_systole / end_diastole) if end_diastole > 0 else None
 
 
 def with_unit(name: str, unit: str) -> str:
-    """Title of a column or axis: "time [ms]"; the name alone where there is no unit."""
+    """Return the title of a column or axis: "time [ms]"; the name alone where there is no unit."""
     return f"{name} [{unit}]" if unit else name

@@ -1,1 +1,1 @@
-"""Network, model bundles, frames, tiles, devices and streaming: torch, numpy and SimpleITK only."""
+"""The engine: from the frames of a sequence to their labels, one frame at a time."""

@@ -1,31 +1,45 @@
-"""The grid of a model laid over a frame: reorienting, cropping and resampling, and the way back for labels."""
+"""The grid of a model laid over a frame: reorienting, cropping and resampling, and the reverse for labels."""
 
 from collections.abc import Sequence
+from copy import copy
 from itertools import permutations, product
 
 import numpy as np
 import SimpleITK as sitk
 
+from ..core.boxes import Box, Shape, full_box, size_of
 from ..core.errors import InputError
 from ..model.rules import GeometryRule
 from .region import Region
 
 THICK_SLICE_RATIO = 1.5
-"""Spacing of the thickest axis over the next one from which the stack counts as sliced."""
+"""A frame counts as a stack of thick slices from this ratio of its largest spacing to the second largest one."""
 
 
 class FrameGrid:
-    """How the voxels of a frame lie on a model's grid.
+    """How the voxels of a frame lie on a model's grid. A grid never changes.
 
-    All resampling happens in the turned frame's own index space (identity direction, zero
-    origin), so that a frame and its flipped or permuted twin, which are the same frame once
-    turned, give the same labels bit for bit.
+    All resampling is done without the frame's direction and origin (identity and zero take their place). Two images
+    that store the same voxels with permuted or flipped axes are the same once they are reoriented, and so their
+    labels are the same, bit for bit.
+
+    Args:
+        image: the frame.
+        rule: the axes and the spacing that the model needs.
+
+    Attributes:
+        order, flips: the image axis that becomes the model's D, H and W, and which of them are flipped.
+        frame_shape, frame_spacing: size in voxels and voxel size in mm of the reoriented frame, along D, H, W.
+        origin: LPS position of the reoriented frame's first voxel, mm.
+        steps: (3, 3), mm: the rows are the LPS steps between voxels along D, H and W of the reoriented frame.
+        box: index ranges along D, H and W of the reoriented frame that are segmented: the whole frame unless the grid
+            is `cropped`.
     """
 
     def __init__(self, image: sitk.Image, rule: GeometryRule):
         self._rule = rule
         self._size = image.GetSize()
-        self.order, self.flips = turn(image, rule)
+        self.order, self.flips = reorientation(image, rule)
         spacing = image.GetSpacing()
         self.frame_spacing = tuple(spacing[a] for a in self.order)
         self.frame_shape = tuple(self._size[a] for a in self.order)
@@ -39,14 +53,21 @@ class FrameGrid:
                 step = -step
             axes.append(step)
         self.origin = origin
-        """LPS position of the turned frame's first voxel, mm."""
         self.steps = np.array(axes)
-        """Rows: LPS step in mm along the turned frame's D, H, W."""
-        self.box = tuple((0, n) for n in self.frame_shape)
-        """Half-open index ranges of the turned frame's D, H, W that are segmented; set it to crop."""
+        self.box: Box = full_box(self.frame_shape)
 
-    def region_box(self, region: Region) -> tuple[tuple[int, int], ...]:
-        """Index ranges of the turned frame that hold the region; an InputError when none does."""
+    def cropped(self, box: Box) -> "FrameGrid":
+        """Return the same grid with another box of the reoriented frame."""
+        grid = copy(self)
+        grid.box = box
+        return grid
+
+    def region_box(self, region: Region) -> Box:
+        """Return the box of the reoriented frame that holds a region.
+
+        Raises:
+            InputError: the region lies outside the image.
+        """
         corners = np.linalg.solve(self.steps.T, (region.corners() - self.origin).T).T
         box = tuple(
             (max(int(np.ceil(low - 1e-6)), 0), min(int(np.floor(high + 1e-6)) + 1, n))
@@ -56,25 +77,26 @@ class FrameGrid:
             raise InputError("the region of interest lies outside the image: move it onto the image")
         return box
 
-    def turned(self, image: sitk.Image) -> np.ndarray:
-        """The frame's voxels in D, H, W order of the model's axes, whole, in the frame's own type.
+    def reoriented(self, image: sitk.Image) -> np.ndarray:
+        """Return all voxels of an image as (D, H, W) along the model's axes, in the type of the image.
 
-        A view: the image must outlive it.
+        The array is a view of the image, which must exist as long as the array does.
         """
         array = np.transpose(sitk.GetArrayViewFromImage(image), [2 - a for a in self.order])
         return array[tuple(slice(None, None, -1 if f else 1) for f in self.flips)]
 
-    def cut(self, turned: np.ndarray) -> np.ndarray:
-        """The part of a turned array inside the box."""
-        return turned[tuple(slice(*r) for r in self.box)]
+    def inside_box(self, reoriented: np.ndarray) -> np.ndarray:
+        """Return a view of the part of a reoriented array that lies inside the box."""
+        return reoriented[tuple(slice(*r) for r in self.box)]
 
     @property
-    def box_shape(self) -> tuple[int, int, int]:
-        return tuple(stop - start for start, stop in self.box)
+    def box_shape(self) -> Shape:
+        """Return the size (D, H, W) of the box."""
+        return size_of(self.box)
 
     @property
-    def model_shape(self) -> tuple[int, int, int]:
-        """Size (D, H, W) of the cropped frame at the model's spacing."""
+    def model_shape(self) -> Shape:
+        """Return the size (D, H, W) of the box at the model's spacing."""
         if self._rule.spacing is None:
             return self.box_shape
         return tuple(
@@ -83,7 +105,7 @@ class FrameGrid:
         )
 
     def check_size(self, name: str) -> None:
-        """Raise an InputError that names the frame when its size on the model's grid is beyond reason."""
+        """Raise an InputError that names the frame when it would have too many voxels on the model's grid."""
         if np.prod(self.model_shape, dtype=float) > MOST_VOXELS:
             raise InputError(
                 f"{name}: with voxels of {_product(self.frame_spacing)} mm it would have {_product(self.model_shape)} "
@@ -92,24 +114,24 @@ class FrameGrid:
 
     @property
     def key(self) -> tuple:
-        """Equal for two frames whose voxels lie at the same places and crop alike (to 1 um)."""
+        """Return a value that is equal for grids whose voxels and boxes lie at the same places, to 1 um."""
         rounded = np.round(np.concatenate([self.origin, self.steps.ravel()]), 3) + 0.0
         return (self._size, self.box, self.order, self.flips, tuple(rounded))
 
-    def to_model(self, cut: np.ndarray) -> np.ndarray:
-        """Bring a cut array to the model's spacing.
+    def to_model(self, cropped: np.ndarray) -> np.ndarray:
+        """Resample an array from the frame's spacing to the model's spacing.
 
         Args:
-            cut: float32 of `box_shape`, finite.
+            cropped: float32 (D, H, W) of `box_shape`, finite.
 
         Returns:
             float32 of `model_shape`.
         """
         if self._rule.spacing is None:
-            return cut
-        image = sitk.GetImageFromArray(cut)
+            return cropped
+        image = sitk.GetImageFromArray(cropped)
         image.SetSpacing(self.frame_spacing[::-1])
-        # Down-sampling would alias; the filter of Cardoso et al. 2015 narrows the band first.
+        # a low-pass filter avoids aliasing where the model's spacing is larger (Cardoso et al. 2015)
         variances = [
             (wanted**2 - own**2) / (8 * np.log(2)) if wanted > own * 1.01 else 0.0
             for own, wanted in zip(self.frame_spacing, self._rule.spacing, strict=True)
@@ -120,7 +142,7 @@ class FrameGrid:
         return sitk.GetArrayFromImage(_resample(image, grid))
 
     def to_frame(self, on_model: np.ndarray) -> np.ndarray:
-        """Bring a float32 array of `model_shape` back to the crop's own spacing: (D, H, W) of `box_shape`."""
+        """Resample a float32 array of `model_shape` to the frame's spacing: (D, H, W) of `box_shape`."""
         if self._rule.spacing is None:
             return on_model
         image = sitk.GetImageFromArray(np.ascontiguousarray(on_model))
@@ -131,11 +153,16 @@ class FrameGrid:
         return sitk.GetArrayFromImage(_resample(image, grid))
 
     def to_image(self, cropped_labels: np.ndarray, like: sitk.Image) -> sitk.Image:
-        """Labels of the crop, (D, H, W) uint8, as an image with the geometry of `like`, 0 elsewhere."""
-        turned = np.zeros(self.frame_shape, np.uint8)
-        self.cut(turned)[...] = cropped_labels
-        array = turned[tuple(slice(None, None, -1 if f else 1) for f in self.flips)]
-        # turned axis n is image axis order[n]; arrays are k, j, i
+        """Return the labels of a frame as an image; they are 0 outside the box.
+
+        Args:
+            cropped_labels: uint8 (D, H, W) of `box_shape`.
+            like: the frame, whose geometry the image gets.
+        """
+        reoriented = np.zeros(self.frame_shape, np.uint8)
+        self.inside_box(reoriented)[...] = cropped_labels
+        array = reoriented[tuple(slice(None, None, -1 if f else 1) for f in self.flips)]
+        # reoriented axis n is image axis order[n]; arrays are k, j, i
         array = np.transpose(array, [self.order.index(a) for a in (2, 1, 0)])
         image = sitk.GetImageFromArray(np.ascontiguousarray(array))
         image.CopyInformation(like)
@@ -145,7 +172,7 @@ class FrameGrid:
         shape, wanted = self.model_shape, self._rule.spacing
         grid = sitk.Image([int(n) for n in shape[::-1]], sitk.sitkUInt8)
         grid.SetSpacing(wanted[::-1])
-        # both grids share their centre, so that neither end loses more than half a voxel
+        # both grids have the same centre, so that neither end loses more than half a voxel
         grid.SetOrigin(
             [
                 ((n - 1) * own - (m - 1) * step) / 2
@@ -158,7 +185,7 @@ class FrameGrid:
 
 
 MOST_VOXELS = 4e9
-"""Of a frame on a model's grid; a whole body at 0.4 mm has fewer."""
+"""Largest number of voxels that a frame can have on a model's grid; a whole body at 0.4 mm has fewer."""
 
 
 def _product(values: Sequence[float]) -> str:
@@ -174,11 +201,11 @@ def _resample(image: sitk.Image, grid: sitk.Image) -> sitk.Image:
     return resampler.Execute(image)
 
 
-def turn(image: sitk.Image, rule: GeometryRule) -> tuple[tuple[int, ...], tuple[bool, ...]]:
-    """Which image axis becomes the model's D, H and W, and which of them are flipped.
+def reorientation(image: sitk.Image, rule: GeometryRule) -> tuple[tuple[int, ...], tuple[bool, ...]]:
+    """Return which image axis becomes the model's D, H and W, and which of them are flipped.
 
-    The choice depends only on where the voxels are in space, not on how the array is stored:
-    ties are broken by the resulting directions.
+    The choice depends only on the positions of the voxels in space, not on the order in which the image stores them:
+    of equally good choices, the resulting directions decide.
     """
     if rule.axes is None:
         return (0, 1, 2), (False, False, False)
@@ -194,8 +221,8 @@ def turn(image: sitk.Image, rule: GeometryRule) -> tuple[tuple[int, ...], tuple[
         if sliced and order[0] != thickest:
             continue
         for flips in product((False, True), repeat=3):
-            turned = directions[list(order)] * np.where(flips, -1.0, 1.0)[:, None]
-            score = (round(float((turned * reference).sum()), 6), *np.round(turned, 6).ravel().tolist())
+            reoriented = directions[list(order)] * np.where(flips, -1.0, 1.0)[:, None]
+            score = (round(float((reoriented * reference).sum()), 6), *np.round(reoriented, 6).ravel().tolist())
             if best is None or score > best[0]:
                 best = (score, order, flips)
     return best[1], best[2]

@@ -1,4 +1,4 @@
-"""The intensity window of a sequence: statistics from one pass over its frames."""
+"""The intensity window of a sequence, from statistics of its frames."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,27 +9,37 @@ from ..model.rules import IntensityRule
 
 
 @dataclass(frozen=True)
-class Window:
-    """The intensities that a rule found to be 0 and 1."""
+class IntensityWindow:
+    """The intensities that a model's rule maps to 0 and 1.
+
+    Attributes:
+        low, high: the intensities that become 0 and 1.
+        rule: the model's rule, whose `zero_below` and `gamma` are applied too.
+    """
 
     low: float
     high: float
     rule: IntensityRule
 
     def apply(self, array: np.ndarray) -> np.ndarray:
-        """Scaled float32 copy of finite values, clipped to [0, 1]."""
+        """Return a float32 copy of finite values, scaled and clipped to [0, 1]."""
         width = self.high - self.low
         if width <= 0:
             return np.zeros(array.shape, np.float32)
-        # beyond this, differences would overflow in single precision
+        # differences of larger values would overflow in single precision
         kind = np.float32 if max(abs(self.low), abs(self.high)) < 1e37 else np.float64
         scaled = np.clip((array.astype(kind) - self.low) / width, 0.0, 1.0).astype(np.float32, copy=False)
         scaled[scaled < self.rule.zero_below] = 0.0
         return scaled if self.rule.gamma == 1 else scaled**self.rule.gamma
 
 
-def find_window(rule: IntensityRule, arrays: Iterable[np.ndarray]) -> Window:
-    """One pass over the frames' voxels (any shape); non-finite values are left out."""
+def find_intensity_window(rule: IntensityRule, arrays: Iterable[np.ndarray]) -> IntensityWindow:
+    """Return the intensity window of some frames.
+
+    Args:
+        rule: of the model.
+        arrays: the voxels of each frame, of any shape; values that are not finite are ignored.
+    """
     lows, highs = [], []
     for array in arrays:
         values = array[np.isfinite(array)] if np.issubdtype(array.dtype, np.floating) else array.ravel()
@@ -42,17 +52,7 @@ def find_window(rule: IntensityRule, arrays: Iterable[np.ndarray]) -> Window:
         lows.append(float(low))
         highs.append(float(high))
     if not lows:
-        return Window(0.0, 0.0, rule)
+        return IntensityWindow(0.0, 0.0, rule)
     if rule.scale == "percentile":
-        return Window(float(np.median(lows)), float(np.median(highs)), rule)
-    return Window(min(lows), max(highs), rule)
-
-
-def finite(array: np.ndarray, window: Window) -> tuple[np.ndarray, np.ndarray | None]:
-    """The array with background where it is not finite, and where that is (None: nowhere)."""
-    if not np.issubdtype(array.dtype, np.floating):
-        return array, None
-    invalid = ~np.isfinite(array)
-    if not invalid.any():
-        return array, None
-    return np.where(invalid, window.low, array), invalid
+        return IntensityWindow(float(np.median(lows)), float(np.median(highs)), rule)
+    return IntensityWindow(min(lows), max(highs), rule)

@@ -1,4 +1,4 @@
-"""From probabilities on a model's grid to labels on a frame's own."""
+"""Labels on the voxels of a frame, from probabilities on a model's grid."""
 
 import numpy as np
 import SimpleITK as sitk
@@ -9,17 +9,20 @@ from .frame_grid import FrameGrid
 
 
 def labels_on_frame(probabilities: Tensor, grid: FrameGrid, model: Model) -> np.ndarray:
-    """Arg-max while resampling, one class at a time, so that no class is ever held twice at full size.
+    """Return the labels of the most probable classes on the voxels of a frame.
 
-    With a softmax, background is not resampled but what the others leave: linear interpolation keeps
-    the sum of 1.
+    The classes are resampled to the frame one after the other, so that RAM never holds the probabilities of all
+    classes at the frame's resolution. With a softmax the background is not resampled: it is 1 minus the sum of the
+    other classes, since linear interpolation keeps that sum.
 
     Args:
-        probabilities: (classes, D, H, W) on the model's grid.
+        probabilities: (classes, D, H, W) on the model's grid, on the CPU.
+        grid: the model's grid laid over the frame.
+        model: its activation says what the classes are.
 
     Returns:
-        uint8 of the grid's box: 0 background, n the model's n-th segment. With a sigmoid a segment
-        needs more than 0.5.
+        uint8 (D, H, W) of the grid's box: 0 is background, n the model's n-th segment. With a sigmoid, a voxel belongs
+        to a segment only where its probability is more than 0.5.
     """
     softmax = model.activation == "softmax"
     labels = np.zeros(grid.box_shape, np.uint8)
@@ -38,6 +41,6 @@ def labels_on_frame(probabilities: Tensor, grid: FrameGrid, model: Model) -> np.
 
 
 def largest_component(labels: np.ndarray) -> np.ndarray:
-    """The labels of the largest connected piece of all segments together."""
-    pieces = sitk.RelabelComponent(sitk.ConnectedComponent(sitk.GetImageFromArray((labels > 0).astype(np.uint8))))
-    return np.where(sitk.GetArrayViewFromImage(pieces) == 1, labels, 0).astype(np.uint8)
+    """Keep only the largest connected component of all segments together; labels are uint8 (D, H, W)."""
+    components = sitk.RelabelComponent(sitk.ConnectedComponent(sitk.GetImageFromArray((labels > 0).astype(np.uint8))))
+    return np.where(sitk.GetArrayViewFromImage(components) == 1, labels, 0).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Whether a frame, and what a model says of it, are like those of the model's training."""
+"""Out-of-distribution check: whether a frame and its probabilities are like those of the model's training."""
 
 from collections.abc import Iterable, Mapping
 
@@ -6,18 +6,19 @@ import numpy as np
 from torch import Tensor
 
 MEASURES = ("brightness", "contrast", "confidence")
+"""Mean and standard deviation of the scaled frame, and mean probability of the voxels in its segments."""
 
 MARGIN = 0.25
-"""How far beyond the range of the training a measure may be, in parts of that range, before it is unfamiliar."""
+"""How far a measure may lie outside its range in the training, as a fraction of the width of that range."""
 
 
 def measure_image(scaled: np.ndarray) -> dict[str, float]:
-    """Mean and standard deviation of a frame scaled by the model's intensity rule."""
+    """Return the mean ("brightness") and standard deviation ("contrast") of a scaled frame."""
     return {"brightness": float(scaled.mean()), "contrast": float(scaled.std())}
 
 
 def measure_answer(probabilities: Tensor, activation: str) -> dict[str, float]:
-    """How sure the model is of what it found: the mean probability of the found voxels; nothing where it found none.
+    """Return the mean probability of the voxels that the model found ("confidence"); nothing where it found none.
 
     Args:
         probabilities: (classes, D, H, W).
@@ -29,14 +30,16 @@ def measure_answer(probabilities: Tensor, activation: str) -> dict[str, float]:
 
 
 def typical_ranges(measured: Iterable[Mapping[str, float]]) -> dict[str, tuple[float, float]]:
-    """Least and greatest value of each measure over the frames of a training, for `Model.typical`."""
+    """Return the least and greatest value of each measure over the frames of a training, for `Model.typical`."""
     measured = list(measured)
-    values = {name: [round(m[name], 4) for m in measured if name in m] for name in MEASURES}
-    return {name: (min(those), max(those)) for name, those in values.items() if those}
+    by_measure = {name: [round(m[name], 4) for m in measured if name in m] for name in MEASURES}
+    return {name: (min(values), max(values)) for name, values in by_measure.items() if values}
 
 
-def unfamiliar(measured: Mapping[str, float], typical: Mapping[str, tuple[float, float]]) -> tuple[str, ...]:
-    """The measures of a frame that lie well outside the ranges of the training."""
+def outside_training_range(
+    measured: Mapping[str, float], typical: Mapping[str, tuple[float, float]]
+) -> tuple[str, ...]:
+    """Return the measures of a frame that lie well outside the ranges of the training."""
     outside = []
     for name, (low, high) in typical.items():
         margin = MARGIN * (high - low)

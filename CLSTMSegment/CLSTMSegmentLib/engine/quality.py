@@ -1,32 +1,46 @@
-"""Signs that a frame's segmentation may be wrong, for a user to look at those frames first."""
-
-from dataclasses import dataclass
+"""Measurements of a segmented frame: segment volumes, and signs that the segmentation may be wrong."""
 
 import numpy as np
 import SimpleITK as sitk
 
+from ..core.segment import Segment
 from ..core.sequence import SegmentedFrame
-
-JUMP_PERCENT = 25.0
-"""Change of a segment's volume from a frame to the next, in percent of its mean over time, from which it is a jump."""
+from ..core.volume_curve import Flag, FrameVolumes, VolumeCurve
 
 
-@dataclass(frozen=True)
-class Flag:
-    """What is suspicious in one frame: its number, the segment's name or "image", and the sign in words."""
+def measure_frame(frame: SegmentedFrame, curve: VolumeCurve) -> None:
+    """Append the volumes of a finished frame, and its quality flags, to a curve."""
+    ml = volumes_ml(frame.labels, len(curve.segments))
+    curve.add(FrameVolumes(frame.number, frame.index_value, tuple(ml)), frame_flags(frame, curve.segments))
 
-    frame: int
-    segment: str
-    sign: str
 
-    def __str__(self) -> str:
-        return f"frame {self.frame}: {self.segment}: {self.sign}"
+def volumes_ml(labels: sitk.Image, segments: int) -> list[float]:
+    """Return the volumes in ml of the labels 1 to `segments`."""
+    counts = _voxel_counts(labels, segments)
+    voxel_ml = float(np.prod(labels.GetSpacing())) / 1000
+    return [float(n) * voxel_ml for n in counts[1 : segments + 1]]
+
+
+def frame_flags(frame: SegmentedFrame, segments: tuple[Segment, ...]) -> list[Flag]:
+    """Return the quality flags of one frame: empty segments, segments at the border, an image unlike the training."""
+    flags = []
+    counts = _voxel_counts(frame.labels, len(segments))
+    for label, segment in enumerate(segments, start=1):
+        if counts[label] == 0:
+            flags.append(Flag(frame.number, segment.name, "empty"))
+        elif touches_border(frame.labels, label):
+            flags.append(Flag(frame.number, segment.name, "touches the border of the image"))
+    if frame.out_of_distribution:
+        measures = " and ".join(frame.out_of_distribution)
+        flags.append(Flag(frame.number, "image", f"unlike the training in {measures}"))
+    return flags
 
 
 def touches_border(labels: sitk.Image, label: int) -> bool:
-    """Whether a label reaches the border of the image within its slices: the rest may lie outside.
+    """Return whether a label reaches the border of the image, so that a part of the structure may lie outside.
 
-    The first and last slice along the thickest axis do not count: a stack often ends inside an organ.
+    The first and the last slice along the axis with the largest spacing do not count: a stack of slices often ends
+    inside an organ.
     """
     array = sitk.GetArrayViewFromImage(labels)
     across = 2 - int(np.argmax(labels.GetSpacing()))
@@ -39,38 +53,5 @@ def touches_border(labels: sitk.Image, label: int) -> bool:
     return False
 
 
-def frame_flags(frame: SegmentedFrame, segments: list[str]) -> list[Flag]:
-    """The signs that one frame shows by itself: a segment that is empty or touches the border, an odd image."""
-    flags = []
-    counts = np.bincount(sitk.GetArrayViewFromImage(frame.labels).ravel(), minlength=len(segments) + 1)
-    for label, segment in enumerate(segments, start=1):
-        if counts[label] == 0:
-            flags.append(Flag(frame.number, segment, "empty"))
-        elif touches_border(frame.labels, label):
-            flags.append(Flag(frame.number, segment, "touches the border of the image"))
-    if frame.unfamiliar:
-        flags.append(Flag(frame.number, "image", f"unlike the training in {' and '.join(frame.unfamiliar)}"))
-    return flags
-
-
-def jump_flags(numbers: list[int], volumes: list[list[float]], segments: list[str]) -> list[Flag]:
-    """Frames in which a segment's volume differs from the frame before by more than `JUMP_PERCENT`.
-
-    Args:
-        numbers: of the frames, ascending; frames that do not follow each other are not compared.
-        volumes: ml of each segment in each of these frames.
-    """
-    flags = []
-    for n, segment in enumerate(segments):
-        series = [ml[n] for ml in volumes]
-        mean = float(np.mean(series)) if series else 0.0
-        for k in range(1, len(series)):
-            change = 100 * abs(series[k] - series[k - 1]) / mean if mean > 0 else 0.0
-            if numbers[k] == numbers[k - 1] + 1 and change > JUMP_PERCENT:
-                flags.append(Flag(numbers[k], segment, f"volume jumps by {change:.0f} % of its mean"))
-    return flags
-
-
-def all_flags(flags: list[Flag], numbers: list[int], volumes: list[list[float]], segments: list[str]) -> list[Flag]:
-    """The flags of single frames and those of `jump_flags`, by frame."""
-    return sorted(flags + jump_flags(numbers, volumes, segments), key=lambda flag: flag.frame)
+def _voxel_counts(labels: sitk.Image, segments: int) -> np.ndarray:
+    return np.bincount(sitk.GetArrayViewFromImage(labels).ravel(), minlength=segments + 1)

@@ -13,9 +13,12 @@ class Region:
     """An oriented box.
 
     Attributes:
-        center: LPS, mm.
-        axes: three orthogonal unit vectors (rows), LPS.
+        center: LPS position, mm.
         size: edge lengths along the axes, mm.
+        axes: three orthogonal unit vectors (rows), LPS.
+
+    Raises:
+        InputError: the box has no volume.
     """
 
     center: tuple[float, float, float]
@@ -28,23 +31,23 @@ class Region:
 
     @classmethod
     def from_ras_bounds(cls, bounds: tuple[float, float, float, float, float, float]) -> "Region":
-        """The box R0 R1 A0 A1 S0 S1, in mm; each pair may come in either order."""
+        """Return the box with the bounds R0 R1 A0 A1 S0 S1 in mm RAS; each pair may come in either order."""
         low = np.minimum(bounds[0::2], bounds[1::2])
         high = np.maximum(bounds[0::2], bounds[1::2])
         center = (low + high) / 2 * (-1, -1, 1)
         return cls(tuple(center.tolist()), tuple((high - low).tolist()))
 
     def corners(self) -> np.ndarray:
-        """The eight corners, (8, 3), LPS mm."""
+        """Return the eight corners, (8, 3), LPS mm."""
         halves = np.array(list(product((-0.5, 0.5), repeat=3))) * self.size
         return np.array(self.center) + halves @ np.array(self.axes)
 
     def contains(self, origin: np.ndarray, steps: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-        """Which voxels of a grid lie in the box, (D, H, W) bool.
+        """Return which voxels of a grid lie in the box, (D, H, W) bool.
 
         Args:
-            origin: LPS of the first voxel, mm.
-            steps: rows, the LPS step in mm along D, H, W.
+            origin: LPS position of the first voxel, mm.
+            steps: rows: LPS step in mm along D, H, W.
         """
         inside = np.ones(shape, bool)
         for axis, edge in zip(np.array(self.axes), self.size, strict=True):

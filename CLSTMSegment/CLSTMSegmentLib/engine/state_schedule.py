@@ -3,44 +3,73 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..model.rules import TimeRule
+from ..model.rules import StateRule
 
 
 @dataclass(frozen=True)
 class Stack:
-    """Frames that share one memory.
+    """Frames that share one recurrent state.
 
     Attributes:
         frames: all frames of the sequence that belong to it.
-        steps: (frame, wanted) in the order to read; a frame that is not wanted is read only
-            so that the memory is what it would be in the whole run.
+        steps: (frame, wanted) in the order to read. A frame that is not wanted is read only so that the state is what
+            it would be in a run over the whole sequence.
     """
 
     frames: range
     steps: list[tuple[int, bool]]
 
 
-def plan_stacks(count: int, wanted: Sequence[int], rule: TimeRule) -> Iterator[Stack]:
-    """The stacks to run, in order, so that the wanted frames come out as in a run over all.
+@dataclass(frozen=True)
+class StateSchedule:
+    """The order in which the recurrent state reads a sequence, for runs, validation and training alike.
+
+    Attributes:
+        rule: how long the state lasts and how an empty one is warmed up.
+        count: number of frames in the sequence.
+    """
+
+    rule: StateRule
+    count: int
+
+    def stacks(self, wanted: Sequence[int]) -> Iterator[Stack]:
+        """Yield the stacks to read, in order, so that the wanted frames come out as in a run over all.
+
+        Args:
+            wanted: frame numbers to segment, ascending.
+        """
+        length = {"carry": self.count, "window": self.rule.window, "reset": 1}[self.rule.rule]
+        for start in range(0, self.count, max(length, 1)):
+            frames = range(start, min(start + length, self.count))
+            inside = {t for t in wanted if t in frames}
+            if not inside:
+                continue
+            steps = [] if self.rule.rule == "reset" else [(t, False) for t in self._warm_up(start)]
+            steps += [(t, t in inside) for t in range(start, max(inside) + 1)]
+            yield Stack(frames, steps)
+
+    def order_for(self, frame: int) -> list[int]:
+        """Return the frames that the state reads up to and with one frame, in their order in a run."""
+        (stack,) = self.stacks([frame])
+        return [t for t, _ in stack.steps]
+
+    def _warm_up(self, start: int) -> list[int]:
+        """Return the frames that fill the empty state before frame `start`, in their order."""
+        if start > 0:
+            return list(range(max(start - self.rule.warm_up_frames, 0), start))
+        count = self.rule.warm_up_frames if self.rule.cyclic else min(self.rule.warm_up_frames, self.count - 1)
+        return [frame_at(position, self.count, self.rule.cyclic) for position in range(-count, 0)]
+
+
+def frame_at(position: int, count: int, cyclic: bool) -> int:
+    """Return the frame at a position in time, which may lie before the first frame or after the last.
+
+    A cyclic sequence begins anew; any other runs back and forth between its ends.
 
     Args:
-        count: frames in the sequence.
-        wanted: frame numbers to segment, ascending.
+        position: counted from frame 0.
+        count: number of frames in the sequence.
     """
-    length = {"carry": count, "window": rule.window, "reset": 1}[rule.rule]
-    for start in range(0, count, max(length, 1)):
-        frames = range(start, min(start + length, count))
-        inside = {t for t in wanted if t in frames}
-        if not inside:
-            continue
-        steps = [] if rule.rule == "reset" else [(t, False) for t in _priming(count, start, rule)]
-        steps += [(t, t in inside) for t in range(start, max(inside) + 1)]
-        yield Stack(frames, steps)
-
-
-def _priming(count: int, start: int, rule: TimeRule) -> list[int]:
-    if start > 0:
-        return list(range(max(start - rule.prime, 0), start))
-    if rule.cyclic:
-        return [(t % count) for t in range(count - rule.prime, count)]
-    return list(range(min(rule.prime, count - 1), 0, -1))
+    if cyclic or count == 1:
+        return position % count
+    return count - 1 - abs(position % (2 * count - 2) - (count - 1))

@@ -12,31 +12,34 @@ from ..model.rules import GeometryRule
 
 
 def padded_shape(shape: Shape, rule: GeometryRule) -> Shape:
-    """The size a frame is padded to: at least the model's patch, else a multiple of 8 from its smallest size on."""
+    """Return the size (D, H, W) to which a frame is padded.
+
+    That is at least the model's patch, or else multiples of 8 that are at least its smallest size.
+    """
     if rule.patch is not None:
         return tuple(max(n, p) for n, p in zip(shape, rule.patch, strict=True))
     return tuple(ceil(max(n, least) / 8) * 8 for n, least in zip(shape, rule.smallest, strict=True))
 
 
 def pad(volume: np.ndarray, shape: Shape) -> np.ndarray:
-    """Zeros around a (D, H, W) volume; an odd one goes after."""
+    """Return a (D, H, W) volume with zeros around it; of an odd number of zeros, one more comes after."""
     missing = [m - n for n, m in zip(volume.shape, shape, strict=True)]
     return np.pad(volume, [(m // 2, m - m // 2) for m in missing])
 
 
 def unpad(volume: Tensor, shape: Shape) -> Tensor:
-    """The middle (C, *shape) of a (C, D, H, W) volume: what `pad` surrounded."""
+    """Return the middle (C, *shape) of a (C, D, H, W) volume, which `pad` surrounded."""
     starts = [(m - n) // 2 for n, m in zip(shape, volume.shape[1:], strict=True)]
     return volume[(slice(None), *(slice(s, s + n) for s, n in zip(starts, shape, strict=True)))]
 
 
 def plan_tiles(shape: Shape, tile: Shape, overlap: float) -> list[tuple[slice, slice, slice]]:
-    """The fewest evenly spread tiles that cover a frame with at least the overlap.
+    """Return the index ranges of the fewest evenly spread tiles that cover a frame with at least an overlap.
 
     Args:
-        shape: of the padded frame, (D, H, W).
-        tile: size of a tile; an axis longer than the frame's is cut to it.
-        overlap: least shared part of neighbouring tiles, 0 to below 1.
+        shape: size (D, H, W) of the padded frame.
+        tile: size (D, H, W) of a tile; an edge longer than the frame's becomes as long as that.
+        overlap: least part that neighbouring tiles share, from 0 to below 1.
     """
     per_axis = []
     for n, t in zip(shape, tile, strict=True):
@@ -48,7 +51,7 @@ def plan_tiles(shape: Shape, tile: Shape, overlap: float) -> list[tuple[slice, s
 
 
 def gaussian_weights(tile: Shape) -> Tensor:
-    """Blending weights of a tile, (D, H, W): a Gaussian of sigma 1/8 of each edge, never 0.
+    """Return the blending weights of a tile, (D, H, W): a Gaussian with a sigma of 1/8 of each edge, never 0.
 
     Source: Isensee et al. 2021 (nnU-Net).
     """
@@ -60,7 +63,13 @@ def gaussian_weights(tile: Shape) -> Tensor:
 
 
 class TileBlender:
-    """Weighted mean of the tiles of one frame."""
+    """Weighted mean of the tiles of one frame.
+
+    Args:
+        classes: number of channels.
+        shape: size (D, H, W) of the padded frame.
+        tile: size (D, H, W) of a tile.
+    """
 
     def __init__(self, classes: int, shape: Shape, tile: Shape):
         self._weights = gaussian_weights(tile)
@@ -68,17 +77,17 @@ class TileBlender:
         self._weight_sum = torch.zeros(shape)
 
     def add(self, place: tuple[slice, slice, slice], values: Tensor) -> None:
-        """Add one tile's values, (classes, *tile), on the CPU."""
+        """Add the values of one tile, (classes, *tile), on the CPU."""
         self._sum[(slice(None), *place)] += values * self._weights
         self._weight_sum[place] += self._weights
 
     def result(self) -> Tensor:
-        """(classes, D, H, W)."""
+        """Return the blended values, (classes, D, H, W); nothing can be added after this."""
         return self._sum.div_(self._weight_sum)
 
 
 def halved(tile: Shape, least: int = 32) -> Shape | None:
-    """The tile with its longest edge halved to a multiple of 8; None when it is as small as it may be."""
+    """Return the tile with its longest edge halved to a multiple of 8; None when it is as small as it can be."""
     longest = max(range(3), key=lambda axis: tile[axis])
     if tile[longest] <= least:
         return None
@@ -87,7 +96,13 @@ def halved(tile: Shape, least: int = 32) -> Shape | None:
 
 
 def plan_tile(shape: Shape, step_bytes: Callable[[Shape], float], free_bytes: float) -> Shape:
-    """The largest tile of a padded frame whose step fits into free memory, halving from the whole frame."""
+    """Return the largest tile of a padded frame whose step fits into free memory, found by halving the frame.
+
+    Args:
+        shape: size (D, H, W) of the padded frame.
+        step_bytes: memory in bytes that a step over a tile needs.
+        free_bytes: memory in bytes that is free.
+    """
     tile = shape
     while step_bytes(tile) > free_bytes:
         smaller = halved(tile)

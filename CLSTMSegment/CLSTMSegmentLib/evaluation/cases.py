@@ -1,6 +1,6 @@
-"""What a model is scored on: cines, single phases, made-up beats of real hearts, each also spoiled or repeated."""
+"""The sequences that a model is scored on: cines, single phases, and what can be derived from them."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,21 +10,26 @@ import SimpleITK as sitk
 from ..core.sequence import Frame
 from ..training.animation import animate
 from ..training.corruption import KINDS, corrupted
-from ..training.labelled_hearts import SAME_HEART, Annotation, read_cines, read_phases
+from ..training.labelled_hearts import Annotation, read_cines, read_phases
 
-BEAT = 20
-"""Frames of a made-up beat."""
+ANIMATED_FRAMES = 20
+"""Number of frames of an animated case."""
+
+CORRUPTED_EVERY = 4
+"""A corrupted case has one corrupted frame in so many."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A sequence to be segmented, some of whose frames are annotated.
+    """A sequence to segment, some frames of which are annotated.
 
     Attributes:
-        heart: its name; one heart may come as several cases.
-        source: "cine", "phases" (a single phase, a sequence of one frame) or "animated".
+        heart: name of the heart; several cases can be of one heart.
+        source: "cine", "phases" (one phase alone: a sequence of one frame) or "animated".
+        frames: the frames, in order.
+        annotations: annotation by the number of its frame.
         condition: "plain", "corrupted" or "repeated".
-        corrupted: numbers of the frames that were spoiled.
+        corrupted: numbers of the corrupted frames.
     """
 
     heart: str
@@ -35,58 +40,93 @@ class Case:
     corrupted: frozenset[int] = frozenset()
 
 
-def read_cases(data: Path, hearts: Collection[str] | None = None) -> Iterator[Case]:
-    """The cines, then the single phases under a data folder; of all hearts by default."""
-    for case, (frames, annotations) in read_cines(data, hearts).items():
-        yield Case(SAME_HEART.get(case, case), "cine", frames, annotations)
-    for heart, phases in read_phases(data, hearts).items():
-        for frame, annotation, _ in phases.values():
-            yield Case(heart, "phases", [frame], {0: annotation})
+def read_cases(data: Path, hearts: Collection[str] | None, same_heart: Mapping[str, str]) -> list[Case]:
+    """Return the cines, then the single phases in a data folder.
+
+    Args:
+        data: folder of labelled hearts.
+        hearts: names of the hearts to read; None for all.
+        same_heart: name of the heart by the name of a cine, where the two differ.
+    """
+    cines = [
+        Case(same_heart.get(name, name), "cine", frames, annotations)
+        for name, (frames, annotations) in read_cines(data, hearts, same_heart).items()
+    ]
+    phases = [
+        Case(heart, "phases", [frame], {0: annotation})
+        for heart, stacks in read_phases(data, hearts).items()
+        for frame, annotation, _ in stacks.values()
+    ]
+    return cines + phases
+
+
+def derived_cases(cases: list[Case], cycles: int) -> list[Case]:
+    """Return further cases: animated hearts, corrupted frames, and cines that are repeated.
+
+    Args:
+        cases: as from `read_cases`.
+        cycles: how many times a cine is repeated.
+    """
+    cines = [case for case in cases if case.source == "cine"]
+    animated = [animated_case(case) for case in cases if case.source == "phases" and case.annotations[0].phase == "ED"]
+    return [
+        *animated,
+        # one case for each annotated frame of a cine, so that each of them is corrupted once
+        *(corrupted_case(case, t) for case in cines for t in sorted({t % CORRUPTED_EVERY for t in case.annotations})),
+        *(corrupted_case(case) for case in animated),
+        *(repeated_case(case, cycles) for case in cines),
+    ]
 
 
 def animated_case(phase: Case, strength: float = 0.3) -> Case:
-    """One annotated frame as a beating heart with the truth in every frame.
+    """Return a beating heart made of one annotated frame, with an annotation in every frame.
 
-    Radii shrink to 1 - `strength` at half the beat; every frame has noise of its own, 2 % of its
-    99th percentile.
+    Every frame gets its own noise, with a standard deviation of 2 % of the 99th percentile of the image.
+
+    Args:
+        phase: a case of one annotated frame, whose label 1 is the cavity.
+        strength: part of its radius by which the cavity shrinks until the middle of the beat.
     """
     image, annotation = phase.frames[0].image, phase.annotations[0]
     pixels, labels = sitk.GetArrayFromImage(image), sitk.GetArrayFromImage(annotation.labels)
-    squeeze = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(BEAT) / BEAT)
+    contraction = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(ANIMATED_FRAMES) / ANIMATED_FRAMES)
     images, truths = animate(
-        pixels.astype(np.float32), labels, labels == 1, 1 - strength * squeeze, np.zeros((BEAT, 2))
+        pixels.astype(np.float32), labels, labels == 1, 1 - strength * contraction, np.zeros((ANIMATED_FRAMES, 2))
     )
     noise = np.random.default_rng(0).normal(0, 0.02 * np.percentile(pixels, 99), images.shape)
-    frames = [Frame(_like(image, moved), str(t)) for t, moved in enumerate(images + noise)]
-    return Case(
-        phase.heart,
-        "animated",
-        frames,
-        {t: replace(annotation, labels=_like(annotation.labels, truth)) for t, truth in enumerate(truths)},
-    )
+    frames = [Frame(_image_like(image, pixels), str(t)) for t, pixels in enumerate(images + noise)]
+    annotations = {
+        t: replace(annotation, labels=_image_like(annotation.labels, truth)) for t, truth in enumerate(truths)
+    }
+    return Case(phase.heart, "animated", frames, annotations)
 
 
-def spoiled_case(case: Case, first: int = 0, every: int = 4) -> Case:
-    """The case with every n-th frame corrupted, the kinds in turn."""
-    frames, numbers = list(case.frames), range(first % every, len(case.frames), every)
+def corrupted_case(case: Case, first: int = 0) -> Case:
+    """Return the case with every fourth frame corrupted, by the kinds of corruption in turn.
+
+    Args:
+        case: a case without corrupted frames.
+        first: number of the first corrupted frame.
+    """
+    frames, numbers = list(case.frames), range(first, len(case.frames), CORRUPTED_EVERY)
     for k, t in enumerate(numbers):
         pixels = sitk.GetArrayFromImage(frames[t].image).astype(np.float32)
         low, high = np.percentile(pixels, [1, 99])
         scaled = np.clip((pixels - low) / max(high - low, 1e-6), 0, 1)
-        spoiled = corrupted(scaled, KINDS[k % len(KINDS)], np.random.default_rng(t))
-        frames[t] = replace(frames[t], image=_like(frames[t].image, low + spoiled * (high - low)))
+        corrupt = corrupted(scaled, KINDS[k % len(KINDS)], np.random.default_rng(t))
+        frames[t] = replace(frames[t], image=_image_like(frames[t].image, low + corrupt * (high - low)))
     return replace(case, frames=frames, condition="corrupted", corrupted=frozenset(numbers))
 
 
-def repeated_case(case: Case, times: int = 5) -> Case:
-    """The case several times over, as one long sequence."""
+def repeated_case(case: Case, cycles: int) -> Case:
+    """Return the case repeated, as one long sequence of some cycles."""
     count = len(case.frames)
-    annotations = {t + k * count: a for k in range(times) for t, a in case.annotations.items()}
-    return replace(case, frames=case.frames * times, annotations=annotations, condition="repeated")
+    annotations = {t + k * count: a for k in range(cycles) for t, a in case.annotations.items()}
+    return replace(case, frames=case.frames * cycles, annotations=annotations, condition="repeated")
 
 
-def _like(image: sitk.Image, array: np.ndarray) -> sitk.Image:
-    """An array as an image of the geometry and voxel type of another."""
+def _image_like(image: sitk.Image, array: np.ndarray) -> sitk.Image:
+    """Return an array as an image with the geometry and the voxel type of another image."""
     if image.GetPixelID() not in (sitk.sitkFloat32, sitk.sitkFloat64):
         array = np.rint(array)
     low, high = (0, 255) if image.GetPixelID() == sitk.sitkUInt8 else (-32768, 32767)

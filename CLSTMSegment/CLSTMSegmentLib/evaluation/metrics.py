@@ -1,50 +1,62 @@
-"""How well labels agree with an annotation, and how steady they are over time."""
+"""Measures of how well labels agree with an annotation, and of how steady a volume is over time."""
 
 import numpy as np
 import SimpleITK as sitk
 
 Slices = tuple[int, int]
-"""First and last slice along k."""
+"""Numbers of the first and last slice, along the image's index axis k."""
 
 
 def dice(found: sitk.Image, truth: sitk.Image, label: int, slices: Slices | None = None) -> float:
-    """Dice coefficient of a label, on some slices where given; 1 where both are empty."""
+    """Return the Dice coefficient of a label; 1 where the label is in neither image.
+
+    Args:
+        found: labels that a model found.
+        truth: labels of the annotation, on the same grid.
+        label: number of the label.
+        slices: slices to compare; None for all.
+    """
     found, truth = _masks(found, truth, label, slices)
     measures = sitk.LabelOverlapMeasuresImageFilter()
     measures.Execute(found, truth)
-    return measures.GetDiceCoefficient(1) if _filled(found) or _filled(truth) else 1.0
+    return measures.GetDiceCoefficient(1) if _has_voxels(found) or _has_voxels(truth) else 1.0
 
 
 def surface_distances(
     found: sitk.Image, truth: sitk.Image, label: int, slices: Slices | None = None
 ) -> tuple[float, float] | None:
-    """95 % Hausdorff distance and mean surface distance of a label, in mm, both symmetric.
+    """Return the 95 % Hausdorff distance and the mean surface distance of a label in mm, both symmetric.
 
-    Distances are measured from the centres of the voxels along one surface to the nearest surface
-    of the other; the Hausdorff distance is the larger of the two directions' 95th percentiles.
+    Distances are measured from the centres of the voxels on one surface to the nearest point of the other surface.
+    The Hausdorff distance is the larger of the 95th percentiles of the two directions.
+
+    Args:
+        found, truth, label, slices: see `dice`.
 
     Returns:
-        None where found or truth is empty: no surface, no distance.
+        None where one of the images does not have the label: without a surface there is no distance.
     """
     masks = _masks(found, truth, label, slices)
-    if not all(map(_filled, masks)):
+    if not all(map(_has_voxels, masks)):
         return None
     distances = []
     for mask, other in (masks, masks[::-1]):
-        away = sitk.Abs(sitk.SignedMaurerDistanceMap(other, squaredDistance=False, useImageSpacing=True))
+        to_other = sitk.Abs(sitk.SignedMaurerDistanceMap(other, squaredDistance=False, useImageSpacing=True))
         surface = sitk.GetArrayFromImage(sitk.LabelContour(mask)) > 0
-        distances.append(sitk.GetArrayViewFromImage(away)[surface])
+        distances.append(sitk.GetArrayViewFromImage(to_other)[surface])
     return max(float(np.percentile(d, 95)) for d in distances), float(np.mean(np.concatenate(distances)))
 
 
 def flicker(volumes: list[float]) -> float:
-    """Mean absolute second difference of a volume over time, over its mean; NaN where there is no volume."""
+    """Return the mean absolute second difference of a volume over time, divided by its mean.
+
+    Args:
+        volumes: volume in each frame, in ml; at least three frames.
+
+    Returns:
+        0 for a volume that changes steadily; NaN where the volume is always 0.
+    """
     return float(np.abs(np.diff(volumes, 2)).mean() / np.mean(volumes)) if np.mean(volumes) > 0 else float("nan")
-
-
-def ejection_fraction(end_diastole: float, end_systole: float) -> float:
-    """Percentage of the end-diastolic volume that leaves; NaN without one."""
-    return 100 * (1 - end_systole / end_diastole) if end_diastole > 0 else float("nan")
 
 
 def _masks(found: sitk.Image, truth: sitk.Image, label: int, slices: Slices | None) -> tuple[sitk.Image, sitk.Image]:
@@ -53,5 +65,5 @@ def _masks(found: sitk.Image, truth: sitk.Image, label: int, slices: Slices | No
     return sitk.Cast(found == label, sitk.sitkUInt8), sitk.Cast(truth == label, sitk.sitkUInt8)
 
 
-def _filled(mask: sitk.Image) -> bool:
+def _has_voxels(mask: sitk.Image) -> bool:
     return bool(sitk.GetArrayViewFromImage(mask).any())

@@ -1,22 +1,36 @@
-"""Evaluation of a model on labelled hearts, by the very run a user makes: agreement, steadiness, function."""
+"""The scores of a model on cases, each segmented by the same run that a user makes."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from statistics import fmean
 
-import numpy as np
 import SimpleITK as sitk
 
-from ..engine.measuring import volumes_ml
+from ..core.sequence import SequenceIndex
+from ..core.volume_curve import VolumeCurve
+from ..engine.quality import measure_frame, volumes_ml
 from ..engine.segmenter import Segmenter
 from ..training.labelled_hearts import Annotation
 from .cases import Case
-from .metrics import dice, ejection_fraction, flicker, surface_distances
+from .metrics import dice, flicker, surface_distances
+
+SHORTEST_CURVE = 3
+"""Least number of frames for which flicker can be computed."""
 
 
 @dataclass(frozen=True)
 class FrameScore:
-    """One segment in one annotated frame, on the annotated slices; distances are None where a surface is missing."""
+    """The score of one segment in one annotated frame, computed on the annotated slices.
+
+    Attributes:
+        frame: number of the frame.
+        phase: phase of the annotation, such as "ED".
+        segment: name of the segment.
+        corrupted: whether the frame was corrupted.
+        dice: Dice coefficient.
+        hausdorff95_mm, mean_surface_distance_mm: see `surface_distances`; None where one surface is missing.
+        volume_ml, true_volume_ml: volume of what was found, and of the annotation.
+    """
 
     frame: int
     phase: str
@@ -30,143 +44,118 @@ class FrameScore:
 
 
 @dataclass(frozen=True)
-class Steadiness:
-    """One segment over a whole sequence: its volumes, their flicker, and mean Dice of neighbouring frames."""
-
-    segment: str
-    volumes_ml: list[float]
-    flicker: float
-    adjacent_dice: float
-
-
-@dataclass(frozen=True)
 class CaseScore:
-    """All about one case."""
+    """All scores of one case.
+
+    Attributes:
+        heart, source, condition: those of the case.
+        curve: volumes of all frames.
+        frames: scores of the annotated frames.
+        neighbour_dice: for each frame but the first, the Dice of each segment with the frame before.
+        labels: labels of the annotated frames by number, for a case of a single phase; for pictures.
+    """
 
     heart: str
     source: str
     condition: str
-    frames: list[FrameScore]
-    segments: list[Steadiness] = field(default_factory=list)
+    curve: VolumeCurve
+    frames: list[FrameScore] = field(default_factory=list)
+    neighbour_dice: list[list[float]] = field(default_factory=list)
+    labels: dict[int, sitk.Image] = field(default_factory=dict)
+
+    @property
+    def is_curve(self) -> bool:
+        """Return whether the case has frames enough for measures over time."""
+        return len(self.curve.frames) >= SHORTEST_CURVE
+
+    def flicker(self, segment: int) -> float:
+        """Return the flicker of a segment (counted from 0); see `metrics.flicker`."""
+        return flicker(self.curve.volumes(segment))
+
+    def mean_neighbour_dice(self, segment: int) -> float:
+        """Return the mean Dice of a segment (counted from 0) between neighbouring frames."""
+        return fmean(values[segment] for values in self.neighbour_dice)
+
+    def cycle_dice(self, segment: int, cycles: int) -> list[float]:
+        """Return the mean Dice of a segment (counted from 0) in each cycle of a case that was repeated.
+
+        Args:
+            segment: number of the segment.
+            cycles: how many times the case was repeated.
+        """
+        name = self.curve.segments[segment].name
+        frames_per_cycle = len(self.curve.frames) // cycles
+        values: dict[int, list[float]] = {}
+        for score in self.frames:
+            if score.segment == name:
+                values.setdefault(score.frame // frames_per_cycle, []).append(score.dice)
+        return [fmean(values[cycle]) for cycle in sorted(values)]
+
+    def to_row(self) -> dict[str, object]:
+        """Return the scores for a JSON report."""
+        segments = [
+            {
+                "segment": segment.name,
+                "volumes_ml": self.curve.volumes(n),
+                "flicker": self.flicker(n),
+                "adjacent_dice": self.mean_neighbour_dice(n),
+            }
+            for n, segment in enumerate(self.curve.segments)
+            if self.is_curve
+        ]
+        return {
+            "heart": self.heart,
+            "source": self.source,
+            "condition": self.condition,
+            "frames": [asdict(score) for score in self.frames],
+            "segments": segments,
+        }
 
 
-def evaluate(
-    segmenter: Segmenter,
-    cases: Iterable[Case],
-    seen: Callable[[Case, int, sitk.Image], None] | None = None,
-) -> list[CaseScore]:
-    """Score a model.
-
-    Args:
-        seen: called with every annotated frame's case, number and labels, for pictures.
-    """
-    scores = []
-    for case in cases:
-        frame_scores, volumes, neighbours, before = [], [], [], None
-        names = [segment.name for segment in segmenter.model.segments]
-        wanted = range(len(case.frames)) if len(case.frames) > 2 else sorted(case.annotations)
-        for result in segmenter.segment(case.frames, wanted):
-            labels, annotation = result.labels, case.annotations.get(result.number)
-            if annotation is not None:
-                frame_scores += _frame_scores(case, result.number, labels, annotation, names)
-                if seen is not None:
-                    seen(case, result.number, labels)
-            volumes.append(volumes_ml(labels, len(names)))
-            if before is not None:
-                neighbours.append([dice(labels, before, n) for n in range(1, len(names) + 1)])
-            before = labels
-        steadiness = []
-        if len(volumes) > 2:
-            steadiness = [
-                Steadiness(
-                    name, [v[n] for v in volumes], flicker([v[n] for v in volumes]), fmean(d[n] for d in neighbours)
-                )
-                for n, name in enumerate(names)
-            ]
-        scores.append(CaseScore(case.heart, case.source, case.condition, frame_scores, steadiness))
-    return scores
+def score_cases(segmenter: Segmenter, cases: Iterable[Case]) -> list[CaseScore]:
+    """Return the scores of a model on each case, in the order of the cases."""
+    return [_score_case(segmenter, case) for case in cases]
 
 
-def _frame_scores(
-    case: Case, number: int, labels: sitk.Image, annotation: Annotation, names: list[str]
-) -> list[FrameScore]:
-    first, last = annotation.slices
-    scores = []
-    for label in annotation.classes:
-        distances = surface_distances(labels, annotation.labels, label, annotation.slices) or (None, None)
-        ml = [volumes_ml(i[:, :, first : last + 1], label)[-1] for i in (labels, annotation.labels)]
-        scores.append(
-            FrameScore(
-                number,
-                annotation.phase,
-                names[label - 1],
-                number in case.corrupted,
-                dice(labels, annotation.labels, label, annotation.slices),
-                *distances,
-                *ml,
+def _score_case(segmenter: Segmenter, case: Case) -> CaseScore:
+    segments = segmenter.model.segments
+    index = SequenceIndex([frame.index_value for frame in case.frames])
+    score = CaseScore(case.heart, case.source, case.condition, VolumeCurve(segments, index))
+    labels_before = None
+    for frame in segmenter.segment(case.frames):
+        measure_frame(frame, score.curve)
+        if labels_before is not None:
+            score.neighbour_dice.append([dice(frame.labels, labels_before, n + 1) for n in range(len(segments))])
+        labels_before = frame.labels
+        annotation = case.annotations.get(frame.number)
+        if annotation is not None:
+            names = [segments[label - 1].name for label in annotation.classes]
+            corrupted = frame.number in case.corrupted
+            score.frames.extend(
+                _frame_score(frame.number, name, corrupted, frame.labels, annotation, label)
+                for name, label in zip(names, annotation.classes, strict=True)
             )
-        )
-    return scores
+            if case.source == "phases":
+                score.labels[frame.number] = frame.labels
+    return score
 
 
-def ejection_fractions(scores: list[CaseScore], segment: str) -> dict[tuple[str, str], tuple[float, float]]:
-    """(found, true) ejection fraction in percent by (heart, source), where ED and ES are annotated.
-
-    Both from the volumes on the annotated slices, so that they are of the same slices.
-    """
-    volumes: dict[tuple[str, str], dict[str, FrameScore]] = {}
-    for score in scores:
-        if score.condition == "plain" and score.source != "animated":
-            for frame in score.frames:
-                if frame.segment == segment:
-                    volumes.setdefault((score.heart, score.source), {})[frame.phase] = frame
-    return {
-        key: (
-            ejection_fraction(phases["ED"].volume_ml, phases["ES"].volume_ml),
-            ejection_fraction(phases["ED"].true_volume_ml, phases["ES"].true_volume_ml),
-        )
-        for key, phases in volumes.items()
-        if {"ED", "ES"} <= set(phases)
-    }
-
-
-def summary(scores: list[CaseScore], segments: list[str]) -> dict[str, dict[str, float]]:
-    """Figures by name, each with mean, least, largest and count; see the keys.
-
-    A figure that nothing contributes to is left out.
-    """
-    figures: dict[str, list[float]] = {}
-
-    def add(name: str, value: float | None) -> None:
-        if value is not None and np.isfinite(value):
-            figures.setdefault(name, []).append(value)
-
-    for score in scores:
-        where = f"{score.source}, {score.condition}"
-        for frame in score.frames:
-            if score.condition == "corrupted" and not frame.corrupted:
-                continue
-            phase = "" if score.source == "animated" else f" {frame.phase}"
-            add(f"{where}{phase}: {frame.segment}, Dice", frame.dice)
-            if score.condition == "plain":
-                add(f"{where}{phase}: {frame.segment}, 95 % Hausdorff distance [mm]", frame.hausdorff95_mm)
-                add(f"{where}{phase}: {frame.segment}, mean surface distance [mm]", frame.mean_surface_distance_mm)
-        for steadiness in score.segments:
-            add(f"{where}: {steadiness.segment}, flicker", steadiness.flicker)
-            add(f"{where}: {steadiness.segment}, Dice of neighbouring frames", steadiness.adjacent_dice)
-    for (_, source), (found, true) in ejection_fractions(scores, segments[0]).items():
-        add(f"{source}, plain: ejection fraction, absolute error [points]", abs(found - true))
-    return {
-        name: {"mean": fmean(values), "least": min(values), "largest": max(values), "count": len(values)}
-        for name, values in figures.items()
-    }
-
-
-def cycle_dice(score: CaseScore, segment: str, cycles: int) -> list[float]:
-    """Mean Dice of a segment in each cycle of a case that was repeated so often."""
-    frames = len(score.segments[0].volumes_ml) // cycles
-    values: dict[int, list[float]] = {}
-    for frame in score.frames:
-        if frame.segment == segment:
-            values.setdefault(frame.frame // frames, []).append(frame.dice)
-    return [fmean(values[cycle]) for cycle in sorted(values)]
+def _frame_score(
+    number: int, segment: str, corrupted: bool, labels: sitk.Image, annotation: Annotation, label: int
+) -> FrameScore:
+    first, last = annotation.slices
+    hausdorff, mean = surface_distances(labels, annotation.labels, label, annotation.slices) or (None, None)
+    volume, true_volume = (
+        volumes_ml(image[:, :, first : last + 1], label)[-1] for image in (labels, annotation.labels)
+    )
+    return FrameScore(
+        number,
+        annotation.phase,
+        segment,
+        corrupted,
+        dice(labels, annotation.labels, label, annotation.slices),
+        hausdorff,
+        mean,
+        volume,
+        true_volume,
+    )

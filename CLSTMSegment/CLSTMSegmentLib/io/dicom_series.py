@@ -1,4 +1,4 @@
-"""A cine series in DICOM, classic or enhanced: images of one place and one time each, read as a sequence of volumes."""
+"""A DICOM cine series, classic or enhanced, read as a sequence of volumes: each image shows one place at one time."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from ..core.errors import InputError
 from .image_files import read_header, read_image, reading
 
 PLACE_TOLERANCE_MM = 0.1
-"""Slices nearer than this lie at the same place, and gaps between slices may differ by as much."""
+"""Slices that are nearer than this lie at the same place, and gaps between slices may differ by as much."""
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,13 @@ class Slice:
     """One image of the series.
 
     Attributes:
-        path, number: its file, and which of the images in there it is; None in a file of a single one.
-        place: along the stack, in mm.
-        time, time_tag: what says when, and by which tag.
-        origin, spacing, direction: of the image, in the order and sense of SimpleITK, mm.
-        size: columns and rows.
+        path: the file.
+        number: of the image in its file, from 0; None for a file with a single image.
+        place: position along the stack in mm.
+        time: value that orders the images of a place.
+        time_tag: DICOM tag of that value; empty where no tag gives it.
+        origin, spacing, direction: geometry of the image as in SimpleITK, mm in LPS.
+        size: number of columns and of rows.
     """
 
     path: Path
@@ -37,7 +39,7 @@ class Slice:
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a file begins as DICOM files do."""
+    """Return whether a file begins as DICOM files do."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
@@ -51,11 +53,12 @@ class CineSeries:
 
     Args:
         source: the folder or file, for messages.
-        files: all of them DICOM files, of one image each or enhanced, of many (pydicom reads where those lie).
+        files: DICOM files with one image each, or enhanced ones with many (these need pydicom).
 
     Attributes:
-        times: of the frames, those of the first place, ms from the trigger; empty where the files have none.
-        count: of frames.
+        times: index values of the frames: the times of the images at the first place in ms from the trigger; empty
+            where the files do not say them.
+        count: number of frames.
 
     Raises:
         InputError: a file that cannot be read, images that are not parallel or not evenly spaced, or places
@@ -101,11 +104,11 @@ class CineSeries:
         self._enhanced: dict[Path, np.ndarray] = {}
 
     def slices(self, number: int) -> list[Slice]:
-        """The images of a frame, in the order of its slices."""
+        """Return the images of a frame, in the order of its slices."""
         return [images[number] for images in self._places]
 
     def frame(self, number: int) -> sitk.Image:
-        """The volume at a time."""
+        """Return the volume of a frame."""
         slices = self.slices(number)
         volume = sitk.GetImageFromArray(np.stack([self._pixels(one) for one in slices]))
         volume.SetSpacing((*slices[0].spacing, self._gap))
@@ -116,7 +119,7 @@ class CineSeries:
     def _pixels(self, one: Slice) -> np.ndarray:
         if one.number is None:
             return _read_pixels(one.path)[0]
-        if one.path not in self._enhanced:  # one file may hold them all: it is read once
+        if one.path not in self._enhanced:  # one file may hold all images, so it is read once
             self._enhanced[one.path] = _read_pixels(one.path)
         return self._enhanced[one.path][one.number]
 
@@ -127,7 +130,7 @@ def _read_pixels(path: Path) -> np.ndarray:
 
 
 def _slices(path: Path) -> list[Slice]:
-    """What a file holds, by its header."""
+    """Return the images in a file, by its header."""
     with reading(path, "DICOM"):
         reader = read_header(path, "GDCMImageIO")
     if reader.GetDimension() == 3 and reader.GetSize()[2] > 1:
@@ -143,20 +146,20 @@ def _place(origin: tuple[float, ...], direction: tuple[float, ...]) -> float:
 
 TRIGGER_TIME = "0018|1060"
 TIME_TAGS = (TRIGGER_TIME, "0020|0100", "0008|0032", "0020|0013")
-"""Trigger time, temporal position, acquisition time, instance number: the first that a file has says when it was."""
+"""Trigger time, temporal position, acquisition time, instance number: the first tag that a file has gives its time."""
 
 
 def _time(reader: sitk.ImageFileReader) -> tuple[float, str]:
     for tag in TIME_TAGS:
         try:
             return float(reader.GetMetaData(tag)), tag
-        except (RuntimeError, ValueError):  # not there, or empty
+        except (RuntimeError, ValueError):  # absent or empty
             continue
     return 0.0, ""
 
 
 def _enhanced_slices(path: Path) -> list[Slice]:
-    """The images of an enhanced file, by its functional groups, which SimpleITK does not hand on."""
+    """Return the images in an enhanced file, by its functional groups, which SimpleITK does not give."""
     try:
         from pydicom import dcmread
     except ImportError as error:
@@ -170,16 +173,19 @@ def _enhanced_slices(path: Path) -> list[Slice]:
             raise ValueError("it lists no images")
     except (AttributeError, IndexError, TypeError, ValueError) as error:
         raise InputError(
-            f"{path} holds several images and does not say where each lies ({error}): it is not enhanced DICOM"
+            f"{path} holds several images and does not say where each one lies ({error}): it is not enhanced DICOM"
         ) from error
     scales = {scale for _, scale in found}
-    if len(scales) > 1:  # of which SimpleITK applies one to all
+    if len(scales) > 1:  # SimpleITK applies one of them to all images
         raise InputError(f"{path}: its images have different rescale slopes: convert it to one file an image")
     return [one for one, _ in found]
 
 
 def _enhanced_slice(path: Path, header: object, number: int) -> tuple[Slice, tuple]:
-    """One of the images, and how its values are rescaled; see part 3, C.7.6.16 of the standard for the groups."""
+    """Return one image and how its values are rescaled.
+
+    Part 3, C.7.6.16 of the DICOM standard describes the functional groups.
+    """
     shared, own = header.SharedFunctionalGroupsSequence[0], header.PerFrameFunctionalGroupsSequence[number]
 
     def value(group: str, name: str, default: object = None) -> object:

@@ -1,4 +1,4 @@
-"""Images on disk, through SimpleITK, whatever the locale."""
+"""Images on disk, through SimpleITK, whatever the locale of the process."""
 
 import locale
 from collections.abc import Iterator
@@ -7,15 +7,16 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
+from ..core.atomic_write import replacing
 from ..core.errors import InputError, sitk_cause
 
 
 @contextmanager
 def decimal_point() -> Iterator[None]:
-    """Within it, files have numbers with a point, as their formats want it.
+    """Let files be read and written with a decimal point, as their formats demand, while the block runs.
 
-    SimpleITK and MRML go by the locale of the process, which any library may have set to one with a decimal
-    comma (Qt does at its start): what they then write cannot be read, and what they read loses its decimals.
+    SimpleITK and MRML follow the locale of the process, which any library may have set to one with a decimal comma
+    (Qt does at its start). What they then write cannot be read, and what they read loses its decimals.
     """
     before = locale.setlocale(locale.LC_NUMERIC)
     if before != "C":
@@ -29,7 +30,7 @@ def decimal_point() -> Iterator[None]:
 
 @contextmanager
 def reading(path: Path, kind: str = "an image") -> Iterator[None]:
-    """Within it, errors of SimpleITK become an InputError that names the file."""
+    """Turn errors of SimpleITK in the block into an InputError that names the file."""
     try:
         yield
     except RuntimeError as error:
@@ -37,7 +38,15 @@ def reading(path: Path, kind: str = "an image") -> Iterator[None]:
 
 
 def read_header(path: Path, image_io: str = "") -> sitk.ImageFileReader:
-    """All that a file says but for its voxels: see `read_image`."""
+    """Return a reader that has read everything in an image file except its voxels.
+
+    Args:
+        path: the file.
+        image_io: SimpleITK's name of the format; by default the suffix and the content of the file tell it.
+
+    Raises:
+        RuntimeError: from SimpleITK, which cannot read the file.
+    """
     reader = sitk.ImageFileReader()
     reader.SetImageIO(image_io)
     reader.SetFileName(str(path))
@@ -47,25 +56,24 @@ def read_header(path: Path, image_io: str = "") -> sitk.ImageFileReader:
 
 
 def read_image(path: Path, image_io: str = "") -> sitk.Image:
-    """An image from a file.
+    """Return the image in a file.
 
     Args:
-        image_io: SimpleITK's name of the format; by default the file's suffix and content tell.
+        path: the file.
+        image_io: see `read_header`.
 
     Raises:
-        RuntimeError: of SimpleITK, which cannot read it.
+        RuntimeError: from SimpleITK, which cannot read the file.
     """
     with decimal_point():
         return sitk.ReadImage(str(path), imageIO=image_io)
 
 
 def write_image(path: Path, image: sitk.Image, compressed: bool = False) -> None:
-    """Write an image that is never seen half written.
+    """Write an image as a whole.
 
     Raises:
-        RuntimeError: of SimpleITK, which cannot write it.
+        RuntimeError: from SimpleITK, which cannot write the file.
     """
-    partial = path.with_name(f"partial-{path.name}")
-    with decimal_point():
+    with replacing(path) as partial, decimal_point():
         sitk.WriteImage(image, str(partial), useCompression=compressed)
-    partial.replace(path)

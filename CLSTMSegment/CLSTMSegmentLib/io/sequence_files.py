@@ -18,11 +18,11 @@ IMAGE_SUFFIXES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
 
 
 class FileSequence(Sequence):
-    """The frames of a sequence on disk, each made into an image when it is asked for.
+    """The frames of a sequence on disk, each read as an image when it is asked for.
 
     Attributes:
-        index: of all frames.
-        dicom: the series that it was read from, if it was.
+        index: how the frames are indexed.
+        dicom: the DICOM series that the sequence was read from; None for other files.
     """
 
     def __init__(self, index: SequenceIndex, image_of: Callable[[int], sitk.Image], dicom: CineSeries | None = None):
@@ -40,13 +40,17 @@ class FileSequence(Sequence):
 
 
 def read_sequence(path: Path) -> FileSequence:
-    """A sequence from a .seq.nrrd, a 4D image file, DICOM, or a folder of 3D image files in natural order.
+    """Return the sequence in a file or folder.
 
-    DICOM is a folder of one series, or one enhanced file. Frames are read when they are asked for, those of a folder
-    and of a .seq.nrrd as Slicer writes it; any other file is held in memory, in its own type.
+    Args:
+        path: a .seq.nrrd, another 4D image file, an enhanced DICOM file, a folder with one DICOM series, or a folder
+            of 3D image files, which are taken in natural order.
+
+    The frames of a folder, and of a .seq.nrrd as Slicer writes it, are read one at a time when they are asked for. Any
+    other file is kept in RAM, in the type of its voxels.
 
     Raises:
-        InputError: nothing there, not readable, or not a sequence.
+        InputError: the file or folder does not exist, cannot be read, or is not a sequence.
     """
     if path.is_dir():
         return _read_folder(path)
@@ -86,7 +90,7 @@ def _metadata(header: sitk.ImageFileReader, key: str) -> str:
 
 
 def _placed(array: np.ndarray, header: sitk.ImageFileReader) -> sitk.Image:
-    """A frame (D, H, W) as an image that lies where the header says, of three axes or four."""
+    """Return a frame (k, j, i) as an image with the geometry in a header of three or four axes."""
     axes = header.GetDimension()
     image = sitk.GetImageFromArray(array)
     image.SetSpacing(header.GetSpacing()[:3])
@@ -96,10 +100,13 @@ def _placed(array: np.ndarray, header: sitk.ImageFileReader) -> sitk.Image:
 
 
 def _split_components(header: sitk.ImageFileReader, path: Path) -> FileSequence:
-    """A .seq.nrrd: one component a frame; Slicer writes index values space-separated and URL-encoded."""
+    """Return the sequence in a .seq.nrrd, whose frames are the components of a vector image.
+
+    Slicer writes its index values separated by spaces and URL-encoded.
+    """
     count = header.GetNumberOfComponents()
     values = [unquote(v) for v in _index_metadata(header, "values").split()]
-    values += [str(t) for t in range(len(values), count)]  # as Slicer does for values that are missing
+    values += [str(t) for t in range(len(values), count)]  # as Slicer does where values are missing
     index = SequenceIndex(
         values[:count],
         _metadata(header, "NRRD_labels[pixel]") or "frame",
@@ -112,7 +119,7 @@ def _split_components(header: sitk.ImageFileReader, path: Path) -> FileSequence:
         return FileSequence(index, lambda t: _placed(reader.frame(t), header))
     image = _read_image(path)
     voxels = sitk.GetArrayViewFromImage(image).reshape(*image.GetSize()[::-1], count)
-    array = np.array(np.moveaxis(voxels, -1, 0), order="C")  # a copy: the view dies with the image
+    array = np.array(np.moveaxis(voxels, -1, 0), order="C")  # a copy, since the view does not outlive the image
     return FileSequence(index, lambda t: _placed(array[t], header))
 
 
@@ -121,11 +128,11 @@ def _index_metadata(header: sitk.ImageFileReader, what: str) -> str:
 
 
 NIFTI_TIME_UNITS = {8: "s", 16: "ms", 24: "us"}
-"""NIfTI-1 codes of time units: bits 3 to 5 of xyzt_units."""
+"""Codes of time units in NIfTI-1: bits 3 to 5 of xyzt_units."""
 
 
 def _split_4d(header: sitk.ImageFileReader, path: Path) -> FileSequence:
-    """A 4D image: the last axis is time."""
+    """Return the sequence in a 4D image, whose last axis is time."""
     if header.GetNumberOfComponents() != 1:
         raise InputError(f"{path} is a sequence of colour or vector images: only scalar images can be segmented")
     count, step, start = header.GetSize()[3], header.GetSpacing()[3], header.GetOrigin()[3]

@@ -1,4 +1,4 @@
-"""The .seq.nrrd format of Slicer, one frame at a time: a long sequence need not fit into memory."""
+"""The .seq.nrrd format of Slicer, read and written one frame at a time, so that RAM need not hold a long sequence."""
 
 import gzip
 import math
@@ -25,26 +25,36 @@ READ_TYPES = {
     "float": np.float32,
     "double": np.float64,
 }
-"""What a file calls the type of its voxels."""
+"""Names of voxel types in a NRRD header."""
 
 LARGEST_HEADER = 2**24
-PIECE = 2**20
+"""Bytes; a file with a longer header is no NRRD file."""
+
+CHUNK = 2**20
 """Bytes of a file that are read at once."""
 
 
 @dataclass(frozen=True)
 class FrameLayout:
-    """Where the frames of a NRRD file lie, one after the other: how many, from which byte, packed or not, of what."""
+    """How the frames follow each other in a NRRD file.
+
+    Attributes:
+        count: number of frames.
+        start: byte at which the first frame begins.
+        compressed: whether all frames together are compressed by gzip.
+        shape: size (k, j, i) of a frame.
+        type: of a voxel, with its byte order.
+    """
 
     count: int
     start: int
-    packed: bool
+    compressed: bool
     shape: tuple[int, int, int]
     type: np.dtype
 
 
 def frame_layout(path: Path) -> FrameLayout | None:
-    """The layout of a NRRD file's frames; None where they do not follow each other, or lie elsewhere."""
+    """Return how the frames follow each other in a NRRD file; None where they do not, or lie in another file."""
     lines, fields = [], {}
     with path.open("rb") as file:
         while file.tell() < LARGEST_HEADER and (line := file.readline(LARGEST_HEADER)) not in (b"\n", b""):
@@ -70,14 +80,16 @@ def frame_layout(path: Path) -> FrameLayout | None:
 class SequenceNrrdReader:
     """Reads the frames of a .seq.nrrd when they are asked for.
 
-    A packed file has no way in but its beginning: frames in order are fastest, and to go back is to unpack anew.
-    Between two frames the file is closed, so that on Windows an output may replace it.
+    A compressed file can only be read from its beginning: reading frames in order is fastest, and going back means
+    to decompress from the beginning again. Between two frames the file is closed, so that an output can replace it on
+    Windows.
 
     Args:
-        layout: of the file, see `frame_layout`.
+        path: the file.
+        layout: how the frames follow each other in it, see `frame_layout`.
 
     Raises:
-        InputError: the file is shorter than all frames, which of a packed one only reading tells.
+        InputError: the file is truncated; in a compressed file this is found only when its last frames are read.
     """
 
     def __init__(self, path: Path, layout: FrameLayout):
@@ -85,58 +97,58 @@ class SequenceNrrdReader:
         self._layout = layout
         self._bytes = math.prod(layout.shape) * layout.type.itemsize
         size = path.stat().st_size - layout.start
-        if not layout.packed and size < layout.count * self._bytes:
-            raise self._cut_off(size // self._bytes)
+        if not layout.compressed and size < layout.count * self._bytes:
+            raise self._truncated(size // self._bytes)
         self._begin()
 
     def _begin(self) -> None:
-        self._next, self._place, self._rest = 0, self._layout.start, b""
-        self._unpacker = zlib.decompressobj(wbits=31)  # 31: in the gzip format
+        self._next, self._position, self._rest = 0, self._layout.start, b""
+        self._decompressor = zlib.decompressobj(wbits=31)  # 31 stands for the gzip format
 
-    def _cut_off(self, number: int) -> InputError:
-        return InputError(f"{self._path} ends in frame {number}: it is not whole")
+    def _truncated(self, number: int) -> InputError:
+        return InputError(f"{self._path} is truncated: it ends in frame {number}")
 
     def frame(self, number: int) -> np.ndarray:
-        """The voxels (D, H, W) of a frame.
+        """Return the voxels (k, j, i) of a frame.
 
         Raises:
-            InputError: the file ends before it, or is damaged.
+            InputError: the file is truncated or damaged.
         """
-        content = self._unpacked(number) if self._layout.packed else self._plain(number)
+        content = self._decompressed(number) if self._layout.compressed else self._uncompressed(number)
         voxels = np.frombuffer(content, self._layout.type).reshape(self._layout.shape)
         return voxels.astype(self._layout.type.newbyteorder("="), copy=False)
 
-    def _plain(self, number: int) -> bytearray:
+    def _uncompressed(self, number: int) -> bytearray:
         content = bytearray(self._bytes)
         with self._path.open("rb") as file:
             file.seek(self._layout.start + number * self._bytes)
-            if file.readinto(content) < self._bytes:  # it was whole when it was opened
-                raise self._cut_off(number)
+            if file.readinto(content) < self._bytes:  # the file was long enough when it was opened
+                raise self._truncated(number)
         return content
 
-    def _unpacked(self, number: int) -> bytearray:
+    def _decompressed(self, number: int) -> bytearray:
         if number < self._next:
             self._begin()
         content = bytearray()
         while self._next <= number:
-            content = self._unpack()
+            content = self._decompress_next()
         return content
 
-    def _unpack(self) -> bytearray:
-        """The bytes of the frame after the one unpacked last."""
+    def _decompress_next(self) -> bytearray:
+        """Return the bytes of the frame after the one that was decompressed last."""
         content = bytearray()
         with self._path.open("rb") as file:
-            file.seek(self._place)
+            file.seek(self._position)
             while missing := self._bytes - len(content):
-                piece = self._rest or file.read(PIECE)
-                if not piece:
-                    raise self._cut_off(self._next)
+                chunk = self._rest or file.read(CHUNK)
+                if not chunk:
+                    raise self._truncated(self._next)
                 try:
-                    content += self._unpacker.decompress(piece, missing)
+                    content += self._decompressor.decompress(chunk, missing)
                 except zlib.error as error:
                     raise InputError(f"{self._path} is damaged in frame {self._next} ({error})") from error
-                self._rest = self._unpacker.unconsumed_tail
-            self._place = file.tell()
+                self._rest = self._decompressor.unconsumed_tail
+            self._position = file.tell()
         self._next += 1
         return content
 
@@ -145,7 +157,7 @@ NRRD_TYPES = {np.dtype(np.uint8): "unsigned char", np.dtype(np.int16): "short", 
 
 
 def _field(text: str) -> str:
-    """Text within a line of a NRRD header: it must not end the line, nor the quotation marks around it."""
+    """Return text that can stand in a line of a NRRD header: it ends neither the line nor its quotation marks."""
     return re.sub(r'[\x00-\x1f"\\]', " ", text)
 
 
@@ -154,8 +166,8 @@ class SequenceNrrdWriter:
 
     Args:
         path: the file.
-        index: of the frames that will be added, all known beforehand.
-        like: an image with the geometry and type (uint8, int16 or float32) that all frames share.
+        index: how the frames that will be added are indexed; it has a value for each of them.
+        like: an image with the geometry and voxel type (uint8, int16 or float32) that all frames share.
     """
 
     def __init__(self, path: Path, index: SequenceIndex, like: sitk.Image):
@@ -190,24 +202,24 @@ class SequenceNrrdWriter:
         """Append one frame.
 
         Raises:
-            InputError: its geometry is not that of the first frame.
+            InputError: the frame differs in geometry from the first one.
         """
         if (image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection()) != self._geometry:
             raise InputError("the frames differ in geometry, which one 4D file cannot hold: write a .seq.mrb instead")
         self._stream.write(sitk.GetArrayViewFromImage(image).astype(self._type.newbyteorder("<"), copy=False).tobytes())
 
     def close(self) -> None:
-        """Write what is left and close the file."""
+        """Write what is still buffered, and close the file."""
         self._stream.close()
         self._file.close()
 
     def release(self) -> None:
-        """Close the file as it is, for one that will be removed; after `close` this does nothing."""
+        """Close a file that will be removed, without writing what is buffered; after `close` this does nothing."""
         self._file.raw.close()
 
 
 def write_sequence(path: Path, index: SequenceIndex, images: Sequence[sitk.Image]) -> None:
-    """Write images, alike in geometry and type, as a .seq.nrrd; see `SequenceNrrdWriter`."""
+    """Write images of equal geometry and voxel type as a .seq.nrrd; see `SequenceNrrdWriter`."""
     writer = SequenceNrrdWriter(path, index, images[0])
     for image in images:
         writer.add(image)

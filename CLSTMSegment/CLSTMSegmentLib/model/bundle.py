@@ -10,32 +10,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import InputError
-from .description import Model, described_model
-from .published import published_model
+from .description import RULES, Model, described_model
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-FORMAT = 1
-
+FORMAT = 2
+"""Of model.json. Format 1 is read too: it called `state` time, and `warm_up_frames` prime."""
 
 MODELS_FOLDER = Path(__file__).resolve().parents[2] / "Resources" / "Models"
 
 
 def bundled_models() -> list[str]:
-    """Names of the models that come with the extension."""
+    """Return the names of the models that come with the extension."""
     return sorted(path.parent.name for path in MODELS_FOLDER.glob("*/model.json"))
 
 
 def load_model(source: str | os.PathLike) -> Model:
-    """A model by the name of a bundled one, by its folder, or from a published `.pth`.
+    """Return a model by the name of a bundled one, by its folder, or from a published checkpoint (`.pth`).
 
     Raises:
         InputError: nothing there, or what is there is not a model.
     """
     path = Path(source)
     if path.suffix.lower() in (".pth", ".pt"):
+        from .published import published_model  # needs torch, which takes seconds to import
+
         return published_model(path)
     if not (path / "model.json").is_file():
         bundled = MODELS_FOLDER / path.name
@@ -49,7 +50,11 @@ def load_model(source: str | os.PathLike) -> Model:
 
 
 def read_bundle(folder: Path) -> Model:
-    """Read model.json; the weights are read when the network is built."""
+    """Read the model in a folder; its weights are read when the network is built.
+
+    Raises:
+        InputError: model.json is missing, damaged, or describes no model.
+    """
     path = folder / "model.json"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -57,14 +62,23 @@ def read_bundle(folder: Path) -> Model:
         raise InputError(f"{path} cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not valid JSON ({error})") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InputError(f"{path} is not a model description of format {FORMAT}")
-    del content["format"]
+    if not isinstance(content, dict) or content.get("format") not in (1, FORMAT):
+        raise InputError(f"{path} is not a model description of format 1 to {FORMAT}")
+    if content.pop("format") == 1:
+        _rename_keys_of_format_1(content)
     return described_model(content, str(path), folder / "weights.safetensors")
 
 
+def _rename_keys_of_format_1(content: dict) -> None:
+    if "time" in content:
+        content["state"] = content.pop("time")
+    state = content.get("state")
+    if isinstance(state, dict) and "prime" in state:
+        state["warm_up_frames"] = state.pop("prime")
+
+
 def write_bundle(model: Model, state_dict: dict[str, Tensor], folder: Path) -> Model:
-    """Write a bundle; the folder is made, and must not hold another model.
+    """Write a bundle into a folder, which is made, and must not hold another model.
 
     Returns:
         The model as read back from the folder.
@@ -78,7 +92,7 @@ def write_bundle(model: Model, state_dict: dict[str, Tensor], folder: Path) -> M
     content = {"format": FORMAT} | {
         f.name: getattr(model, f.name) for f in fields(model) if f.name not in ("weights", "sha256")
     }
-    for key in ("geometry", "intensity", "time"):
+    for key, _ in RULES:
         content[key] = asdict(content[key])
     content["segments"] = [asdict(s) for s in model.segments]
     content["sha256"] = hashlib.sha256(weights).hexdigest()

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..core.checks import are_numbers, is_number
+from ..core.checks import are_numbers
 from ..core.errors import InputError
 from ..core.segment import Segment
-from .rules import GeometryRule, IntensityRule, TimeRule
+from ..network.options import NetworkOptions
+from .rules import GeometryRule, IntensityRule, StateRule
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,30 +27,33 @@ def check_name(name: object) -> None:
         raise InputError(f"a model's name is letters, digits, dots, spaces, - and _, not {name!r}")
 
 
-NETWORK_LIMITS = {"in_channels": 64, "classes": 255, "width": 1024, "lstm_layers": 16, "lstm_kernel_size": 15}
-"""Largest sensible values: a description must not make the computer allocate without end."""
-
-
 @dataclass(frozen=True)
 class Model:
     """A network with all that is needed to apply it, and where it comes from.
 
     Attributes:
-        network: keyword arguments of `CLSTMUNet4D`.
+        name: of the model and its folder; letters, digits, dots, spaces, - and _.
+        title: what people call it.
+        segments: the structures that it finds; label n is the n-th.
+        network: the shape of the network.
         activation: "softmax" (class 0 is background) or "sigmoid" (every class is a segment).
-        typical: least and greatest value, over the training, of each of `familiarity.MEASURES`; empty
+        geometry, intensity, state: how frames are laid out and scaled, and how long the recurrent state lasts.
+        typical: least and greatest value, over the training, of each measure of `engine.out_of_distribution`; empty
             where it is not known.
-        components: "largest" keeps only the largest connected piece of all segments together;
-            "all" keeps everything.
+        components: "largest" keeps only the largest connected component of all segments together; "all" keeps
+            everything.
         training, scores: free text and figures for people.
         sha256: of the weights file; empty where it is not known.
-        weights: the file, or a state dict already in memory.
+        weights: the file, or a state dict that is loaded already.
+
+    Raises:
+        InputError: values that make no sense or contradict each other.
     """
 
     name: str
     title: str
     segments: tuple[Segment, ...]
-    network: dict[str, object]
+    network: NetworkOptions
     activation: str
     version: str = "1"
     description: str = ""
@@ -59,7 +63,7 @@ class Model:
     geometry: GeometryRule = field(default_factory=GeometryRule)
     intensity: IntensityRule = field(default_factory=IntensityRule)
     typical: dict[str, tuple[float, float]] = field(default_factory=dict)
-    time: TimeRule = field(default_factory=TimeRule)
+    state: StateRule = field(default_factory=StateRule)
     components: str = "all"
     training: dict[str, object] = field(default_factory=dict)
     scores: dict[str, object] = field(default_factory=dict)
@@ -71,33 +75,28 @@ class Model:
         texts = (self.title, self.version, self.description, self.modality, self.licence, self.citation, self.sha256)
         if not all(isinstance(text, str) for text in texts):
             raise InputError(f"model {self.name}: title, version and all that describes it must be text")
-        if not all(isinstance(t, dict) for t in (self.network, self.training, self.scores, self.typical)):
-            raise InputError(f"model {self.name}: network, training, scores and typical must be tables")
-        for option, most in NETWORK_LIMITS.items():
-            value = self.network.get(option, 1)
-            if not is_number(value, whole=True) or not 1 <= value <= most:
-                raise InputError(f"model {self.name}: {option} must be a whole number from 1 to {most}, not {value!r}")
+        if not all(isinstance(t, dict) for t in (self.training, self.scores, self.typical)):
+            raise InputError(f"model {self.name}: training, scores and typical must be tables")
         for limits in self.typical.values():
             if not are_numbers(limits, 2):
                 raise InputError(f"model {self.name}: typical must give the least and greatest value of each measure")
-        classes = self.network.get("classes")
         expected = len(self.segments) + (self.activation == "softmax")
         if self.activation not in ("softmax", "sigmoid"):
             raise InputError(f"model {self.name}: unknown activation {self.activation!r}")
-        if classes != expected:
+        if self.network.classes != expected:
             raise InputError(
                 f"model {self.name}: {len(self.segments)} segments with {self.activation} need a network of "
-                f"{expected} classes, but it has {classes}"
+                f"{expected} classes, but it has {self.network.classes}"
             )
         if len({s.id for s in self.segments}) != len(self.segments):
             raise InputError(f"model {self.name}: two segments have the same id")
         if self.components not in ("largest", "all"):
             raise InputError(f"model {self.name}: unknown components rule {self.components!r}")
-        if self.network.get("last_stage") == "published" and self.geometry.patch is None:
+        if self.network.last_stage == "published" and self.geometry.patch is None:
             raise InputError(f"model {self.name}: a network with the published last stage needs its patch size")
 
     def build_network(self) -> CLSTMUNet4D:
-        """The network with its weights, float32, on the CPU, in eval mode; float32 weights are not copied.
+        """Return the network with its weights, float32, on the CPU, in eval mode; float32 weights are not copied.
 
         Raises:
             InputError: the weights are missing, damaged or do not fit.
@@ -107,11 +106,8 @@ class Model:
         from ..network.unet import CLSTMUNet4D
         from .weights import load_weights
 
-        try:
-            with torch.device("meta"):  # random weights would be made for nothing
-                network = CLSTMUNet4D(**self.network)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"model {self.name}: the network in model.json cannot be built ({error})") from error
+        with torch.device("meta"):  # weights are loaded below, so that random ones would be made for nothing
+            network = CLSTMUNet4D(self.network)
         state_dict = self.weights if isinstance(self.weights, dict) else self._read_weights()
         load_weights(network, {k: v.float() if v.is_floating_point() else v for k, v in state_dict.items()}, self.name)
         return network.eval()
@@ -133,22 +129,32 @@ class Model:
             mapped = load_file(self.weights)
         except SafetensorError as error:
             raise InputError(f"model {self.name}: {self.weights.name} is damaged ({error})") from error
-        # where a mapped file cannot be replaced, nobody could teach this model again while it runs
+        # Windows cannot replace a mapped file: nobody could teach this model again while it runs
         return {key: value.clone() for key, value in mapped.items()} if os.name == "nt" else mapped
 
 
+RULES = (
+    ("network", NetworkOptions),
+    ("geometry", GeometryRule),
+    ("intensity", IntensityRule),
+    ("state", StateRule),
+)
+"""Keys of model.json that are tables, and what they become."""
+
+
 def described_model(content: dict, source: str, weights: Path | dict[str, Tensor] | None = None) -> Model:
-    """A model from the keys of model.json, which are `Model`'s attributes.
+    """Return a model from the keys of model.json, which are the attributes of `Model`.
 
     Args:
-        source: where the description is from, for messages.
+        source: where the description comes from, for messages.
+        weights: see `Model`.
 
     Raises:
         InputError: keys are missing, unknown, or of the wrong kind.
     """
     try:
         content = dict(content)
-        for key, kind in (("geometry", GeometryRule), ("intensity", IntensityRule), ("time", TimeRule)):
+        for key, kind in RULES:
             if key in content:
                 content[key] = kind(**{k: _tuples(v) for k, v in content[key].items()})
         content["segments"] = tuple(

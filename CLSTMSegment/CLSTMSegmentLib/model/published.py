@@ -1,51 +1,44 @@
 """Published checkpoints (eksubin/CLSTM-Unet4D): a plain `.pth` of a state dict, read as a model."""
 
-from __future__ import annotations
-
-import re
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from ..core.errors import InputError
-from ..core.segment import PALETTE, Segment
-from .description import Model
-from .rules import GeometryRule, IntensityRule, TimeRule
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
 import pickle
+import re
 import struct
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from ..core.errors import InputError
+from ..core.segment import PALETTE, Segment
+from ..network.options import NetworkOptions
+from .description import Model
+from .rules import GeometryRule, IntensityRule, StateRule
+
 PUBLISHED_PATCH = (64, 64, 64)
+"""Size (D, H, W) of the tiles that the published networks were trained with."""
 
 
 def published_model(path: Path) -> Model:
-    """A published checkpoint with exactly the handling it was trained with.
+    """Return a published checkpoint as a model that handles images exactly as the published training did.
 
-    Its training: stacks of 5 frames with an empty memory each, the image's own index axes and
+    That is: stacks of 5 frames with an empty recurrent state each, the image's own index axes and
     spacing, min-max over the stack to [0, 1], below 0.08 set to 0, cropped to what is above 0,
     patches of 64 x 64 x 64.
     """
-
     state_dict = read_published(path)
     options = network_options(state_dict)
-    classes = options["classes"]
     model = Model(
         name=re.sub(r"[^\w. -]", "-", path.stem[:100]).lstrip(". -") or "model",
         title=path.stem,
         description="Imported from a published checkpoint.",
         segments=tuple(
-            Segment(f"segment-{n + 1}", f"Segment {n + 1}", PALETTE[n % len(PALETTE)]) for n in range(classes)
+            Segment(f"segment-{n + 1}", f"Segment {n + 1}", PALETTE[n % len(PALETTE)]) for n in range(options.classes)
         ),
         network=options,
         activation="sigmoid",
         geometry=GeometryRule(patch=PUBLISHED_PATCH, crop="foreground"),
         intensity=IntensityRule(scale="min-max", over="stack", zero_below=0.08),
-        time=TimeRule("window", 5),
+        state=StateRule("window", 5),
         weights=state_dict,
     )
     model.build_network()
@@ -69,7 +62,7 @@ DAMAGED = (
 
 
 def read_published(path: Path) -> dict[str, Tensor]:
-    """The state dict in a published checkpoint; nothing in the file is ever executed.
+    """Return the state dict in a published checkpoint; nothing in the file is ever executed.
 
     Raises:
         InputError: no file, not a PyTorch file, or more in it than tensors by name.
@@ -90,8 +83,8 @@ def read_published(path: Path) -> dict[str, Tensor]:
     return content
 
 
-def network_options(state_dict: dict[str, Tensor]) -> dict[str, object]:
-    """What `CLSTMUNet4D` must be built with to load a state dict.
+def network_options(state_dict: dict[str, Tensor]) -> NetworkOptions:
+    """Return the shape of the network that a state dict belongs to, read off its keys and shapes.
 
     Raises:
         InputError: the keys or shapes are not of this network.
@@ -110,15 +103,15 @@ def network_options(state_dict: dict[str, Tensor]) -> dict[str, object]:
     cells = {m.group(1) for key in state_dict if (m := re.match(r"clstm\.lstm_cells\.(\d+)\.", key))}
     if first.ndim != 5 or last.ndim != 5 or gates.ndim != 5:
         raise InputError("this checkpoint is not a CLSTM-UNet4D: its convolutions are not 3D")
-    return {
-        "in_channels": first.shape[1],
-        "classes": last.shape[0],
-        "width": first.shape[0],
-        "lstm_layers": len(cells),
-        "last_stage": "published" if any(key.startswith("up4.") for key in state_dict) else "none",
-        "lstm_kernel_size": gates.shape[2],
-        "conv_bias": "inc.double_conv.0.bias" in state_dict,
-    }
+    return NetworkOptions(
+        in_channels=first.shape[1],
+        classes=last.shape[0],
+        width=first.shape[0],
+        lstm_layers=len(cells),
+        last_stage="published" if any(key.startswith("up4.") for key in state_dict) else "none",
+        lstm_kernel_size=gates.shape[2],
+        conv_bias="inc.double_conv.0.bias" in state_dict,
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -1,10 +1,10 @@
 """The rules in a model's description: geometry, intensity, and how long the recurrent state lasts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..core.checks import are_numbers
+from ..core.checks import are_numbers, is_number
 from ..core.errors import InputError
 
 
@@ -13,7 +13,7 @@ class GeometryRule:
     """How a model wants its frames laid out.
 
     Attributes:
-        axes: unit vectors (LPS) of the model's D, H and W axes; a frame is turned by whole axes
+        axes: unit vectors (LPS) of the model's D, H and W axes; a frame is reoriented by whole axes
             (permuted and flipped) to lie as close to them as it can. None: D, H, W are the
             image's own index axes i, j, k, never flipped.
         slice_axis: "thickest" makes the axis with the clearly largest spacing the model's D,
@@ -60,7 +60,7 @@ class IntensityRule:
         scale: "percentile" maps the given percentiles (median over the frames of each frame's
             own) to 0 and 1 and clips; "min-max" maps the least and the greatest value.
         lower, upper: the percentiles, for "percentile".
-        over: "sequence": statistics of all frames; "stack": of the frames that share one memory.
+        over: "sequence": statistics of all frames; "stack": of the frames that share one recurrent state.
         zero_below: scaled values below it become 0.
         gamma: the power to which scaled values are raised; below 1 it brings images closer together
             whose brightest parts (fat near the coil) outshine the rest by different factors.
@@ -82,47 +82,57 @@ class IntensityRule:
             raise InputError("intensity: 0 <= lower < upper <= 100 and gamma > 0 are needed")
 
 
-RULES = ("carry", "window", "reset")
+STATE_RULES = ("carry", "window", "reset")
 
 
 @dataclass(frozen=True)
-class TimeRule:
-    """How long the network's memory lasts.
+class StateRule:
+    """How long the recurrent state lasts, and how an empty one is warmed up.
 
     Attributes:
-        rule: "carry" keeps it to the end, "window" empties it every `window` frames, "reset"
-            at every frame (no memory: the per-frame baseline).
-        window: frames a memory lasts, for "window".
-        prime: frames with which an empty memory is warmed: those before it in the sequence;
-            before frame 0 the last ones where the sequence is cyclic (a heartbeat), else the
-            frames after it, backwards.
+        rule: "carry" keeps the state to the end of the sequence, "window" empties it every `window` frames, "reset"
+            at every frame (the per-frame baseline).
+        window: number of frames that a state lasts, for "window".
+        warm_up_frames: number of frames that are read before the first one to fill an empty state: those before it
+            in the sequence; before frame 0 the last ones of a cyclic sequence (a heartbeat), else the frames after
+            it, backwards.
         cyclic: whether the last frame is followed by the first.
+
+    Raises:
+        InputError: values that make no sense.
     """
 
     rule: str = "carry"
     window: int = 5
-    prime: int = 0
+    warm_up_frames: int = 0
     cyclic: bool = False
 
     def __post_init__(self):
-        if self.rule not in RULES:
-            raise InputError(f"unknown time rule {self.rule!r}: use carry, window:N or reset")
-        if not isinstance(self.window, int) or not isinstance(self.prime, int) or not isinstance(self.cyclic, bool):
-            raise InputError("a time window and prime are whole numbers, and cyclic is true or false")
-        if self.window < 1 or self.prime < 0:
-            raise InputError("a time window needs at least 1 frame, and prime at least 0")
+        if self.rule not in STATE_RULES:
+            raise InputError(f"unknown state rule {self.rule!r}: use carry, window:N or reset")
+        whole = all(is_number(n, whole=True) for n in (self.window, self.warm_up_frames))
+        if not whole or not isinstance(self.cyclic, bool):
+            raise InputError("state: window and warm_up_frames must be whole numbers, and cyclic true or false")
+        if self.window < 1 or self.warm_up_frames < 0:
+            raise InputError("state: a window needs at least 1 frame, and the warm-up frames cannot be below 0")
 
-    @classmethod
-    def parse(cls, text: str, prime: int, cyclic: bool) -> "TimeRule":
-        """The rule that "carry", "window:N" or "reset" names."""
-        name, _, count = text.partition(":")
-        if (name == "window") != count.isdecimal():
-            raise InputError(f"unknown time rule {text!r}: use carry, window:N or reset")
-        return cls(name, int(count) if count else 5, prime, cyclic)
+    def changed(self, text: str | None, warm_up_frames: int | None) -> "StateRule":
+        """Return this rule with what a user changes of it.
 
-    def with_options(self, text: str | None, prime: int | None) -> "TimeRule":
-        """This rule with what a user changes of it; None for what is left as it is."""
-        return TimeRule.parse(str(self) if text is None else text, self.prime if prime is None else prime, self.cyclic)
+        Args:
+            text: "carry", "window:N" or "reset"; None leaves the rule as it is.
+            warm_up_frames: None leaves their number as it is.
+
+        Raises:
+            InputError: the text names no rule, or the number is below 0.
+        """
+        rule = self
+        if text is not None:
+            name, _, count = text.partition(":")
+            if (name == "window") != count.isdecimal():
+                raise InputError(f"unknown state rule {text!r}: use carry, window:N or reset")
+            rule = replace(rule, rule=name, window=int(count) if count else rule.window)
+        return rule if warm_up_frames is None else replace(rule, warm_up_frames=warm_up_frames)
 
     def __str__(self) -> str:
         return f"window:{self.window}" if self.rule == "window" else self.rule

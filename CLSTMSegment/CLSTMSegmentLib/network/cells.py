@@ -1,4 +1,4 @@
-"""LSTM cells with linear, 2D and 3D convolutional gates, and layers of the 3D cell over time."""
+"""LSTM cells with linear gates, 2D and 3D convolutional gates, and layers of the 3D cell that run over time."""
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ State = tuple[Tensor, Tensor]
 
 
 class _GatedCell(nn.Module):
-    """What the cells share: gates over cat[x, h] in, (h, c) out; a subclass says how gates are computed.
+    """The LSTM equations that all cells share. A subclass computes the gates from cat[x, h].
 
     Source: Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000; with
     convolutional gates Shi et al. 2015, without peepholes.
@@ -17,14 +17,22 @@ class _GatedCell(nn.Module):
     hidden_channels: int
 
     def gates(self, stacked: Tensor) -> Tensor:
+        """Return the gates i, f, o and the candidate g, before their activations.
+
+        Args:
+            stacked: x and h, concatenated: (B, in_channels + hidden_channels, *spatial).
+
+        Returns:
+            (B, 4 * hidden_channels, *spatial).
+        """
         raise NotImplementedError
 
     def forward(self, x: Tensor, state: State | None = None) -> State:
-        """One time step.
+        """Compute one time step.
 
         Args:
             x: (B, in_channels, *spatial).
-            state: (h, c) of the step before; zeros when None.
+            state: (h, c) of the previous step; None for zeros.
 
         Returns:
             (h, c), each (B, hidden_channels, *spatial).
@@ -85,7 +93,8 @@ class CLSTM3D(nn.Module):
         hidden_channels: channels of every layer's hidden state.
         layers: number of cells on top of each other.
         kernel_size: edge of the cubic kernel, odd.
-        batch_first: the stack is (B, T, C, D, H, W) when True, (T, B, C, D, H, W) when False.
+        bias: whether the convolutions have a bias.
+        batch_first: True for stacks (B, T, C, D, H, W), False for (T, B, C, D, H, W).
     """
 
     def __init__(
@@ -105,14 +114,14 @@ class CLSTM3D(nn.Module):
         )
 
     def step(self, x: Tensor, states: list[State] | None = None) -> tuple[Tensor, list[State]]:
-        """One time step through all layers.
+        """Compute one time step through all layers.
 
         Args:
             x: (B, C, D, H, W).
-            states: one (h, c) a layer, of the step before; zeros when None.
+            states: (h, c) of each layer after the previous step; None for zeros.
 
         Returns:
-            The top layer's h, (B, hidden, D, H, W), and the new states.
+            h of the top layer, (B, hidden_channels, D, H, W), and the new states.
         """
         new_states = []
         for k, cell in enumerate(self.lstm_cells):
@@ -122,10 +131,15 @@ class CLSTM3D(nn.Module):
         return x, new_states
 
     def forward(self, stack: Tensor, states: list[State] | None = None) -> tuple[Tensor, list[State]]:
-        """Run over a whole stack.
+        """Compute all time steps of a stack.
+
+        Args:
+            stack: (B, T, C, D, H, W), or (T, B, C, D, H, W) without `batch_first`.
+            states: (h, c) of each layer before the first step; None for zeros.
 
         Returns:
-            The top layer's h of every step, laid out in time as the input is, and the last states.
+            h of the top layer after every step, with batch and time on the same axes as in the input, and the states
+            after the last step.
         """
         time_axis = 1 if self.batch_first else 0
         outputs = []

@@ -1,8 +1,9 @@
-"""A trained network made ready to run: the same function in less time and memory, and no longer trainable.
+"""Fast inference: a trained network computes the same function in less time and memory, but can no longer be trained.
 
-The full-resolution stages are where time and memory go. They run in slabs, of which each holds up-sampled,
-concatenated and convolved features of a few rows only, and only as far as later stages look: the published
-last stage, for one, enlarges the middle half of what comes before it and sees nothing of the rest.
+Most time and memory is spent in the stages at full resolution. These stages are computed in slabs: only a few rows of
+up-sampled, concatenated and convolved features exist at the same time. Each stage computes only the voxels that later
+stages read. The last stage of the published network, for example, enlarges the central half of its input and ignores
+the rest.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,46 +14,53 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ..core.boxes import Box, Shape, grown, index_of, size_of, whole
+from ..core.boxes import Box, Shape, full_box, index_of, size_of, with_margin
 from .cells import State
+from .options import NetworkOptions
 from .unet import CLSTMUNet4D, DoubleConv, OutConv, Up
-from .upsampling import Part, doublings, write_upsampled
+from .upsampling import Part, axis_upsamplings, write_upsampled
 
 SLAB_BYTES = {"cpu": 12 * 2**20, "cuda": 2**28, "mps": 2**27}
-"""Features that a slab may have at the entry of its stage; on a CPU they should stay in its cache."""
+"""Bytes of input features of a slab, by type of device. On a CPU the features should fit into its cache."""
 
-WEIGHTS_AT_ONCE = 2**24
-"""Weights of a convolution that oneDNN may bring into its own order at the same time: it copies them."""
+WEIGHTS_PER_CHUNK = 2**24
+"""Largest number of weights of a convolution that oneDNN gets at once: it copies them into an order of its own."""
 
 
 class OneDNNConv3d(nn.Conv3d):
-    """A convolution that on a CPU goes to oneDNN whatever the size of its input.
+    """A convolution that always uses oneDNN on a CPU.
 
-    PyTorch itself does so only for more than one image at a time or for large ones, and takes a
-    several times slower way for what streaming needs: one frame, at 1/2 to 1/8 of its resolution.
+    PyTorch itself uses oneDNN only for batches and for large images. Streaming needs one frame at 1/2 to 1/8 of its
+    resolution, for which PyTorch chooses an algorithm that is several times slower.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         return self.padded(x, self.padding)
 
     def padded(self, x: Tensor, padding: tuple[int, int, int]) -> Tensor:
-        """The convolution with other zeros around than usual."""
+        """Return the convolution of x (B, C, D, H, W) with another zero padding than usual, along D, H and W."""
         if not x.is_cpu or x.dtype != torch.float32:
             return functional.conv3d(x, self.weight, self.bias, self.stride, padding)
-        pieces = [
+        outputs = [
             torch.mkldnn_convolution(x, weight, bias, padding, self.stride, self.dilation, self.groups)
-            for weight, bias in zip(*self._pieces(), strict=True)
+            for weight, bias in zip(*self._chunks(), strict=True)
         ]
-        return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=1)
+        return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1)
 
-    def _pieces(self) -> tuple[list[Tensor], list[Tensor | None]]:
-        count = ceil(self.weight.numel() / WEIGHTS_AT_ONCE)
+    def _chunks(self) -> tuple[list[Tensor], list[Tensor | None]]:
+        """Return the weights and biases in chunks along the output channels."""
+        count = ceil(self.weight.numel() / WEIGHTS_PER_CHUNK)
         biases = [None] * count if self.bias is None else self.bias.chunk(count)
         return self.weight.chunk(count), biases
 
 
-def ready_to_run(network: CLSTMUNet4D, device: torch.device) -> "ReadyNetwork":
-    """The network on its device, batch norms folded into the convolutions before them; what was given is used up."""
+def inference_network(network: CLSTMUNet4D, device: torch.device) -> "InferenceNetwork":
+    """Move a network to a device for inference, with its batch norms folded into the convolutions before them.
+
+    Args:
+        network: in eval mode. Its modules are changed and become part of the result: do not use it afterwards.
+        device: where to compute.
+    """
     for module in list(network.modules()):
         if isinstance(module, DoubleConv):
             conv1, norm1, relu1, conv2, norm2, relu2 = module.double_conv
@@ -62,13 +70,13 @@ def ready_to_run(network: CLSTMUNet4D, device: torch.device) -> "ReadyNetwork":
     for module in list(network.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.Conv3d):
-                setattr(module, name, _by_one_dnn(child))
-    # from the first convolution on, features lie in memory channels last
+                setattr(module, name, _with_onednn(child))
+    # all features after the first convolution are stored with the channels last, too
     network.inc.to(memory_format=torch.channels_last_3d)
-    return ReadyNetwork(network).to(device)
+    return InferenceNetwork(network).to(device)
 
 
-def _by_one_dnn(conv: nn.Conv3d) -> OneDNNConv3d:
+def _with_onednn(conv: nn.Conv3d) -> OneDNNConv3d:
     with torch.device("meta"):
         fast = OneDNNConv3d(
             conv.in_channels, conv.out_channels, conv.kernel_size, padding=conv.padding, bias=conv.bias is not None
@@ -77,157 +85,185 @@ def _by_one_dnn(conv: nn.Conv3d) -> OneDNNConv3d:
     return fast.eval()
 
 
-def step_bytes(shape: Shape, width: int, classes: int, device: str) -> float:
-    """Most memory that a step over a tile needs at the same time, beside the weights.
+def step_bytes(tile: Shape, options: NetworkOptions, device: str) -> float:
+    """Return the peak memory in bytes of `InferenceNetwork.step` for one tile, in addition to the weights.
 
-    The features of the first stage and of those below it, the logits, and what the slab at work holds.
+    It holds the features of the encoder, the logits, and the features of one slab.
+
+    Args:
+        tile: size (D, H, W) of the tile.
+        options: of the network.
+        device: "cpu", "cuda" or "mps".
     """
-    voxels = prod(shape)
+    voxels, width, classes = prod(tile), options.width, options.classes
     slab = min(SLAB_BYTES[device], voxels * 3 * width * 4)
     return voxels * (7 * width + 4 * classes) + 3 * slab
 
 
-class _Held:
-    """Memory for features that is kept from frame to frame: taken anew each time, it would fall to pieces."""
+class _ReusedBuffers:
+    """Buffers for features, reused for every frame: allocating them for each frame would fragment the memory."""
 
     def __init__(self):
-        self._tensors: dict[str, Tensor] = {}
+        self._buffers: dict[str, Tensor] = {}
 
-    def take(self, purpose: str, count: int, like: Tensor) -> Tensor:
-        """So many numbers, of what the purpose has had before; they hold anything."""
-        held = self._tensors.get(purpose)
-        if held is None or held.numel() < count or held.device != like.device or held.dtype != like.dtype:
-            self._tensors.pop(purpose, None)
-            held = self._tensors[purpose] = like.new_empty(count)
-        return held[:count]
+    def get(self, name: str, count: int, like: Tensor) -> Tensor:
+        """Return `count` uninitialised numbers of the named buffer, with the type and device of another tensor.
+
+        The buffer grows when it is too small. Whoever asks for the same name again gets the same memory.
+        """
+        buffer = self._buffers.get(name)
+        if buffer is None or buffer.numel() < count or buffer.device != like.device or buffer.dtype != like.dtype:
+            self._buffers.pop(name, None)  # frees the old buffer before the new one is allocated
+            buffer = self._buffers[name] = like.new_empty(count)
+        return buffer[:count]
 
 
-class ReadyNetwork(nn.Module):
-    """What `CLSTMUNet4D.step` and `remember` compute, from its folded convolutions."""
+class InferenceNetwork(nn.Module):
+    """The functions `step` and `update_state` of a `CLSTMUNet4D`, computed from its folded convolutions.
+
+    Args:
+        network: with folded convolutions, see `inference_network`.
+    """
 
     def __init__(self, network: CLSTMUNet4D):
         super().__init__()
         self.network = network
-        self._held = _Held()
+        self._reused = _ReusedBuffers()
 
     def step(self, frame: Tensor, state: list[State] | None = None) -> tuple[Tensor, list[State]]:
-        """Read one frame with the memory of the frames before it.
+        """Segment one frame, given the recurrent state after the previous frame.
 
         Args:
-            frame: (1, C, D, H, W), every spatial size at least 8.
-            state: what the step before returned; None for an empty memory.
+            frame: (1, C, D, H, W); D, H and W are at least 8.
+            state: the state that the previous step returned; None for an empty state.
 
         Returns:
-            Logits (1, classes, D, H, W), and the state: (h, c) a layer at 1/8 resolution.
+            Logits (1, classes, D, H, W), and the new state: (h, c) of each CLSTM layer, at 1/8 of the resolution.
         """
         network = self.network
-        (x1, x2, x3), memory, state = self._encode(frame, state)
+        (x1, x2, x3), hidden, state = self._encode(frame, state)
         stages = [(network.up1, x3), (network.up2, x2), (network.up3, x1)]
         if network.up4 is not None:
             stages.append((network.up4, x1))
-        x = Part(memory, whole(_spatial(memory)), _spatial(memory))
-        for n, ((up, skip), wanted) in enumerate(zip(stages, _looked_at(stages, x.size), strict=True), start=1):
-            x = self._up_stage(up, x, skip, wanted, network.outc if n == len(stages) else None)
-        return x.features, state
+        x = Part(hidden, full_box(_spatial(hidden)), _spatial(hidden))
+        boxes = _output_boxes(stages, x.size)
+        for (up, skip), box in zip(stages[:-1], boxes[:-1], strict=True):
+            x = self._decode(up, x, skip, box)
+        up, skip = stages[-1]
+        return self._decode(up, x, skip, boxes[-1], network.outc).features, state
 
-    def release_memory(self) -> None:
-        """Give back what is kept from frame to frame, for tiles that will be smaller."""
-        self._held = _Held()
-
-    def remember(self, frame: Tensor, state: list[State] | None = None) -> list[State]:
-        """The state that `step` would return, without computing its logits."""
+    def update_state(self, frame: Tensor, state: list[State] | None = None) -> list[State]:
+        """Return the state that `step` returns, without computing logits."""
         return self._encode(frame, state)[2]
 
+    def release_buffers(self) -> None:
+        """Free the buffers that are kept from frame to frame, before smaller tiles are used."""
+        self._reused = _ReusedBuffers()
+
     def _encode(self, frame: Tensor, state: list[State] | None) -> tuple[tuple[Tensor, ...], Tensor, list[State]]:
+        """Return the features for the skip connections, the hidden state of the top CLSTM layer, and the new state."""
         network, size = self.network, _spatial(frame)
 
-        def entering(box: Box, features: Tensor) -> None:
+        def write_input(box: Box, features: Tensor) -> None:
             features[...] = frame[index_of(box)]
 
-        x1 = self._held.take("first stage", prod(size) * network.inc.double_conv[2].out_channels, frame)
-        x1 = _as_features(x1, whole(size))
-        self._by_slabs(network.inc, entering, whole(size), size, x1)
+        x1 = self._reused.get("first stage", prod(size) * network.inc.double_conv[2].out_channels, frame)
+        x1 = _as_features(x1, full_box(size))
+        self._convolve_in_slabs(network.inc, write_input, Part(x1, full_box(size), size))
         x2 = network.down1(x1)
         x3 = network.down2(x2)
-        memory, state = network.clstm.step(network.down3(x3), state)
-        return (x1, x2, x3), memory, state
+        hidden, state = network.clstm.step(network.down3(x3), state)
+        return (x1, x2, x3), hidden, state
 
-    def _up_stage(self, up: Up, x: Part, skip: Tensor, wanted: Box, then: OutConv | None) -> Part:
-        """The wanted part of what an up-stage makes of its input, of which it looks at a part, and the skip."""
-        size, skipped = _spatial(skip), skip.shape[1]
-        axes = doublings(up, x.size, size)
-
-        def entering(box: Box, features: Tensor) -> None:
-            features[:, :skipped] = skip[index_of(box)]
-            write_upsampled(axes, x, box, features[:, skipped:])
-
-        channels = (up.conv.double_conv[2] if then is None else then.conv).out_channels
-        result = _as_features(skip.new_empty(prod(size_of(wanted)) * channels), wanted)
-        self._by_slabs(up.conv, entering, wanted, size, result, then)
-        return Part(result, wanted, size)
-
-    def _by_slabs(
-        self,
-        double: DoubleConv,
-        entering: Callable[[Box, Tensor], None],
-        wanted: Box,
-        size: Shape,
-        result: Tensor,
-        then: OutConv | None = None,
-    ) -> None:
-        """Write the wanted part of a double convolution, slab by slab.
+    def _decode(self, up: Up, x: Part, skip: Tensor, box: Box, out_conv: OutConv | None = None) -> Part:
+        """Compute a box of the output of a decoder stage.
 
         Args:
-            entering: writes the features of a box into (1, C, d, h, w).
-            size: of the frame, around which there are zeros.
-            result: (1, C, d, h, w) of the wanted part.
-            then: what each slab goes through at its end.
+            up: the stage.
+            x: its input, at least the part that the box depends on.
+            skip: the features of its skip connection, (1, C, D, H, W).
+            box: index ranges in its output.
+            out_conv: applied to the output of the last stage.
+        """
+        size, skip_channels = _spatial(skip), skip.shape[1]
+        axes = axis_upsamplings(up, x.size, size)
+
+        def write_input(box: Box, features: Tensor) -> None:
+            features[:, :skip_channels] = skip[index_of(box)]
+            write_upsampled(axes, x, box, features[:, skip_channels:])
+
+        channels = (up.conv.double_conv[2] if out_conv is None else out_conv.conv).out_channels
+        features = _as_features(skip.new_empty(prod(size_of(box)) * channels), box)
+        output = Part(features, box, size)
+        self._convolve_in_slabs(up.conv, write_input, output, out_conv)
+        return output
+
+    def _convolve_in_slabs(
+        self,
+        double: DoubleConv,
+        write_input: Callable[[Box, Tensor], None],
+        output: Part,
+        out_conv: OutConv | None = None,
+    ) -> None:
+        """Compute a double convolution slab by slab.
+
+        Args:
+            double: the convolutions.
+            write_input: called as `write_input(box, features)`; writes the input of a box into (1, C, d, h, w).
+            output: the part of the stage to compute; its features are overwritten. Outside the stage, the input is 0.
+            out_conv: applied to each slab at its end.
         """
         conv1, _, conv2, _ = double.double_conv
-        for slab in _slabs(wanted, max(conv1.in_channels, conv1.out_channels), result.device.type):
-            inner = grown(slab, 1, size)
-            outer, around = grown(inner, 1, size), grown(inner, 1)
-            room = self._held.take("slab", prod(size_of(around)) * conv1.in_channels, result)
-            features = _as_features(room, around)
-            if outer != around:
+        channels, device = max(conv1.in_channels, conv1.out_channels), output.features.device.type
+        for slab in _slabs(output.box, channels, device):
+            between = with_margin(slab, 1, output.size)
+            inside, padded = with_margin(between, 1, output.size), with_margin(between, 1)
+            buffer = self._reused.get("slab", prod(size_of(padded)) * conv1.in_channels, output.features)
+            features = _as_features(buffer, padded)
+            if inside != padded:
                 features.zero_()
-            entering(outer, features[index_of(outer, around)])
+            write_input(inside, features[index_of(inside, padded)])
             x = conv1.padded(features, (0, 0, 0)).relu_()
-            x = _convolved(conv2, x, inner, slab)
-            result[index_of(slab, wanted)] = x if then is None else then(x)
+            x = _convolved(conv2, x, between, slab)
+            output.features[index_of(slab, output.box)] = x if out_conv is None else out_conv(x)
 
 
-def _looked_at(stages: list[tuple[Up, Tensor]], inner: Shape) -> list[Box]:
-    """What of each stage's result the stage after it looks at, up to the last, all of which is wanted."""
-    inputs = [inner, *(_spatial(skip) for _, skip in stages[:-1])]
-    boxes = [whole(_spatial(stages[-1][1]))]
-    for (up, skip), size in zip(stages[:0:-1], inputs[:0:-1], strict=True):
-        entering = grown(boxes[0], 2, _spatial(skip))
-        axes = doublings(up, size, _spatial(skip))
-        boxes.insert(0, tuple(axis.seen(*edge) for axis, edge in zip(axes, entering, strict=True)))
+def _output_boxes(stages: list[tuple[Up, Tensor]], input_size: Shape) -> list[Box]:
+    """Return the box of each decoder stage's output that must be computed: all of the last, of others what is read.
+
+    Args:
+        stages: the stages in their order, each with the features of its skip connection.
+        input_size: size (D, H, W) of the input of the first stage.
+    """
+    input_sizes = [input_size, *(_spatial(skip) for _, skip in stages[:-1])]
+    boxes = [full_box(_spatial(stages[-1][1]))]
+    for (up, skip), size in zip(stages[:0:-1], input_sizes[:0:-1], strict=True):
+        convolved = with_margin(boxes[0], 2, _spatial(skip))
+        axes = axis_upsamplings(up, size, _spatial(skip))
+        boxes.insert(0, tuple(axis.source_range(*edge) for axis, edge in zip(axes, convolved, strict=True)))
     return boxes
 
 
-def _as_features(memory: Tensor, box: Box) -> Tensor:
-    """(1, C, d, h, w) of a box, channels last, in as much memory as that takes."""
-    return memory.view(1, *size_of(box), -1).permute(0, 4, 1, 2, 3)
+def _as_features(buffer: Tensor, box: Box) -> Tensor:
+    """Return a view of a buffer as features (1, C, d, h, w) of a box, stored with the channels last."""
+    return buffer.view(1, *size_of(box), -1).permute(0, 4, 1, 2, 3)
 
 
 def _slabs(box: Box, channels: int, device: str) -> Iterator[Box]:
-    """Slabs of even thickness across the longest edge of a box."""
+    """Yield slabs of even thickness that divide a box across its longest edge."""
     size = size_of(box)
     axis = max(range(3), key=lambda a: size[a])
-    # thinner than 8 rows, more would be computed twice than is won
+    # neighbouring slabs compute the rows at their border twice, which costs too much in slabs of fewer than 8 rows
     count = max(min(round(prod(size) * channels * 4 / SLAB_BYTES[device]), size[axis] // 8), 1)
     for n in range(count):
         start, stop = (box[axis][0] + k * size[axis] // count for k in (n, n + 1))
         yield (*box[:axis], (start, stop), *box[axis + 1 :])
 
 
-def _convolved(conv: OneDNNConv3d, x: Tensor, given: Box, wanted: Box) -> Tensor:
-    """Convolution 3x3x3 and ReLU from one box to another; zeros only where the frame ends."""
+def _convolved(conv: OneDNNConv3d, x: Tensor, input_box: Box, output_box: Box) -> Tensor:
+    """Return convolution 3x3x3 and ReLU of the features of one box for another; zeros are added at the stage's end."""
     padding, one_sided = [], []
-    for (start, stop), (first, last) in zip(given, wanted, strict=True):
+    for (start, stop), (first, last) in zip(input_box, output_box, strict=True):
         before, after = start - first + 1, last + 1 - stop
         padding.append(before if before == after else 0)
         # functional.pad takes the last axis first

@@ -5,12 +5,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .cells import CLSTM3D, State
-
-LAST_STAGES = ("published", "none")
+from .options import NetworkOptions
 
 
 class DoubleConv(nn.Module):
-    """Convolution 3x3x3, batch norm, ReLU, twice; (B, C, D, H, W) keeps its size."""
+    """Convolution 3x3x3, batch norm and ReLU, twice; the size (D, H, W) stays the same."""
 
     def __init__(self, in_channels: int, out_channels: int, conv_bias: bool = True):
         super().__init__()
@@ -39,7 +38,7 @@ class Down(nn.Module):
 
 
 class Up(nn.Module):
-    """2x trilinear up-sampling, padding to the skip's size, concatenation (skip first), `DoubleConv`."""
+    """2x trilinear up-sampling, padding to the size of the skip connection, concatenation (skip first), `DoubleConv`."""
 
     def __init__(self, in_channels: int, out_channels: int, conv_bias: bool = True, align_corners: bool = True):
         super().__init__()
@@ -58,9 +57,9 @@ class Up(nn.Module):
 
 
 class ZoomUp(Up):
-    """The published network's last stage: twice up-sampled, then cropped centrally to the skip's size.
+    """The last stage of the published network: 2x up-sampling, then a central crop to the size of the skip connection.
 
-    Only the crop is interpolated; the eight-fold volume never exists.
+    Only the voxels inside the crop are interpolated; the volume of eight times as many voxels is never allocated.
     """
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
@@ -70,7 +69,7 @@ class ZoomUp(Up):
 
 
 def _central_half_upsampled(x: Tensor, axis: int) -> Tensor:
-    """The central n of the 2n samples that align_corners up-sampling gives along an axis of n."""
+    """Return the central n of the 2n samples to which up-sampling with align_corners doubles an axis of n samples."""
     n = x.shape[axis]
     start = -(-n // 2)
     position = torch.arange(start, start + n, dtype=torch.float64) * ((n - 1) / (2 * n - 1))
@@ -96,80 +95,59 @@ class CLSTMUNet4D(nn.Module):
     """3D U-Net with a convolutional LSTM at its bottleneck.
 
     Args:
-        in_channels: image channels.
-        classes: output channels (logits).
-        width: channels of the first stage, w; the stages below have 2w, 4w, 8w.
-        lstm_layers: CLSTM cells at the bottleneck.
-        last_stage: "published" for the layout of published checkpoints (works only at the patch
-            size it was trained with), "none" for a translation-equivariant network.
-        conv_bias: whether the convolutions before batch norms have a bias.
-        align_corners: how the decoder up-samples. True, as published, stretches features from the
-            middle of a tile towards its borders, by up to 2 voxels after the first stage: what is
-            found then depends on where in the tile it lies, and on the tile's size. False does not.
+        options: the shape of the network.
     """
 
-    def __init__(
-        self,
-        in_channels: int = 1,
-        classes: int = 1,
-        width: int = 64,
-        lstm_layers: int = 1,
-        last_stage: str = "published",
-        lstm_kernel_size: int = 3,
-        conv_bias: bool = True,
-        align_corners: bool = True,
-    ):
+    def __init__(self, options: NetworkOptions):
         super().__init__()
-        if not isinstance(align_corners, bool):
-            raise ValueError(f"align_corners must be true or false, not {align_corners!r}")
-        if last_stage not in LAST_STAGES:
-            raise ValueError(f"last_stage must be one of {LAST_STAGES}, not {last_stage!r}")
-        w = width
-        self.inc = DoubleConv(in_channels, w, conv_bias)
-        self.down1 = Down(w, 2 * w, conv_bias)
-        self.down2 = Down(2 * w, 4 * w, conv_bias)
-        self.down3 = Down(4 * w, 8 * w, conv_bias)
-        self.clstm = CLSTM3D(8 * w, 8 * w, lstm_layers, lstm_kernel_size)
-        self.up1 = Up(12 * w, 4 * w, conv_bias, align_corners)
-        self.up2 = Up(6 * w, 2 * w, conv_bias, align_corners)
-        self.up3 = Up(3 * w, w, conv_bias, align_corners)
-        self.up4 = ZoomUp(2 * w, w, conv_bias) if last_stage == "published" else None
-        self.outc = OutConv(w, classes)
+        self.options = options
+        w, bias, align_corners = options.width, options.conv_bias, options.align_corners
+        self.inc = DoubleConv(options.in_channels, w, bias)
+        self.down1 = Down(w, 2 * w, bias)
+        self.down2 = Down(2 * w, 4 * w, bias)
+        self.down3 = Down(4 * w, 8 * w, bias)
+        self.clstm = CLSTM3D(8 * w, 8 * w, options.lstm_layers, options.lstm_kernel_size)
+        self.up1 = Up(12 * w, 4 * w, bias, align_corners)
+        self.up2 = Up(6 * w, 2 * w, bias, align_corners)
+        self.up3 = Up(3 * w, w, bias, align_corners)
+        self.up4 = ZoomUp(2 * w, w, bias) if options.last_stage == "published" else None
+        self.outc = OutConv(w, options.classes)
 
     def step(self, frame: Tensor, state: list[State] | None = None) -> tuple[Tensor, list[State]]:
-        """Read one frame with the memory of the frames before it.
+        """Segment one frame, given the recurrent state after the previous frame.
 
         Args:
-            frame: (B, C, D, H, W), every spatial size at least 8.
-            state: what the step before returned; None for an empty memory.
+            frame: (B, C, D, H, W); D, H and W are at least 8.
+            state: the state that the previous step returned; None for an empty state.
 
         Returns:
-            Logits (B, classes, D, H, W), and the state: (h, c) a layer at 1/8 resolution.
+            Logits (B, classes, D, H, W), and the new state: (h, c) of each CLSTM layer, at 1/8 of the resolution.
         """
-        (x1, x2, x3), memory, state = self._encode(frame, state)
-        x = self.up1(memory, x3)
+        (x1, x2, x3), hidden, state = self._encode(frame, state)
+        x = self.up1(hidden, x3)
         x = self.up2(x, x2)
         x = self.up3(x, x1)
         if self.up4 is not None:
             x = self.up4(x, x1)
         return self.outc(x), state
 
-    def remember(self, frame: Tensor, state: list[State] | None = None) -> list[State]:
-        """The state that `step` would return, without computing its logits."""
+    def update_state(self, frame: Tensor, state: list[State] | None = None) -> list[State]:
+        """Return the state that `step` returns, without computing logits."""
         return self._encode(frame, state)[2]
 
     def _encode(self, frame: Tensor, state: list[State] | None) -> tuple[tuple[Tensor, ...], Tensor, list[State]]:
+        """Return the features for the skip connections, the hidden state of the top CLSTM layer, and the new state."""
         x1 = self.inc(frame)
         x2 = self.down1(x1)
         x3 = self.down2(x2)
-        # The memory stays in float32 whatever precision surrounds it: rounding would add up over
-        # time. (oneDNN's bfloat16 weight gradients were also seen to be wrong at this small size.)
+        # The recurrent state is always float32: in a lower precision, rounding errors would add up over time.
+        # (At this small size, the weight gradients of oneDNN in bfloat16 were also found to be wrong.)
         with torch.autocast(frame.device.type, enabled=False):
-            memory, state = self.clstm.step(self.down3(x3.float()), state)
-        return (x1, x2, x3), memory, state
+            hidden, state = self.clstm.step(self.down3(x3.float()), state)
+        return (x1, x2, x3), hidden, state
 
     def forward(self, stack: Tensor) -> Tensor:
-        """Logits (B, T, classes, D, H, W) of a stack (B, T, C, D, H, W), from an empty memory."""
+        """Return the logits (B, T, classes, D, H, W) of a stack (B, T, C, D, H, W), starting with an empty state."""
         state = None
         logits = []
         for frame in stack.unbind(1):

@@ -1,4 +1,4 @@
-"""Doubling the resolution of a part of a stage: only what a later stage looks at is computed."""
+"""Up-sampling of a part of a decoder stage: only the voxels that later stages read are computed."""
 
 from dataclasses import dataclass
 from math import ceil
@@ -12,7 +12,13 @@ from .unet import Up, ZoomUp
 
 @dataclass(frozen=True)
 class Part:
-    """Features (1, C, d, h, w) of the part of a stage, itself of a size, that lies in a box of its indices."""
+    """The features of a stage inside a box.
+
+    Attributes:
+        features: (1, C, d, h, w), where d, h, w is the size of the box.
+        box: index ranges in the whole stage.
+        size: size (D, H, W) of the whole stage.
+    """
 
     features: Tensor
     box: Box
@@ -20,70 +26,97 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Doubling:
-    """How an up-stage samples its input along an axis.
+class AxisUpsampling:
+    """How a decoder stage doubles its input along one axis.
+
+    In the methods below, an index counts the voxels of the stage along this axis.
 
     Attributes:
-        inner: how many samples there are; twice as many come of them.
-        shift: which of those is the first of the stage; negative where zeros come before them.
-        align_corners: whether the first and the last of both coincide, or the borders of the voxels.
+        samples: number of input samples, which become twice as many up-sampled samples.
+        shift: number of the up-sampled sample at index 0 of the stage. It is negative where the stage begins with
+            zero padding.
+        align_corners: True where the first and the last sample coincide before and after up-sampling, False where the
+            outer borders of the first and the last voxel do.
     """
 
-    inner: int
+    samples: int
     shift: int
     align_corners: bool
 
-    def there(self, start: int, stop: int) -> tuple[int, int]:
-        """The part of a range of the stage's indices that is not beyond the samples."""
-        return max(start, -self.shift), min(stop, 2 * self.inner - self.shift)
+    def without_padding(self, start: int, stop: int) -> tuple[int, int]:
+        """Return the part of an index range that holds up-sampled samples instead of zero padding."""
+        return max(start, -self.shift), min(stop, 2 * self.samples - self.shift)
 
-    def seen(self, start: int, stop: int) -> tuple[int, int]:
-        """The samples that a range of the stage's indices is computed from."""
-        first, last = self.there(start, stop)
-        return max(self._before(first), 0), min(self._before(last - 1) + 2, self.inner)
+    def source_range(self, start: int, stop: int) -> tuple[int, int]:
+        """Return the range of the input samples from which an index range is interpolated."""
+        first, last = self.without_padding(start, stop)
+        return max(self._lower_sample(first), 0), min(self._lower_sample(last - 1) + 2, self.samples)
 
-    def _before(self, index: int) -> int:
-        """The sample before an index of the stage; that one and the next are mixed there."""
+    def _lower_sample(self, index: int) -> int:
+        """Return the number of the lower of the two neighbouring samples that are mixed at an index."""
         return (index + self.shift + 1) // 2 - 1
 
-    def double(self, x: Tensor, axis: int, start: int, stop: int, out: Tensor) -> None:
-        """Up-sample x, the samples that a range of the stage's indices sees, along an axis; the range is there."""
-        first, last = self._before(start), self._before(stop - 1) + 2
-        # beyond the first and the last sample they repeat
-        repeated = [x.narrow(axis, 0, 1)] * (first < 0) + [x] + [x.narrow(axis, -1, 1)] * (last > self.inner)
+    def upsample(self, x: Tensor, axis: int, start: int, stop: int, out: Tensor) -> None:
+        """Interpolate an index range that holds no zero padding.
+
+        Args:
+            x: the input samples of `source_range(start, stop)`.
+            axis: the axis of `x` and `out` along which to interpolate.
+            start, stop: the index range.
+            out: the result is written into it; stop - start long along the axis.
+        """
+        first, last = self._lower_sample(start), self._lower_sample(stop - 1) + 2
+        # before the first and after the last sample, that sample is repeated
+        repeated = [x.narrow(axis, 0, 1)] * (first < 0) + [x] + [x.narrow(axis, -1, 1)] * (last > self.samples)
         x = torch.cat(repeated, axis) if len(repeated) > 1 else x
         position = torch.arange(start + self.shift, stop + self.shift, dtype=torch.float64)
-        position = position * (self.inner - 1) / (2 * self.inner - 1) if self.align_corners else position / 2 - 0.25
+        position = position * (self.samples - 1) / (2 * self.samples - 1) if self.align_corners else position / 2 - 0.25
         for parity in (0, 1):
             indices = range(start + parity, stop, 2)
             if not indices:
                 continue
-            before = self._before(indices[0])
-            weight = position[parity::2] - torch.arange(before, before + len(indices))
+            lowest = self._lower_sample(indices[0])
+            weight = position[parity::2] - torch.arange(lowest, lowest + len(indices))
             weight = weight.to(x).reshape([-1 if n == axis else 1 for n in range(x.ndim)])
-            lower, upper = (x.narrow(axis, before - first + n, len(indices)) for n in (0, 1))
+            lower, upper = (x.narrow(axis, lowest - first + n, len(indices)) for n in (0, 1))
             torch.lerp(lower, upper, weight, out=out[(*[slice(None)] * axis, slice(parity, None, 2))])
 
 
-def doublings(up: Up, inner: Shape, outer: Shape) -> list[Doubling]:
-    """Along each axis, of a stage whose input and skip have these sizes."""
+def axis_upsamplings(up: Up, input_size: Shape, output_size: Shape) -> list[AxisUpsampling]:
+    """Return how a decoder stage up-samples along D, H and W.
+
+    Args:
+        up: the stage.
+        input_size: size (D, H, W) of its input.
+        output_size: size (D, H, W) of its skip connection and its output.
+    """
     if isinstance(up, ZoomUp):
-        return [Doubling(n, ceil(n / 2), True) for n in inner]
-    return [Doubling(n, -((m - 2 * n) // 2), up.align_corners) for n, m in zip(inner, outer, strict=True)]
+        return [AxisUpsampling(n, ceil(n / 2), True) for n in input_size]
+    return [
+        AxisUpsampling(n, -((m - 2 * n) // 2), up.align_corners) for n, m in zip(input_size, output_size, strict=True)
+    ]
 
 
-def write_upsampled(axes: list[Doubling], x: Part, box: Box, target: Tensor) -> None:
-    """Up-sample to a box of the stage's indices, into (1, C, d, h, w); zeros where there is nothing."""
-    ranges = [axis.there(*edge) for axis, edge in zip(axes, box, strict=True)]
+def write_upsampled(axes: list[AxisUpsampling], x: Part, box: Box, target: Tensor) -> None:
+    """Write the up-sampled features of a box, and zeros where the stage is zero-padded.
+
+    Args:
+        axes: how the stage up-samples along D, H and W.
+        x: the input of the stage, with at least the samples that the box is interpolated from.
+        box: index ranges in the stage.
+        target: (1, C, d, h, w) of the box's size, into which the result is written.
+    """
+    ranges = [axis.without_padding(*edge) for axis, edge in zip(axes, box, strict=True)]
     if tuple(ranges) != box:
         target.zero_()
         target = target[index_of(ranges, box)]
-    seen = tuple(axis.seen(*edge) for axis, edge in zip(axes, box, strict=True))
-    values = x.features[index_of(seen, x.box)][0].permute(1, 2, 3, 0)  # as it lies in memory
+    source = tuple(axis.source_range(*edge) for axis, edge in zip(axes, box, strict=True))
+    # channels last, which is the order of the features in memory
+    values = x.features[index_of(source, x.box)][0].permute(1, 2, 3, 0)
     for n, (axis, (start, stop)) in enumerate(zip(axes, ranges, strict=True)):
         if n == 2:
-            doubled = target[0].permute(1, 2, 3, 0)
+            upsampled = target[0].permute(1, 2, 3, 0)
         else:
-            doubled = values.new_empty((*values.shape[:n], stop - start, *values.shape[n + 1 :]))
-        axis.double(values, n, start, stop, doubled)
-        values = doubled
+            upsampled = values.new_empty((*values.shape[:n], stop - start, *values.shape[n + 1 :]))
+        axis.upsample(values, n, start, stop, upsampled)
+        values = upsampled

@@ -1,4 +1,4 @@
-"""A run in the background: the worker is fed and followed by a timer, and its frames show as they come."""
+"""A run in the background: a timer hands frames to a worker process and shows the finished ones."""
 
 from collections import deque
 from collections.abc import Callable
@@ -7,151 +7,162 @@ from dataclasses import dataclass
 import qt
 from slicer.i18n import tr as _
 
-from ..core.errors import InputError, sitk_cause
-from ..core.sequence import SegmentedFrame
-from ..engine.quality import Flag, all_flags, frame_flags
+from ..core.errors import InputError, RunFailed
+from ..core.progress import Progress
+from ..core.volume_curve import VolumeCurve
+from ..engine.run_report import RunReport
+from ..engine.settings import RunSettings
 from ..model.description import Model
 from ..scene.inputs import SequenceFrames, SequenceInput
 from ..scene.outputs import SegmentationOutput
-from ..worker.job_folder import Job
-from ..worker.worker_process import JobRunner
+from ..worker.events import Done, Event, Failed, FrameDone, Note, Started
+from ..worker.job_folder import JobFolder
+from ..worker.worker_process import SEGMENT, MakeWorker
 
 TICK_MS = 20
 
 
-@dataclass
-class Request:
-    """What is to be run: on what, with what, into which output (None: a new one)."""
+@dataclass(frozen=True)
+class RunRequest:
+    """What the user wants to be segmented, and how.
+
+    Attributes:
+        source: the input.
+        model: the model that the settings name.
+        settings: what the run is.
+        outputNode: the segmentation sequence that the finished run replaces; None for a new one.
+    """
 
     source: SequenceInput
     model: Model
-    job: Job
-    outputNode: object | None
+    settings: RunSettings
+    outputNode: object | None = None
 
 
 class BackgroundRun:
-    """One request in a worker process.
+    """One run in a worker process.
 
-    Once it has ended without being done, finished frames stay in the scene unless `discard` takes them out.
+    After a run that was cancelled or failed, the finished frames stay in the scene unless `discard` removes them.
 
     Args:
-        python: the interpreter of the worker.
-        changed: called whenever there is something new to show.
+        request: what to segment, and how.
+        makeWorker: what makes the worker.
+        changed: called whenever there is something new to show, and once at the end.
 
     Attributes:
         state: "running", then "done", "failed" or "cancelled".
-        progress: the last progress event.
+        progress: where the run is; None before the first tile.
         message: after a failure, what happened and what to do.
-        numbers: of the finished frames, in order.
+        log: lines for the user.
+        output: the finished frames.
+        total: number of frames to segment.
+
+    Raises:
+        InputError: the sequence does not have the frames that the settings name.
+        OSError: the worker cannot be started.
     """
 
-    def __init__(self, request: Request, python: str, changed: Callable[["BackgroundRun"], None]):
+    def __init__(self, request: RunRequest, makeWorker: MakeWorker, changed: Callable[["BackgroundRun"], None]):
         self.request = request
         self.state = "running"
-        self.progress: dict | None = None
+        self.progress: Progress | None = None
         self.message = ""
         self.log: list[str] = []
-        self.numbers: list[int] = []
         self.output = SegmentationOutput(request.model, request.source)
-        self._frameFlags: list[Flag] = []
         self._changed = changed
         self._frames = SequenceFrames(request.source.sequenceNode)
-        self._toPut = deque(range(len(self._frames)))
+        self._indexValues = self._frames.index.values
+        self._toHandOver = deque(range(len(self._frames)))
         self._checkedAt: int | None = None
-        self._events: deque[dict] = deque()
-        self._runner = JobRunner(request.job, python)
-        self._runner.start()
+        self._events: deque[Event] = deque()
+        self.total = len(request.settings.frame_numbers(len(self._frames)))
+        self._folder = JobFolder.make(request.settings, self._indexValues)
+        self._worker = makeWorker(SEGMENT, self._folder)
+        try:
+            self._worker.start()
+        except OSError:
+            self._folder.remove()
+            raise
         self._timer = qt.QTimer()
         self._timer.interval = TICK_MS
         self._timer.connect("timeout()", self._tick)
         self._timer.start()
 
     @property
-    def flags(self) -> list[Flag]:
-        """Signs of finished frames that need a look, by frame."""
-        volumes = [ml for _value, ml in self.output.volumes]
-        segments = [segment.name for segment in self.request.model.segments]
-        return all_flags(self._frameFlags, self.numbers, volumes, segments)
+    def curve(self) -> VolumeCurve:
+        """Return the segment volumes and quality flags of the frames finished so far."""
+        return self.output.curve
 
     def cancel(self) -> None:
         """End the worker at once."""
         self._end("cancelled", _("Cancelled."))
 
     def abandon(self) -> None:
-        """End the worker and forget the scene: it is going away."""
+        """End the worker, and show nothing any more: the scene is closing."""
         self._changed = lambda run: None
         self._end("cancelled", "")
 
     def discard(self) -> None:
-        """Take the frames that were finished out of the scene again."""
+        """Remove the finished frames from the scene."""
         self.output.withdraw()
 
     def _tick(self) -> None:
-        """A little work at a time, so that the user never waits: one frame in, or one frame out."""
+        """Hand one frame over and show one finished frame, no more, so that the user never waits."""
         if self.request.source.sequenceNode.GetScene() is None:
             self._end("failed", _("The input sequence was removed during the run."))
-        elif self._toPut and self._inputChanged():
+            return
+        if self._toHandOver and self._inputChanged():
             self._end("failed", _("The input sequence was changed before all of it was read: segment it again."))
-        elif self._toPut:
-            self._putFrame(self._toPut.popleft())
-        if self.state == "running":
-            self._events.extend(self._runner.poll())
-        while self._events and self.state == "running":
-            event = self._events.popleft()
-            self._handle(event)
-            if event["event"] == "frame":
-                break
+            return
+        try:
+            if self._toHandOver:
+                number = self._toHandOver.popleft()
+                self._folder.write_frame(number, self._frames[number].image)
+            self._takeEvents()
+        except (InputError, RunFailed, OSError) as error:
+            self._end("failed", str(error))
         if self.state == "running":
             self._changed(self)
 
     def _inputChanged(self) -> bool:
-        """Whether frames were added, removed or moved since the run began."""
-        sequenceNode = self.request.source.sequenceNode
-        modified = sequenceNode.GetMTime()
+        """Return whether frames were added, removed or moved since the run began."""
+        modified = self.request.source.sequenceNode.GetMTime()
         if modified == self._checkedAt:
             return False
         self._checkedAt = modified
-        values = [sequenceNode.GetNthIndexValue(n) for n in range(sequenceNode.GetNumberOfDataNodes())]
-        return values != self.request.job.index_values
+        return self._frames.index.values != self._indexValues
 
-    def _putFrame(self, number: int) -> None:
-        try:
-            self._runner.put_frame(number, self._frames[number].image)
-        except (InputError, OSError) as error:
-            self._end("failed", str(error))
-        except RuntimeError as error:  # of SimpleITK
-            self._end(
-                "failed",
-                _("Frame {number} cannot be handed to the worker: is the disk full? ({error})").format(
-                    number=number, error=sitk_cause(error)
-                ),
-            )
+    def _takeEvents(self) -> None:
+        """Take the events of the worker, up to the next finished frame."""
+        self._events.extend(self._worker.poll())
+        while self._events and self.state == "running":
+            event = self._events.popleft()
+            self._take(event)
+            if isinstance(event, FrameDone):
+                break
 
-    def _handle(self, event: dict) -> None:
-        if event["event"] == "started":
-            self.log.append(_("running on {device}").format(device=event["device"]))
-        elif event["event"] == "progress":
-            self.progress = event
-        elif event["event"] == "frame":
-            self._show(event["number"], event["index_value"], tuple(event["unfamiliar"]))
-        elif event["event"] == "done":
-            self.log += event["report"]["warnings"]
-            outputNode = self.request.outputNode
-            if outputNode is not None and outputNode.GetScene() is not None:  # it may have been removed meanwhile
-                self.output.publish(outputNode)
-            self._end("done", "")
-        elif event["event"] == "failed":
-            if event["details"]:
-                self.log.append(event["details"])
-            self._end("failed", event["message"])
-
-    def _show(self, number: int, indexValue: str, unfamiliar: tuple[str, ...]) -> None:
-        frame = SegmentedFrame(number, indexValue, self._runner.result(number), unfamiliar)
-        self.output.add(frame)
-        if not self.numbers:
-            self.output.publish()
-        self.numbers.append(number)
-        self._frameFlags += frame_flags(frame, [segment.name for segment in self.request.model.segments])
+    def _take(self, event: Event) -> None:
+        match event:
+            case Started(device):
+                self.log.append(_("running on {device}").format(device=device))
+            case Note(text):
+                self.log.append(text)
+            case Progress():
+                self.progress = event
+            case FrameDone():
+                self.output.add(self._folder.read_result(event))
+                if len(self.curve.frames) == 1:
+                    self.output.publish()
+            case Done(report):
+                self.log += [*report.warnings, _reportLine(report)]
+                outputNode = self.request.outputNode
+                if outputNode is not None and outputNode.GetScene() is not None:  # the user may have removed it
+                    self.output.publish(outputNode)
+                self._end("done", "")
+            case Failed(message, details):
+                if details:
+                    self.log.append(details)
+                self._end("failed", message)
 
     def _end(self, state: str, message: str) -> None:
         if self.state != "running":
@@ -160,5 +171,17 @@ class BackgroundRun:
         self._timer.stop()
         if message:
             self.log.append(message)
-        self._runner.close()
+        self._worker.end()
+        self._folder.remove()
         self._changed(self)
+
+
+def _reportLine(report: RunReport) -> str:
+    """Return where, how and how long a run computed, as a line of the log."""
+    return _("{seconds:.1f} s on {device} in {precision}, {tiles} tiles of {tile} a frame").format(
+        seconds=sum(report.seconds.values()),
+        device=report.device,
+        precision=report.precision,
+        tiles=report.tiles_per_frame,
+        tile=" x ".join(map(str, report.tile or ())),
+    )

@@ -1,4 +1,4 @@
-"""Python packages that a run needs and Slicer does not bring: installed on the first run, with the user's consent."""
+"""Python packages that a run needs and Slicer lacks: installed before the first run, if the user agrees."""
 
 import importlib.util
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ RESOURCES = Path(__file__).resolve().parents[2] / "Resources"
 
 @dataclass(frozen=True)
 class Need:
-    """What an action needs: packages beside PyTorch, the file that says which versions, and their size in words."""
+    """The packages that an action needs beside PyTorch, the file with their versions, and their size in words."""
 
     packages: tuple[str, ...]
     requirements: Path
@@ -25,7 +25,7 @@ TO_TEACH = Need(("safetensors", "monai", "tqdm"), RESOURCES / "requirements-teac
 
 
 def missingPackages(need: Need = TO_SEGMENT) -> list[str]:
-    """Names of the packages that are not installed; nothing is imported to find out."""
+    """Return the names of the packages that are not installed, without importing any."""
     return [name for name in ("torch", *need.packages) if importlib.util.find_spec(name) is None]
 
 
@@ -33,7 +33,7 @@ def installMissing(need: Need = TO_SEGMENT) -> bool:
     """Ask for consent and install what is missing.
 
     Returns:
-        Whether all is there now.
+        Whether all packages are installed now.
     """
     missing = missingPackages(need)
     if not missing:
@@ -51,7 +51,7 @@ def installMissing(need: Need = TO_SEGMENT) -> bool:
         return False
     try:
         if "torch" in missing:
-            import PyTorchUtils  # of the PyTorch extension, which chooses the build for this computer's GPU
+            import PyTorchUtils  # from the PyTorch extension, which chooses the build for this computer's GPU
 
             PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=False)
         if any(name != "torch" for name in missing):

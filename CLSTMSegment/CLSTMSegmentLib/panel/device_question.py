@@ -1,4 +1,4 @@
-"""What the computer can run on, asked for in the background and told when it is known."""
+"""The question which devices this computer has, answered in the background."""
 
 import json
 import subprocess
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import qt
 
-from ..worker.worker_process import PACKAGE_FOLDER, without_console
+from ..worker.worker_process import PACKAGE_FOLDER, creation_flags
 
 POLL_MS = 200
 
@@ -15,7 +15,8 @@ class DeviceQuestion:
     """Asks a process of its own for the devices.
 
     Args:
-        answered: called once with [name, text] pairs; never, where torch is not installed yet.
+        python: the interpreter of that process.
+        answered: called once with [name, text] pairs; not called where torch is not installed yet.
     """
 
     def __init__(self, python: str, answered: Callable[[list[list[str]]], None]):
@@ -25,7 +26,7 @@ class DeviceQuestion:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=PACKAGE_FOLDER,
-            creationflags=without_console(),
+            creationflags=creation_flags(),
         )
         self._timer = qt.QTimer()
         self._timer.interval = POLL_MS
@@ -42,7 +43,7 @@ class DeviceQuestion:
             self._answered(json.loads(answer))
 
     def close(self) -> None:
-        """Ask no more."""
+        """End the process; `answered` is not called any more."""
         self._timer.stop()
         self._process.kill()
         self._process.wait()

@@ -1,4 +1,4 @@
-"""Models to choose from: those that come with the extension, and those that the user added."""
+"""The models to choose from: the bundled ones, and those that the user added."""
 
 import html
 import shutil
@@ -13,9 +13,12 @@ from ..model.description import Model
 
 
 def choosableModels(folder: Path) -> list[tuple[str, Model]]:
-    """(name or folder to load it by, model) of all bundled models and all in the user's folder.
+    """Return all bundled models and all in the user's folder, each with the source from which it is loaded.
 
-    What is damaged in the user's folder is left out: a run with it would say why.
+    A damaged model is omitted.
+
+    Args:
+        folder: the folder of the models that the user added.
     """
     sources = [*bundled_models(), *(str(path.parent) for path in sorted(folder.glob("*/model.json")))]
     models = []
@@ -31,25 +34,26 @@ def addModel(file: Path, folder: Path) -> str:
     """Copy a model into the user's folder.
 
     Args:
-        file: the model.json of a bundle, or a published .pth.
+        file: the model.json of a bundle, or a published checkpoint of eksubin/CLSTM-Unet4D (`.pth`).
+        folder: the folder of the models that the user added.
 
     Returns:
-        What to load it by.
+        The source from which `model.bundle.load_model` loads it.
 
     Raises:
-        InputError: not a model, damaged, or one of that name is there already.
+        InputError: the file is no model or is damaged, or the folder has a model of this name already.
     """
     model = load_model(file.parent if file.name == "model.json" else file)
-    network = model.build_network()  # before anything is copied: the weights must fit
+    network = model.build_network()  # checks the weights before anything is copied
     target = folder / model.name
     if target.exists():
         raise InputError(
-            _("there is a model {name} in {folder} already: rename or remove it first").format(
+            _("there is already a model {name} in {folder}: rename or remove it first").format(
                 name=repr(model.name), folder=folder
             )
         )
     folder.mkdir(parents=True, exist_ok=True)
-    with replacing(target) as copy:  # one that breaks off half-way is never seen
+    with replacing(target) as copy:  # an incomplete copy is never seen
         if file.name == "model.json":
             shutil.copytree(file.parent, copy)
         else:
@@ -58,19 +62,19 @@ def addModel(file: Path, folder: Path) -> str:
 
 
 def summaryAsHtml(model: Model) -> str:
-    """What a user wants to know to choose a model: what it finds, and in which images."""
+    """Return what a user needs to choose a model: what it finds, and in which images."""
     segments = ", ".join(segment.name for segment in model.segments)
     lines = [("", model.description), (_("Finds"), segments), (_("In"), model.modality)]
     return _asHtml(lines)
 
 
 def detailsAsHtml(model: Model) -> str:
-    """What a user wants to know before trusting a model: licence, citation, figures."""
+    """Return what a user needs to judge a model: licence, citation and scores."""
     lines = [(_("Licence"), model.licence), (_("Please cite"), model.citation)]
     return _asHtml(lines + list(model.scores.items()))
 
 
 def _asHtml(lines: list[tuple[str, object]]) -> str:
-    """A line for each (label, text) that has a text."""
+    """Return a line for each (label, text) pair with a text."""
     shown = [(label, html.escape(str(text))) for label, text in lines if text]
     return "<br>".join(f"<b>{html.escape(label)}:</b> {text}" if label else text for label, text in shown)

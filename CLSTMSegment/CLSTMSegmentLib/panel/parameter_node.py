@@ -1,30 +1,48 @@
 """The panel's settings, kept in a parameter node so that they are saved with the scene."""
 
+from contextlib import suppress
+from dataclasses import replace
 from typing import Annotated
 
 import slicer
+from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
+from ..core.boxes import read_shape
+from ..core.errors import InputError
+from ..engine.settings import DEFAULT_MODEL, RunSettings
+from ..scene.inputs import SequenceInput, regionFromROI
+
 FrameNumber = Annotated[int, WithinRange(0, 99999)]
-"""Bounds are given here: without, binding a spin box to a parameter would lift those of the .ui."""
+"""Without bounds here, binding a spin box to a parameter would remove the bounds of the .ui file."""
 
 
 @parameterNodeWrapper
 class CLSTMSegmentParameterNode:
-    """One attribute a setting.
+    """One attribute for each setting.
 
     Attributes:
-        model: a bundled model's name, or the folder or .pth file of another.
+        inputSequence, outputSequence, roi: None for no input, a new output, the whole image.
+        model: name of a bundled model, or the folder or `.pth` file of another model.
         frames: "all", "current" or "range".
         firstFrame, lastFrame, frameStep: the range, both ends included.
-        tile: "D,H,W", or empty for automatic.
-        time: "carry", "window" or "reset", or empty for the model's own rule; `window` in frames.
-        prime: frames; -1 for the model's own.
-        annotationSequence: what is taught; teachFrom: model to begin with, empty for none.
+        device: see `engine.settings.RunSettings`.
+        tile: "D,H,W", or empty for the largest that fits.
+        overlap: least part of a tile that it shares with its neighbour.
+        ramGB: limit of the RAM in GB; 0 for no limit.
+        stateRule: "carry", "window" or "reset", or empty for the model's own rule.
+        window: frames after which the recurrent state is emptied, for "window".
+        warmUpFrames: frames that fill an empty recurrent state; -1 for the model's own number.
+        annotationSequence: the annotation that is taught.
+        ejectingChamber: whether the first annotated segment is a chamber that ejects blood.
+        teachName: name of the new model.
+        teachFrom: the model to begin with; empty to begin with random weights.
+        teachMinutes: time that a teaching job may take.
+        holdOutFrames: see `teaching.teaching_settings.TeachingSettings`.
     """
 
     inputSequence: slicer.vtkMRMLSequenceNode
-    model: str = "cardiac-cine-lv"
+    model: str = DEFAULT_MODEL
     outputSequence: slicer.vtkMRMLSequenceNode
     frames: str = "all"
     firstFrame: FrameNumber = 0
@@ -34,10 +52,70 @@ class CLSTMSegmentParameterNode:
     device: str = "auto"
     tile: str = ""
     overlap: Annotated[float, WithinRange(0.0, 0.9)] = 0.25
-    time: str = ""
+    ramGB: Annotated[float, WithinRange(0.0, 9999.0)] = 0.0
+    stateRule: str = ""
     window: Annotated[int, WithinRange(1, 999)] = 5
-    prime: Annotated[int, WithinRange(-1, 99)] = -1
+    warmUpFrames: Annotated[int, WithinRange(-1, 99)] = -1
     annotationSequence: slicer.vtkMRMLSequenceNode
+    ejectingChamber: bool = False
     teachName: str = "My structure"
     teachFrom: str = ""
     teachMinutes: Annotated[float, WithinRange(0.1, 600.0)] = 8.0
+    holdOutFrames: bool = True
+
+
+def readEarlierNames(parameters: CLSTMSegmentParameterNode) -> None:
+    """Take over the settings that a scene of version 0.1 has under other names."""
+    node = parameters.parameterNode
+    for earlier, name, kind in (("time", "stateRule", str), ("prime", "warmUpFrames", int)):
+        if earlier in node.GetParameterNames():
+            with suppress(ValueError):  # a damaged value leaves the default
+                parameters.setValue(name, kind(node.GetParameter(earlier)))
+            node.UnsetParameter(earlier)
+
+
+def settingsWithoutScene(parameters: CLSTMSegmentParameterNode) -> RunSettings:
+    """Return the settings of a run but for the region and the current frame, which only the scene can tell.
+
+    This is quick, whatever the number of frames.
+
+    Raises:
+        InputError: a setting makes no sense, or the input does not have the frames of the range.
+    """
+    stateRule = f"window:{parameters.window}" if parameters.stateRule == "window" else parameters.stateRule
+    return RunSettings(
+        model=parameters.model,
+        frames=_rangeOfFrames(parameters) if parameters.frames == "range" else "all",
+        device=parameters.device,
+        tile=read_shape(parameters.tile) if parameters.tile.strip() else None,
+        overlap=parameters.overlap,
+        ram_gb=parameters.ramGB or None,
+        state_rule=stateRule or None,
+        warm_up_frames=parameters.warmUpFrames if parameters.warmUpFrames >= 0 else None,
+    )
+
+
+def runSettingsFor(source: SequenceInput, parameters: CLSTMSegmentParameterNode) -> RunSettings:
+    """Return the settings of a run on an input.
+
+    Raises:
+        InputError: see `settingsWithoutScene`; or the region cannot be used, or the input has no current frame.
+    """
+    settings = settingsWithoutScene(parameters)
+    if parameters.roi is not None:
+        settings = replace(settings, region=regionFromROI(parameters.roi, source.proxyNode))
+    if parameters.frames == "current":
+        if source.browserNode is None:
+            raise InputError(_("no browser plays this sequence, so it has no current frame: choose a range of frames"))
+        settings = replace(settings, frames=str(source.browserNode.GetSelectedItemNumber()))
+    return settings
+
+
+def _rangeOfFrames(parameters: CLSTMSegmentParameterNode) -> str:
+    first, stop, step = parameters.firstFrame, parameters.lastFrame + 1, parameters.frameStep
+    if first >= stop:
+        raise InputError(_("the range of frames is empty: the first frame comes after the last"))
+    last = parameters.inputSequence.GetNumberOfDataNodes() - 1
+    if range(first, stop, step)[-1] > last:
+        raise InputError(_("the sequence has frames 0 to {last}: choose a range in it").format(last=last))
+    return f"{first}:{stop}:{step}"

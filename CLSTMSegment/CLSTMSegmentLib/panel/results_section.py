@@ -1,4 +1,4 @@
-"""The results in the panel: volumes by frame, a summary, frames to look at, the plot, and how segments look."""
+"""The results in the panel: volumes by frame, a summary, frames to check, the plot, and how segments look."""
 
 import textwrap
 from pathlib import Path
@@ -8,16 +8,15 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
-from ..core.sequence import SequenceIndex
-from ..core.volume_curve import with_unit
-from ..model.description import Model
+from ..core.errors import InputError
+from ..core.volume_curve import VolumeCurve
 from ..report.volumes_csv import write_volumes
 from ..scene.volumes_plot import markFrame, volumesChart
 from .background_run import BackgroundRun
 
 
-class ResultsView:
-    """Shows a run's results and lets the user act on them.
+class ResultsSection:
+    """Shows the results of a run, and lets the user act on them.
 
     Args:
         ui: the panel's widgets.
@@ -28,7 +27,7 @@ class ResultsView:
         self._run: BackgroundRun | None = None
         self._marking: tuple | None = None
         self._plotViews: list = []
-        # by mouse or Enter; not by being reached with Tab, which would show another frame unasked
+        # by mouse or Enter; Tab, which reaches a row too, must not change the frame
         for signal in ("cellClicked(int,int)", "cellActivated(int,int)"):
             ui.volumesTable.connect(signal, self._onRow)
         for signal in ("clicked(QModelIndex)", "activated(QModelIndex)"):
@@ -51,24 +50,26 @@ class ResultsView:
         self._enable(False)
 
     def show(self, run: BackgroundRun) -> None:
-        """Show what a run has found so far; rows are added, not made anew."""
+        """Show what a run has found so far; rows that are shown already stay."""
         if run is not self._run:
             self.clear()
             self._run = run
-            self._setColumns(run.request.model)
-        table = self._ui.volumesTable
-        for row in range(table.rowCount, len(run.numbers)):
-            value, volumes = run.output.volumes[row]
+            self._setColumns(run.curve)
+        table, frames = self._ui.volumesTable, run.curve.frames
+        for row in range(table.rowCount, len(frames)):
+            frame = frames[row]
             table.insertRow(row)
-            for column, text in enumerate([str(run.numbers[row]), value, *(f"{ml:.1f}" for ml in volumes)]):
+            texts = [str(frame.number), frame.index_value, *(f"{ml:.1f}" for ml in frame.ml)]
+            for column, text in enumerate(texts):
                 table.setItem(row, column, qt.QTableWidgetItem(text))
         if run.state != "running":
+            flags = run.curve.flags
             self._ui.flagsList.clear()
-            self._showFlags(bool(run.flags))
-            for flag in run.flags:
+            self._showFlags(bool(flags))
+            for flag in flags:
                 self._ui.flagsList.addItem(str(flag))
-            self._ui.summaryLabel.text = summary(run)
-            self._enable(bool(run.numbers) and run.output.tableNode is not None)
+            self._ui.summaryLabel.text = summary(run.curve)
+            self._enable(bool(frames) and run.output.tableNode is not None)
 
     def _enable(self, enabled: bool) -> None:
         ui = self._ui
@@ -78,21 +79,19 @@ class ResultsView:
     def _showFlags(self, shown: bool) -> None:
         self._ui.flagsLabel.visible = self._ui.flagsList.visible = shown
 
-    def _setColumns(self, model: Model) -> None:
-        sequenceNode = self._run.request.source.sequenceNode
-        index = with_unit(sequenceNode.GetIndexName(), sequenceNode.GetIndexUnit())
+    def _setColumns(self, curve: VolumeCurve) -> None:
         # long names in several lines, so that the columns fit beside each other
-        names = ["\n".join(textwrap.wrap(with_unit(segment.name, "ml"), 16)) for segment in model.segments]
-        headers = [_("frame"), index, *names]
+        names = ["\n".join(textwrap.wrap(title, 16)) for title in curve.volume_titles]
+        headers = [_("frame"), curve.index_title, *names]
         self._ui.volumesTable.setColumnCount(len(headers))
         self._ui.volumesTable.setHorizontalHeaderLabels(headers)
         self._ui.volumesTable.resizeColumnsToContents()
 
     def _onRow(self, row: int, column: int) -> None:
-        self._goTo(self._run.numbers[row])
+        self._goTo(self._run.curve.numbers[row])
 
     def _onFlag(self, index: qt.QModelIndex) -> None:
-        self._goTo(self._run.flags[index.row()].frame)
+        self._goTo(self._run.curve.flags[index.row()].frame)
 
     def _goTo(self, frame: int) -> None:
         browserNode = self._run.request.source.browserNode
@@ -101,14 +100,15 @@ class ResultsView:
 
     def _onPlot(self) -> None:
         self._stopMarking()
-        chartNode = volumesChart(self._run.output.tableNode, self._run.request.model)
+        run = self._run
+        chartNode = volumesChart(run.output.tableNode, run.curve, run.request.model.title)
         slicer.modules.plots.logic().ShowChartInLayout(chartNode)
         layoutManager = slicer.app.layoutManager()
         for n in range(layoutManager.plotViewCount):
             plotView = layoutManager.plotWidget(n).plotView()
             plotView.connect("dataSelected(vtkStringArray*, vtkCollection*)", self._onPointSelected)
             self._plotViews.append(plotView)
-        browserNode = self._run.request.source.browserNode
+        browserNode = run.request.source.browserNode
         if browserNode is not None:
             tag = browserNode.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._mark())
             self._marking = (browserNode, tag, chartNode)
@@ -118,7 +118,7 @@ class ResultsView:
         """Move the line in the plot to the frame that the browser shows."""
         browserNode, _tag, chartNode = self._marking
         tableNode, number = self._run.output.tableNode, browserNode.GetSelectedItemNumber()
-        values = self._run.request.job.index_values
+        values = self._run.curve.index.values
         if tableNode is not None and chartNode.GetScene() is not None and 0 <= number < len(values):
             markFrame(chartNode, tableNode, values[number])
 
@@ -132,7 +132,7 @@ class ResultsView:
         self._plotViews.clear()
 
     def _onPointSelected(self, seriesIDs: vtk.vtkStringArray, selections: vtk.vtkCollection) -> None:
-        """A click on a point of a curve shows its frame; the marker is a curve too, and has no frame of its own."""
+        """Show the frame of the point that was clicked; the line of the current frame is a series without frames."""
         for n in range(seriesIDs.GetNumberOfValues()):
             seriesNode = slicer.mrmlScene.GetNodeByID(seriesIDs.GetValue(n))
             points = selections.GetItemAsObject(n)
@@ -141,18 +141,17 @@ class ResultsView:
                 and seriesNode.GetTableNode() is self._run.output.tableNode
                 and points.GetNumberOfValues() > 0
             ):
-                self._goTo(self._run.numbers[points.GetValue(0)])
+                self._goTo(self._run.curve.numbers[points.GetValue(0)])
                 return
 
     def _onExport(self) -> None:
         path = qt.QFileDialog.getSaveFileName(self._ui.exportButton, _("Export volumes"), "volumes.csv", "CSV (*.csv)")
         if not path:
             return
-        run = self._run
-        sequenceNode = run.request.source.sequenceNode
-        index = SequenceIndex(run.request.job.index_values, sequenceNode.GetIndexName(), sequenceNode.GetIndexUnit())
-        rows = [(number, *row) for number, row in zip(run.numbers, run.output.volumes, strict=True)]
-        write_volumes(Path(path), run.request.model, index, rows)
+        try:
+            write_volumes(Path(path), self._run.curve)
+        except (InputError, OSError) as error:
+            self._ui.statusLabel.text = _("The volumes cannot be written: {error}").format(error=error)
 
     def _outputNode(self) -> slicer.vtkMRMLSequenceNode:
         return self._run.request.outputNode or self._run.output.sequenceNode
@@ -181,22 +180,22 @@ class ResultsView:
             displayNode.SetOpacity2DOutline(1.0)
 
 
-def summary(run: BackgroundRun) -> str:
-    """Largest and smallest volume of each segment, where, and how much of the largest leaves."""
+def summary(curve: VolumeCurve) -> str:
+    """Return a line for each segment that was found: its extreme volumes, and the ejection fraction of a chamber."""
     lines = []
-    for n, segment in enumerate(run.request.model.segments):
-        volumes = [ml[n] for _value, ml in run.output.volumes]
-        if not volumes or max(volumes) == 0:
+    for n, segment in enumerate(curve.segments):
+        extremes = curve.extremes(n)
+        if extremes is None or extremes.greatest == 0:
             continue
-        high, low = max(volumes), min(volumes)
-        lines.append(
-            _("{segment}: {high:.1f} ml (frame {at}) to {low:.1f} ml (frame {to}), {part:.0f} % ejected").format(
-                segment=segment.name,
-                high=high,
-                at=run.numbers[volumes.index(high)],
-                low=low,
-                to=run.numbers[volumes.index(low)],
-                part=100 * (1 - low / high),
-            )
+        line = _("{segment}: {high:.1f} ml (frame {at}) to {low:.1f} ml (frame {to})").format(
+            segment=segment.name,
+            high=extremes.greatest,
+            at=extremes.greatest_frame,
+            low=extremes.least,
+            to=extremes.least_frame,
         )
+        fraction = curve.ejection_fraction(n)
+        if fraction is not None:
+            line += _(", ejection fraction {percent:.0f} %").format(percent=fraction)
+        lines.append(line)
     return "\n".join(lines)

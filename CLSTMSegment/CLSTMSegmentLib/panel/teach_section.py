@@ -1,43 +1,48 @@
-"""The Teach section of the panel: what is annotated, and a lesson learnt in a worker process."""
+"""The Teach section of the panel: which frames are annotated, and a teaching job in a worker process."""
 
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..core.errors import InputError
+from ..core.errors import InputError, RunFailed
+from ..core.progress import TeachingProgress
 from ..model.description import Model, check_name
 from ..scene.annotations import annotatedFrames, newAnnotation, readAnnotations, useAsAnnotation
 from ..scene.inputs import SequenceFrames, SequenceInput, holds, resolveInput
-from ..teaching.training_set import PREVIEW, WISH, Lesson, lesson_folder, write_lesson
-from ..worker.job_folder import write_whole
-from ..worker.worker_process import WorkerProcess
+from ..teaching.teaching_settings import TeachingSettings
+from ..teaching.training_set import preview_path, teaching_folder, write_training_set
+from ..worker.events import Done, Event, Failed, Note
+from ..worker.job_folder import PAUSE, RUN, STOP, WorkFolder
+from ..worker.worker_process import TEACH, MakeWorker, Worker
 from .dependencies import TO_TEACH, installMissing
 from .parameter_node import CLSTMSegmentParameterNode
 
 TICK_MS = 200
 
 
-class TeachView:
+class TeachSection:
     """Everything behind the widgets of the Teach section.
 
     Args:
         ui: the panel's widgets.
-        python: the interpreter of the worker process.
+        makeWorker: what makes the worker of a teaching job.
         modelsFolder: where taught models go.
         taught: called with the folder of a new model.
     """
 
-    def __init__(self, ui: object, python: str, modelsFolder: Path, taught: Callable[[str], None]):
+    def __init__(self, ui: object, makeWorker: MakeWorker, modelsFolder: Path, taught: Callable[[str], None]):
         self._ui = ui
-        self._python = python
+        self._makeWorker = makeWorker
         self._modelsFolder = modelsFolder
         self._taught = taught
         self._parameters: CLSTMSegmentParameterNode | None = None
-        self._teacher: WorkerProcess | None = None
+        self._folder: WorkFolder | None = None
+        self._worker: Worker | None = None
         self._shownFrames: list[int] = []
         self._timer = qt.QTimer()
         self._timer.interval = TICK_MS
@@ -45,11 +50,11 @@ class TeachView:
         ui.teachCollapsibleButton.connect("contentsCollapsed(bool)", lambda _collapsed: self._refresh())
         ui.teachFromComboBox.connect("currentIndexChanged(int)", self._onFrom)
         for text, mark in (
-            (_("Drawn segments are complete"), "drawn"),
-            (_("Complete in the slices drawn in"), "slices"),
-            (_("Only parts are drawn"), "partly"),
+            (_("Each drawn segment is complete"), "drawn"),
+            (_("Complete in each slice with a drawing"), "slices"),
+            (_("Only parts of the segments are drawn"), "partly"),
         ):
-            ui.drawnComboBox.addItem(text, mark)
+            ui.markComboBox.addItem(text, mark)
         ui.newAnnotationButton.connect("clicked()", self._onNewAnnotation)
         ui.useAsAnnotationButton.connect("clicked()", self._onUseAsAnnotation)
         ui.teachButton.connect("clicked()", self._onTeach)
@@ -67,13 +72,13 @@ class TeachView:
         box.blockSignals(wasBlocked)
 
     def update(self, parameters: CLSTMSegmentParameterNode) -> None:
-        """Bring the section to what the settings and the scene say."""
+        """Bring the section up to date with the settings and the scene."""
         self._parameters = parameters
         self._refresh()
 
     def _refresh(self) -> None:
         ui, parameters = self._ui, self._parameters
-        # to look through an annotation takes time, which those who do not teach need not wait for
+        # looking through an annotation takes time, for which users who do not teach need not wait
         if parameters is None or ui.teachCollapsibleButton.collapsed:
             return
         box = ui.teachFromComboBox
@@ -84,7 +89,7 @@ class TeachView:
         self._showFrames(annotationNode)
         obstacle = self._obstacle()
         ui.teachButton.enabled = obstacle is None
-        ui.teachButton.toolTip = obstacle or _("Make a model of what is drawn.")
+        ui.teachButton.toolTip = obstacle or _("Make a model from the annotated frames.")
         ui.newAnnotationButton.enabled = parameters.inputSequence is not None
         outputNode = parameters.outputSequence
         ui.useAsAnnotationButton.enabled = (
@@ -110,14 +115,13 @@ class TeachView:
         return [n for n, item in zip(self._shownFrames, items, strict=True) if item.checkState() == qt.Qt.Checked]
 
     def _obstacle(self) -> str | None:
-        """Why nothing can be taught now, and what to do; None when it can."""
-        parameters = self._parameters
-        if self._teacher is not None:
-            return _("A lesson is being learnt.")
-        if parameters.inputSequence is None:
+        """Return why nothing can be taught now, and what to do; None when it can."""
+        if self._worker is not None:
+            return _("A teaching job is running.")
+        if self._parameters.inputSequence is None:
             return _("Choose an input first.")
         if not self._shownFrames:
-            return _("Choose an annotation in which something is drawn, or make a new one and draw in some frames.")
+            return _("Choose an annotation with annotated frames, or make a new one and draw in some frames.")
         return None
 
     # -- what buttons do --------------------------------------------------------------------------
@@ -137,17 +141,15 @@ class TeachView:
             self._ui.teachStatusLabel.text = str(error)
 
     def _onUseAsAnnotation(self) -> None:
-        parameters = self._parameters
+        parameters, box = self._parameters, self._ui.teachFromComboBox
         try:
             number = useAsAnnotation(self._source(), parameters.outputSequence, parameters.annotationSequence)
         except InputError as error:
             self._ui.teachStatusLabel.text = str(error)
             return
         self._ui.teachStatusLabel.text = _("Frame {number} is annotated now.").format(number=number)
-        # the next lesson goes on from the model that made that frame
-        if parameters.model in [
-            self._ui.teachFromComboBox.itemData(n) for n in range(self._ui.teachFromComboBox.count)
-        ]:
+        # the next teaching job begins with the model that made this frame
+        if box.findData(parameters.model) >= 0:
             parameters.teachFrom = parameters.model
         self.update(parameters)
 
@@ -155,45 +157,52 @@ class TeachView:
         if not installMissing(TO_TEACH):
             return
         try:
-            self._start(self._lesson())
-        except (InputError, OSError) as error:
+            self._start(self._jobFolder())
+        except (InputError, RunFailed, OSError) as error:
             self._ui.teachStatusLabel.text = str(error)
 
-    def _lesson(self) -> Path:
-        """The folder of the lesson: a new one, or the unfinished one of this name if the user wants that."""
-        parameters = self._parameters
-        name = parameters.teachName.strip()
+    def _jobFolder(self) -> WorkFolder:
+        """Return the folder of the teaching job: a new one, or the unfinished one of this name if the user agrees."""
+        name = self._parameters.teachName.strip()
         check_name(name)
-        folder = lesson_folder(self._modelsFolder, name)
+        path = teaching_folder(self._modelsFolder, name)
         if (self._modelsFolder / name).exists():
             raise InputError(_("There is a model {name!r} already: choose another name.").format(name=name))
-        if folder.exists():
+        if path.exists():
             if slicer.util.confirmYesNoDisplay(
-                _("A lesson of this name was not finished. Go on with it, as it was drawn then? No: begin anew."),
+                _(
+                    "A teaching job of this name is not finished. Resume it, with the annotation of that time? "
+                    "No: begin anew."
+                ),
                 _("Teach"),
             ):
-                return folder
-            shutil.rmtree(folder)
-        source = self._source()
+                return WorkFolder(path)
+            shutil.rmtree(path)
+        self._writeTrainingSet(path, name)
+        return WorkFolder(path)
+
+    def _writeTrainingSet(self, path: Path, name: str) -> None:
+        parameters, source = self._parameters, self._source()
         segments, annotations = readAnnotations(parameters.annotationSequence, source)
-        lesson = Lesson(
+        if parameters.ejectingChamber:
+            segments = (replace(segments[0], ejecting_chamber=True), *segments[1:])
+        settings = TeachingSettings(
             name,
             segments,
             initial=parameters.teachFrom or None,
             minutes=parameters.teachMinutes,
             device=parameters.device,
+            hold_out_frames=parameters.holdOutFrames,
         )
-        marks = dict.fromkeys(annotations, self._ui.drawnComboBox.currentData)
+        marks = dict.fromkeys(annotations, self._ui.markComboBox.currentData)
         marks |= dict.fromkeys(self._wholeFrames(), "whole")
-        frames = SequenceFrames(source.sequenceNode)
-        write_lesson(folder, lesson, [(frames, annotations)], {(0, n): mark for n, mark in marks.items()})
-        return folder
+        sequences = [(SequenceFrames(source.sequenceNode), annotations)]
+        write_training_set(path, settings, sequences, {(0, number): mark for number, mark in marks.items()})
 
-    def _start(self, folder: Path) -> None:
-        (folder / WISH).unlink(missing_ok=True)
-        module = "CLSTMSegmentLib.worker.teach_in_folder"
-        self._teacher = WorkerProcess(module, folder, self._python, (str(self._modelsFolder),))
-        self._teacher.start()
+    def _start(self, folder: WorkFolder) -> None:
+        worker = self._makeWorker(TEACH, folder, (str(self._modelsFolder),))
+        worker.start()
+        self._folder, self._worker = folder, worker
         ui = self._ui
         ui.pauseTeachingButton.checked = False
         ui.pauseTeachingButton.enabled = ui.stopTeachingButton.enabled = True
@@ -202,48 +211,53 @@ class TeachView:
         self.update(self._parameters)
 
     def _onPause(self, paused: bool) -> None:
-        if self._teacher is not None:
-            write_whole(self._teacher.folder / WISH, b"pause" if paused else b"")
+        if self._worker is not None:
+            self._folder.control(PAUSE if paused else RUN)
 
     def _onStop(self) -> None:
-        write_whole(self._teacher.folder / WISH, b"stop")
+        self._folder.control(STOP)
         self._ui.teachStatusLabel.text = _("Stopping...")
 
-    # -- the lesson -------------------------------------------------------------------------------
+    # -- the teaching job -------------------------------------------------------------------------
 
     def _tick(self) -> None:
-        for event in self._teacher.poll():
-            self._handle(event)
-            if self._teacher is None:
-                return
+        for event in self._worker.poll():
+            self._take(event)
 
-    def _handle(self, event: dict) -> None:
+    def _take(self, event: Event) -> None:
         ui = self._ui
-        if event["event"] == "progress":
-            text = _("part {place}, step {step} of {steps}, loss {loss:.3f}").format(**event)
-            if event["seconds_left"] is not None:
-                text += _(", {seconds} s left").format(seconds=event["seconds_left"])
-            ui.teachStatusLabel.text = text
-            if event["dice"] is not None:
-                self._showPreview(event["dice"])
-        elif event["event"] == "done":
-            folder = self._teacher.folder
-            self._end(_("Taught: {name}. Press Segment to use it.").format(name=Path(event["model"]).name))
-            shutil.rmtree(folder)
-            self._taught(event["model"])
-        elif event["event"] == "failed":
-            self._end(event["message"])
+        match event:
+            case Note(text):
+                ui.logText.appendPlainText(text)
+            case TeachingProgress():
+                text = _("training {training} of {trainings}, step {step} of {steps}, loss {loss:.3f}")
+                ui.teachStatusLabel.text = text.format(**asdict(event))
+                if event.seconds_left is not None:
+                    ui.teachStatusLabel.text += _(", {seconds} s left").format(seconds=event.seconds_left)
+                if event.dice is not None:
+                    self._showPreview(event.dice)
+            case Done(model_folder=model):
+                folder = self._folder
+                self._end(_("Taught: {name}. Press Segment to use it.").format(name=Path(model).name))
+                folder.remove()
+                self._taught(model)
+            case Failed(message, details):
+                if details:
+                    ui.logText.appendPlainText(details)
+                self._end(message)
 
     def _showPreview(self, dice: float) -> None:
-        path = self._teacher.folder / PREVIEW
+        path = preview_path(self._folder.path)
         if path.exists():
             self._ui.teachPreviewLabel.setPixmap(qt.QPixmap(str(path)).scaledToWidth(360))
-            self._ui.teachPreviewLabel.toolTip = _("Drawn tinted, found outlined: Dice {dice:.3f}.").format(dice=dice)
+            self._ui.teachPreviewLabel.toolTip = _(
+                "The annotation is tinted, the result so far outlined: Dice {dice:.3f}."
+            ).format(dice=dice)
 
     def _end(self, message: str) -> None:
         self._timer.stop()
-        self._teacher.end()
-        self._teacher = None
+        self._worker.end()
+        self._folder = self._worker = None
         ui = self._ui
         ui.pauseTeachingButton.enabled = ui.stopTeachingButton.enabled = False
         ui.teachStatusLabel.text = message
@@ -251,7 +265,7 @@ class TeachView:
             self.update(self._parameters)
 
     def close(self) -> None:
-        """End the worker; the lesson can be gone on with."""
-        if self._teacher is not None:
+        """End the worker; the teaching job can be resumed later."""
+        if self._worker is not None:
             self._end("")
         self._parameters = None

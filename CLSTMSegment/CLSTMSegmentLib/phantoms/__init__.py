@@ -1,1 +1,1 @@
-"""Moving 4D phantoms with true labels."""
+"""Moving 4D phantoms, with the true labels of every frame."""

@@ -1,4 +1,4 @@
-"""A breathing airway as a moving 4D phantom: nothing but the phantom is about airways."""
+"""A breathing airway as a moving 4D phantom."""
 
 import numpy as np
 
@@ -9,10 +9,11 @@ AIRWAY_AXES = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
 
 
 class AirwayPhantom:
-    """A trachea that narrows and widens with the breath, divides into two bronchi, and lies among tissue and lungs.
+    """A trachea with two bronchi, between the lungs, that narrows and widens with the breath; see `Phantom`.
 
-    Coordinates are millimetres (z, y, x): z from feet to head, the middle of the trachea at 0. Label 1
-    is the lumen. Drawn once from the seed; noise is drawn anew every frame.
+    Positions are in mm, in the order z, y, x; z points from feet to head, and the centre of the trachea is at 0. The
+    seed decides anatomy, contrast and motion. The phase is 0 when breathed in, 0.5 when breathed out. Label 1 is
+    the lumen.
     """
 
     def __init__(self, seed: int):
@@ -23,10 +24,10 @@ class AirwayPhantom:
         self.flatness = u(0.7, 1.1)
         self.narrowing = u(0.1, 0.45)
         self.carina = u(-25, -5)
-        self.spread = u(0.5, 1.0)  # bronchi: mm sideways a mm down
+        self.spread = u(0.5, 1.0)  # mm that a bronchus moves sideways for each mm down
         self.bronchus = self.radius * u(0.6, 0.8)
         self.bend = rng.normal(0, 4, 4)
-        self.rise = u(2, 8)  # mm towards the head when breathing out
+        self.rise = u(2, 8)  # motion in mm towards the head while breathing out
         self.air = u(0.0, 0.12)
         self.tissue = u(0.45, 0.8)
         self.lung = u(0.05, 0.25)
@@ -41,7 +42,7 @@ class AirwayPhantom:
         self._waves = (rng.normal(0, 0.15, (10, 3)), u(0, 2 * np.pi, 10))
 
     def frame(self, phase: float, points: np.ndarray, noise_seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """Image and labels at some places, see `phantoms.Phantom`; breathed out at phase 0.5."""
+        """Return the image and the labels at some positions; see `Phantom.frame`."""
         out = 0.5 - 0.5 * np.cos(2 * np.pi * phase)
         z = points[0] - np.float32(self.rise * out)
         y = points[1] - np.float32(self.bend[0]) * np.sin(z / 40) - np.float32(self.bend[1])
@@ -61,8 +62,8 @@ class AirwayPhantom:
         return np.hypot(image + noise[0], noise[1]).astype(np.float32), (depth > 0).astype(np.uint8)
 
     def _lumen(self, z: np.ndarray, y: np.ndarray, x: np.ndarray, narrow: np.float32) -> np.ndarray:
-        """About the distance in mm below the surface of the lumen; negative outside."""
-        # the back wall of the trachea gives way first, so that it flattens from front to back
+        """Return how deep positions lie in the lumen, approximately, in mm; negative outside."""
+        # the back wall of the trachea is soft, so that the trachea flattens from front to back
         trachea = self.radius - np.hypot(y / (self.flatness * narrow), x)
         below = np.maximum(self.carina - z, 0)
         sideways = np.abs(x) - np.float32(self.spread) * below

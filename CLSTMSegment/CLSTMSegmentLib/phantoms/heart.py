@@ -4,20 +4,21 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..core.sequence import Frame
-from .phantom import _Ellipsoid, grain_of, phantom_sequence, soft
+from .phantom import CineShape, Ellipsoid, grain_of, phantom_sequence, soft
 
 CAVITY, MYOCARDIUM = 1, 2
-
+"""Labels of the phantom."""
 
 HEART_AXES = ((-0.63, 0.66, 0.41), (-0.22, 0.36, -0.91), (0.74, 0.66, 0.08))
 """LPS directions of a usual short-axis stack: apex to base, patient inferior, patient left-posterior."""
 
 
 class HeartPhantom:
-    """A left ventricle that contracts among its neighbours, as a function of phase and place.
+    """A left ventricle that contracts in a chest; see `Phantom`.
 
-    Coordinates are millimetres (z, y, x): z from apex to base, the left ventricle's middle at 0.
-    Anatomy, contrast and motion are drawn once from the seed; noise is drawn anew every frame.
+    Positions are in mm, in the order z, y, x; z points from apex to base, and the centre of the left ventricle is
+    at 0. The seed decides anatomy, contrast and motion. The phase is 0 at end-diastole. Label 1 is the cavity,
+    label 2 the myocardium.
     """
 
     def __init__(self, seed: int):
@@ -28,7 +29,7 @@ class HeartPhantom:
         self.wall = u(6, 14) if self.cavity_radius < 27 else u(5, 10)
         self.half_length = u(38, 50)
         self.ellipticity = u(0.92, 1.08)
-        self.contraction = u(0.08, 0.45)
+        self.shortening = u(0.08, 0.45)
         self.systole = u(0.3, 0.45)
         self.base = u(26, 36)
         self.base_descent = u(3, 12)
@@ -45,16 +46,16 @@ class HeartPhantom:
         self.papillary_angles = np.array([u(0.3, 1.0), u(2.2, 2.9)])
         self.papillary_size = u(3, 6)
         self.papillary_shade = u(0.3, 0.9)
-        self.body = _Ellipsoid(np.array([0, u(-25, 25), u(-35, 35)]), np.array([900, u(100, 150), u(130, 190)]))
+        self.body = Ellipsoid(np.array([0, u(-25, 25), u(-35, 35)]), np.array([900, u(100, 150), u(130, 190)]))
         self.fat_depth = u(6, 25)
-        self.liver = _Ellipsoid(
+        self.liver = Ellipsoid(
             np.array([u(-60, -10), u(60, 95), u(-90, -10)]), np.array([u(50, 90), u(40, 60), u(70, 110)])
         )
         self.liver_shade = u(0.15, 0.5)
         self.aorta = (u(45, 75), u(-0.5, 1.2), u(9, 14))  # distance, angle, radius
         self.blobs = [
             (
-                _Ellipsoid(np.array([u(-60, 60), *self._ring(rng, 55, 140)]), np.array([u(8, 60), u(6, 32), u(6, 32)])),
+                Ellipsoid(np.array([u(-60, 60), *self._ring(rng, 55, 140)]), np.array([u(8, 60), u(6, 32), u(6, 32)])),
                 u(0.05, 1.1),
             )
             for _ in range(rng.integers(4, 12))
@@ -67,28 +68,20 @@ class HeartPhantom:
 
     @staticmethod
     def _ring(rng: np.random.Generator, near: float, far: float) -> tuple[float, float]:
+        """Return a random position (y, x) between two distances from the heart, in mm."""
         distance, angle = rng.uniform(near, far), rng.uniform(0, 2 * np.pi)
         return distance * np.sin(angle), distance * np.cos(angle)
 
-    def squeeze(self, phase: float) -> float:
-        """How far contracted, 0 (end-diastole, phase 0) to 1 (end-systole); phase is cyclic."""
+    def contraction_at(self, phase: float) -> float:
+        """Return how far the heart is contracted: 0 at end-diastole (phase 0), 1 at end-systole."""
         phase = phase % 1.0
         if phase < self.systole:
             return 0.5 - 0.5 * np.cos(np.pi * phase / self.systole)
         return (0.5 + 0.5 * np.cos(np.pi * (phase - self.systole) / (1 - self.systole))) ** 1.5
 
     def frame(self, phase: float, points: np.ndarray, noise_seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """Image and labels at some places.
-
-        Args:
-            phase: of the heartbeat, 0 to 1 from end-diastole to end-diastole.
-            points: (3, ...) float32, mm (z, y, x).
-            noise_seed: another one gives other noise.
-
-        Returns:
-            Intensities (...) float32, about 0 to 1.5, and labels (...) uint8.
-        """
-        s = self.squeeze(phase)
+        """Return the image and the labels at some positions; see `Phantom.frame`."""
+        contraction = self.contraction_at(phase)
         chest = points
         slices = np.clip(np.round(points[0] / 8).astype(int) + 32, 0, 63)
         sway = self.sway * np.sin(2 * np.pi * phase)
@@ -98,14 +91,19 @@ class HeartPhantom:
             points[axis + 1] -= shift.astype(np.float32)
 
         image = self._chest(chest, points)
-        image, labels = self._heart(image, points, s)
+        image, labels = self._heart(image, points, contraction)
         image *= np.exp(np.tensordot(self.coil.astype(np.float32), chest, 1)).clip(0.3, 3)
         rng = np.random.default_rng((self._seed, noise_seed))
         noise = rng.normal(0, self.noise, (2, *image.shape)).astype(np.float32)
         return np.hypot(image + noise[0], noise[1]).astype(np.float32), labels
 
     def _chest(self, chest: np.ndarray, points: np.ndarray) -> np.ndarray:
-        """What surrounds the heart; only what touches the heart moves with it."""
+        """Return the image of everything around the heart.
+
+        Args:
+            chest: positions in the chest, which does not move.
+            points: the same positions relative to the moving heart.
+        """
         depth = self.body.depth(chest)
         image = self.fat * soft(depth, 2.0)
         image += (self.lung - image) * soft(depth - self.fat_depth, 2.0)
@@ -117,19 +115,20 @@ class HeartPhantom:
         image += (self.blood - image) * soft(radius - reach, self.edge)
         return image * (1 + self.grain * grain_of(chest, *self._waves))
 
-    def _heart(self, image: np.ndarray, points: np.ndarray, s: float) -> tuple[np.ndarray, np.ndarray]:
+    def _heart(self, image: np.ndarray, points: np.ndarray, contraction: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return the image with the heart in it, and the labels; `points` are relative to the moving heart."""
         z = points[0]
-        inner = self.cavity_radius * (1 - self.contraction * s)
-        # the wall thickens so that the muscle keeps its volume, up to what shortening takes
-        outer = np.sqrt(inner**2 + ((self.cavity_radius + self.wall) ** 2 - self.cavity_radius**2) * (1 + 0.1 * s))
-        base = self.base - self.base_descent * s
+        inner = self.cavity_radius * (1 - self.shortening * contraction)
+        # the wall thickens in systole: the muscle keeps its cross-section, and gains a little because it shortens
+        outer = np.sqrt(
+            inner**2 + ((self.cavity_radius + self.wall) ** 2 - self.cavity_radius**2) * (1 + 0.1 * contraction)
+        )
+        base = self.base - self.base_descent * contraction
         apex_wall = self.wall * 0.7
         middle = np.array([base - self.half_length * 1.3, 0, 0]) + np.array([self.half_length * 0.5, 0, 0])
         long = self.half_length * 1.2
-        cavity = _Ellipsoid(middle, np.array([long, inner * self.ellipticity, inner / self.ellipticity]))
-        epicardium = _Ellipsoid(
-            middle, np.array([long + apex_wall, outer * self.ellipticity, outer / self.ellipticity])
-        )
+        cavity = Ellipsoid(middle, np.array([long, inner * self.ellipticity, inner / self.ellipticity]))
+        epicardium = Ellipsoid(middle, np.array([long + apex_wall, outer * self.ellipticity, outer / self.ellipticity]))
         in_cavity, in_epicardium = cavity.depth(points), epicardium.depth(points)
         below_base = base - z
 
@@ -140,15 +139,21 @@ class HeartPhantom:
                 outer * self.rv_reach * np.cos(self.rv_angle),
             ]
         )
-        rv_size = self.cavity_radius * np.array([0, 1.15, 0.95]) * (1 - 0.5 * self.contraction * s) + [long * 0.9, 5, 5]
-        rv = _Ellipsoid(rv_center, rv_size).depth(points)
+        rv_size = self.cavity_radius * np.array([0, 1.15, 0.95]) * (1 - 0.5 * self.shortening * contraction) + [
+            long * 0.9,
+            5,
+            5,
+        ]
+        rv = Ellipsoid(rv_center, rv_size).depth(points)
         image = image + (self.muscle - image) * soft(rv + 4, self.edge)
         image += (self.blood - image) * soft(rv, self.edge)
-        # beyond the base: atrium and outflow tract, blood that is not the ventricle
+        # beyond the base lie the atrium and the outflow tract: blood that does not belong to the ventricle
         image += (self.blood * 0.95 - image) * soft(in_epicardium - 3, self.edge) * soft(-below_base, 3.0)
         muscle = soft(in_epicardium, self.edge) * soft(below_base, 3.0)
         image += (self.muscle - image) * muscle
-        blood = self.blood + (self.muscle - self.blood) * self.papillary_shade * self._papillary(points, inner, s)
+        blood = self.blood + (self.muscle - self.blood) * self.papillary_shade * self._papillary(
+            points, inner, contraction
+        )
         image += (blood - image) * soft(in_cavity, self.edge) * soft(below_base, 3.0)
 
         labels = np.zeros(z.shape, np.uint8)
@@ -156,10 +161,10 @@ class HeartPhantom:
         labels[(in_cavity > 0) & (below_base > 0)] = CAVITY
         return image.astype(np.float32), labels
 
-    def _papillary(self, points: np.ndarray, inner: float, s: float) -> np.ndarray:
-        """The papillary muscles, which annotators count to the cavity."""
+    def _papillary(self, points: np.ndarray, inner: float, contraction: float) -> np.ndarray:
+        """Return where the papillary muscles are, 0 to 1; annotators count them as cavity."""
         total = np.zeros(points.shape[1:], np.float32)
-        for angle in self.papillary_angles + self.twist * s:
+        for angle in self.papillary_angles + self.twist * contraction:
             y, x = 0.62 * inner * np.sin(angle), 0.62 * inner * np.cos(angle)
             reach = np.hypot(points[1] - y, points[2] - x)
             total = np.maximum(total, soft(self.papillary_size - reach, self.edge))
@@ -171,7 +176,6 @@ def heart_sequence(
     frames: int = 20,
     shape: tuple[int, int, int] = (10, 160, 160),
     spacing: tuple[float, float, float] = (8.0, 1.6, 1.6),
-    cycle_ms: float = 800.0,
 ) -> tuple[list[Frame], list[sitk.Image]]:
-    """One heartbeat of a heart phantom, see `phantom_sequence`."""
-    return phantom_sequence(HeartPhantom(seed), HEART_AXES, seed, frames, shape, spacing, cycle_ms)
+    """Return one heartbeat of a heart phantom, 800 ms long, with its true labels; see `phantom_sequence`."""
+    return phantom_sequence(HeartPhantom(seed), HEART_AXES, seed, CineShape(frames, shape, spacing, cycle_ms=800.0))

@@ -1,4 +1,4 @@
-"""Finished frames as DICOM Segmentation objects, by highdicom."""
+"""DICOM Segmentation objects of finished frames, made by highdicom."""
 
 from pathlib import Path
 
@@ -16,29 +16,31 @@ from ..core.segment import Segment
 from ..core.sequence import SegmentedFrame
 from ..io.dicom_series import CineSeries
 from ..model.description import Model
-from .writers import naming
+from .writers import storing
 
 TISSUE = ["SCT", "85756007", "Tissue"]
-"""What Slicer calls a segment of which nothing is said."""
+"""Slicer's code for a segment whose model names no code."""
 
 
 class DicomSegWriter:
-    """One object a frame, all in one new series of the images' study; see `writers.Writer`.
+    """Writes one object for every frame, all in one new series of the images' study; see `writers.LabelWriter`.
 
-    The objects name the images that they belong to, so that any viewer lays them over these.
+    Every object names the images that it belongs to, so that any viewer can show it on top of them.
 
     Args:
-        folder: new; gets `frame-0000.dcm` and so on.
-        series: what the frames were read from; None where that was not DICOM.
+        folder: new folder, for the files `frame-0000.dcm`, `frame-0001.dcm` and so on.
+        model: the model that segments.
+        series: the DICOM series that the frames were read from; None for frames that are not DICOM.
 
     Raises:
-        InputError: the frames are not of DICOM images, one a file.
+        InputError: the frames are not DICOM images with one file for each image.
+        StorageError: the folder cannot be made.
     """
 
     def __init__(self, folder: Path, model: Model, series: CineSeries | None):
         if series is None or series.slices(0)[0].number is not None:
             raise InputError(
-                f"{folder.name}: DICOM SEG objects belong to DICOM images: give a folder of one file an image as input"
+                f"{folder.name}: DICOM SEG objects need DICOM images: give a folder with one file for each image"
             )
         self._folder = folder
         self._model = model
@@ -47,32 +49,33 @@ class DicomSegWriter:
         self._segments = [
             _description(n, segment, model, generate_uid()) for n, segment in enumerate(model.segments, 1)
         ]
-        folder.mkdir()
+        with storing(folder):
+            folder.mkdir()
 
-    def add(self, result: SegmentedFrame) -> None:
-        images = [dcmread(one.path, stop_before_pixels=True) for one in self._series.slices(result.number)]
+    def add(self, frame: SegmentedFrame) -> None:
+        images = [dcmread(one.path, stop_before_pixels=True) for one in self._series.slices(frame.number)]
         try:
             segmentation = Segmentation(
                 images,
-                sitk.GetArrayFromImage(result.labels),
+                sitk.GetArrayFromImage(frame.labels),
                 "BINARY",
                 self._segments,
                 series_instance_uid=self._series_uid,
                 series_number=(images[0].get("SeriesNumber") or 0) + 1000,
                 sop_instance_uid=generate_uid(),
-                instance_number=result.number + 1,
+                instance_number=frame.number + 1,
                 manufacturer="CLSTMSegment contributors",
                 manufacturer_model_name="CLSTMSegment",
                 software_versions=f"{self._model.name} {self._model.version}",
                 device_serial_number="1",
-                content_description=f"frame {result.number}",
+                content_description=f"frame {frame.number}",
             )
         except (AttributeError, ValueError) as error:
             raise InputError(
-                f"frame {result.number} has no DICOM SEG: {images[0].filename} does not say enough ({error})"
+                f"frame {frame.number}: {images[0].filename} lacks information that a DICOM SEG object needs ({error})"
             ) from error
-        path = self._folder / f"frame-{result.number:04}.dcm"
-        with naming(path):
+        path = self._folder / f"frame-{frame.number:04}.dcm"
+        with storing(path):
             segmentation.save_as(path)
 
     def finish(self) -> None:
@@ -82,8 +85,8 @@ class DicomSegWriter:
         pass
 
 
-def _description(number: int, segment: Segment, model: Model, uid: str) -> object:
-    """What DICOM says of a segment; its tracking UID makes it the same one in all frames."""
+def _description(number: int, segment: Segment, model: Model, uid: str) -> SegmentDescription:
+    """Return the description of a segment; its tracking UID makes it the same segment in all frames."""
 
     def code(name: str) -> CodedConcept:
         scheme, value, meaning = segment.terminology.get(name, TISSUE)

@@ -1,6 +1,7 @@
-"""Label sequences written frame by frame, by the suffix of the output."""
+"""Label sequences, written frame by frame in the format that the suffix of the output names."""
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Protocol
 
 import SimpleITK as sitk
 
-from ..core.errors import InputError
+from ..core.errors import InputError, StorageError, sitk_cause
 from ..core.sequence import SegmentedFrame, SequenceIndex
 from ..io.image_files import read_image, write_image
 from ..io.sequence_nrrd import SequenceNrrdWriter
@@ -17,31 +18,35 @@ from ..model.description import Model
 SUFFIXES = (".seq.mrb", ".seq.nrrd", ".nii.gz")
 
 
-class Writer(Protocol):
-    """Takes the finished frames in order; the file is complete after `finish`.
+class LabelWriter(Protocol):
+    """Writes the labels of finished frames into one output."""
 
-    Both raise an OSError that names the file when the disk is full. `release` lets go of the file,
-    finished or not: on Windows an open file cannot be removed or renamed.
-    """
+    def add(self, frame: SegmentedFrame) -> None:
+        """Write the labels of the next frame.
 
-    def add(self, result: SegmentedFrame) -> None: ...
+        Raises:
+            InputError: the format cannot store this frame.
+            StorageError: the disk is full or cannot be written.
+        """
 
-    def finish(self) -> None: ...
+    def finish(self) -> None:
+        """Complete the output after the last frame; raises what `add` raises."""
 
-    def release(self) -> None: ...
+    def release(self) -> None:
+        """Close the files, complete or not: Windows neither removes nor renames a file that is open."""
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Errors of the disk, which do not always say so, name the file."""
+def storing(path: Path) -> Iterator[None]:
+    """Turn an error of the disk in the block into a StorageError that names the file."""
     try:
         yield
     except OSError as error:
-        raise OSError(error.errno, error.strerror, path.name) from error
+        raise StorageError(f"{path.name} cannot be written ({error.strerror or error})") from error
 
 
 def check_suffix(path: Path) -> None:
-    """Raise an InputError unless the output is of a kind that can be written."""
+    """Raise an InputError unless labels can be written in the format that the path names."""
     if not path.name.lower().endswith(SUFFIXES):
         raise InputError(f"output {path}: give a name that ends in {', '.join(SUFFIXES)}")
     if path.name.lower().endswith(".seq.mrb"):
@@ -53,35 +58,40 @@ def check_suffix(path: Path) -> None:
             ) from error
 
 
-def open_writer(path: Path, model: Model, index: SequenceIndex) -> Writer:
-    """The writer for a path that `check_suffix` accepts.
+def open_writer(path: Path, model: Model, index: SequenceIndex) -> LabelWriter:
+    """Return the writer for a path that `check_suffix` accepts.
 
     Args:
-        index: of the frames that will be written.
+        path: the file to write.
+        model: the model that segments.
+        index: index of the frames that will be written.
     """
     name = path.name.lower()
     if name.endswith(".seq.mrb"):
-        return _BundleWriter(path, model, index)
+        return _MrmlWriter(path, model, index)
     return _NrrdWriter(path, index) if name.endswith(".seq.nrrd") else _NiftiWriter(path, index)
 
 
-class _BundleWriter:
-    """A segmentation sequence of Slicer, through MRML."""
+class _MrmlWriter:
+    """Writes a segmentation sequence of Slicer, through MRML."""
 
     def __init__(self, path: Path, model: Model, index: SequenceIndex):
+        # MRML is needed for this format alone, and not installed everywhere
         from ..scene.headless import registerConverters
         from ..scene.outputs import SegmentationOutput
 
         registerConverters()
         self._path = path
         self._output = SegmentationOutput(model)
-        node = self._output.sequenceNode
-        node.SetName(path.name.split(".")[0])
-        node.SetIndexName(index.name)
-        node.SetIndexUnit(index.unit)
-        node.SetIndexTypeFromString(index.type)
-        node.SetNumericIndexValueTolerance(0)
-        self.add = self._output.add
+        sequenceNode = self._output.sequenceNode
+        sequenceNode.SetName(path.name.split(".")[0])
+        sequenceNode.SetIndexName(index.name)
+        sequenceNode.SetIndexUnit(index.unit)
+        sequenceNode.SetIndexTypeFromString(index.type)
+        sequenceNode.SetNumericIndexValueTolerance(0)
+
+    def add(self, frame: SegmentedFrame) -> None:
+        self._output.add(frame)
 
     def finish(self) -> None:
         from ..scene.headless import writeSequence
@@ -93,21 +103,21 @@ class _BundleWriter:
 
 
 class _NrrdWriter:
-    """A 4D labelmap with index name, unit and values, streamed to disk."""
+    """Writes a 4D label image with the name, unit and values of the index; each frame goes to the disk at once."""
 
     def __init__(self, path: Path, index: SequenceIndex):
         self._path = path
         self._index = index
         self._writer: SequenceNrrdWriter | None = None
 
-    def add(self, result: SegmentedFrame) -> None:
-        with naming(self._path):
+    def add(self, frame: SegmentedFrame) -> None:
+        with storing(self._path):
             if self._writer is None:
-                self._writer = SequenceNrrdWriter(self._path, self._index, result.labels)
-            self._writer.add(result.labels)
+                self._writer = SequenceNrrdWriter(self._path, self._index, frame.labels)
+            self._writer.add(frame.labels)
 
     def finish(self) -> None:
-        with naming(self._path):
+        with storing(self._path):
             self._writer.close()
 
     def release(self) -> None:
@@ -116,38 +126,49 @@ class _NrrdWriter:
 
 
 class _NiftiWriter:
-    """A 4D labelmap; NIfTI has room for a regular time step only."""
+    """Writes a 4D label image; NIfTI can store a regular time step, but no other index values."""
 
     def __init__(self, path: Path, index: SequenceIndex):
         self._path = path
         self._labels: list[sitk.Image] = []
         self._start, self._step = _regular_step(index)
 
-    def add(self, result: SegmentedFrame) -> None:
-        self._labels.append(result.labels)
+    def add(self, frame: SegmentedFrame) -> None:
+        self._labels.append(frame.labels)
 
     def finish(self) -> None:
         try:
-            joined = sitk.JoinSeries(self._labels, self._start, self._step)
+            image = sitk.JoinSeries(self._labels, self._start, self._step)
         except RuntimeError as error:
             raise InputError(
-                "the frames differ in geometry, which one 4D file cannot hold: write a .seq.mrb instead"
+                "the frames differ in geometry, which one 4D file cannot store: write a .seq.mrb instead"
             ) from error
-        write_image(self._path, joined)
-        # SimpleITK says nothing when a compressed NIfTI file does not fit on the disk
-        try:
-            whole = sitk.Hash(read_image(self._path)) == sitk.Hash(joined)
-        except RuntimeError:
-            whole = False
-        if not whole:
-            raise OSError(errno.ENOSPC, "could not be written whole: is the disk full?", self._path.name)
+        with storing(self._path):
+            try:
+                write_image(self._path, image)
+            except RuntimeError as error:
+                raise OSError(sitk_cause(error)) from error
+            if not _contains(self._path, image):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def release(self) -> None:
         pass
 
 
+def _contains(path: Path, image: sitk.Image) -> bool:
+    """Return whether a file contains an image: SimpleITK gives no error when a NIfTI file does not fit on the disk."""
+    try:
+        return sitk.Hash(read_image(path)) == sitk.Hash(image)
+    except RuntimeError:
+        return False
+
+
 def _regular_step(index: SequenceIndex) -> tuple[float, float]:
-    """First index value and step, (0, 1) where they are not regular numbers (to 1 % of a step: they may be rounded)."""
+    """Return the first index value and the step between values.
+
+    Returns:
+        (0, 1) for values that are not regular numbers; rounded values may be off by 1 % of a step.
+    """
     if index.type != "numeric" or len(index.values) < 2:
         return 0.0, 1.0
     numbers = [float(v) for v in index.values]

@@ -1,1 +1,1 @@
-"""What a run leaves to read: the preview picture, the CSV and the JSON report."""
+"""Tables and pictures that show the results of runs, drawn from volume curves."""

@@ -1,70 +1,103 @@
-"""A cohort at a glance: a table with a line a sequence, and all volume curves in one picture."""
+"""The results of a cohort: a table with a row for every sequence, and all volume curves in one picture."""
 
 import csv
-import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.volume_curve import with_unit
-from ..engine.quality import Flag
-from ..model.description import Model
-
-Row = tuple[str, str, dict]
-"""Name, input, and the report of a run; or, instead of the report, {"error": why there is none}."""
+from ..core.segment import Segment
+from ..core.volume_curve import VolumeCurve, with_unit
 
 
-def write_summary(path: Path, segments: list[str], rows: list[Row]) -> None:
-    """Write a CSV: range of every segment's volume, ejection fraction of the first one, flags, time, error."""
+@dataclass(frozen=True)
+class CohortRow:
+    """The result of one sequence of a cohort.
+
+    Attributes:
+        name: name of the sequence.
+        input: the file or folder that was segmented.
+        curve: its volumes and quality flags; None where it failed.
+        seconds: how long the run took.
+        error: why it failed; empty where it did not.
+    """
+
+    name: str
+    input: Path
+    curve: VolumeCurve | None
+    seconds: float = 0.0
+    error: str = ""
+
+
+def write_summary(path: Path, segments: Sequence[Segment], rows: Sequence[CohortRow]) -> None:
+    """Write the table as CSV: volumes, ejection fraction of each ejecting chamber, quality flags, time, error.
+
+    Args:
+        path: CSV file.
+        segments: segments of the model.
+        rows: a row for every sequence.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    chambers = [n for n, segment in enumerate(segments) if segment.ejecting_chamber]
     header = ["name", "input", "frames"]
-    for name in segments:
-        header += [with_unit(f"{name}, greatest volume", "ml"), with_unit(f"{name}, least volume", "ml")]
-    header += [f"{segments[0]}, ejection fraction [%]", "flags", "time [s]", "error"]
+    for segment in segments:
+        header += [with_unit(f"{segment.name}, {extreme} volume", "ml") for extreme in ("greatest", "least")]
+    header += [with_unit(f"{segments[n].name}, ejection fraction", "%") for n in chambers]
+    header += ["flags", "time [s]", "error"]
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(header)
-        for name, source, report in rows:
-            if "error" in report:
-                writer.writerow([name, source, *[""] * (len(header) - 3), report["error"]])
-                continue
-            line: list[object] = [name, source, report["frames"]]
-            for segment in segments:
-                ml = volumes(report, segment)
-                line += [f"{max(ml):.2f}", f"{min(ml):.2f}"]
-            ml = volumes(report, segments[0])
-            fraction = 100 * (max(ml) - min(ml)) / max(ml) if max(ml) > 0 else math.nan
-            flags = "; ".join(str(Flag(**flag)) for flag in report["flags"])
-            line += [f"{fraction:.1f}", flags, f"{sum(report['seconds'].values()):.1f}", ""]
-            writer.writerow(line)
+        for row in rows:
+            cells = [""] * (len(header) - 3) if row.curve is None else _cells(row.curve, chambers, row.seconds)
+            writer.writerow([row.name, row.input, *cells, row.error])
 
 
-def volumes(report: dict, segment: str) -> list[float]:
-    """Of a segment in every frame, ml."""
-    return [frame[segment] for frame in report["volumes_ml"]]
+def _cells(curve: VolumeCurve, chambers: Sequence[int], seconds: float) -> list[str]:
+    """Return the cells from the number of frames to the time."""
+    cells = [str(len(curve.frames))]
+    for n in range(len(curve.segments)):
+        extremes = curve.extremes(n)
+        cells += [f"{extremes.greatest:.2f}", f"{extremes.least:.2f}"]
+    for n in chambers:
+        fraction = curve.ejection_fraction(n)
+        cells.append("" if fraction is None else f"{fraction:.1f}")
+    return [*cells, "; ".join(map(str, curve.flags)), f"{seconds:.1f}"]
 
 
 COLUMNS = 4
+"""Number of curves beside each other in the picture."""
 
 
-def write_overview(path: Path, model: Model, rows: list[Row]) -> None:
-    """Draw the volume curves of every sequence as PNG."""
-    from matplotlib.figure import Figure
+def write_overview(path: Path, title: str, segments: Sequence[Segment], rows: Sequence[CohortRow]) -> None:
+    """Draw the volume curves of every sequence as PNG.
+
+    Args:
+        path: PNG file.
+        title: title of the picture.
+        segments: segments of the model.
+        rows: a row for every sequence.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    from matplotlib.figure import Figure  # takes a second to import, and no worker of a cohort needs it
 
     lines = -(-len(rows) // COLUMNS)
     figure = Figure(figsize=(3.2 * COLUMNS, 2.2 * lines + 0.6), layout="constrained")
-    figure.suptitle(f"{model.title}: volumes [ml] by frame")
+    figure.suptitle(title)
     axes = figure.subplots(lines, COLUMNS, squeeze=False).ravel()
     for ax in axes[len(rows) :]:
         ax.set_axis_off()
-    for ax, (name, _, report) in zip(axes, rows, strict=False):
-        ax.set_title(name, fontsize=8)
+    for ax, row in zip(axes, rows, strict=False):
+        ax.set_title(row.name, fontsize=8)
         ax.spines[["top", "right"]].set_visible(False)
-        if "error" in report:
+        if row.curve is None:
             ax.text(0.5, 0.5, "failed", ha="center", va="center", color="0.5", transform=ax.transAxes)
             continue
-        for segment in model.segments:
-            ax.plot(
-                [f["frame"] for f in report["volumes_ml"]], volumes(report, segment.name), color=segment.color, lw=2
-            )
+        for n, segment in enumerate(segments):
+            ax.plot(row.curve.numbers, row.curve.volumes(n), color=segment.color, lw=2)
         ax.set_ylim(0, None)
-    handles = [figure.axes[0].plot([], [], color=s.color, lw=2, label=s.name)[0] for s in model.segments]
+    handles = [axes[0].plot([], [], color=s.color, lw=2, label=s.name)[0] for s in segments]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=8)
     figure.savefig(path, dpi=110)

@@ -1,21 +1,31 @@
-"""One page of an evaluation: best, median and worst heart with outlines, and volumes over time."""
+"""One page of an evaluation: the best, the median and the worst heart with outlines, and volumes over time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..model.description import Model
-from .outlines import draw_outlines, slices_across, spread_positions, window_around
+from ..core.segment import Segment
+from ..core.volume_curve import VolumeCurve, with_unit
+from .outlines import box_around, draw_outlines, slices_across, spread_positions
 
 SLICES = 3
 
 
 @dataclass(frozen=True)
 class PhasePicture:
-    """One annotated frame: what it is, the image, what was found, what was annotated."""
+    """One annotated frame.
+
+    Attributes:
+        title: title of the picture.
+        image: the frame.
+        found: labels that the model gave.
+        truth: labels of the annotation.
+    """
 
     title: str
     image: sitk.Image
@@ -23,43 +33,67 @@ class PhasePicture:
     truth: sitk.Image
 
 
+@dataclass(frozen=True)
+class CurvePicture:
+    """The volumes of the first segment of one sequence: a curve for each model, by its name."""
+
+    title: str
+    curves: dict[str, VolumeCurve]
+
+
 def write_hearts_page(
     path: Path,
-    model: Model,
-    hearts: list[tuple[str, list[PhasePicture]]],
-    curves: list[tuple[str, list[tuple[str, list[float]]]]],
     title: str,
+    segments: Sequence[Segment],
+    hearts: Sequence[tuple[str, Sequence[PhasePicture]]],
+    sequences: Sequence[CurvePicture],
 ) -> None:
     """Draw the page as PNG.
 
     Args:
-        hearts: a row each, a picture of three slices for each phase; of the same number of phases.
-        curves: an axis each: its title, and the volumes in ml over the frames by name.
+        path: PNG file.
+        title: title of the page.
+        segments: segments of the labels.
+        hearts: name and annotated frames of each heart; every heart gets a row, every frame three slices.
+        sequences: volumes over time, drawn beside each other below the hearts; may be empty.
+
+    Raises:
+        OSError: the file cannot be written.
     """
     phases = max(len(pictures) for _, pictures in hearts)
-    figure = Figure(figsize=(2.1 * SLICES * phases, 2.3 * len(hearts) + (2.6 if curves else 0.4)), layout="constrained")
+    height = 2.3 * len(hearts)
+    figure = Figure(figsize=(2.1 * SLICES * phases, height + (2.6 if sequences else 0.4)), layout="constrained")
     figure.suptitle(title, fontsize=11)
-    ratios = [2.3 * len(hearts), 2.4] if curves else [1]
-    parts = np.ravel(figure.subfigures(len(ratios), 1, height_ratios=ratios))
-    axes = parts[0].subplots(len(hearts), SLICES * phases, squeeze=False)
+    ratios = [height, 2.4] if sequences else [1]
+    rows = np.ravel(figure.subfigures(len(ratios), 1, height_ratios=ratios))
+    axes = rows[0].subplots(len(hearts), SLICES * phases, squeeze=False)
     for ax in axes.flat:
         ax.set_axis_off()
     for row, (name, pictures) in zip(axes, hearts, strict=True):
         for column, picture in enumerate(pictures):
-            pixels, found, truth = (slices_across(i, 2) for i in (picture.image, picture.found, picture.truth))
-            window, positions = window_around([truth]), spread_positions([truth], SLICES)
-            for ax, position in zip(row[column * SLICES :], positions, strict=False):
-                shown = pixels[position][window]
-                ax.imshow(shown, cmap="gray", vmin=0, vmax=np.percentile(pixels[(slice(None), *window)], 99))
-                draw_outlines(ax, found[position][window], model)
-                draw_outlines(ax, truth[position][window], model, "dotted")
-            row[column * SLICES].set_title(f"{name}, {picture.title}", fontsize=8, loc="left")
-    if curves:
-        for ax, (name, lines) in zip(np.ravel(parts[1].subplots(1, len(curves))), curves, strict=True):
-            for label, volumes in lines:
-                ax.plot(volumes, marker=".", label=label)
-            ax.set_title(name, fontsize=8)
-            ax.set(xlabel="frame", ylabel="volume [ml]", ylim=(0, None))
-            ax.spines[["top", "right"]].set_visible(False)
-            ax.legend(frameon=False, fontsize=7)
+            phase_axes = row[column * SLICES : (column + 1) * SLICES]
+            _draw_phase(phase_axes, picture, segments)
+            phase_axes[0].set_title(f"{name}, {picture.title}", fontsize=8, loc="left")
+    if sequences:
+        for ax, sequence in zip(np.ravel(rows[1].subplots(1, len(sequences))), sequences, strict=True):
+            _draw_sequence(ax, sequence)
     figure.savefig(path, dpi=110)
+
+
+def _draw_phase(axes: Sequence[Axes], picture: PhasePicture, segments: Sequence[Segment]) -> None:
+    pixels, found, truth = (slices_across(image, 2) for image in (picture.image, picture.found, picture.truth))
+    box = box_around([truth])
+    brightest = np.percentile(pixels[(slice(None), *box)], 99)
+    for ax, position in zip(axes, spread_positions([truth], SLICES), strict=True):
+        ax.imshow(pixels[position][box], cmap="gray", vmin=0, vmax=brightest)
+        draw_outlines(ax, found[position][box], segments)
+        draw_outlines(ax, truth[position][box], segments, "dotted")
+
+
+def _draw_sequence(ax: Axes, sequence: CurvePicture) -> None:
+    for model, curve in sequence.curves.items():
+        ax.plot(curve.numbers, curve.volumes(0), marker=".", label=model)
+    ax.set_title(sequence.title, fontsize=8)
+    ax.set(xlabel="frame", ylabel=with_unit("volume", "ml"), ylim=(0, None))
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False, fontsize=7)

@@ -3,20 +3,21 @@
 import csv
 from pathlib import Path
 
-from ..core.sequence import SequenceIndex
-from ..core.volume_curve import with_unit
-from ..model.description import Model
+from ..core.volume_curve import VolumeCurve
 
 
-def write_volumes(path: Path, model: Model, index: SequenceIndex, volumes: list[tuple[int, str, list[float]]]) -> None:
-    """A row a frame: its number, its index value verbatim, and the volume of each segment in ml.
+def write_volumes(path: Path, curve: VolumeCurve) -> None:
+    """Write a row for every frame: its number, its index value verbatim, and the volume of each segment in ml.
 
     Args:
-        volumes: (frame number, index value, ml of each segment of the model) a frame.
+        path: CSV file.
+        curve: the volumes.
+
+    Raises:
+        OSError: the file cannot be written.
     """
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        segments = [with_unit(segment.name, "ml") for segment in model.segments]
-        writer.writerow(["frame", with_unit(index.name, index.unit), *segments])
-        for number, value, ml in volumes:
-            writer.writerow([number, value, *(f"{v:.3f}" for v in ml)])
+        writer.writerow(["frame", curve.index_title, *curve.volume_titles])
+        for frame in curve.frames:
+            writer.writerow([frame.number, frame.index_value, *(f"{ml:.3f}" for ml in frame.ml)])

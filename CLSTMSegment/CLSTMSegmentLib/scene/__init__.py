@@ -1,1 +1,1 @@
-"""MRML in, MRML out: sequences, segmentations and tables; no Qt."""
+"""Reads sequences from a MRML scene, and writes segmentations, tables and plots into it; knows no Qt."""

@@ -1,4 +1,7 @@
-"""Annotations: a segmentation sequence in which the user draws some frames, read as labels for teaching."""
+"""Annotations: a segmentation sequence in which the user draws segments in some frames, read as label images."""
+
+from collections.abc import Collection
+from dataclasses import replace
 
 import numpy as np
 import SimpleITK as sitk
@@ -14,10 +17,14 @@ from .outputs import copyIndex, emptySegmentation, placeBeside
 
 
 def newAnnotation(source: SequenceInput, name: str) -> slicer.vtkMRMLSequenceNode:
-    """An empty segmentation for every frame, synchronised in the input's browser, which stores what is drawn.
+    """Add a sequence of empty segmentations, one for each frame; the input's browser plays it and stores changes.
+
+    Args:
+        source: the input.
+        name: name of the new sequence; a number follows where the scene has this name already.
 
     Raises:
-        InputError: no browser plays the input, so that nothing could be drawn frame by frame.
+        InputError: no browser plays the input, so that no frame can be selected for drawing.
     """
     browserNode, sequenceNode = source.browserNode, source.sequenceNode
     if browserNode is None:
@@ -41,18 +48,22 @@ def newAnnotation(source: SequenceInput, name: str) -> slicer.vtkMRMLSequenceNod
 def useAsAnnotation(
     source: SequenceInput, resultNode: slicer.vtkMRMLSequenceNode, annotationNode: slicer.vtkMRMLSequenceNode
 ) -> int:
-    """Copy what a result shows at the selected frame, corrected by hand or not, into an annotation.
+    """Copy the segmentation of the selected frame from a result into an annotation.
+
+    Corrections that the user made by hand in this frame are copied too.
 
     Returns:
-        The frame's number.
+        The number of the frame.
 
     Raises:
-        InputError: the result does not play beside the input, or has nothing there.
+        InputError: the input's browser does not play the result, or the result has no segments in this frame.
     """
     browserNode = source.browserNode
     shown = browserNode.GetProxyNode(resultNode) if browserNode is not None else None
     if shown is None:
-        raise InputError(f"{resultNode.GetName()!r} is not played by the browser of the input")
+        raise InputError(
+            f"{resultNode.GetName()!r} is not a result of this input: the browser of the input does not play it"
+        )
     number = browserNode.GetSelectedItemNumber()
     if shown.GetSegmentation().GetNumberOfSegments() == 0:
         raise InputError(f"{resultNode.GetName()!r} has no segments in frame {number}")
@@ -65,7 +76,7 @@ def useAsAnnotation(
 
 
 def annotatedFrames(annotationNode: slicer.vtkMRMLSequenceNode) -> list[int]:
-    """Numbers of the items in which something is drawn."""
+    """Return the numbers of the items in which at least one segment is drawn."""
     return [
         item
         for item in range(annotationNode.GetNumberOfDataNodes())
@@ -74,16 +85,25 @@ def annotatedFrames(annotationNode: slicer.vtkMRMLSequenceNode) -> list[int]:
 
 
 def readAnnotations(
-    annotationNode: slicer.vtkMRMLSequenceNode, source: SequenceInput
+    annotationNode: slicer.vtkMRMLSequenceNode, source: SequenceInput, ejectingChambers: Collection[str] = ()
 ) -> tuple[tuple[Segment, ...], dict[int, sitk.Image]]:
-    """The segments, and label images on the frames' own grids by number of the frames in which something is drawn.
+    """Read the annotated frames of an annotation.
 
-    Label n is the n-th segment. Segments are told apart by name, through all frames, and have the
-    colours and terminology of the first frame in which they are.
+    Segments of the same name in several frames are one segment, with the colour and the terminology that it has in
+    the first of these frames.
+
+    Args:
+        annotationNode: the annotation; a frame without a drawn segment is not annotated.
+        source: the input that is annotated.
+        ejectingChambers: names of the segments that are chambers which eject blood, see `core.segment.Segment`.
+
+    Returns:
+        The segments; and for each annotated frame, by its number, a uint8 label image on the grid of the frame, in
+        which n is the n-th segment.
 
     Raises:
-        InputError: nothing is drawn; a frame that the input does not have; a segment that cannot
-            be brought to its grid.
+        InputError: no frame is annotated, the input does not have an annotated frame, a segment cannot be resampled
+            to the grid of its frame, or no segment has the name of an ejecting chamber.
     """
     sequenceNode = source.sequenceNode
     numbers = {sequenceNode.GetNthIndexValue(n): n for n in range(sequenceNode.GetNumberOfDataNodes())}
@@ -92,7 +112,7 @@ def readAnnotations(
     for item in annotatedFrames(annotationNode):
         value, node = annotationNode.GetNthIndexValue(item), annotationNode.GetNthDataNode(item)
         if value not in numbers:
-            raise InputError(f"{annotationNode.GetName()!r} is drawn at {value}, where the input has no frame")
+            raise InputError(f"{annotationNode.GetName()!r} has an annotation at {value}, where the input has no frame")
         number = numbers[value]
         image = imageFromVolume(sequenceNode.GetNthDataNode(number))
         reference = orientedImage(image)
@@ -107,7 +127,11 @@ def readAnnotations(
         annotations[number].CopyInformation(image)
     if not annotations:
         raise InputError(f"nothing is drawn in {annotationNode.GetName()!r}: draw the segments in 3 to 10 frames")
-    return tuple(segments.values()), annotations
+    unknown = set(ejectingChambers) - set(segments)
+    if unknown:
+        raise InputError(f"no segment is named {' or '.join(sorted(unknown))}: the segments are {', '.join(segments)}")
+    marked = (replace(one, ejecting_chamber=one.name in ejectingChambers) for one in segments.values())
+    return tuple(marked), annotations
 
 
 def _binaryLabelmap() -> str:
@@ -129,13 +153,13 @@ def _isEmpty(segment: slicer.vtkSegment) -> bool:
 
 
 def _maskOn(reference: slicer.vtkOrientedImageData, segment: slicer.vtkSegment, frame: str) -> np.ndarray:
-    """Where a segment is, on the grid of a frame, (k, j, i) bool."""
+    """Return where a segment is on the grid of a frame, bool (k, j, i)."""
     labelmap = segment.GetRepresentation(_binaryLabelmap())
     resampled = slicer.vtkOrientedImageData()
     if not slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(
         labelmap, reference, resampled, False
     ):
-        raise InputError(f"{frame}: segment {segment.GetName()!r} cannot be brought to the frame's grid: draw it again")
+        raise InputError(f"{frame}: segment {segment.GetName()!r} does not fit the grid of the frame: draw it again")
     shape = reference.GetDimensions()[::-1]
     return vtk_to_numpy(resampled.GetPointData().GetScalars()).reshape(shape) == segment.GetLabelValue()
 
@@ -145,7 +169,7 @@ def _description(segmentID: str, segment: slicer.vtkSegment) -> Segment:
 
 
 def _terminology(segment: slicer.vtkSegment) -> dict[str, list[str]]:
-    """Category and type from a segment's terminology entry; see `outputs.terminologyEntry`."""
+    """Return category and type from a segment's terminology entry, see `outputs.terminologyEntry`."""
     tag = vtk.mutable("")
     segment.GetTag(segment.GetTerminologyEntryTagName(), tag)
     fields = str(tag).split("~")

@@ -1,10 +1,10 @@
-"""MRML without the Slicer application: what its start-up does that slicer-core leaves undone, and saving."""
+"""MRML without the Slicer application: registers what Slicer registers at start-up, and writes sequences to files."""
 
 from pathlib import Path
 
 import slicer
 
-from ..core.errors import InputError
+from ..core.errors import StorageError
 from ..io.image_files import decimal_point
 
 
@@ -15,10 +15,10 @@ def registerConverters() -> None:
 
 
 def writeSequence(sequenceNode: slicer.vtkMRMLSequenceNode, path: Path) -> None:
-    """Write a sequence node as .seq.mrb, which Slicer opens.
+    """Write a sequence node as a .seq.mrb file, which Slicer opens.
 
     Raises:
-        InputError: the file cannot be written.
+        StorageError: the file cannot be written.
     """
     scene = slicer.vtkMRMLScene()
     storageNode = scene.AddNewNodeByClass("vtkMRMLSequenceStorageNode")
@@ -27,4 +27,4 @@ def writeSequence(sequenceNode: slicer.vtkMRMLSequenceNode, path: Path) -> None:
         written = storageNode.WriteData(sequenceNode)
     if not written:
         messages = storageNode.GetUserMessages().GetAllMessagesAsString().strip()
-        raise InputError(f"{path} cannot be written: {messages or 'MRML gave no reason'}")
+        raise StorageError(f"{path} cannot be written: {messages or 'MRML gave no reason'}")

@@ -1,4 +1,4 @@
-"""Images between SimpleITK (LPS) and VTK and MRML (RAS)."""
+"""Images converted between SimpleITK, whose coordinates are LPS, and VTK and MRML, whose coordinates are RAS."""
 
 import numpy as np
 import SimpleITK as sitk
@@ -7,24 +7,25 @@ import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0])
-"""Also its own inverse."""
+"""Converts RAS to LPS coordinates, and LPS to RAS."""
 
 
 def imageFromVolume(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> sitk.Image:
-    """A copy of a scalar volume node as an image, in the node's own (untransformed) space."""
+    """Return a copy of a scalar volume node as an image, without the transforms that the node is under."""
     imageData = volumeNode.GetImageData()
     shape = imageData.GetDimensions()[::-1]
     image = sitk.GetImageFromArray(vtk_to_numpy(imageData.GetPointData().GetScalars()).reshape(shape))
     matrix = vtk.vtkMatrix4x4()
     volumeNode.GetIJKToRASDirectionMatrix(matrix)
+    directions = slicer.util.arrayFromVTKMatrix(matrix)[:3, :3]
     image.SetSpacing(volumeNode.GetSpacing())
     image.SetOrigin((LPS_FROM_RAS @ volumeNode.GetOrigin()).tolist())
-    image.SetDirection((LPS_FROM_RAS @ _array(matrix)).ravel().tolist())
+    image.SetDirection((LPS_FROM_RAS @ directions).ravel().tolist())
     return image
 
 
 def orientedImage(image: sitk.Image) -> slicer.vtkOrientedImageData:
-    """A copy of an image as VTK image data that carries its geometry."""
+    """Return a copy of an image as VTK image data that carries its geometry."""
     oriented = slicer.vtkOrientedImageData()
     _copyVoxels(image, oriented)
     oriented.SetSpacing(image.GetSpacing())
@@ -34,7 +35,7 @@ def orientedImage(image: sitk.Image) -> slicer.vtkOrientedImageData:
 
 
 def volumeFromImage(image: sitk.Image) -> slicer.vtkMRMLScalarVolumeNode:
-    """A copy of an image as a scalar volume node in no scene."""
+    """Return a copy of an image as a scalar volume node that is in no scene."""
     imageData = vtk.vtkImageData()
     _copyVoxels(image, imageData)
     volumeNode = slicer.vtkMRMLScalarVolumeNode()
@@ -53,13 +54,6 @@ def _copyVoxels(image: sitk.Image, imageData: vtk.vtkImageData) -> None:
 
 
 def _directionsInRAS(image: sitk.Image) -> vtk.vtkMatrix4x4:
-    directions = LPS_FROM_RAS @ np.array(image.GetDirection()).reshape(3, 3)
-    matrix = vtk.vtkMatrix4x4()
-    for row in range(3):
-        for column in range(3):
-            matrix.SetElement(row, column, directions[row, column])
-    return matrix
-
-
-def _array(matrix: vtk.vtkMatrix4x4) -> np.ndarray:
-    return np.array([[matrix.GetElement(row, column) for column in range(3)] for row in range(3)])
+    matrix = np.eye(4)
+    matrix[:3, :3] = LPS_FROM_RAS @ np.array(image.GetDirection()).reshape(3, 3)
+    return slicer.util.vtkMatrixFromArray(matrix)

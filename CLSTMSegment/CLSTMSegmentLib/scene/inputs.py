@@ -1,4 +1,4 @@
-"""What the user means by an input: the sequence, its proxy and its browser; and its frames as images."""
+"""The input of a run: a sequence, its proxy volume or its browser, all with the same meaning; its frames as images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,14 +8,20 @@ import slicer
 import vtk
 
 from ..core.errors import InputError, sitk_cause
-from ..core.sequence import Frame
+from ..core.sequence import Frame, SequenceIndex
 from ..engine.region import Region
 from .images import LPS_FROM_RAS, imageFromVolume
 
 
 @dataclass(frozen=True)
 class SequenceInput:
-    """A sequence of scalar volumes, with the browser that plays it and the proxy it is seen through, if any."""
+    """A sequence of scalar volumes as an input.
+
+    Attributes:
+        sequenceNode: the sequence.
+        browserNode: the browser that plays it; None without one.
+        proxyNode: the volume that shows the selected frame of the sequence; None without a browser.
+    """
 
     sequenceNode: slicer.vtkMRMLSequenceNode
     browserNode: slicer.vtkMRMLSequenceBrowserNode | None
@@ -23,10 +29,10 @@ class SequenceInput:
 
 
 def resolveInput(node: slicer.vtkMRMLNode) -> SequenceInput:
-    """The input that a sequence node, its proxy volume or its browser stands for.
+    """Return the input that a node means: a sequence, the proxy volume of one, or a sequence browser.
 
     Raises:
-        InputError: no sequence, an empty one, or one of something else than scalar volumes.
+        InputError: the node means no sequence, or the sequence is empty or has items that are not scalar volumes.
     """
     if node is None:
         raise InputError("no input: choose a sequence of volumes")
@@ -42,8 +48,8 @@ def resolveInput(node: slicer.vtkMRMLNode) -> SequenceInput:
         browserNode = _browserOfProxy(node)
         if browserNode is None:
             raise InputError(
-                f"{node.GetName()!r} is not a sequence nor the proxy of one: choose a sequence of volumes (a single "
-                "volume can be made one in the Sequences module)"
+                f"{node.GetName()!r} is neither a sequence nor the proxy of one: choose a sequence of volumes (the "
+                "Sequences module makes a sequence of a single volume)"
             )
         sequenceNode = browserNode.GetSequenceNode(node)
     if browserNode is None:
@@ -66,7 +72,7 @@ def _browserOfProxy(node: slicer.vtkMRMLNode) -> slicer.vtkMRMLSequenceBrowserNo
 
 
 def _browserOfSequence(node: slicer.vtkMRMLSequenceNode) -> slicer.vtkMRMLSequenceBrowserNode | None:
-    """The browser in which the sequence is the master, else any that plays it."""
+    """Return the browser of which the sequence is the master, else any browser that plays it."""
     if node.GetScene() is None:
         return None
     browsers = [b for b in _browsers(node.GetScene()) if b.IsSynchronizedSequenceNode(node, True)]
@@ -81,8 +87,8 @@ def _checkSequence(sequenceNode: slicer.vtkMRMLSequenceNode) -> None:
         dataNode = sequenceNode.GetNthDataNode(number)
         frame = f"frame {number} ({sequenceNode.GetNthIndexValue(number)}) of sequence {name!r}"
         if dataNode is None or not dataNode.IsA("vtkMRMLScalarVolumeNode"):
-            kind = dataNode.GetNodeTagName() if dataNode is not None else "nothing"
-            raise InputError(f"{frame} holds {kind}: only sequences of scalar volumes can be segmented")
+            kind = f"a {dataNode.GetNodeTagName()} node" if dataNode is not None else "missing"
+            raise InputError(f"{frame} is {kind}: only sequences of scalar volumes can be segmented")
         imageData = dataNode.GetImageData()
         if imageData is None or imageData.GetNumberOfPoints() == 0 or imageData.GetPointData().GetScalars() is None:
             raise InputError(f"{frame} has no image data: remove that frame or load the sequence again")
@@ -91,7 +97,7 @@ def _checkSequence(sequenceNode: slicer.vtkMRMLSequenceNode) -> None:
 
 
 def holds(sequenceNode: slicer.vtkMRMLSequenceNode, nodeClass: str) -> bool:
-    """Whether the first frame of a sequence is a node of a class; a labelmap does not count as a volume."""
+    """Return whether the first item of a sequence is a node of a class; a labelmap does not count as a volume."""
     if sequenceNode.GetNumberOfDataNodes() == 0:
         return False
     dataNode = sequenceNode.GetNthDataNode(0)
@@ -99,13 +105,20 @@ def holds(sequenceNode: slicer.vtkMRMLSequenceNode, nodeClass: str) -> bool:
 
 
 class SequenceFrames(Sequence):
-    """The frames of a sequence node for the engine, each converted when it is asked for."""
+    """The frames of a sequence node as the engine reads them; each frame is converted when it is read."""
 
     def __init__(self, sequenceNode: slicer.vtkMRMLSequenceNode):
         self._sequenceNode = sequenceNode
 
     def __len__(self) -> int:
         return self._sequenceNode.GetNumberOfDataNodes()
+
+    @property
+    def index(self) -> SequenceIndex:
+        """Return how the frames are indexed: values, name, unit and type."""
+        node = self._sequenceNode
+        values = [node.GetNthIndexValue(number) for number in range(len(self))]
+        return SequenceIndex(values, node.GetIndexName(), node.GetIndexUnit(), node.GetIndexTypeAsString())
 
     def __getitem__(self, number: int) -> Frame:
         if not 0 <= number < len(self):
@@ -118,11 +131,15 @@ class SequenceFrames(Sequence):
 
 
 def regionFromROI(roiNode: slicer.vtkMRMLMarkupsROINode, proxyNode: slicer.vtkMRMLVolumeNode | None) -> Region:
-    """A markups ROI as a box in the space of the input's frames.
+    """Return a markups ROI as a box in the coordinates of the input's frames.
+
+    Args:
+        roiNode: the ROI.
+        proxyNode: proxy volume of the input, whose parent transform counts; None for an input without a browser.
 
     Raises:
-        InputError: not a ROI, an empty one, or a transform between ROI and image that is not
-            linear or shears.
+        InputError: the node is no markups ROI, its volume is 0, or the transform between ROI and image is nonlinear
+            or shears the box.
     """
     if not roiNode.IsA("vtkMRMLMarkupsROINode"):
         raise InputError(f"{roiNode.GetName()!r} is not a markups ROI: create one in the Markups module")
@@ -141,7 +158,7 @@ def regionFromROI(roiNode: slicer.vtkMRMLMarkupsROINode, proxyNode: slicer.vtkMR
 
 
 def roiAround(source: SequenceInput) -> slicer.vtkMRMLMarkupsROINode:
-    """A new ROI in the scene that just holds the first frame, turned as that is, moving with the input's proxy."""
+    """Add a ROI to the scene that encloses the first frame exactly and moves with the input's proxy."""
     sequenceNode = source.sequenceNode
     volumeNode = sequenceNode.GetNthDataNode(0)
     ijkToRAS = vtk.vtkMatrix4x4()

@@ -1,59 +1,64 @@
-"""A segmentation sequence: built beside the scene, then put into it beside its input."""
+"""A segmentation sequence: collected outside the scene, then added to it beside its input."""
 
 import SimpleITK as sitk
 import slicer
 
 from ..core.errors import InputError
 from ..core.segment import Segment
-from ..core.sequence import SegmentedFrame
-from ..engine.measuring import volumes_ml
+from ..core.sequence import SegmentedFrame, SequenceIndex
+from ..core.volume_curve import VolumeCurve
+from ..engine.quality import measure_frame
 from ..model.description import Model
 from .images import orientedImage
-from .inputs import SequenceInput
+from .inputs import SequenceFrames, SequenceInput
 from .volumes_plot import removeChart
 from .volumes_table import volumesTable
 
 
 class SegmentationOutput:
-    """Collects finished frames in a sequence of its own, outside the scene until `publish` puts it in.
+    """Collects finished frames in a segmentation sequence, which is outside the scene until `publish` adds it.
 
-    Once it is in the scene, further frames show there as they are added.
+    Once the sequence is in the scene, frames that are added later are shown at once.
 
     Args:
-        model: says which segments every frame has.
-        source: what is segmented; None for a sequence that will never be in a scene.
+        model: the model that segments; every frame gets all of its segments.
+        source: the input that is segmented; None for a sequence that is never published.
+
+    Attributes:
+        curve: segment volumes and quality flags of the frames so far.
+        sequenceNode: the frames so far.
+        tableNode: the table of the curve; None before `publish`.
     """
 
     def __init__(self, model: Model, source: SequenceInput | None = None):
         self._model = model
         self._source = source
-        self.volumes: list[tuple[str, list[float]]] = []
-        """Index value, verbatim, and ml of each segment of the frames so far."""
         self.tableNode: slicer.vtkMRMLTableNode | None = None
-        """Segment volumes in ml over time; made by `publish`."""
         self.sequenceNode = slicer.vtkMRMLSequenceNode()
-        """The frames so far."""
+        index = SequenceIndex([])
         if source is not None:
             copyIndex(source.sequenceNode, self.sequenceNode)
+            index = SequenceFrames(source.sequenceNode).index
+        self.curve = VolumeCurve(model.segments, index)
 
-    def add(self, result: SegmentedFrame) -> None:
-        """Add one finished frame at its index value."""
-        node = segmentationNode(result.labels, self._model)
-        node.SetName(f"{self._model.title} {result.number}")
-        self.sequenceNode.SetDataNodeAtValue(node, result.index_value)
-        self.volumes.append((result.index_value, volumes_ml(result.labels, len(self._model.segments))))
+    def add(self, frame: SegmentedFrame) -> None:
+        """Add a finished frame at its index value, and measure it."""
+        node = segmentationNode(frame.labels, self._model)
+        node.SetName(f"{self._model.title} {frame.number}")
+        self.sequenceNode.SetDataNodeAtValue(node, frame.index_value)
+        measure_frame(frame, self.curve)
         if self.sequenceNode.GetScene() is not None:
             self._show(self.sequenceNode)
 
     def publish(self, outputNode: slicer.vtkMRMLSequenceNode | None = None) -> slicer.vtkMRMLSequenceNode:
-        """Put the sequence and its table into the input's scene, or the frames into an existing output.
+        """Add the sequence and its table to the scene of the input, or move the frames into an existing output.
 
-        It is synchronised in the input's browser; its proxy lies under the input proxy's
-        parent transform and in its subject hierarchy folder. Without a browser there is no proxy.
+        The input's browser plays the output beside the input. The output's proxy gets the parent transform and the
+        subject hierarchy folder of the input's proxy. Without a browser, the output has no proxy.
 
         Args:
-            outputNode: what `checkOutput` accepts; its frames are replaced, its name stays. What
-                was published before goes.
+            outputNode: output that `checkOutput` accepts. Its frames are replaced, its name stays, and the sequence
+                that an earlier call added is removed from the scene.
 
         Returns:
             The segmentation sequence node in the scene.
@@ -72,7 +77,7 @@ class SegmentationOutput:
         return outputNode
 
     def withdraw(self) -> None:
-        """Take the sequence, its proxy and its table out of the scene again, if they are in it."""
+        """Remove the sequence, its proxy, its table and its chart from the scene, if they are in it."""
         scene = self.sequenceNode.GetScene()
         if scene is None:
             return
@@ -93,7 +98,7 @@ class SegmentationOutput:
     def _show(self, outputNode: slicer.vtkMRMLSequenceNode) -> None:
         if self._source.browserNode is not None:
             _synchronize(self._source, outputNode)
-        self.tableNode = volumesTable(outputNode, self._model, self.volumes)
+        self.tableNode = volumesTable(outputNode, self.curve)
 
     def _replaceFrames(self, outputNode: slicer.vtkMRMLSequenceNode) -> None:
         frames = self.sequenceNode
@@ -106,15 +111,21 @@ class SegmentationOutput:
 
 
 def copyIndex(fromNode: slicer.vtkMRMLSequenceNode, toNode: slicer.vtkMRMLSequenceNode) -> None:
-    """How frames are numbered; the tolerance too: with another one, neighbouring values could become one frame."""
+    """Copy name, unit, type and tolerance of the index from one sequence node to another."""
     toNode.SetIndexName(fromNode.GetIndexName())
     toNode.SetIndexUnit(fromNode.GetIndexUnit())
     toNode.SetIndexType(fromNode.GetIndexType())
+    # with another tolerance, the frames of two neighbouring values could become one frame
     toNode.SetNumericIndexValueTolerance(fromNode.GetNumericIndexValueTolerance())
 
 
 def checkOutput(outputNode: slicer.vtkMRMLNode, source: SequenceInput) -> None:
-    """Raise an InputError unless the node is a segmentation sequence, or an empty one, and not the input itself."""
+    """Raise an InputError unless the node can be the output for an input.
+
+    Args:
+        outputNode: a segmentation sequence, or an empty sequence, in the scene of the input.
+        source: the input; it cannot be its own output.
+    """
     name = outputNode.GetName()
     if not outputNode.IsA("vtkMRMLSequenceNode"):
         raise InputError(f"output {name!r} is not a sequence: choose a segmentation sequence")
@@ -126,20 +137,20 @@ def checkOutput(outputNode: slicer.vtkMRMLNode, source: SequenceInput) -> None:
         not outputNode.GetNthDataNode(number).IsA("vtkMRMLSegmentationNode")
         for number in range(outputNode.GetNumberOfDataNodes())
     ):
-        raise InputError(f"output {name!r} does not hold segmentations: choose another output")
+        raise InputError(f"output {name!r} contains nodes that are not segmentations: choose another output")
 
 
 def _synchronize(source: SequenceInput, sequenceNode: slicer.vtkMRMLSequenceNode) -> None:
-    """Have the input's browser play the output beside the input, at the item that is selected."""
+    """Make the input's browser play the output beside the input; the selected item and playback stay as they are."""
     browserNode = source.browserNode
     selectedItem, playing = browserNode.GetSelectedItemNumber(), browserNode.GetPlaybackActive()
     if not browserNode.IsSynchronizedSequenceNode(sequenceNode, True):
         wasModifying = browserNode.StartModify()
         browserNode.AddSynchronizedSequenceNode(sequenceNode)
-        # a frame that was not segmented shows nothing, and never becomes an item of its own
+        # for a frame that was not segmented nothing is shown, and no item is added to the output
         browserNode.SetMissingItemMode(sequenceNode, slicer.vtkMRMLSequenceBrowserNode.MissingItemSetToDefault)
         browserNode.EndModify(wasModifying)
-    # the application's own logic does this too, at its next turn: the caller gets the proxy now
+    # the application does this later by itself, but the proxy is needed now
     slicer.vtkSlicerSequencesLogic().UpdateProxyNodesFromSequences(browserNode)
     proxyNode = browserNode.GetProxyNode(sequenceNode)
     placeBeside(source, proxyNode)
@@ -148,7 +159,7 @@ def _synchronize(source: SequenceInput, sequenceNode: slicer.vtkMRMLSequenceNode
 
 
 def placeBeside(source: SequenceInput, proxyNode: slicer.vtkMRMLSegmentationNode) -> None:
-    """Give a proxy the transform, reference geometry and subject hierarchy folder of the input's."""
+    """Give a proxy the parent transform, reference geometry and subject hierarchy folder of the input's proxy."""
     if source.proxyNode is not None:
         proxyNode.SetAndObserveTransformNodeID(source.proxyNode.GetTransformNodeID())
         proxyNode.SetNodeReferenceID(proxyNode.GetReferenceImageGeometryReferenceRole(), source.proxyNode.GetID())
@@ -169,7 +180,7 @@ def _moveToFolderOf(neighbour: slicer.vtkMRMLNode, node: slicer.vtkMRMLNode) -> 
 
 
 def emptySegmentation(geometry: slicer.vtkOrientedImageData) -> slicer.vtkMRMLSegmentationNode:
-    """A segmentation without segments, of binary labelmaps with this reference geometry."""
+    """Return a segmentation node without segments, for binary labelmaps with a reference geometry."""
     node = slicer.vtkMRMLSegmentationNode()
     segmentation = node.GetSegmentation()
     converter = slicer.vtkSegmentationConverter
@@ -181,10 +192,11 @@ def emptySegmentation(geometry: slicer.vtkOrientedImageData) -> slicer.vtkMRMLSe
 
 
 def segmentationNode(labels: sitk.Image, model: Model) -> slicer.vtkMRMLSegmentationNode:
-    """A segmentation of one frame: every segment of the model, empty ones too, as binary labelmap only.
+    """Return the segmentation of one frame: all segments of the model as binary labelmaps, the empty ones too.
 
     Args:
         labels: uint8, n for the model's n-th segment; its geometry becomes the reference geometry.
+        model: the model, which names the segments.
     """
     labelmap = orientedImage(labels)
     node = emptySegmentation(labelmap)
@@ -203,7 +215,7 @@ def segmentationNode(labels: sitk.Image, model: Model) -> slicer.vtkMRMLSegmenta
 
 
 def terminologyEntry(segment: Segment) -> str:
-    """A segment's terminology in the form in which Slicer stores it with segments."""
+    """Return the terminology of a segment in the form in which Slicer stores it in a segment's tag."""
 
     def code(key: str) -> str:
         return "^".join(segment.terminology.get(key, ["", "", ""]))

@@ -7,7 +7,12 @@ from .images import volumeFromImage
 
 
 def addHeartPhantom(scene: slicer.vtkMRMLScene, seed: int, frames: int = 20) -> slicer.vtkMRMLSequenceNode:
-    """Add a beating phantom heart and its browser.
+    """Add a beating phantom heart to a scene, with a browser that plays it.
+
+    Args:
+        scene: the scene.
+        seed: seed of the anatomy; another seed gives another heart.
+        frames: number of frames in the heartbeat.
 
     Returns:
         The sequence of scalar volumes, indexed by time in ms.

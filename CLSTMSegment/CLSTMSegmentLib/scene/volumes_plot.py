@@ -1,35 +1,37 @@
-"""Volumes over time as a Slicer plot."""
+"""Segment volumes over time as a plot of Slicer, with a line that marks the current frame."""
 
 import slicer
 import vtk
 
-from ..core.volume_curve import with_unit
-from ..model.description import Model
+from ..core.volume_curve import VolumeCurve, with_unit
 
 CHART_REFERENCE = "CLSTMSegment.volumesChart"
-"""Role under which a table of volumes refers to its chart."""
-
+"""Reference role under which a table of volumes names its chart."""
 
 MARKER_REFERENCE = "CLSTMSegment.frameMarker"
-"""Role under which a chart refers to the curve that marks the current frame."""
+"""Reference role under which a chart names the plot series that marks the current frame."""
 
 
-def volumesChart(tableNode: slicer.vtkMRMLTableNode, model: Model) -> slicer.vtkMRMLPlotChartNode:
-    """The chart of a table of volumes, made on the first call: a curve a segment over the index.
+def volumesChart(tableNode: slicer.vtkMRMLTableNode, curve: VolumeCurve, title: str) -> slicer.vtkMRMLPlotChartNode:
+    """Draw a table of volumes as a chart with one plot series for each segment.
 
     Args:
-        tableNode: as `tables.volumesTable` makes it, in a scene.
+        tableNode: table in a scene that `volumesTable` filled; its chart is created by the first call.
+        curve: the curve that the table shows.
+        title: title of the chart.
+
+    Returns:
+        The chart node, which the table node refers to.
     """
     scene = tableNode.GetScene()
     chartNode = tableNode.GetNodeReference(CHART_REFERENCE)
     if chartNode is None:
         chartNode = scene.AddNewNodeByClass("vtkMRMLPlotChartNode", f"{tableNode.GetName()} chart")
         tableNode.SetNodeReferenceID(CHART_REFERENCE, chartNode.GetID())
-    index = tableNode.GetColumnName(0)
-    chartNode.SetTitle(model.title)
-    chartNode.SetXAxisTitle(with_unit(index, tableNode.GetColumnUnitLabel(index)))
+    chartNode.SetTitle(title)
+    chartNode.SetXAxisTitle(curve.index_title)
     chartNode.SetYAxisTitle(with_unit("volume", "ml"))
-    for n, segment in enumerate(model.segments):
+    for n, segment in enumerate(curve.segments):
         seriesNode = chartNode.GetNthPlotSeriesNode(n)
         if seriesNode is None:
             seriesNode = scene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", segment.name)
@@ -37,15 +39,15 @@ def volumesChart(tableNode: slicer.vtkMRMLTableNode, model: Model) -> slicer.vtk
         seriesNode.SetAndObserveTableNodeID(tableNode.GetID())
         seriesNode.SetPlotType(slicer.vtkMRMLPlotSeriesNode.PlotTypeScatter)
         seriesNode.SetMarkerStyle(slicer.vtkMRMLPlotSeriesNode.MarkerStyleCircle)
-        seriesNode.SetXColumnName(index)
+        seriesNode.SetXColumnName(tableNode.GetColumnName(0))
         seriesNode.SetYColumnName(segment.name)
         seriesNode.SetColor(segment.color)
     return chartNode
 
 
 def markFrame(chartNode: slicer.vtkMRMLPlotChartNode, tableNode: slicer.vtkMRMLTableNode, indexValue: str) -> None:
-    """Draw a vertical line in a chart of volumes at an index value; one that is not a number is left out."""
-    scene, index = tableNode.GetScene(), tableNode.GetColumnName(0)
+    """Draw a vertical line in a chart of volumes at an index value; a value that is not a number is ignored."""
+    scene, indexName = tableNode.GetScene(), tableNode.GetColumnName(0)
     seriesNode = chartNode.GetNodeReference(MARKER_REFERENCE)
     if seriesNode is None:
         markerTable = scene.AddNewNodeByClass("vtkMRMLTableNode", f"{tableNode.GetName()} marker")
@@ -57,27 +59,27 @@ def markFrame(chartNode: slicer.vtkMRMLPlotChartNode, tableNode: slicer.vtkMRMLT
         seriesNode.SetColor(0.5, 0.5, 0.5)
         chartNode.SetNodeReferenceID(MARKER_REFERENCE, seriesNode.GetID())
     try:
-        place = float(indexValue)
+        position = float(indexValue)
     except ValueError:
         return
     volumes = [tableNode.GetTable().GetColumn(n) for n in range(1, tableNode.GetNumberOfColumns())]
     top = max(column.GetRange()[1] for column in volumes)
     markerTable = seriesNode.GetTableNode()
     markerTable.RemoveAllColumns()
-    for name, values in ((index, (place, place)), ("marker", (0.0, top))):
+    for name, values in ((indexName, (position, position)), ("marker", (0.0, top))):
         column = vtk.vtkDoubleArray()
         column.SetName(name)
         for value in values:
             column.InsertNextValue(value)
         markerTable.AddColumn(column)
-    seriesNode.SetXColumnName(index)
+    seriesNode.SetXColumnName(indexName)
     seriesNode.SetYColumnName("marker")
     if not chartNode.HasPlotSeriesNodeID(seriesNode.GetID()):
         chartNode.AddAndObservePlotSeriesNodeID(seriesNode.GetID())
 
 
 def removeChart(tableNode: slicer.vtkMRMLTableNode) -> None:
-    """Remove the chart of a table of volumes and its curves, where there is one."""
+    """Remove the chart of a table of volumes and all its plot series; without a chart, do nothing."""
     chartNode = tableNode.GetNodeReference(CHART_REFERENCE)
     if chartNode is None:
         return

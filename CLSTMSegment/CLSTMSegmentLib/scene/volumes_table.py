@@ -3,43 +3,48 @@
 import slicer
 import vtk
 
-from ..model.description import Model
+from ..core.volume_curve import VolumeCurve
+
+TABLE_REFERENCE = "CLSTMSegment.volumesTable"
+"""Reference role under which a segmentation sequence names its table."""
 
 
-def volumesTable(
-    sequenceNode: slicer.vtkMRMLSequenceNode, model: Model, volumes: list[tuple[str, list[float]]]
-) -> slicer.vtkMRMLTableNode:
-    """The table of a segmentation sequence, made on the first call: a row a frame, a column a segment.
+def volumesTable(sequenceNode: slicer.vtkMRMLSequenceNode, curve: VolumeCurve) -> slicer.vtkMRMLTableNode:
+    """Fill the table of a segmentation sequence with its curve: one row for each frame, one column for each segment.
 
     Args:
-        sequenceNode: the segmentation sequence, in a scene; gives the first column its name and unit.
-        volumes: for each frame its index value, verbatim, and the volumes in ml in the order of
-            the model's segments.
+        sequenceNode: segmentation sequence in a scene; its table is created by the first call.
+        curve: segment volumes; its index becomes the first column, as numbers where the index is numeric.
+
+    Returns:
+        The table node, which the sequence node refers to.
     """
-    scene = sequenceNode.GetScene()
     tableNode = sequenceNode.GetNodeReference(TABLE_REFERENCE)
     if tableNode is None:
+        scene = sequenceNode.GetScene()
         tableNode = scene.AddNewNodeByClass("vtkMRMLTableNode", f"{sequenceNode.GetName()} volumes")
         sequenceNode.SetNodeReferenceID(TABLE_REFERENCE, tableNode.GetID())
     wasModifying = tableNode.StartModify()
     tableNode.RemoveAllColumns()
-    numeric = sequenceNode.GetIndexType() == slicer.vtkMRMLSequenceNode.NumericIndex
-    index = vtk.vtkDoubleArray() if numeric else vtk.vtkStringArray()
-    index.SetName(sequenceNode.GetIndexName() or "frame")
-    for value, _ in volumes:
-        index.InsertNextValue(float(value) if numeric else value)
-    tableNode.AddColumn(index)
-    tableNode.SetColumnUnitLabel(index.GetName(), sequenceNode.GetIndexUnit())
-    for n, segment in enumerate(model.segments):
+    _addColumn(tableNode, _indexColumn(curve), curve.index.name or "frame", curve.index.unit)
+    for n, segment in enumerate(curve.segments):
         column = vtk.vtkDoubleArray()
-        column.SetName(segment.name)
-        for _, frameVolumes in volumes:
-            column.InsertNextValue(frameVolumes[n])
-        tableNode.AddColumn(column)
-        tableNode.SetColumnUnitLabel(segment.name, "ml")
+        for ml in curve.volumes(n):
+            column.InsertNextValue(ml)
+        _addColumn(tableNode, column, segment.name, "ml")
     tableNode.EndModify(wasModifying)
     return tableNode
 
 
-TABLE_REFERENCE = "CLSTMSegment.volumesTable"
-"""Role under which a segmentation sequence refers to its table."""
+def _indexColumn(curve: VolumeCurve) -> vtk.vtkAbstractArray:
+    numeric = curve.index.type == "numeric"
+    column = vtk.vtkDoubleArray() if numeric else vtk.vtkStringArray()
+    for frame in curve.frames:
+        column.InsertNextValue(float(frame.index_value) if numeric else frame.index_value)
+    return column
+
+
+def _addColumn(tableNode: slicer.vtkMRMLTableNode, column: vtk.vtkAbstractArray, name: str, unit: str) -> None:
+    column.SetName(name)
+    tableNode.AddColumn(column)
+    tableNode.SetColumnUnitLabel(name, unit)

@@ -1,47 +1,48 @@
-"""A lesson: annotated frames of one or more sequences in a folder, from which a model is taught.
+"""The training set of a teaching job: annotated frames of one or more sequences, in a folder.
 
-lesson.json     what is to be taught, see `Lesson`
-images/S-N.nrrd frame N of sequence S
-labels/S-N.nrrd what was drawn in it: 0 nothing, n the n-th segment
-preview.png     while it is learnt: an annotated frame, and what is found in it
-wish            what the user wishes meanwhile: "pause", "stop" or nothing
+training-set.json  settings, annotated frames and intensity windows, see `TrainingSet`
+images/S-N.nrrd    frame N of sequence S
+labels/S-N.nrrd    the annotation of that frame: 0 is no segment, n the n-th segment
+preview.png        an annotated frame and what is found in it, while the job runs
+
+Nothing here imports torch: Slicer writes a training set in its own process.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
-from ..core.atomic_write import replacing
-from ..core.errors import InputError
-from ..core.segment import Segment
+from ..core.atomic_write import replacing, write_text
+from ..core.errors import InputError, StorageError, sitk_cause
 from ..core.sequence import Frame, check_frame
-from ..io.image_files import write_image
-from ..model.description import check_name
-
-PREVIEW, WISH = "preview.png", "wish"
+from ..engine.intensity_window import IntensityWindow, find_intensity_window
+from ..io.image_files import read_image, reading, write_image
+from ..model.rules import IntensityRule
+from .teaching_settings import TeachingSettings
 
 MARKS = ("drawn", "whole", "slices", "partly")
-REACH = 3
-"""Frames before and after an annotated one that are read with it, for the memory."""
 
-MOST_SEGMENTS = 7
+WARM_UP_FRAMES = 3
+"""Number of frames before and after an annotated one that belong to it: the recurrent state reads them."""
 
 
 @dataclass(frozen=True)
-class TaughtFrame:
+class AnnotatedFrame:
     """An annotated frame.
 
     Attributes:
-        sequence, number: which one.
-        around: numbers of consecutive frames with it in their midst, REACH on either side at most.
-        mark: what the drawing says. "drawn": every segment drawn in this frame is complete, and nothing
-            is known of those that are not; "whole": all segments are complete, those not drawn are not
-            there; "slices": as "drawn", but only in the slices in which something is drawn, while nothing
-            is known of the others; "partly": only the drawn voxels are known.
+        sequence: number of its sequence, from 0.
+        number: of the frame in its sequence, from 0.
+        around: numbers of consecutive frames with the annotated one among them, at most `WARM_UP_FRAMES` on either
+            side of it.
+        mark: how complete the annotation is. "drawn": every segment that is drawn in this frame is complete, and
+            nothing is known of the other segments. "whole": all segments are complete, and those that are not drawn
+            do not occur. "slices": as "drawn", but only in the slices in which something is drawn; nothing is known
+            of the other slices. "partly": only the drawn voxels are known.
     """
 
     sequence: int
@@ -51,124 +52,181 @@ class TaughtFrame:
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """What is to be taught.
+class TrainingSet:
+    """What a teaching job learns from.
 
     Attributes:
-        name: of the model that will come of it.
-        segments: its segments; label n is the n-th.
-        frames: the annotated ones.
-        initial: model to begin with; None to begin from nothing.
-        minutes: how long it may take.
-        check: whether some of that time tells how good it is, by leaving frames out.
+        folder: where it is; the job keeps its checkpoints there too.
+        settings: of the job.
+        frames: the annotated frames.
+        windows: the intensity window of each sequence, found in all of its frames, as in a run.
     """
 
-    name: str
-    segments: tuple[Segment, ...]
-    frames: tuple[TaughtFrame, ...] = ()
-    initial: str | None = None
-    minutes: float = 8.0
-    device: str = "auto"
-    check: bool = True
-
-    def __post_init__(self):
-        check_name(self.name)
-        if not self.segments:
-            raise InputError("nothing is drawn: draw at least one segment in at least one frame")
-        if len(self.segments) > MOST_SEGMENTS:
-            raise InputError(f"{len(self.segments)} segments are too many: at most {MOST_SEGMENTS} can be taught")
-        if not self.minutes > 0:
-            raise InputError(f"the minutes must be above 0, not {self.minutes}")
+    folder: Path
+    settings: TeachingSettings
+    frames: tuple[AnnotatedFrame, ...]
+    windows: tuple[IntensityWindow, ...]
 
     @classmethod
-    def read(cls, folder: Path) -> "Lesson":
-        """What `write_lesson` wrote.
+    def read(cls, folder: Path) -> "TrainingSet":
+        """Return what `write_training_set` wrote.
 
         Raises:
-            InputError: there is none, or it is damaged.
+            InputError: there is no training set in the folder, or it is damaged.
         """
-        path = folder / "lesson.json"
+        path = _index_path(folder)
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            content["segments"] = tuple(Segment(**s | {"color": tuple(s["color"])}) for s in content["segments"])
-            content["frames"] = tuple(TaughtFrame(**f | {"around": tuple(f["around"])}) for f in content["frames"])
-            return cls(**content)
+            return cls(
+                folder,
+                TeachingSettings.from_json(content["settings"]),
+                tuple(AnnotatedFrame(**frame | {"around": tuple(frame["around"])}) for frame in content["frames"]),
+                tuple(IntensityWindow(**w | {"rule": IntensityRule(**w["rule"])}) for w in content["windows"]),
+            )
         except OSError as error:
-            raise InputError(f"{folder} holds no lesson ({error.strerror})") from error
-        except (ValueError, TypeError, KeyError) as error:
-            raise InputError(f"{path} is damaged ({error}): begin the lesson anew") from error
+            raise InputError(f"{folder} holds no training set ({error.strerror})") from error
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise InputError(f"{path} is damaged ({error}): begin the teaching job anew") from error
+
+    def image(self, frame: AnnotatedFrame, number: int | None = None) -> sitk.Image:
+        """Return the image of an annotated frame, or of another frame of its sequence.
+
+        Args:
+            number: one of `frame.around`; the annotated frame by default.
+
+        Raises:
+            InputError: the file cannot be read.
+        """
+        path = _image_path(self.folder, frame.sequence, frame.number if number is None else number)
+        with reading(path):
+            return read_image(path)
+
+    def labels(self, frame: AnnotatedFrame) -> sitk.Image:
+        """Return the annotation of a frame, uint8.
+
+        Raises:
+            InputError: the file cannot be read.
+        """
+        path = _labels_path(self.folder, frame.sequence, frame.number)
+        with reading(path):
+            return read_image(path)
 
 
-def write_lesson(
+def write_training_set(
     folder: Path,
-    lesson: Lesson,
-    sequences: Sequence[tuple[Sequence[Frame], dict[int, sitk.Image]]],
-    marks: dict[tuple[int, int], str] | None = None,
-) -> Lesson:
-    """Write a lesson into a new folder.
+    settings: TeachingSettings,
+    sequences: Sequence[tuple[Sequence[Frame], Mapping[int, sitk.Image]]],
+    marks: Mapping[tuple[int, int], str] | None = None,
+) -> TrainingSet:
+    """Write the training set of a teaching job into a new folder.
 
     Args:
-        lesson: without its frames.
-        sequences: for each, its frames, and label images by number of the annotated ones.
-        marks: of annotated frames, by sequence and number; "drawn" for all others.
-
-    Returns:
-        The lesson with its frames.
+        folder: its parents are made where they are missing.
+        settings: of the job.
+        sequences: for each sequence its frames, and the label images of the annotated ones by frame number.
+        marks: see `AnnotatedFrame.mark`, by (sequence, frame number); "drawn" for all other annotated frames.
 
     Raises:
-        InputError: the folder exists, nothing is annotated, or a label image does not fit its frame.
+        InputError: the folder exists, nothing is annotated, a frame cannot be used, or a label image does not fit
+            its frame.
+        StorageError: the folder cannot be written.
     """
     if folder.exists():
-        raise InputError(f"{folder} exists already: go on with the lesson in it, or remove it")
-    if not any(annotations for _, annotations in sequences):
+        raise InputError(f"{folder} exists already: resume the teaching job in it, or remove it")
+    annotations = [labels for _, by_number in sequences for labels in by_number.values()]
+    if not any(sitk.GetArrayViewFromImage(labels).any() for labels in annotations):
         raise InputError("no frame is annotated: draw the segments in some frames first")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    taught = []
-    with replacing(folder) as partial:  # one that breaks off half-way is never seen
-        for name in ("images", "labels"):
-            (partial / name).mkdir(parents=True)
-        for s, (frames, annotations) in enumerate(sequences):
-            for t, labels in sorted(annotations.items()):
-                if not 0 <= t < len(frames):
-                    raise InputError(f"frame {t} is annotated, but the sequence has frames 0 to {len(frames) - 1}")
-                mark = (marks or {}).get((s, t), "drawn")
-                _check_labels(labels, frames[t], t, len(lesson.segments), mark)
-                around = tuple(range(max(t - REACH, 0), min(t + REACH + 1, len(frames))))
-                taught.append(TaughtFrame(s, t, around, mark))
-                write_image(labels_path(partial, s, t), sitk.Cast(labels, sitk.sitkUInt8), compressed=True)
-            for t in sorted({n for frame in taught if frame.sequence == s for n in frame.around}):
-                check_frame(frames[t], t)
-                write_image(image_path(partial, s, t), frames[t].image)
-        lesson = replace(lesson, frames=tuple(taught))
-        (partial / "lesson.json").write_text(json.dumps(asdict(lesson), indent=1), encoding="utf-8")
-    return lesson
+    frames = tuple(_annotated_frames(sequences, marks or {}, len(settings.segments)))
+    rule = settings.intensity_rule()
+    windows = tuple(_window_of(images, rule) for images, _ in sequences)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(folder) as partial:  # a training set that is written in part is never seen
+            _write_images(partial, sequences, frames)
+            content = {
+                "settings": asdict(settings),
+                "frames": [asdict(frame) for frame in frames],
+                "windows": [asdict(window) for window in windows],
+            }
+            write_text(_index_path(partial), json.dumps(content, indent=1))
+    except OSError as error:
+        raise StorageError(f"the training set cannot be written to {folder} ({error.strerror or error})") from error
+    except RuntimeError as error:
+        raise StorageError(f"the training set cannot be written to {folder} ({sitk_cause(error)})") from error
+    return TrainingSet(folder, settings, frames, windows)
 
 
-def _check_labels(labels: sitk.Image, frame: Frame, number: int, segments: int, mark: str) -> None:
-    if mark not in MARKS:
-        raise InputError(f"frame {number} ({frame.index_value}): {mark!r} is none of {', '.join(MARKS)}")
+def teaching_folder(models: Path, name: str) -> Path:
+    """Return the folder of the teaching job of a model, beside where the model will be."""
+    return models / f".{name}.teaching"
+
+
+def preview_path(folder: Path) -> Path:
+    """Return the picture of how a teaching job stands, a PNG in the job's folder; missing before the first one."""
+    return folder / "preview.png"
+
+
+def _annotated_frames(
+    sequences: Sequence[tuple[Sequence[Frame], Mapping[int, sitk.Image]]],
+    marks: Mapping[tuple[int, int], str],
+    segments: int,
+) -> Iterable[AnnotatedFrame]:
+    for s, (images, annotations) in enumerate(sequences):
+        for t, labels in sorted(annotations.items()):
+            if not 0 <= t < len(images):
+                raise InputError(f"frame {t} is annotated, but the sequence has frames 0 to {len(images) - 1}")
+            around = range(max(t - WARM_UP_FRAMES, 0), min(t + WARM_UP_FRAMES + 1, len(images)))
+            frame = AnnotatedFrame(s, t, tuple(around), marks.get((s, t), "drawn"))
+            _check_annotation(frame, images[t], labels, segments)
+            yield frame
+
+
+def _check_annotation(annotated: AnnotatedFrame, frame: Frame, labels: sitk.Image, segments: int) -> None:
+    name = f"frame {annotated.number} ({frame.index_value})"
+    if annotated.mark not in MARKS:
+        raise InputError(f"{name}: {annotated.mark!r} is none of {', '.join(MARKS)}")
     if labels.GetSize() != frame.image.GetSize():
         raise InputError(
-            f"frame {number} ({frame.index_value}) has {frame.image.GetSize()} voxels, its annotation "
-            f"{labels.GetSize()}: draw on the frame's own grid"
+            f"{name} has {frame.image.GetSize()} voxels, its annotation {labels.GetSize()}: draw on the grid of the "
+            "frame"
         )
     values = np.unique(sitk.GetArrayViewFromImage(labels))
-    if values.size == 1 and values[0] == 0 and mark != "whole":
-        raise InputError(f"frame {number} ({frame.index_value}): nothing is drawn in it")
+    if values.size == 1 and values[0] == 0 and annotated.mark != "whole":
+        raise InputError(f"{name}: nothing is drawn in it")
     if values.min() < 0 or values.max() > segments or not np.array_equal(values, values.astype(int)):
-        raise InputError(f"frame {number} ({frame.index_value}): labels must be whole numbers from 0 to {segments}")
+        raise InputError(f"{name}: labels must be whole numbers from 0 to {segments}")
 
 
-def image_path(folder: Path, sequence: int, number: int) -> Path:
-    """Where a frame lies."""
+def _window_of(images: Sequence[Frame], rule: IntensityRule) -> IntensityWindow:
+    def voxels() -> Iterable[np.ndarray]:
+        for number, frame in enumerate(images):
+            check_frame(frame, number)
+            yield sitk.GetArrayFromImage(frame.image)
+
+    return find_intensity_window(rule, voxels())
+
+
+def _write_images(
+    folder: Path,
+    sequences: Sequence[tuple[Sequence[Frame], Mapping[int, sitk.Image]]],
+    frames: Sequence[AnnotatedFrame],
+) -> None:
+    for name in ("images", "labels"):
+        (folder / name).mkdir(parents=True)
+    for s, n in sorted({(frame.sequence, n) for frame in frames for n in frame.around}):
+        write_image(_image_path(folder, s, n), sequences[s][0][n].image)
+    for frame in frames:
+        labels = sitk.Cast(sequences[frame.sequence][1][frame.number], sitk.sitkUInt8)
+        write_image(_labels_path(folder, frame.sequence, frame.number), labels, compressed=True)
+
+
+def _index_path(folder: Path) -> Path:
+    return folder / "training-set.json"
+
+
+def _image_path(folder: Path, sequence: int, number: int) -> Path:
     return folder / "images" / f"{sequence}-{number}.nrrd"
 
 
-def labels_path(folder: Path, sequence: int, number: int) -> Path:
-    """Where the labels of an annotated frame lie."""
+def _labels_path(folder: Path, sequence: int, number: int) -> Path:
     return folder / "labels" / f"{sequence}-{number}.nrrd"
-
-
-def lesson_folder(models: Path, name: str) -> Path:
-    """Where the lesson of a model lies until it is learnt: beside it."""
-    return models / f".{name}.lesson"

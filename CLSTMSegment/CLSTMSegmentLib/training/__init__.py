@@ -1,1 +1,1 @@
-"""Phantoms, data sets with sparse labels, training and evaluation."""
+"""Training: networks learn from phantoms and from sparsely labelled sequences."""

@@ -1,29 +1,28 @@
-"""A still image with labels made to beat: smooth motion about one labelled structure, labels and all."""
+"""Animation of a still image and its labels: one labelled structure shrinks and grows."""
 
 import numpy as np
 import torch
 from torch.nn import functional
 
 REACH = 2.5
-"""Radii from the structure's centre at which its motion has faded to a third."""
+"""Distance from the structure's surface, in its radii, at which the motion has faded to a third."""
 
 
 def animate(
     image: np.ndarray, allowed: np.ndarray, structure: np.ndarray, scales: np.ndarray, shifts: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Frames in which a structure shrinks or grows, slice by slice, and its surroundings give way.
+    """Return frames in which a structure shrinks or grows in each slice, and its surroundings move with it.
 
-    Inside the structure's mean radius R the slice is scaled; outside, areas are kept (r0^2 = r^2 +
-    R^2 (1 - scale^2), an incompressible ring), as the muscle around a cavity thickens when that
-    contracts, and the motion fades with the distance. With exact labels for every frame, one
-    annotated frame teaches what moves together.
+    Inside the structure's mean radius R the slice is scaled. Outside, areas are kept (r0^2 = r^2 + R^2 (1 - scale^2),
+    an incompressible ring), as the muscle around a cavity thickens when the cavity contracts; this motion fades with
+    the distance. Every frame has exact labels, so that one annotated frame shows a network what moves together.
 
     Args:
         image: (D, H, W) float32.
-        allowed: (D, H, W) uint8 bit sets, see `sparse`.
+        allowed: (D, H, W) uint8 bit sets, see `sparse_labels`.
         structure: (D, H, W) bool, True somewhere.
-        scales: (T,) radius of the structure in each frame over that in the image.
-        shifts: (T, 2) motion of everything in voxels (H, W).
+        scales: (T,) radius of the structure in each frame, as a multiple of its radius in the image.
+        shifts: (T, 2) motion of the whole image in voxels (H, W).
 
     Returns:
         Images (T, D, H, W) float32 and bit sets (T, D, H, W) uint8, 0 where nothing is known.

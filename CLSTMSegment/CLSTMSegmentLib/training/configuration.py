@@ -1,4 +1,4 @@
-"""A training's configuration file: data split, stacks, schedule, and the model it makes."""
+"""The training file: data split, stages, and the model that is made."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from ..model.description import Model, described_model
 from ..phantoms.airway import AirwayPhantom
 from ..phantoms.heart import HeartPhantom
 from ..phantoms.phantom import Phantom
-from .sparse_labels import Rim
+from .sparse_labels import Border
 from .stacks import StackRule
-from .trainer import Stage, TrainingRule
+from .training_rule import Stage, TrainingRule
 
 try:
     import tomllib
@@ -27,30 +27,33 @@ class Configuration:
 
     Attributes:
         phantom: makes a phantom from a seed.
-        validation, test: names of hearts that are not trained on; without any, no real data are
-            needed, and phantoms are for training and validation.
-        left_out: names of hearts that are not used at all, as their annotations are wrong.
-        rim: what anatomy says where a surrounding class was not drawn.
+        validation, test: names of hearts that are not trained on. Without any, no real data are needed: the network
+            is trained and validated on phantoms.
+        excluded: names of hearts that are not used at all, because their annotations are wrong.
+        same_heart: the name of the heart for each cine that shows a heart with single phases under another name.
+        border: what anatomy says of a surrounding class where it is not annotated; None for nothing.
+        training: how the training goes.
         model: what will be trained, without weights.
     """
 
     phantom: Callable[[int], Phantom]
     validation: tuple[str, ...]
     test: tuple[str, ...]
-    left_out: tuple[str, ...]
-    rim: Rim | None
+    excluded: tuple[str, ...]
+    same_heart: dict[str, str]
+    border: Border | None
     training: TrainingRule
     model: Model
 
 
 def read_configuration(path: Path) -> Configuration:
-    """Read a training file.
+    """Return what a training file says.
 
-    One that begins with `like = "OTHER.toml"` says only what differs from that file beside it: tables
-    are merged, anything else is replaced.
+    A file that begins with `like = "OTHER.toml"` says only how it differs from that file in the same folder: tables
+    are merged, all other values are replaced.
 
     Raises:
-        InputError: it cannot be read, or something in it is missing, unknown or contradictory.
+        InputError: the file cannot be read, or something in it is missing, unknown or contradictory.
     """
     content = _read(path)
     try:
@@ -59,14 +62,18 @@ def read_configuration(path: Path) -> Configuration:
             raise InputError(f"{path}: training needs [model.geometry] spacing")
         training = dict(content["training"])
         stages = tuple(_stage(**stage) for stage in training.pop("stages"))
+        data = dict(content["data"])
+        border = data.pop("border", None)
         configuration = Configuration(
-            PHANTOMS[content["data"]["phantom"]],
-            tuple(content["data"].get("validation", ())),
-            tuple(content["data"].get("test", ())),
-            tuple(content["data"].get("left_out", ())),
-            Rim(**content["data"]["rim"]) if "rim" in content["data"] else None,
-            TrainingRule(stages, **training),
-            model,
+            phantom=PHANTOMS[data.pop("phantom")],
+            validation=tuple(data.pop("validation", ())),
+            test=tuple(data.pop("test", ())),
+            excluded=tuple(data.pop("excluded", ())),
+            same_heart=data.pop("same_heart", {}),
+            border=None if border is None else Border(**border),
+            training=TrainingRule(stages, **training),
+            model=model,
+            **data,  # what is left is unknown
         )
     except (KeyError, TypeError) as error:
         raise InputError(f"{path} is not a complete training file ({error})") from error

@@ -1,7 +1,7 @@
-"""Labelled hearts on disk, brought to a model's grid: the Sunnybrook cines and ED/ES stacks."""
+"""Labelled hearts on disk, brought to a model's grid: cines, and single phases at end-diastole and end-systole."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,26 +11,25 @@ import SimpleITK as sitk
 from ..core.errors import InputError
 from ..core.sequence import Frame
 from ..engine.frame_grid import FrameGrid
-from ..engine.intensity_window import find_window
+from ..engine.intensity_window import find_intensity_window
+from ..engine.preparation import prepare, prepare_labels
 from ..io.image_files import read_image
 from ..io.sequence_files import read_sequence
 from ..model.rules import GeometryRule, IntensityRule
-from .sparse_labels import UNKNOWN, Rim, allowed_classes
-
-DATA = Path("../shared/data")
-"""Where the labelled hearts are unless the caller says otherwise."""
+from .sparse_labels import UNKNOWN, Border, allowed_classes
 
 CLASSES = 3
+"""Background, cavity, muscle."""
 
 
 @dataclass
 class LabelledSequence:
-    """One heart on a model's grid.
+    """An annotated sequence on a model's grid.
 
     Attributes:
-        name: of the heart; the same heart has the same name in every data set.
-        frames: float16 (D, H, W) arrays, scaled by the model's intensity rule.
-        allowed: for the annotated frames, uint8 bit sets (D, H, W), see `sparse`.
+        name: of the heart, phantom or frame; the same heart has the same name in every data set.
+        frames: float16 (D, H, W) arrays, scaled to [0, 1] by the model's intensity rule.
+        allowed: uint8 bit sets (D, H, W) by number of the annotated frames, see `sparse_labels`.
         cyclic: whether the first frame follows the last.
     """
 
@@ -42,7 +41,14 @@ class LabelledSequence:
 
 @dataclass
 class Annotation:
-    """A label image of one frame, the classes drawn, the first and last annotated slice, and "ED" or "ES"."""
+    """The annotation of one frame.
+
+    Attributes:
+        labels: label image on the grid of the frame.
+        classes: the classes that are annotated.
+        slices: the first and the last annotated slice.
+        phase: "ED", "ES" or any other.
+    """
 
     labels: sitk.Image
     classes: list[int]
@@ -56,54 +62,56 @@ def to_grid(
     annotations: dict[int, Annotation],
     geometry: GeometryRule,
     intensity: IntensityRule,
-    rim: Rim | None = None,
+    border: Border | None = None,
 ) -> LabelledSequence:
-    """Bring a heart to the model's grid by the very steps that a run takes.
+    """Return a heart on the model's grid, prepared as in a run.
 
     Args:
-        rim: narrows what may be where its outer class was not drawn.
+        annotations: by frame number.
+        border: narrows the bit sets where its outer class is not annotated.
     """
-    grids = [FrameGrid(f.image, geometry) for f in frames]
-    turned = [g.turned(f.image) for g, f in zip(grids, frames, strict=True)]
-    window = find_window(intensity, turned)
-    sequence = LabelledSequence(
-        name, [g.to_model(window.apply(a)).astype(np.float16) for g, a in zip(grids, turned, strict=True)]
-    )
+    window = find_intensity_window(intensity, (sitk.GetArrayViewFromImage(frame.image) for frame in frames))
+    grids = [FrameGrid(frame.image, geometry) for frame in frames]
+    prepared = (prepare(frame.image, grid, window) for frame, grid in zip(frames, grids, strict=True))
+    sequence = LabelledSequence(name, [frame.volume.astype(np.float16) for frame in prepared])
     for t, annotation in annotations.items():
-        grid, labels = grids[t], grids[t].turned(annotation.labels)
-        on_grid = np.zeros(grid.model_shape, np.uint8)
-        for c in annotation.classes:
-            on_grid[grid.to_model((labels == c).astype(np.float32)) > 0.5] = c
-        drawn = np.zeros(annotation.labels.GetSize()[::-1], np.float32)
-        first, last = annotation.slices
-        drawn[first : last + 1] = 1
-        drawn_image = sitk.GetImageFromArray(drawn)
-        drawn_image.CopyInformation(annotation.labels)
+        on_grid = prepare_labels(annotation.labels, grids[t], annotation.classes)
         allowed = allowed_classes(on_grid, annotation.classes, CLASSES)
-        if rim is not None and rim.outer not in annotation.classes:
-            rim.apply(allowed, geometry.spacing)
-        allowed[grid.to_model(grid.turned(drawn_image)) < 0.99] = UNKNOWN
+        if border is not None and border.outer not in annotation.classes:
+            border.apply(allowed, geometry.spacing)
+        allowed[~_annotated_slices(annotation, grids[t])] = UNKNOWN
         sequence.allowed[t] = allowed
     return sequence
 
 
-SAME_HEART = {"SCD0000101": "SC-HF-I-01", "SCD0000201": "SC-HF-I-02", "SCD0000301": "SC-HF-I-04"}
-"""Cines of the Sunnybrook data whose ED and ES stacks are among the others, by their name there."""
+def _annotated_slices(annotation: Annotation, grid: FrameGrid) -> np.ndarray:
+    """Return where on the model's grid a voxel lies in the annotated slices with all of its extent, (D, H, W) bool."""
+    array = np.zeros(annotation.labels.GetSize()[::-1], np.float32)
+    first, last = annotation.slices
+    array[first : last + 1] = 1
+    image = sitk.GetImageFromArray(array)
+    image.CopyInformation(annotation.labels)
+    return grid.to_model(grid.reoriented(image)) >= 0.99
 
 
 def read_cines(
-    data: Path, hearts: Collection[str] | None = None
+    data: Path, hearts: Collection[str] | None = None, same_heart: Mapping[str, str] | None = None
 ) -> dict[str, tuple[list[Frame], dict[int, Annotation]]]:
-    """The annotated cines in a folder, or in its folders, by case name; of some hearts, or of all.
+    """Return the annotated cines in a folder and in its subfolders, by case name.
 
-    A folder of cines has a `labels.json`: for each case, beside `CASE.seq.nrrd`, the annotated frames
-    by number, each with the label image's `file` (on the frame's own grid), the `phase` ("ED", "ES"
-    or any other), the `labelled_classes`, and the first and last of the `labelled_slices`.
+    A folder of cines has a `labels.json`. For each case, beside `CASE.seq.nrrd`, it names the annotated frames by
+    number, each with the `file` of the label image (on the grid of the frame), the `phase` ("ED", "ES" or any other),
+    the `labelled_classes`, and the first and last of the `labelled_slices`.
+
+    Args:
+        hearts: names of the hearts to read; all by default.
+        same_heart: the name of the heart for each case that has another name; see `Configuration.same_heart`.
     """
     cines = {}
+    names = same_heart or {}
     for index in _index_files(data, "labels.json"):
         for case, labelled in json.loads(index.read_text(encoding="utf-8")).items():
-            if hearts is not None and SAME_HEART.get(case, case) not in hearts:
+            if hearts is not None and names.get(case, case) not in hearts:
                 continue
             annotations = {
                 int(t): Annotation(
@@ -121,11 +129,14 @@ def read_cines(
 def read_phases(
     data: Path, hearts: Collection[str] | None = None
 ) -> dict[str, dict[str, tuple[Frame, Annotation, int]]]:
-    """Single phases in a folder, or in its folders: frame, cavity labels, first slice, by heart; of some, or all.
+    """Return the single phases in a folder and in its subfolders, by heart and phase: frame, annotation, first slice.
 
-    A folder of phases has an `index.json`: for each heart and phase ("ED", "ES"), beside
-    `HEART_PHASE.nrrd` and `HEART_PHASE_cavity.nrrd` (label 1, drawn in every slice), the first and last
-    of the `slices` of the whole stack that these are.
+    A folder of phases has an `index.json`. For each heart and phase ("ED", "ES"), beside `HEART_PHASE.nrrd` and
+    `HEART_PHASE_cavity.nrrd` (label 1, annotated in every slice), it gives the first and last of the `slices` of the
+    whole image that these files hold.
+
+    Args:
+        hearts: names of the hearts to read; all by default.
     """
     stacks = {}
     for index in _index_files(data, "index.json"):
@@ -146,22 +157,31 @@ def _index_files(data: Path, name: str) -> list[Path]:
 
 
 def load_hearts(
-    data: Path, geometry: GeometryRule, intensity: IntensityRule, rim: Rim | None = None
+    data: Path,
+    geometry: GeometryRule,
+    intensity: IntensityRule,
+    border: Border | None = None,
+    same_heart: Mapping[str, str] | None = None,
 ) -> list[LabelledSequence]:
-    """All annotated hearts under the data folder, on a model's grid.
+    """Return all annotated hearts in the data folder, on a model's grid.
 
-    A heart with ED and ES stacks gives three sequences: each phase alone, with all its slices,
-    and both as two frames on the slices that they share.
+    A heart with single phases gives three sequences: each phase alone, with all its slices, and both as two frames
+    with the slices that they share.
+
+    Args:
+        border: see `to_grid`.
+        same_heart: see `read_cines`.
 
     Raises:
         InputError: there are none.
     """
     sequences = []
+    names = same_heart or {}
     for case, (frames, annotations) in read_cines(data).items():
-        sequences.append(to_grid(SAME_HEART.get(case, case), frames, annotations, geometry, intensity, rim))
+        sequences.append(to_grid(names.get(case, case), frames, annotations, geometry, intensity, border))
     for name, phases in read_phases(data).items():
         for frame, annotation, _ in phases.values():
-            sequences.append(to_grid(name, [frame], {0: annotation}, geometry, intensity, rim))
+            sequences.append(to_grid(name, [frame], {0: annotation}, geometry, intensity, border))
         first = max(start for _, _, start in phases.values())
         last = min(start + frame.image.GetDepth() for frame, _, start in phases.values())
         both = [phases["ED"], phases["ES"]]
@@ -170,7 +190,7 @@ def load_hearts(
             t: Annotation(a.labels[:, :, first - start : last - start], [1], (0, last - first - 1), a.phase)
             for t, (_, a, start) in enumerate(both)
         }
-        sequences.append(to_grid(name, frames, annotations, geometry, intensity, rim))
+        sequences.append(to_grid(name, frames, annotations, geometry, intensity, border))
     if not sequences:
         raise InputError(f"{data} has no labelled hearts: no labels.json or index.json there or in its folders")
     return sequences

@@ -1,4 +1,4 @@
-"""Sparse labels: which classes each voxel may be, and losses that use just that."""
+"""Sparse labels: which classes each voxel may be, as a bit set, and the loss that uses only that."""
 
 from dataclasses import dataclass
 
@@ -8,20 +8,20 @@ import torch
 from torch import Tensor
 
 UNKNOWN = 255
-"""Every class allowed: the voxel teaches nothing."""
+"""The bit set of a voxel of which nothing is known: every class is allowed."""
 
 
 def allowed_classes(labels: np.ndarray, labelled: list[int], classes: int) -> np.ndarray:
-    """Bit c set where a voxel may be of class c.
+    """Return bit sets in which bit c says that the voxel may be of class c.
 
     Args:
         labels: uint8, 0 or a class of `labelled`.
-        labelled: the classes an annotator drew; 0 then means none of these, so that every
-            class not drawn, background included, stays possible.
-        classes: number of classes with background.
+        labelled: the classes that are annotated. A label of 0 means none of these: every other class, background
+            included, stays possible.
+        classes: number of classes, background included.
 
     Returns:
-        uint8 bit sets of the shape of `labels`.
+        uint8 of the shape of `labels`.
     """
     rest = sum(1 << c for c in range(classes) if c not in labelled)
     allowed = np.full(labels.shape, rest, np.uint8)
@@ -30,19 +30,19 @@ def allowed_classes(labels: np.ndarray, labelled: list[int], classes: int) -> np
     return allowed
 
 
-def drawn_labels(allowed: np.ndarray) -> np.ndarray:
-    """The classes that bit sets leave no doubt about, other than background, as labels; 0 elsewhere."""
+def certain_labels(allowed: np.ndarray) -> np.ndarray:
+    """Return the label of each voxel that can be of one class only; 0 for background and for all other voxels."""
     single = (allowed & (allowed - 1) == 0) & (allowed > 1)
     return np.where(single, np.log2(np.maximum(allowed, 1)), 0).astype(np.uint8)
 
 
 @dataclass(frozen=True)
-class Rim:
-    """What anatomy says of a class that surrounds another, where only the inner one was drawn.
+class Border:
+    """What anatomy says of a class that surrounds another one, where only the inner one is annotated.
 
-    Within each slice, what lies from `from_mm` to `to_mm` outside the inner class is the outer one (a
-    heart's wall is at least so thick), and what lies farther than `most_mm` is neither. Nearer than
-    `from_mm` nothing is said: the thin rim's Dice would draw the border between the two inwards.
+    Within each slice, voxels from `from_mm` to `to_mm` outside the inner class are of the outer class (the wall of a
+    heart is at least that thick), and voxels farther than `most_mm` are of neither. Nothing is said of voxels nearer
+    than `from_mm`: with them, the Dice of the outer class would pull the contour between the two inwards.
     """
 
     inner: int
@@ -52,9 +52,10 @@ class Rim:
     most_mm: float
 
     def apply(self, allowed: np.ndarray, spacing: tuple[float, float, float]) -> None:
-        """Narrow bit sets (D, H, W), in place, in the slices that hold the inner class.
+        """Narrow bit sets in place, in the slices that hold the inner class.
 
         Args:
+            allowed: uint8 bit sets (D, H, W).
             spacing: of D, H, W in mm.
         """
         for bits in allowed:
@@ -66,26 +67,29 @@ class Rim:
             distance = sitk.GetArrayFromImage(
                 sitk.SignedMaurerDistanceMap(mask, squaredDistance=False, useImageSpacing=True)
             )
-            undrawn = (bits != UNKNOWN) & (bits & (1 << self.outer) != 0)
-            bits[undrawn & (distance >= self.from_mm) & (distance <= self.to_mm)] = 1 << self.outer
-            far = undrawn & (distance > self.most_mm)
+            unannotated = (bits != UNKNOWN) & (bits & (1 << self.outer) != 0)
+            bits[unannotated & (distance >= self.from_mm) & (distance <= self.to_mm)] = 1 << self.outer
+            far = unannotated & (distance > self.most_mm)
             bits[far] &= ~np.uint8(1 << self.outer)
 
 
 def marginal_loss(logits: Tensor, allowed: Tensor) -> Tensor:
-    """Cross entropy plus soft Dice where a voxel is known only to be of some set of classes.
+    """Return cross entropy plus soft Dice where each voxel is known only to be of some set of classes.
+
+    The cross entropy is -log of the summed probability of the allowed classes, averaged over the voxels of which
+    something is known. The Dice term is 1 - Dice, averaged over frames and over the annotated classes except
+    background; it counts the voxels that are known to be of the class or not (Shi et al. 2021, marginal loss).
+
+    The Dice is computed for each of the N frames by itself: in one Dice of the whole batch, small structures would
+    hardly count beside large ones. A class that is not annotated in a frame has no Dice there: it would be nearly 0
+    whatever the network answers, and the cross entropy already keeps the class off the voxels of other classes.
 
     Args:
         logits: (N, C, D, H, W).
-        allowed: (N, D, H, W) uint8 bit sets; `UNKNOWN` voxels count for nothing.
+        allowed: (N, D, H, W) uint8 bit sets; `UNKNOWN` voxels do not count.
 
     Returns:
-        Scalar: -log of the summed probability of the allowed classes, averaged over known voxels,
-        plus 1 - Dice averaged over the classes other than background that are annotated, in each
-        of the N by itself and over the voxels where it is known to be there or not (Shi et al.
-        2021, marginal loss). In each by itself: in one Dice of the batch, small hearts would
-        hardly count beside large ones. A class that nobody drew has no Dice: it would be nearly 0
-        whatever the network says, and the cross entropy already keeps it off the voxels of others.
+        Scalar.
     """
     classes = logits.shape[1]
     bits = 1 << torch.arange(classes, device=logits.device)
@@ -99,8 +103,8 @@ def marginal_loss(logits: Tensor, allowed: Tensor) -> Tensor:
     decided = is_class | ~may_be
     p = log_p.exp() * decided
     overlap, total = (p * is_class).sum((2, 3, 4)), (p + is_class).sum((2, 3, 4))
-    drawn = is_class.flatten(2).any(dim=2)[:, 1:]
-    if not drawn.any():
+    annotated = is_class.flatten(2).any(dim=2)[:, 1:]
+    if not annotated.any():
         return cross_entropy
     dice = (2 * overlap[:, 1:] + 1) / (total[:, 1:] + 1)
-    return cross_entropy + 1 - dice[drawn].mean()
+    return cross_entropy + 1 - dice[annotated].mean()

@@ -1,4 +1,4 @@
-"""Which sequences a training learns from, and which guide it."""
+"""Which sequences a training learns from, and on which it is validated."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,52 +15,54 @@ VALIDATION_SHAPE = (24, 64, 64)
 
 EXAMPLE_PHANTOMS = 8
 EXAMPLE_SHAPE = (16, 112, 112)
-"""Of phantoms that show what the training has seen: as large as whole frames."""
+"""Of phantoms that show what the training has seen, in voxels (D, H, W): as large as whole frames."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Sequences to train on and to validate on, and who they are, for the model's description."""
+    """Sequences to train on and to validate on, and their names for the model's description."""
 
     training: list[LabelledSequence]
     validation: list[LabelledSequence]
     description: dict[str, object]
 
 
-def split_sequences(configuration: Configuration, data: Path) -> Split:
-    """The labelled hearts under a folder, by the configuration's split; phantoms where it names none.
+def split_sequences(configuration: Configuration, data: Path | None) -> Split:
+    """Return the labelled hearts in a folder, split as the configuration says; phantoms where it names no hearts.
 
     Raises:
-        InputError: a heart that the configuration names is not there.
+        InputError: the folder is None but hearts are needed, or a heart that the configuration names is not there.
     """
-    model, kept_out = configuration.model, {*configuration.validation, *configuration.test}
-    if not kept_out:
+    model, held_out = configuration.model, {*configuration.validation, *configuration.test}
+    if not held_out:
         validation = _phantoms(configuration, VALIDATION_PHANTOMS, 4, VALIDATION_SHAPE)
         return Split([], validation, {"trained_on": "phantoms alone"})
-    hearts = load_hearts(data, model.geometry, model.intensity, configuration.rim)
-    missing = kept_out - {heart.name for heart in hearts}
+    if data is None:
+        raise InputError("this training file needs labelled hearts: give their folder with --data")
+    hearts = load_hearts(data, model.geometry, model.intensity, configuration.border, configuration.same_heart)
+    missing = held_out - {heart.name for heart in hearts}
     if missing:
         raise InputError(f"{data} has no heart {', '.join(sorted(missing))}, which the training file names")
-    training = [heart for heart in hearts if heart.name not in kept_out | {*configuration.left_out}]
-    return Split(
-        training,
-        # whole single phases: the frames of "both" hold the same slices again
-        [heart for heart in hearts if heart.name in configuration.validation and len(heart.frames) == 1],
-        {
-            "trained_on": sorted({heart.name for heart in training}),
-            "validated_on": sorted(configuration.validation),
-            "kept_for_test": sorted(configuration.test),
-        },
-    )
+    training = [heart for heart in hearts if heart.name not in held_out | {*configuration.excluded}]
+    # single phases with all their slices; sequences of both phases hold the same slices again
+    validation = [heart for heart in hearts if heart.name in configuration.validation and len(heart.frames) == 1]
+    description: dict[str, object] = {
+        "trained_on": sorted({heart.name for heart in training}),
+        "validated_on": sorted(configuration.validation),
+        "kept_for_test": sorted(configuration.test),
+    }
+    if configuration.same_heart:
+        description["same_heart"] = configuration.same_heart
+    return Split(training, validation, description)
 
 
 def examples(configuration: Configuration, split: Split) -> list[LabelledSequence]:
-    """Whole frames of all kinds that the training has seen."""
+    """Return whole frames of all kinds that the training has seen."""
     return split.training + _phantoms(configuration, EXAMPLE_PHANTOMS, 2, EXAMPLE_SHAPE)
 
 
 def _phantoms(configuration: Configuration, count: int, frames: int, shape: Shape) -> list[LabelledSequence]:
-    """Phantoms that are none of the training's: those have seeds below 2^31."""
+    """Return phantoms that the training does not see: the seeds of its own are below 2^31."""
     return [
         labelled_phantom(configuration.phantom(2**31 + n), f"phantom {n}", configuration.model, frames, shape)
         for n in range(count)

@@ -1,4 +1,4 @@
-"""Training stacks: short pieces of sequences, real and phantom, augmented alike over time."""
+"""Training stacks: a few frames of a real or phantom sequence, augmented alike in all frames."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +20,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..core.boxes import Shape
-from ..engine.intensity_window import find_window
+from ..engine.intensity_window import find_intensity_window
+from ..engine.state_schedule import frame_at
 from ..model.description import Model
 from ..phantoms.phantom import Phantom, grid_points
 from .animation import animate
@@ -34,19 +35,20 @@ class StackRule:
     """What a training stack looks like.
 
     Attributes:
-        frames: those through which the loss is propagated back; 1 trains without memory.
-        lead: at most so many frames come before these and only fill the memory (short leads are
-            more frequent), so that the network also learns from memories older than a stack.
-        labelled: of `frames`, those whose labels are used; the others are read for the memory
-            only, which costs a third of a frame with labels.
-        batch: stacks of the smallest patch that share an iteration; larger patches have as many
-            fewer stacks as they have more voxels, but two (PyTorch convolves one stack slowly on a CPU).
-        patches: sizes (D, H, W) on the model's grid, one of which an iteration takes.
+        frames: number of frames through which the loss is propagated back; 1 with a `lead` of 0 trains without the
+            recurrent state.
+        lead: greatest number of frames before these, which only fill the recurrent state (short leads are more
+            frequent), so that the network also learns from states older than a stack.
+        labelled: number of `frames` whose labels are used. The others are read for the recurrent state only, which
+            costs a third of a frame with labels.
+        batch: number of stacks of the smallest patch that share an iteration. Larger patches have as many fewer
+            stacks as they have more voxels, but at least two (PyTorch convolves one stack slowly on a CPU).
+        patches: sizes (D, H, W) in voxels of the model's grid, one of which an iteration takes.
         phantom_share: part of the stacks that are phantoms.
-        cine_share: part of the others that come from sequences of more than two frames.
-        animated_share: part of the real stacks that are one annotated frame made to beat.
-        corrupted_share: part of the frames that are spoiled.
-        far_share: part of the patches that lie anywhere, rather than about the structure.
+        cine_share: part of the other stacks that come from sequences of more than two frames.
+        animated_share: part of the stacks that are not phantoms in which one annotated frame is made to move.
+        corrupted_share: part of the frames that are corrupted.
+        far_share: part of the patches that lie anywhere, instead of near the structure.
     """
 
     frames: int
@@ -62,13 +64,13 @@ class StackRule:
 
 
 class TrainingStacks(Dataset):
-    """Endless batches of training stacks; the n-th depends on the seed and n alone.
+    """Batches of training stacks without end; the n-th depends on the seed and n alone.
 
     Args:
-        sequences: real ones; none for phantoms alone.
+        sequences: real sequences; none where all stacks are phantoms.
         phantom: makes a phantom from a seed; None where the rule asks for none.
         model: its grid, intensities and classes are those of the stacks.
-        structures: classes, around one of which a patch is mostly cut and a still image beats.
+        structures: classes, near one of which most patches are cut, and one of which moves in an animated frame.
 
     Items:
         Images (B, T, D, H, W) float32 in [0, 1] and bit sets (B, T, D, H, W) uint8; T is
@@ -105,7 +107,7 @@ class TrainingStacks(Dataset):
         self, patch: Shape, length: int, labelled: np.ndarray, rng: np.random.Generator
     ) -> tuple[Tensor, Tensor]:
         rule = self._rule
-        # room to turn the patch in
+        # larger than the patch, which is rotated in it
         room = (patch[0], *(int(n * 1.4) for n in patch[1:]))
         if rng.random() < rule.phantom_share or not (self._cines or self._phases):
             images, allowed = self._phantom_stack(room, length, rng)
@@ -130,10 +132,10 @@ class TrainingStacks(Dataset):
         return images, allowed
 
     def _structure(self, allowed: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Where one of the structures is drawn, any of those that are."""
-        drawn = [allowed == 1 << c for c in self._structures]
-        drawn = [mask for mask in drawn if mask.any()] or drawn
-        return drawn[rng.integers(len(drawn))] if len(drawn) > 1 else drawn[0]
+        """Return where one of the structures is annotated, any of those that are."""
+        masks = [allowed == 1 << c for c in self._structures]
+        masks = [mask for mask in masks if mask.any()] or masks
+        return masks[rng.integers(len(masks))] if len(masks) > 1 else masks[0]
 
     def _animated_stack(
         self,
@@ -144,39 +146,39 @@ class TrainingStacks(Dataset):
         length: int,
         rng: np.random.Generator,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """One annotated frame made to beat."""
+        """Return one annotated frame that is made to move."""
         images, allowed = frames_at(sequence, [annotated], middle, room)
         structure = self._structure(allowed[0], rng)
         if not structure.any():
             return np.repeat(images, length, 0), np.repeat(allowed, length, 0)
-        squeeze = 0.5 - 0.5 * np.cos(2 * np.pi * _beats(length, rng))
+        squeeze = 0.5 - 0.5 * np.cos(2 * np.pi * _random_phases(length, rng))
         strength, at_image = rng.uniform(0.1, 0.42), rng.random()
         scales = (1 - strength * squeeze) / (1 - strength * at_image)
         shifts = squeeze[:, None] * rng.normal(0, 1, 2)
         return animate(images[0], allowed[0], structure, scales, shifts)
 
     def _phantom_stack(self, room: Shape, length: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Consecutive frames of a new phantom at some frame rate, in either direction of time."""
+        """Return consecutive frames of a new phantom at a random frame rate, in either direction of time."""
         model, phantom = self._model, self._phantom(int(rng.integers(2**31)))
         points = grid_points(room, model.geometry.spacing)
         points[1:] += _offset(rng, 60, self._rule.far_share)[:, None, None, None] * np.float32(
             model.geometry.spacing[1]
         )
-        times = _beats(length, rng)
+        times = _random_phases(length, rng)
         pairs = [phantom.frame(phase, points, noise_seed=t) for t, phase in enumerate(times)]
         images = np.stack([image for image, _ in pairs])
-        images = find_window(model.intensity, images).apply(images)
+        images = find_intensity_window(model.intensity, images).apply(images)
         labels = np.stack([labels for _, labels in pairs])
-        classes = model.network["classes"]
+        classes = model.network.classes
         return images, allowed_classes(labels, list(range(1, classes)), classes)
 
 
 def labelled_phantom(phantom: Phantom, name: str, model: Model, frames: int, shape: Shape) -> LabelledSequence:
-    """One cycle of a phantom on a model's grid, every frame annotated."""
+    """Return one cycle of a phantom on a model's grid, with every frame annotated."""
     points = grid_points(shape, model.geometry.spacing)
     pairs = [phantom.frame(t / frames, points, noise_seed=t) for t in range(frames)]
-    window = find_window(model.intensity, [image for image, _ in pairs])
-    classes = model.network["classes"]
+    window = find_intensity_window(model.intensity, [image for image, _ in pairs])
+    classes = model.network.classes
     return LabelledSequence(
         name,
         [window.apply(image).astype(np.float16) for image, _ in pairs],
@@ -185,13 +187,13 @@ def labelled_phantom(phantom: Phantom, name: str, model: Model, frames: int, sha
 
 
 def _offset(rng: np.random.Generator, far: float, far_share: float) -> np.ndarray:
-    """In-plane voxels from the structure to the patch's middle: mostly near, some anywhere up to `far`."""
+    """Return the in-plane distance (H, W) in voxels from the structure to the middle of the patch: mostly short."""
     reach = far if rng.random() < far_share else 14
     return rng.uniform(-reach, reach, 2).astype(np.float32)
 
 
 def _middle(structure: np.ndarray, shape: Shape, patch: Shape, far_share: float, rng: np.random.Generator) -> Shape:
-    """The voxel in the middle of a patch that mostly shows the structure; large patches stay on the frame."""
+    """Return the voxel in the middle of a patch that mostly shows the structure; large patches stay on the frame."""
     wanted = np.array(shape[1:]) / 2
     if structure.any():
         wanted = np.argwhere(structure.any(0)).mean(0)
@@ -201,8 +203,8 @@ def _middle(structure: np.ndarray, shape: Shape, patch: Shape, far_share: float,
     return shape[0] // 2, int(y), int(x)
 
 
-def _beats(length: int, rng: np.random.Generator) -> np.ndarray:
-    """Phases of the frames of a stack: any start and frame rate, either direction, a frame now and then repeated."""
+def _random_phases(length: int, rng: np.random.Generator) -> np.ndarray:
+    """Return a phase for each frame of a stack: random start, rate and direction; some frames are repeated."""
     steps = np.where(rng.random(length) < 0.08, 0, rng.choice([-1, 1]) / rng.integers(12, 36))
     return rng.random() + np.cumsum(steps)
 
@@ -210,17 +212,20 @@ def _beats(length: int, rng: np.random.Generator) -> np.ndarray:
 def cine_times(
     sequence: LabelledSequence, annotated: int, length: int, labelled: np.ndarray, rng: np.random.Generator
 ) -> list[int]:
-    """Frames of a cine at some frame rate, in either direction, one of the `labelled` places annotated."""
+    """Return frame numbers at a random frame rate and direction, with the annotated one at a labelled place.
+
+    Args:
+        annotated: number of the annotated frame.
+        length: number of frames to return.
+        labelled: places in the stack whose labels are used.
+    """
     place, step = int(rng.choice(labelled)), int(rng.choice([-2, -1, 1, 2]))
-    times = annotated + (np.arange(length) - place) * step
-    count = len(sequence.frames)
-    if not sequence.cyclic:  # back and forth between its ends
-        times = count - 1 - np.abs(times % (2 * count - 2) - (count - 1))
-    return (times % count).tolist()
+    positions = annotated + (np.arange(length) - place) * step
+    return [frame_at(int(position), len(sequence.frames), sequence.cyclic) for position in positions]
 
 
 def phase_times(sequence: LabelledSequence, length: int, rng: np.random.Generator) -> list[int]:
-    """Single phases, held for some frames and alternated."""
+    """Return frame numbers in which each single phase is repeated for some frames, then the next follows."""
     count = len(sequence.frames)
     times = np.repeat(np.arange(count), rng.integers(1, length + 1, count))
     return np.roll(np.resize(times, length), rng.integers(length)).tolist()
@@ -229,7 +234,7 @@ def phase_times(sequence: LabelledSequence, length: int, rng: np.random.Generato
 def frames_at(
     sequence: LabelledSequence, times: list[int], middle: Shape, room: Shape
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Images and bit sets (T, *room) around a voxel; 0 outside the frame, where nothing is known."""
+    """Return images and bit sets (T, *room) around a voxel; 0 outside the frame, where nothing is known."""
     images = np.zeros((len(times), *room), np.float32)
     allowed = np.zeros(images.shape, np.uint8)
     source, target = [], []
@@ -247,14 +252,14 @@ def frames_at(
 def _augmented(
     images: np.ndarray, allowed: np.ndarray, patch: Shape, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """The same turn, scale, contrast and bias field for all frames, and noise for each its own."""
-    turn = np.pi if rng.random() < 0.3 else 0.35
+    """Return all frames with the same random rotation, scale, contrast and bias field, each with other noise."""
+    rotation = np.pi if rng.random() < 0.3 else 0.35
     transform = Compose(
         [
             RandAffined(
                 ["image", "allowed"],
                 prob=1.0,
-                rotate_range=(turn, 0.0, 0.0),
+                rotate_range=(rotation, 0.0, 0.0),
                 scale_range=(0.12, 0.2, 0.2),
                 translate_range=(1.5, 0.0, 0.0),
                 spatial_size=patch,
@@ -269,7 +274,7 @@ def _augmented(
             RandGaussianNoised("image", prob=0.4, std=0.04),
         ]
     ).set_random_state(int(rng.integers(2**31)))
-    # 0 marks what lies outside the image after the turn
+    # 0 marks what lies outside the image after the rotation
     done = transform({"image": torch.from_numpy(images), "allowed": torch.from_numpy(allowed.astype(np.float32))})
     bits = done["allowed"].as_tensor().round().to(torch.uint8)
     bits[bits == 0] = UNKNOWN

@@ -1,4 +1,4 @@
-"""A wider network that computes what a narrower one did: what that one learnt is not learnt again."""
+"""Widening: weights of a narrower network for a wider one that computes the same."""
 
 import torch
 from torch import Tensor
@@ -7,19 +7,19 @@ from ..core.errors import InputError
 
 
 def widened(weights: dict[str, Tensor], like: dict[str, Tensor], seed: int = 0) -> dict[str, Tensor]:
-    """Weights of a narrower network, for a wider one of the same function (Chen et al. 2016, "Net2Net").
+    """Return weights of a narrower network for a wider one that computes the same (Chen et al. 2016, "Net2Net").
 
-    Every channel stands several times in the wider network, copies side by side, so that their order
-    survives concatenations and the gates of a CLSTM cell. What reads a channel now reads its copies,
-    by random shares that sum up to the old weight: equal ones would get equal gradients, and the
-    copies would stay copies.
+    Each channel becomes several equal ones side by side, so that their order survives concatenations and the gates of
+    a CLSTM cell. The weight of a channel in the next layer is divided among its copies at random: with equal shares
+    the copies would get equal gradients and would never differ.
 
     Args:
         weights: state dict of the narrower network.
-        like: state dict of the wider one, for its names and shapes; an equal width is copied.
+        like: state dict of the wider network, for its names and shapes; it may be of equal width.
+        seed: of the random shares.
 
     Raises:
-        InputError: another architecture, or a width that is no multiple.
+        InputError: the architectures differ, or the wider width is no multiple of the narrower one.
     """
     if weights.keys() != like.keys():
         raise InputError("the weights to begin with are of another architecture")
@@ -45,7 +45,7 @@ def widened(weights: dict[str, Tensor], like: dict[str, Tensor], seed: int = 0) 
 
 
 def _fits(name: str, old: torch.Size, new: torch.Size) -> bool:
-    """Whether a tensor can be widened: channels by a whole factor, all else, image channels and classes too, equal."""
+    """Return whether only channels differ, by a whole factor; image channels and classes must be equal."""
     if len(old) != len(new) or old[2:] != new[2:]:
         return False
     if (name.startswith("outc.") and old[0] != new[0]) or (name == "inc.double_conv.0.weight" and old[1] != new[1]):

@@ -1,1 +1,1 @@
-"""A run or a teaching job in a worker process of its own."""
+"""Runs and teaching jobs in worker processes, and the folders through which they talk to the panel."""

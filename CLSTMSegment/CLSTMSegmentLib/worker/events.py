@@ -1,72 +1,104 @@
-"""What a worker says while it works: events.jsonl in its folder, a JSON object a line."""
+"""What a worker process reports while it works: one type for each kind of event, written as a line of JSON."""
+
+from __future__ import annotations
 
 import json
 import traceback
-from pathlib import Path
-from types import TracebackType
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 
-from ..core.errors import InputError
-
-EVENTS = "events.jsonl"
-
-
-class EventWriter:
-    """Adds events to a folder's file; a context, which closes it."""
-
-    def __init__(self, folder: Path):
-        self._file = (folder / EVENTS).open("a", encoding="utf-8")
-
-    def __enter__(self) -> "EventWriter":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
-
-    def __call__(self, event: str, **details: object) -> None:
-        """Add an event."""
-        self._file.write(json.dumps({"event": event} | details) + "\n")
-        self._file.flush()
-
-    def failure(self, error: Exception) -> None:
-        """Add that all ends here, and why; for one that nobody foresaw, with the lines of code."""
-        if isinstance(error, (InputError, MemoryError, OSError)):
-            self("failed", message=str(error) or type(error).__name__, details="")
-        else:
-            details = "".join(traceback.format_exception(error))
-            self("failed", message=f"{type(error).__name__}: {error}", details=details)
+from ..core.errors import InputError, RunFailed
+from ..core.progress import Progress, TeachingProgress
+from ..engine.run_report import RunReport
 
 
-class EventReader:
-    """Reads the events that were added since the last call."""
+@dataclass(frozen=True)
+class Started:
+    """A run has begun: its model is loaded on this device."""
 
-    def __init__(self, folder: Path):
-        self._path = folder / EVENTS
-        self._offset = 0
-
-    def read(self) -> list[dict]:
-        """New events, oldest first; a line still being written waits for the next call.
-
-        Raises:
-            InputError: a line that no worker writes; those after it are not read.
-        """
-        try:
-            with self._path.open("rb") as file:
-                file.seek(self._offset)
-                content = file.read()
-        except FileNotFoundError:
-            return []
-        whole = content[: content.rfind(b"\n") + 1]
-        self._offset += len(whole)
-        return [_event(line) for line in whole.split(b"\n")[:-1]]
+    device: str
 
 
-def _event(line: bytes) -> dict:
+@dataclass(frozen=True)
+class Note:
+    """A remark for the log."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class FrameDone:
+    """A frame is segmented, and its labels are in the job folder; see `core.sequence.SegmentedFrame`."""
+
+    number: int
+    index_value: str
+    out_of_distribution: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Done:
+    """The work is finished; the last event.
+
+    Attributes:
+        report: what the run did; None for a teaching job.
+        model_folder: the folder of the new model; None for a run.
+    """
+
+    report: RunReport | None = None
+    model_folder: str | None = None
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The work could not be finished; the last event.
+
+    Attributes:
+        message: what happened and what to do.
+        details: for a developer, such as the lines of code; may be empty.
+    """
+
+    message: str
+    details: str = ""
+
+    @classmethod
+    def from_error(cls, error: Exception) -> Failed:
+        """Return the event for an error; one that nobody expected comes with the lines of code."""
+        if isinstance(error, (InputError, RunFailed, MemoryError, OSError)):
+            return cls(str(error) or type(error).__name__)
+        return cls(f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)))
+
+
+Event = Started | Note | Progress | TeachingProgress | FrameDone | Done | Failed
+
+_KINDS = {kind.__name__: kind for kind in (Started, Note, Progress, TeachingProgress, FrameDone, Done, Failed)}
+
+
+def event_to_line(event: Event) -> str:
+    """Return an event as a line of JSON, without the line break."""
+    return json.dumps({"event": type(event).__name__} | asdict(event))
+
+
+def event_from_line(line: bytes) -> Event:
+    """Return the event that `event_to_line` wrote.
+
+    Raises:
+        InputError: the line is damaged.
+    """
     try:
-        event = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{EVENTS} is damaged: {line[:80]!r}") from error
-    if not isinstance(event, dict) or not isinstance(event.get("event"), str):
-        raise InputError(f"{EVENTS} is damaged: {line[:80]!r}")
-    return event
+        content = json.loads(line)
+        kind = _KINDS[content.pop("event")]
+        return kind(**_with_types(content))
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"the worker wrote an event that is damaged: {line[:80]!r}") from error
+
+
+def _with_types(content: Mapping[str, object]) -> dict[str, object]:
+    """Return the content of an event with the types that JSON does not have."""
+    typed = dict(content)
+    if "out_of_distribution" in typed:
+        typed["out_of_distribution"] = tuple(typed["out_of_distribution"])
+    if typed.get("report") is not None:
+        report = RunReport(**typed["report"])
+        report.tile = None if report.tile is None else tuple(report.tile)
+        typed["report"] = report
+    return typed

@@ -1,64 +1,245 @@
-"""A job folder: what is to be done, the frames to read, the events and finished frames that come of it.
+"""The folder of a worker process: every path in it, and everything that is written to it or read from it.
 
-job.json       what to do, see `Job`
-frames/N.nrrd  the input frames, which may appear while the worker runs
-events.jsonl   what the worker says, see `events`
-results/N.nrrd the finished frames
-worker.log     what else the worker prints
+events.jsonl       what the worker reports, see `events`
+control            what the worker is to do: run, pause or stop
+worker.log         what else the worker prints
+settings.json      of a run: its settings, see `engine.settings.RunSettings`
+index-values.json  of a run: the index values of all frames of the sequence
+frames/N.nrrd      of a run: the input frames, which may arrive while the worker runs
+results/N.nrrd     of a run: the labels of the finished frames
+
+The folder of a teaching job also holds its training set, see `teaching.training_set`.
 """
 
+from __future__ import annotations
+
 import json
-from dataclasses import asdict, dataclass
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
+
+import SimpleITK as sitk
+
+from ..core.atomic_write import write_text
+from ..core.errors import InputError, StorageError, sitk_cause
+from ..core.sequence import SegmentedFrame
+from ..engine.settings import RunSettings
+from ..io.image_files import read_image, reading, write_image
+from .events import Event, FrameDone, event_from_line, event_to_line
+from .parent_process import is_running
+
+FOLDER_PREFIX = "CLSTMSegment-"
+"""Begin of the name of a job folder; the id of the process that made it follows."""
+
+RUN, PAUSE, STOP = "run", "pause", "stop"
+"""What the control file can say."""
+
+PAUSE_POLL_S = 0.2
+"""Seconds between two readings of the control file while the worker pauses."""
 
 
-@dataclass(frozen=True)
-class Job:
-    """What a worker is to do; plain values, so that it can be written down.
+class WorkFolder:
+    """What the folder of every worker has: events, a control file and a log.
 
-    Attributes:
-        model: a bundled model's name, a bundle's folder or a published .pth file.
-        index_values: of all frames of the sequence, verbatim.
-        wanted: numbers of the frames to segment; None for all.
-        region: center, size and axes of an `engine.region.Region`; None for everywhere.
-        device, tile, overlap: see `engine.segmenter.Segmenter`.
-        time, prime: as on the command line; None for the model's own.
+    Args:
+        path: of the folder, which exists.
     """
 
-    model: str
-    index_values: list[str]
-    wanted: list[int] | None = None
-    region: dict[str, object] | None = None
-    device: str = "auto"
-    tile: list[int] | None = None
-    overlap: float = 0.25
-    time: str | None = None
-    prime: int | None = None
+    def __init__(self, path: Path):
+        self.path = path
+        self._events_read = 0
 
-    def write(self, folder: Path) -> None:
-        """Make the job folder's parts."""
-        for name in ("frames", "results"):
-            (folder / name).mkdir(parents=True, exist_ok=True)
-        write_whole(folder / "job.json", json.dumps(asdict(self)).encode("utf-8"))
+    def forget_earlier_worker(self) -> None:
+        """Remove the events of an earlier worker in this folder, and what it was told to do."""
+        self._events_path.unlink(missing_ok=True)
+        self._control_path.unlink(missing_ok=True)
+        self._events_read = 0
+
+    def append(self, event: Event) -> None:
+        """Append an event."""
+        with self._events_path.open("a", encoding="utf-8") as file:
+            file.write(event_to_line(event) + "\n")
+
+    def new_events(self) -> list[Event]:
+        """Return the events that were appended since the last call, oldest first.
+
+        A line that is not yet complete is left for the next call.
+
+        Raises:
+            InputError: a line is damaged; the lines after it are not read.
+        """
+        try:
+            with self._events_path.open("rb") as file:
+                file.seek(self._events_read)
+                content = file.read()
+        except FileNotFoundError:
+            return []
+        complete = content[: content.rfind(b"\n") + 1]
+        self._events_read += len(complete)
+        return [event_from_line(line) for line in complete.split(b"\n")[:-1]]
+
+    def control(self, command: str) -> None:
+        """Tell the worker to run, to pause or to stop."""
+        write_text(self._control_path, command)
+
+    def should_stop(self) -> bool:
+        """Return whether the control file says stop; wait for as long as it says pause."""
+        while (command := self._command()) == PAUSE:
+            time.sleep(PAUSE_POLL_S)
+        return command == STOP
+
+    def _command(self) -> str:
+        try:
+            return self._control_path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return RUN
+
+    def open_log(self) -> BinaryIO:
+        """Return the log, empty and open for writing."""
+        return self._log_path.open("wb")
+
+    def log(self) -> str:
+        """Return what the worker has printed."""
+        try:
+            return self._log_path.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def remove(self) -> None:
+        """Remove the folder with everything in it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    @property
+    def _events_path(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def _control_path(self) -> Path:
+        return self.path / "control"
+
+    @property
+    def _log_path(self) -> Path:
+        return self.path / "worker.log"
+
+
+class JobFolder(WorkFolder):
+    """The folder of a run: what every worker's folder has, the settings, the input frames and the results."""
 
     @classmethod
-    def read(cls, folder: Path) -> "Job":
-        """What `write` wrote."""
-        return cls(**json.loads((folder / "job.json").read_text(encoding="utf-8")))
+    def make(cls, settings: RunSettings, index_values: list[str], parent: Path | None = None) -> JobFolder:
+        """Make the folder of a new run, and remove those that killed processes left behind.
+
+        Args:
+            settings: of the run.
+            index_values: of all frames of the sequence, verbatim.
+            parent: where to make the folder; the system's temporary folder by default.
+
+        Raises:
+            OSError: the folder cannot be made.
+        """
+        parent = parent or Path(tempfile.gettempdir())
+        _remove_orphans(parent)
+        folder = cls(Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-", dir=parent)))
+        for part in (folder._frames_path, folder._results_path):
+            part.mkdir()
+        write_text(folder._settings_path, settings.to_json())
+        write_text(folder._index_values_path, json.dumps(index_values))
+        return folder
+
+    def settings(self) -> RunSettings:
+        """Return the settings of the run.
+
+        Raises:
+            InputError: they are damaged.
+        """
+        return RunSettings.from_json(self._settings_path.read_text(encoding="utf-8"))
+
+    def index_values(self) -> list[str]:
+        """Return the index values of all frames of the sequence."""
+        return json.loads(self._index_values_path.read_text(encoding="utf-8"))
+
+    def write_frame(self, number: int, image: sitk.Image) -> None:
+        """Hand an input frame to the worker, before it starts or while it runs.
+
+        Raises:
+            StorageError: the frame cannot be written.
+        """
+        with _storing(f"frame {number}", self._frames_path):
+            write_image(self._frame_path(number), image)
+
+    def has_frame(self, number: int) -> bool:
+        """Return whether an input frame has arrived."""
+        return self._frame_path(number).exists()
+
+    def read_frame(self, number: int) -> sitk.Image:
+        """Return an input frame that has arrived.
+
+        Raises:
+            RuntimeError: of SimpleITK, which cannot read it.
+        """
+        return read_image(self._frame_path(number))
+
+    def write_result(self, frame: SegmentedFrame) -> None:
+        """Write a finished frame, then report it as an event.
+
+        Raises:
+            StorageError: the frame cannot be written.
+        """
+        with _storing(f"frame {frame.number} ({frame.index_value}) is done but", self._results_path):
+            write_image(self._result_path(frame.number), frame.labels, compressed=True)
+        self.append(FrameDone(frame.number, frame.index_value, frame.out_of_distribution))
+
+    def read_result(self, event: FrameDone) -> SegmentedFrame:
+        """Return the finished frame that an event reports.
+
+        Raises:
+            InputError: its file is damaged.
+        """
+        path = self._result_path(event.number)
+        with reading(path):
+            labels = read_image(path)
+        return SegmentedFrame(event.number, event.index_value, labels, event.out_of_distribution)
+
+    @property
+    def _settings_path(self) -> Path:
+        return self.path / "settings.json"
+
+    @property
+    def _index_values_path(self) -> Path:
+        return self.path / "index-values.json"
+
+    @property
+    def _frames_path(self) -> Path:
+        return self.path / "frames"
+
+    @property
+    def _results_path(self) -> Path:
+        return self.path / "results"
+
+    def _frame_path(self, number: int) -> Path:
+        return self._frames_path / f"{number}.nrrd"
+
+    def _result_path(self, number: int) -> Path:
+        return self._results_path / f"{number}.nrrd"
 
 
-def frame_path(folder: Path, number: int) -> Path:
-    """Where an input frame lies."""
-    return folder / "frames" / f"{number}.nrrd"
+@contextmanager
+def _storing(frame: str, folder: Path) -> Iterator[None]:
+    """Turn any error of the block into a StorageError that names the frame."""
+    try:
+        yield
+    except (RuntimeError, OSError, InputError) as error:
+        raise StorageError(f"{frame} cannot be written to {folder}: is the disk full? ({sitk_cause(error)})") from error
 
 
-def result_path(folder: Path, number: int) -> Path:
-    """Where a finished frame lies."""
-    return folder / "results" / f"{number}.nrrd"
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is never seen half written."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_bytes(content)
-    partial.replace(path)
+def _remove_orphans(parent: Path) -> None:
+    """Remove the job folders of processes that were killed together with their worker."""
+    for path in parent.glob(f"{FOLDER_PREFIX}*-*"):
+        process_id = path.name.removeprefix(FOLDER_PREFIX).partition("-")[0]
+        if process_id.isdecimal() and not is_running(int(process_id)):
+            shutil.rmtree(path, ignore_errors=True)

@@ -1,6 +1,6 @@
-"""`python -m CLSTMSegmentLib.worker.list_devices` prints what this computer can run on, as JSON.
+"""`python -m CLSTMSegmentLib.worker.list_devices` prints the devices of this computer as JSON.
 
-In a process of its own: finding out imports torch and tries every device, which takes seconds.
+This is a process of its own because it imports torch and tries every device, which takes seconds.
 """
 
 import json

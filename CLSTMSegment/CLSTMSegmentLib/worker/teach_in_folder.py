@@ -1,49 +1,40 @@
-"""The teacher: `python -m CLSTMSegmentLib.worker.teach_in_folder FOLDER MODELS` runs a teaching job.
+"""The worker process of a teaching job: `python -m CLSTMSegmentLib.worker.teach_in_folder FOLDER MODELS`.
 
-It looks into the file `wish` in the folder after every step: "pause" makes it wait, "stop" makes the
-best so far the model. When its parent is gone it leaves; the lesson can be gone on with.
+It teaches a model from the training set in a folder, and obeys the folder's control file after every step. When its
+parent process ends, it ends too; the folder stays, so that the job can be resumed.
 """
 
 import sys
-import time
 from pathlib import Path
 
-from ..teaching.teacher import teach
-from ..teaching.training_set import WISH
-from .events import EventWriter
+from ..teaching.teaching_job import teach
+from .events import Done, Failed, Note
+from .job_folder import WorkFolder
 from .parent_process import leave_with_parent
 
-WAIT_S = 0.2
-"""Between two looks at the wish while it pauses."""
 
+def teach_in_folder(folder: WorkFolder, models: Path) -> None:
+    """Do the teaching job in a folder, and report every step as an event.
 
-def wish_of(folder: Path) -> str:
-    """What is wished at the moment: "pause", "stop" or nothing."""
-    try:
-        return (folder / WISH).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return ""
-
-
-def main(folder: Path, models: Path) -> int:
-    """Learn the lesson.
-
-    Returns:
-        0, or 1 where the last event tells what went wrong.
+    Args:
+        folder: with a training set.
+        models: where the new model becomes a folder.
     """
+    result = teach(folder.path, models, progress=folder.append, cancelled=folder.should_stop)
+    for note in result.notes:
+        folder.append(Note(note))
+    folder.append(Done(model_folder=str(result.folder)))
+
+
+def main(path: Path, models: Path) -> int:
+    """Do the teaching job in a folder; return 0, or 1 where the last event says why it failed."""
+    folder = WorkFolder(path)
     leave_with_parent(lambda: None)
-
-    def going_on() -> bool:
-        while (wish := wish_of(folder)) == "pause":
-            time.sleep(WAIT_S)
-        return wish != "stop"
-
-    with EventWriter(folder) as say:
-        try:
-            say("done", model=str(teach(folder, models, say, going_on)))
-        except Exception as error:  # noqa: BLE001  nobody is there to see it but through the events
-            say.failure(error)
-            return 1
+    try:
+        teach_in_folder(folder, models)
+    except Exception as error:  # noqa: BLE001  the events are the only way in which the parent can see it
+        folder.append(Failed.from_error(error))
+        return 1
     return 0
 
 

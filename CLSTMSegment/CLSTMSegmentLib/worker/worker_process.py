@@ -1,127 +1,126 @@
-"""Starts worker processes, follows their events, ends them; never waits for them."""
+"""Worker processes as their parent sees them: started, asked for events, ended; the parent never waits for them."""
 
-import ctypes
-import os
-import shutil
 import subprocess
 import sys
-import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-
-import SimpleITK as sitk
+from typing import Protocol
 
 from ..core.errors import InputError
-from ..io.image_files import read_image, write_image
-from .events import EventReader
-from .job_folder import Job, frame_path, result_path
+from .events import Done, Event, Failed
+from .job_folder import WorkFolder
+
+SEGMENT = "CLSTMSegmentLib.worker.segment_in_folder"
+"""The module that does a run."""
+
+TEACH = "CLSTMSegmentLib.worker.teach_in_folder"
+"""The module that does a teaching job; its argument is the folder of models."""
 
 PACKAGE_FOLDER = Path(__file__).resolve().parents[2]
-"""Where CLSTMSegmentLib lies."""
+"""The folder that contains CLSTMSegmentLib."""
 
 
-def without_console() -> int:
-    """Creation flags of a process that opens no console window beside Slicer's, on Windows."""
-    return subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0
+class Worker(Protocol):
+    """Somebody who does the work that a folder describes, and reports events."""
+
+    @property
+    def running(self) -> bool:
+        """Whether the worker was started and has not ended."""
+
+    @property
+    def process_id(self) -> int:
+        """The id of its process, after `start`."""
+
+    def start(self) -> None:
+        """Start to work.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+
+    def poll(self) -> list[Event]:
+        """Return the events since the last call, oldest first, without waiting; the last of all is Done or Failed."""
+
+    def end(self) -> None:
+        """End the work at once, if it goes on."""
 
 
-FOLDER_PREFIX = "CLSTMSegment-"
-"""Of job folders; the number of the process that made them follows."""
+class MakeWorker(Protocol):
+    """What makes a worker for a folder; `WorkerProcess` with an interpreter does."""
 
-
-def remove_orphans(parent: Path) -> None:
-    """Remove job folders that were left behind when their process and its worker were killed together."""
-    for path in parent.glob(f"{FOLDER_PREFIX}*-*"):
-        process = path.name.removeprefix(FOLDER_PREFIX).partition("-")[0]
-        if process.isdecimal() and not _is_running(int(process)):
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _is_running(process: int) -> bool:
-    if sys.platform == "win32":
-        # os.kill would end it there
-        synchronize = 0x00100000
-        handle = ctypes.windll.kernel32.OpenProcess(synchronize, False, process)
-        if handle:
-            ctypes.windll.kernel32.CloseHandle(handle)
-        return bool(handle)
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        pass  # another user's
-    return True
-
-
-LOG = "worker.log"
-"""In a worker's folder: what else it prints."""
+    def __call__(self, module: str, folder: WorkFolder, arguments: Sequence[str] = ()) -> Worker:
+        """Return a worker that is not started yet; for the arguments see `WorkerProcess`."""
 
 
 class WorkerProcess:
-    """A worker that works in a folder, and what it says.
+    """A worker in a process of its own.
 
     Args:
-        module: of the worker, which takes the folder as its argument.
-        python: its interpreter (in Slicer PythonSlicer).
-        arguments: more of them.
+        module: the Python module to run, `SEGMENT` or `TEACH`; its first argument is the path of the folder.
+        folder: what to do, and where the worker writes events.
+        arguments: further arguments of the module.
+        python: the interpreter that runs it (in Slicer: PythonSlicer).
     """
 
-    def __init__(self, module: str, folder: Path, python: str = sys.executable, arguments: tuple[str, ...] = ()):
-        self.folder = folder
-        self._command = [python, "-m", module, str(folder), *arguments]
+    def __init__(self, module: str, folder: WorkFolder, arguments: Sequence[str] = (), python: str = sys.executable):
+        self._folder = folder
+        self._command = [python, "-m", module, str(folder.path), *arguments]
         self._process: subprocess.Popen | None = None
-        self._reader = EventReader(folder)
         self._ended = False
 
+    @property
+    def running(self) -> bool:
+        """Whether the process was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def process_id(self) -> int:
+        """The id of the process, after `start`."""
+        return self._process.pid
+
     def start(self) -> None:
-        """Start the worker process."""
-        with (self.folder / LOG).open("wb") as log:
+        """Start the process.
+
+        Raises:
+            OSError: it cannot be started, or the log cannot be written.
+        """
+        self._folder.forget_earlier_worker()
+        with self._folder.open_log() as log:
             self._process = subprocess.Popen(  # noqa: S603  our own module, by the interpreter that runs Slicer
                 self._command,
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=PACKAGE_FOLDER,
-                creationflags=without_console(),
+                creationflags=creation_flags(),
             )
 
-    @property
-    def running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+    def poll(self) -> list[Event]:
+        """Return the events since the last call, oldest first, without waiting.
 
-    def poll(self) -> list[dict]:
-        """What has happened since the last call, oldest first.
-
-        The last event is "done" or "failed"; a worker that ends without saying so (killed, crashed)
-        has failed, too, and its message says how it ended.
+        The last of all is Done or Failed. A process that ends without either, because it was killed or crashed, has
+        failed too; then the message says how it ended.
         """
         if self._ended:
             return []
-        ended = self._process is not None and self._process.poll() is not None
+        # asked before the events are read, so that no event of a process that has ended is missed
+        process_ended = self._process is not None and not self.running
         try:
-            events = self._reader.read()  # after asking whether it has ended: so nothing is missed
+            events = self._folder.new_events()
         except InputError as error:
-            events = [{"event": "failed", "message": str(error), "details": self.log()}]
-        self._ended = any(event["event"] in ("done", "failed") for event in events)
-        if ended and not self._ended:
+            events = [Failed(str(error), self._folder.log())]
+        self._ended = any(isinstance(event, (Done, Failed)) for event in events)
+        if process_ended and not self._ended:
             self._ended = True
-            events.append({"event": "failed", "message": self._how_it_ended(), "details": self.log()})
+            events.append(Failed(self._how_it_ended(), self._folder.log()))
         return events
 
-    def log(self) -> str:
-        """What the worker printed."""
-        try:
-            return (self.folder / LOG).read_text(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
-            return ""
-
     def end(self) -> None:
-        """End the worker at once, if it runs."""
+        """Kill the process, if it runs."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process.stdin.close()
-            self._process = None
         self._ended = True
 
     def _how_it_ended(self) -> str:
@@ -134,34 +133,6 @@ class WorkerProcess:
         return f"the worker ended unexpectedly (exit status {status}): the log may tell why"
 
 
-class JobRunner(WorkerProcess):
-    """One job in one worker process.
-
-    The caller puts the input frames with `put_frame`, calls `poll` now and then, and in the end
-    `close`, which ends the worker if it still runs and removes the job folder.
-
-    Args:
-        job: what to do.
-        python: the interpreter of the worker.
-        folder: where to make the job folder; the system's temporary folder by default.
-    """
-
-    def __init__(self, job: Job, python: str = sys.executable, folder: Path | None = None):
-        self.job = job
-        remove_orphans(Path(folder or tempfile.gettempdir()))
-        made = Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-", dir=folder))
-        super().__init__("CLSTMSegmentLib.worker.segment_in_folder", made, python)
-        job.write(made)
-
-    def put_frame(self, number: int, image: sitk.Image) -> None:
-        """Give the worker an input frame; before `start` or while it runs."""
-        write_image(frame_path(self.folder, number), image)
-
-    def result(self, number: int) -> sitk.Image:
-        """The labels of a finished frame, uint8."""
-        return read_image(result_path(self.folder, number))
-
-    def close(self) -> None:
-        """End the worker at once, if it runs, and remove the job folder."""
-        self.end()
-        shutil.rmtree(self.folder, ignore_errors=True)
+def creation_flags() -> int:
+    """Return the flags with which a process opens no console window, for `subprocess` on Windows."""
+    return subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0

@@ -88,5 +88,5 @@ def test_several_images_in_a_file_without_a_place_or_scaled_unlike_are_told(tmp_
         else:
             setattr(file, name, content)
         file.save_as(tmp_path / "nowhere.dcm")
-        with pytest.raises(InputError, match="does not say where each lies"):
+        with pytest.raises(InputError, match="does not say where each one lies"):
             read_sequence(tmp_path / "nowhere.dcm")

@@ -1,4 +1,7 @@
-"""`clstm-segment bench`: whole process against whole process, on the same weights, frames and machine."""
+"""Speed and memory of whole processes that segment with the same weights, frames and machine.
+
+python -m benchmarks.bench --kind bundle --width 16 --frames 5 20 80    (in the folder Testing)
+"""
 
 import json
 import platform
@@ -14,56 +17,50 @@ from statistics import median
 import numpy as np
 import SimpleITK as sitk
 import torch
+from CLSTMSegmentLib.core.boxes import Shape, read_shape
+from CLSTMSegmentLib.core.segment import PALETTE, Segment
+from CLSTMSegmentLib.core.sequence import SequenceIndex
+from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
+from CLSTMSegmentLib.model.bundle import write_bundle
+from CLSTMSegmentLib.model.description import Model
+from CLSTMSegmentLib.model.published import PUBLISHED_PATCH
+from CLSTMSegmentLib.model.rules import GeometryRule, IntensityRule, StateRule
+from CLSTMSegmentLib.network.options import NetworkOptions
+from CLSTMSegmentLib.network.unet import CLSTMUNet4D
 
-from ..core.boxes import Shape
-from ..core.errors import InputError
-from ..core.segment import PALETTE, Segment
-from ..core.sequence import SequenceIndex
-from ..io.sequence_nrrd import write_sequence
-from ..model.bundle import write_bundle
-from ..model.description import Model
-from ..model.published import PUBLISHED_PATCH
-from ..model.rules import GeometryRule, IntensityRule, TimeRule
-from ..network.unet import CLSTMUNet4D
-from .segment import shape_option
+from benchmarks.speed_picture import draw_speeds
 
-CONTENDERS = Path(__file__).resolve().parents[3] / "Testing" / "benchmarks" / "contenders.py"
+CONTENDERS = Path(__file__).resolve().with_name("contenders.py")
 
 
-def add_options(parser: ArgumentParser) -> None:
-    """Define the options of the command."""
-    parser.add_argument("--kind", choices=["bundle", "published"], default="bundle", help="with which last stage")
+def parser() -> ArgumentParser:
+    parser = ArgumentParser("bench", description=__doc__.splitlines()[0])
+    parser.add_argument("--kind", choices=["bundle", "published"], default="bundle", help="last stage of the network")
     parser.add_argument("--device", default="cpu", metavar="cpu|cuda|cuda:1|mps")
-    parser.add_argument("--width", type=int, default=16, help="of the network (default: 16)")
-    parser.add_argument("--frames", type=int, nargs="+", default=[20], help="of the sequence (default: 20)")
-    parser.add_argument("--size", type=shape_option, default=(24, 176, 176), metavar="D,H,W", help="of a frame")
-    parser.add_argument("--rounds", type=int, default=3, help="in which all take their turn (default: 3)")
+    parser.add_argument("--width", type=int, default=16, help="width of the network (default: 16)")
+    parser.add_argument("--frames", type=int, nargs="+", default=[20], help="numbers of frames (default: 20)")
+    parser.add_argument("--size", type=read_shape, default=(24, 176, 176), metavar="D,H,W", help="size of a frame")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each contender runs (default: 3)")
     parser.add_argument(
         "--contenders", nargs="+", default=["ours", "ours-windows", "window"], metavar="NAME",
-        help="ours, ours-windows (with the window's tiles), window (MONAI's sliding window, time in channels), "
-        "window-per-frame (a process each), forward (the whole stack at once)",
+        help="ours, ours-windows (with the tiles of the sliding window), window (MONAI's sliding window, time folded "
+        "into channels), window-per-frame (a process for each frame), forward (the whole stack at once)",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="JSON", help="write all figures")
     parser.add_argument("--picture", type=Path, metavar="PNG", help="draw time and memory against the frames")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep what each contender found")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the labels of each contender")
+    return parser
 
 
-def run(options: Namespace) -> None:
-    """Let the contenders run in turns, then print what each took beside ours.
-
-    Raises:
-        InputError: not in a clone of the repository, where the other contenders are.
-    """
-    if not CONTENDERS.is_file():
-        raise InputError(f"bench needs {CONTENDERS}: run it in a clone of the repository")
+def main(arguments: list[str] | None = None) -> None:
+    """Run the contenders in turns, and print the figures of each beside ours."""
+    options = parser().parse_args(arguments)
     results = []
     for count in options.frames:
         with tempfile.TemporaryDirectory() as folder:
             results.append(compare(options, count, Path(folder)))
         print(table(results[-1]))
     if options.picture is not None:
-        from ..report.speed_picture import draw_speeds
-
         draw_speeds(results, options.picture)
     if options.out is not None:
         machine = {
@@ -76,16 +73,16 @@ def run(options: Namespace) -> None:
 
 
 def compare(options: Namespace, count: int, folder: Path) -> dict:
-    """Seconds and peak memory of each contender: all figures, medians, and ratios to ours of the same round."""
+    """Return seconds and peak memory of each contender: all figures, medians, and ratios to ours of the same round."""
     model = random_model(options.kind, options.width)
     write_bundle(model, model.weights, folder / "model")
     write_noise(folder / "input.seq.nrrd", count, options.size)
-    window = PUBLISHED_PATCH if options.kind == "published" else (options.size[0], 64, 64)
+    tile = PUBLISHED_PATCH if options.kind == "published" else (options.size[0], 64, 64)
     rounds: list[dict[str, dict[str, float]]] = []
     for number in range(options.rounds):
-        # in another order each time: neither first nor last is always the same
+        # the order changes, so that no contender is always the first or the last
         names = options.contenders[number % 2 :] + options.contenders[: number % 2]
-        rounds.append({name: one_run(name, folder, window, options.device) for name in names})
+        rounds.append({name: one_run(name, folder, tile, options.device) for name in names})
     if options.keep is not None:
         for path in folder.glob("*.seq.nrrd"):
             shutil.copy(path, options.keep)
@@ -101,49 +98,47 @@ def compare(options: Namespace, count: int, folder: Path) -> dict:
         "width": options.width,
         "frames": count,
         "size": options.size,
-        "window": window,
+        "window": tile,
         "rounds": rounds,
         "contenders": contenders,
     }
 
 
-def one_run(name: str, folder: Path, window: Shape, device: str) -> dict[str, float]:
-    """One contender in a process of its own: seconds of it all and in the network, and peak memory in MiB."""
+def one_run(name: str, folder: Path, tile: Shape, device: str) -> dict[str, float]:
+    """Run a contender in a process of its own; return its seconds, those in the network, and peak memory in MiB."""
     source, target = folder / "input.seq.nrrd", folder / f"{name}.seq.nrrd"
     report = folder / "report.json"
     if name.startswith("ours"):
         command = [sys.executable, "-m", "CLSTMSegmentLib", "segment", source, "-o", target]
         command += ["--model", folder / "model", "--device", device, "--report", report, "--quiet"]
         if name == "ours-windows":
-            command += ["--tile", ",".join(map(str, window))]
+            command += ["--tile", ",".join(map(str, tile))]
     else:
         command = [sys.executable, CONTENDERS, name, folder / "model", source, target, "--device", device]
-        command += ["--window", *map(str, window)]
+        command += ["--window", *map(str, tile)]
     began = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  our own programs
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - began
     if done.returncode != 0:
         raise RuntimeError(f"{name} failed: {done.stderr.strip().splitlines()[-1]}")
     if name.startswith("ours"):
-        said = json.loads(report.read_text(encoding="utf-8"))
-        return {"seconds": seconds, "network": said["seconds"]["network"], "peak": said["peak_memory_mib"]}
-    said = json.loads(done.stdout.splitlines()[-1])
-    return {"seconds": seconds, "network": said["network_seconds"], "peak": said["peak_bytes"] / 2**20}
+        figures = json.loads(report.read_text(encoding="utf-8"))
+        return {"seconds": seconds, "network": figures["seconds"]["network"], "peak": figures["peak_memory_mib"]}
+    figures = json.loads(done.stdout.splitlines()[-1])
+    return {"seconds": seconds, "network": figures["network_seconds"], "peak": figures["peak_bytes"] / 2**20}
 
 
 def random_model(kind: str, width: int) -> Model:
-    """A model of random weights on the frame's own grid, whose batch norms have seen noise."""
+    """Return a model of random weights on the frame's own grid, whose batch norms have seen noise."""
     torch.manual_seed(0)
     published = kind == "published"
-    options = {
-        "in_channels": 1,
-        "classes": 1 if published else 3,
-        "width": width,
-        "last_stage": "published" if published else "none",
-        "conv_bias": True,
-        "align_corners": published,
-    }
-    network = CLSTMUNet4D(**options)
+    options = NetworkOptions(
+        classes=1 if published else 3,
+        width=width,
+        last_stage="published" if published else "none",
+        align_corners=published,
+    )
+    network = CLSTMUNet4D(options)
     with torch.no_grad():
         network(torch.rand(1, 3, 1, 16, 32, 32))
         network.eval().outc.conv.bias.zero_().sub_(network(torch.rand(1, 1, 1, 16, 32, 32)).mean((0, 1, 3, 4, 5)))
@@ -155,13 +150,13 @@ def random_model(kind: str, width: int) -> Model:
         activation="sigmoid" if published else "softmax",
         geometry=GeometryRule(patch=PUBLISHED_PATCH if published else None),
         intensity=IntensityRule(scale="min-max"),
-        time=TimeRule("carry"),
+        state=StateRule("carry"),
         weights=network.state_dict(),
     )
 
 
 def write_noise(path: Path, count: int, size: Shape) -> None:
-    """Smooth noise that moves, as a .seq.nrrd whose index axes i, j, k are D, H, W."""
+    """Write smooth noise that moves, as a .seq.nrrd whose index axes i, j, k are D, H, W."""
     noise = sitk.GetImageFromArray(np.random.default_rng(0).normal(size=size[::-1]).astype(np.float32))
     frame = sitk.Cast(sitk.RescaleIntensity(sitk.SmoothingRecursiveGaussian(noise, 2.0), 0, 255), sitk.sitkUInt8)
     voxels = sitk.GetArrayViewFromImage(frame)
@@ -170,7 +165,7 @@ def write_noise(path: Path, count: int, size: Shape) -> None:
 
 
 def table(result: dict) -> str:
-    """The figures of a comparison, a line a contender."""
+    """Return the figures of a comparison, a line for each contender."""
     size = " x ".join(map(str, result["size"]))
     lines = [f"{result['kind']}, w = {result['width']}, {result['frames']} frames of {size}, {result['device']}"]
     for name, figures in result["contenders"].items():
@@ -179,3 +174,7 @@ def table(result: dict) -> str:
             f"{figures['network']:8.1f} s, peak {figures['peak']:7.0f} MiB ({figures['peak_to_ours']:5.2f} x ours)"
         )
     return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

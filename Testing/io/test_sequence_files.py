@@ -84,18 +84,18 @@ def test_frames_that_do_not_follow_each_other_are_read_as_well(tmp_path):
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "raw"])
-def test_file_that_is_cut_off_is_named_with_the_frame(tmp_path, encoding):
+def test_truncated_file_is_named_with_the_frame(tmp_path, encoding):
     images, path = random_images(5, np.int16), tmp_path / "s.seq.nrrd"
     write_sequence(path, SequenceIndex(list("01234")), images)
     if encoding == "raw":
         content = b"".join(sitk.GetArrayFromImage(image).tobytes() for image in images)
         rewritten(path, (b"encoding: gzip", b"encoding: raw"), content=content)
     path.write_bytes(path.read_bytes()[:-150])
-    with pytest.raises(InputError, match=r"s\.seq\.nrrd ends in frame [34]: it is not whole"):
+    with pytest.raises(InputError, match=r"s\.seq\.nrrd is truncated: it ends in frame [34]"):
         list(read_sequence(path))
 
 
-def test_raw_file_that_is_cut_off_while_it_is_read_is_named_with_the_frame(tmp_path):
+def test_raw_file_that_is_truncated_while_it_is_read_is_named_with_the_frame(tmp_path):
     images, path = random_images(5, np.int16), tmp_path / "s.seq.nrrd"
     write_sequence(path, SequenceIndex(list("01234")), images)
     content = b"".join(sitk.GetArrayFromImage(image).tobytes() for image in images)
@@ -103,7 +103,7 @@ def test_raw_file_that_is_cut_off_while_it_is_read_is_named_with_the_frame(tmp_p
     sequence = read_sequence(path)
     path.write_bytes(path.read_bytes()[:-1])
     np.testing.assert_array_equal(sitk.GetArrayFromImage(sequence[3].image), sitk.GetArrayFromImage(images[3]))
-    with pytest.raises(InputError, match=r"s\.seq\.nrrd ends in frame 4: it is not whole"):
+    with pytest.raises(InputError, match=r"s\.seq\.nrrd is truncated: it ends in frame 4"):
         sequence[4]
 
 

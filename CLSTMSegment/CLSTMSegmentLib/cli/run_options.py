@@ -1,0 +1,54 @@
+"""The options of a run, which several commands share."""
+
+from argparse import SUPPRESS, ArgumentParser, Namespace
+
+from ..engine.settings import DEFAULT_MODEL, RunSettings
+
+
+def add_run_options(parser: ArgumentParser) -> None:
+    """Define an option for every field of `RunSettings`; `read_run_options` checks their values."""
+    parser.add_argument("--model", metavar="NAME|FOLDER|FILE.pth", help=f"model (default: {DEFAULT_MODEL})")
+    parser.add_argument(
+        "--frames", metavar="0:20:2|0,5,7", help="numbers of the frames to segment, counted from 0 (default: all)"
+    )
+    parser.add_argument(
+        "--roi",
+        dest="region",
+        nargs=6,
+        metavar=("R0", "R1", "A0", "A1", "S0", "S1"),
+        help="segment only inside this box, mm in RAS",
+    )
+    parser.add_argument("--device", metavar="auto|cpu|cuda|cuda:1|mps", help="where the network runs (default: auto)")
+    parser.add_argument("--precision", metavar="auto|float32", help="in which the network computes (default: auto)")
+    parser.add_argument(
+        "--tile",
+        metavar="D,H,W|auto",
+        help="size of a tile in voxels of the model's grid (default: as large as fits)",
+    )
+    parser.add_argument("--overlap", metavar="FRACTION", help="overlap of neighbouring tiles (default: 0.25)")
+    parser.add_argument("--ram", dest="ram_gb", metavar="GB", help="stay within this RAM, by small tiles (CPU)")
+    parser.add_argument(
+        "--state",
+        dest="state_rule",
+        metavar="carry|window:N|reset",
+        help="how long the recurrent state lasts (default: the model's own rule)",
+    )
+    parser.add_argument(
+        "--warm-up",
+        dest="warm_up_frames",
+        metavar="K",
+        help="number of frames that fill an empty recurrent state (default: the model's own number)",
+    )
+    for former_name, field in (("--memory", "ram_gb"), ("--time", "state_rule"), ("--prime", "warm_up_frames")):
+        parser.add_argument(former_name, dest=field, help=SUPPRESS)
+
+
+def read_run_options(options: Namespace) -> RunSettings:
+    """Return the settings that the options of `add_run_options` give.
+
+    Raises:
+        InputError: a value that is not understood or makes no sense.
+    """
+    region = None if options.region is None else " ".join(options.region)
+    names = ("model", "frames", "device", "precision", "tile", "overlap", "ram_gb", "state_rule", "warm_up_frames")
+    return RunSettings.from_texts({name: getattr(options, name) for name in names} | {"region": region})

@@ -1,0 +1,172 @@
+"""The settings of a run: one form for the command line, the panel, the console, the job folder and a cohort."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+
+from ..core.boxes import Shape, read_shape
+from ..core.errors import InputError
+from ..model.rules import StateRule
+from .region import Region
+
+DEFAULT_MODEL = "cardiac-cine-lv"
+PRECISIONS = ("auto", "float32")
+"""Precisions in which a run can compute; "auto" is float32 on every device today."""
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What a run is.
+
+    Attributes:
+        model: name of a bundled model, folder of a bundle, or a published checkpoint (`.pth`).
+        frames: "all", a slice such as "0:20:2", or numbers such as "0,5,7", counted from 0. They come out as they
+            would in a run over all frames.
+        region: box in space outside of which every label is 0; None for the whole image.
+        device: "auto" (the first GPU that works, else the CPU), "cpu", "cuda", "cuda:N" or "mps".
+        precision: one of `PRECISIONS`.
+        tile: size (D, H, W) of a tile in voxels of the model's grid; None for the largest that fits.
+        overlap: least part of a tile that it shares with its neighbour, from 0 to below 1.
+        ram_gb: RAM in GB within which the whole process is to stay on a CPU, by tiles small enough; None for no limit.
+        state_rule: how long the recurrent state lasts, "carry", "window:N" or "reset"; None for the model's own rule.
+        warm_up_frames: number of frames that fill an empty recurrent state; None for the model's own number.
+
+    Raises:
+        InputError: a value that makes no sense, whatever the model and the sequence.
+    """
+
+    model: str = DEFAULT_MODEL
+    frames: str = "all"
+    region: Region | None = None
+    device: str = "auto"
+    precision: str = "auto"
+    tile: Shape | None = None
+    overlap: float = 0.25
+    ram_gb: float | None = None
+    state_rule: str | None = None
+    warm_up_frames: int | None = None
+
+    def __post_init__(self):
+        if not self.model:
+            raise InputError("no model: give the name of a bundled one, a folder with model.json, or a .pth file")
+        if self.precision not in PRECISIONS:
+            raise InputError(f"unknown precision {self.precision!r}: use {' or '.join(PRECISIONS)}")
+        if not 0 <= self.overlap < 1:
+            raise InputError(f"overlap must be at least 0 and below 1, not {self.overlap}")
+        if self.ram_gb is not None and not self.ram_gb > 0:
+            raise InputError(f"the RAM limit must be more than 0 GB, not {self.ram_gb:g}")
+        StateRule().changed(self.state_rule, self.warm_up_frames)
+        _frame_choice(self.frames)
+
+    @classmethod
+    def from_texts(cls, texts: Mapping[str, str | None]) -> "RunSettings":
+        """Read settings as a user types them.
+
+        Args:
+            texts: a text for each attribute by its name; one that is absent, None or empty takes its default.
+                `region` is six numbers in mm, R0 R1 A0 A1 S0 S1 in RAS; `tile` is D,H,W or auto.
+
+        Raises:
+            InputError: a text that is not understood, or a value that makes no sense.
+        """
+        given = {name: text.strip() for name, text in texts.items() if text is not None and text.strip()}
+        if given.get("tile") == "auto":
+            del given["tile"]
+        return cls(**{name: _READERS.get(name, _text)(name, text) for name, text in given.items()})
+
+    def frame_numbers(self, count: int) -> list[int]:
+        """Return the numbers of the frames to segment, ascending.
+
+        Args:
+            count: number of frames in the sequence.
+
+        Raises:
+            InputError: the sequence is empty or does not have these frames.
+        """
+        if count == 0:
+            raise InputError("the sequence has no frames")
+        choice = _frame_choice(self.frames)
+        chosen = sorted(range(count)[choice]) if isinstance(choice, slice) else sorted(set(choice))
+        if not chosen or chosen[0] < 0 or chosen[-1] >= count:
+            raise InputError(f"frames {self.frames}: the sequence has frames 0 to {count - 1}")
+        return chosen
+
+    def to_json(self) -> str:
+        """Return the settings as JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "RunSettings":
+        """Read what `to_json` wrote.
+
+        Raises:
+            InputError: the text is not JSON of run settings, or a value makes no sense.
+        """
+        try:
+            content = json.loads(text)
+            unknown = set(content) - {field.name for field in fields(cls)}
+            if unknown:
+                raise InputError(f"unknown run settings: {', '.join(sorted(unknown))}")
+            if content.get("tile") is not None:
+                content["tile"] = tuple(content["tile"])
+            if content.get("region") is not None:
+                content["region"] = Region(**{key: _tuples(value) for key, value in content["region"].items()})
+            return cls(**content)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise InputError(f"these are no run settings ({error})") from error
+
+
+def frames_text(numbers: list[int]) -> str:
+    """Return the text for `RunSettings.frames` that names some frames."""
+    return ",".join(map(str, numbers))
+
+
+def _frame_choice(text: str) -> slice | list[int]:
+    if text == "all":
+        return slice(None)
+    try:
+        if ":" in text:
+            choice = slice(*(int(part) if part.strip() else None for part in text.split(":")))
+            range(1)[choice]  # a step of 0 is no slice
+            return choice
+        return [int(part) for part in text.split(",")]
+    except (TypeError, ValueError) as error:
+        raise InputError(f"frames {text}: give a slice such as 0:20:2 or a list such as 0,5,7") from error
+
+
+def _text(name: str, text: str) -> str:
+    return text
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise InputError(f"{name.replace('_', ' ')}: {text!r} is not a number") from error
+
+
+def _whole_number(name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise InputError(f"{name.replace('_', ' ')}: {text!r} is not a whole number") from error
+
+
+def _region(name: str, text: str) -> Region:
+    bounds = [_number(name, part) for part in text.split()]
+    if len(bounds) != 6:
+        raise InputError(f"region {text!r}: give six numbers in mm, R0 R1 A0 A1 S0 S1")
+    return Region.from_ras_bounds(tuple(bounds))
+
+
+_READERS = {
+    "region": _region,
+    "tile": lambda name, text: read_shape(text),
+    "overlap": _number,
+    "ram_gb": _number,
+    "warm_up_frames": _whole_number,
+}
+
+
+def _tuples(value: object) -> object:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

@@ -1,0 +1,58 @@
+"""The options of a CLSTM-UNet4D, as the table `network` of a model.json gives them.
+
+This file does not import torch, which takes seconds, so that a description can be read without it.
+"""
+
+from dataclasses import dataclass
+
+from ..core.checks import is_number
+from ..core.errors import InputError
+
+LAST_STAGES = ("published", "none")
+
+LIMITS = {"in_channels": 64, "classes": 255, "width": 1024, "lstm_layers": 16, "lstm_kernel_size": 15}
+"""Largest values that are accepted: no description can make the program allocate all memory of the computer."""
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """The options of a CLSTM-UNet4D.
+
+    Attributes:
+        in_channels: number of image channels.
+        classes: number of output channels (logits).
+        width: channels of the first stage, w; the stages below have 2w, 4w and 8w.
+        lstm_layers: number of CLSTM cells at the bottleneck.
+        last_stage: "published" for the last stage of the published checkpoints (eksubin/CLSTM-Unet4D), which works
+            only at the patch size that it was trained with; "none" for a translation-equivariant network.
+        lstm_kernel_size: edge of the cubic kernel of a CLSTM cell, odd.
+        conv_bias: whether the convolutions before batch norms have a bias.
+        align_corners: how the decoder up-samples. True, as in the published checkpoints, stretches the features from
+            the middle of a tile towards its borders, by up to 2 voxels at the first stage. The labels of a structure
+            then depend on its position in the tile and on the size of the tile. False avoids this.
+
+    Raises:
+        InputError: a value is outside its range or of the wrong type.
+    """
+
+    in_channels: int = 1
+    classes: int = 1
+    width: int = 64
+    lstm_layers: int = 1
+    last_stage: str = "published"
+    lstm_kernel_size: int = 3
+    conv_bias: bool = True
+    align_corners: bool = True
+
+    def __post_init__(self):
+        for option, most in LIMITS.items():
+            value = getattr(self, option)
+            if not is_number(value, whole=True) or not 1 <= value <= most:
+                raise InputError(f"network: {option} must be a whole number from 1 to {most}, not {value!r}")
+        if self.lstm_kernel_size % 2 == 0:
+            raise InputError(f"network: lstm_kernel_size must be odd, not {self.lstm_kernel_size}")
+        if self.last_stage not in LAST_STAGES:
+            raise InputError(f"network: last_stage must be one of {', '.join(LAST_STAGES)}, not {self.last_stage!r}")
+        for option in ("conv_bias", "align_corners"):
+            if not isinstance(getattr(self, option), bool):
+                raise InputError(f"network: {option} must be true or false, not {getattr(self, option)!r}")

@@ -1,0 +1,74 @@
+"""The models in the panel: the list to choose from, what the chosen one is for, and adding others."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import qt
+from slicer.i18n import tr as _
+
+from ..core.errors import InputError
+from ..model.description import Model
+from .model_choice import addModel, choosableModels, detailsAsHtml, summaryAsHtml
+
+
+class ModelSection:
+    """The widgets that show and add models.
+
+    Args:
+        ui: the panel's widgets.
+        modelsFolder: the folder of the models that the user added.
+        added: called with the source of a model that the user has added.
+
+    Attributes:
+        models: the models to choose from, by what `model.bundle.load_model` loads them by.
+    """
+
+    def __init__(self, ui: object, modelsFolder: Path, added: Callable[[str], None]):
+        self._ui = ui
+        self._modelsFolder = modelsFolder
+        self._added = added
+        self.models: dict[str, Model] = {}
+        ui.addModelButton.connect("clicked()", self._onAddModel)
+        ui.openModelFolderButton.connect("clicked()", self._onOpenModelFolder)
+        self.fill()
+
+    def fill(self) -> None:
+        """Read the models, and list them."""
+        box = self._ui.modelComboBox
+        wasBlocked = box.blockSignals(True)
+        box.clear()
+        self.models = dict(choosableModels(self._modelsFolder))
+        for source, model in self.models.items():
+            box.addItem(model.title, source)
+        box.blockSignals(wasBlocked)
+
+    def describe(self, source: str) -> None:
+        """Show what the chosen model is for, and who made it; nothing where it is missing."""
+        model = self.models.get(source)
+        self._ui.modelSummaryLabel.text = summaryAsHtml(model) if model is not None else ""
+        self._ui.modelDetailsLabel.text = detailsAsHtml(model) if model is not None else ""
+
+    def chosen(self, source: str) -> Model:
+        """Return the chosen model.
+
+        Raises:
+            InputError: it is missing.
+        """
+        if source not in self.models:
+            raise InputError(_("model {name} is missing: choose another").format(name=source))
+        return self.models[source]
+
+    def _onAddModel(self) -> None:
+        file = qt.QFileDialog.getOpenFileName(
+            self._ui.addModelButton, _("Add a model"), "", _("Models") + " (model.json *.pth)"
+        )
+        if not file:
+            return
+        try:
+            self._added(addModel(Path(file), self._modelsFolder))
+        except (InputError, OSError) as error:
+            self._ui.statusLabel.text = str(error)
+
+    def _onOpenModelFolder(self) -> None:
+        self._modelsFolder.mkdir(parents=True, exist_ok=True)
+        qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(self._modelsFolder)))

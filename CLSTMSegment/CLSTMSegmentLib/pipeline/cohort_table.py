@@ -1,0 +1,124 @@
+"""The sequences of a cohort: read from a table or a folder, each with the places of its results."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..core.errors import InputError
+from ..core.segment import Segment
+from ..io.sequence_files import IMAGE_SUFFIXES
+from ..report.cohort_summary import CohortRow
+from .run_result import RunResult
+from .segment_to_files import Outputs
+
+
+@dataclass(frozen=True)
+class CohortSequence:
+    """One sequence of a cohort.
+
+    Attributes:
+        name: unique in the cohort; its results have this name.
+        input: the file or folder, as an absolute path that every worker can read.
+        outputs: labels and report, as absolute paths that every worker can write.
+    """
+
+    name: str
+    input: Path
+    outputs: Outputs
+
+    @property
+    def is_finished(self) -> bool:
+        """Return whether an earlier run wrote its results: the report is written last."""
+        return self.outputs.labels.exists() and self.outputs.report.exists()
+
+    def row(self, result: RunResult) -> CohortRow:
+        """Return the row of this sequence in the summary."""
+        return CohortRow(self.name, self.input, result.curve, result.seconds)
+
+    def finished_row(self, segments: tuple[Segment, ...]) -> CohortRow:
+        """Return the row of this sequence from the results that an earlier run wrote.
+
+        Args:
+            segments: segments of the model.
+
+        Raises:
+            InputError: the report is damaged, or it belongs to another model.
+        """
+        path = self.outputs.report
+        try:
+            return self.row(RunResult.from_json(path.read_text(encoding="utf-8"), segments))
+        except (InputError, UnicodeDecodeError) as error:
+            raise InputError(f"{path} cannot be used ({error}): remove it, or choose another folder") from error
+
+    def failed_row(self, error: str) -> CohortRow:
+        """Return the row of this sequence after it failed."""
+        return CohortRow(self.name, self.input, None, error=error)
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Sequences to segment, and the folder of their results."""
+
+    folder: Path
+    sequences: list[CohortSequence]
+
+
+def read_cohort(source: Path, folder: Path) -> Cohort:
+    """Read the sequences of a table or a folder.
+
+    Args:
+        source: CSV table with a column `input` (paths, relative to the table's folder) and perhaps a column `name`,
+            or a folder of sequence files.
+        folder: folder of the results.
+
+    Raises:
+        InputError: the source cannot be read, names no sequences, or gives two of them the same name.
+    """
+    inputs = _inputs_of_folder(source) if source.is_dir() else _inputs_of_table(source)
+    if not inputs:
+        raise InputError(f"{source} names no sequences")
+    names = [name for name, _ in inputs]
+    duplicates = sorted({name for name in names if names.count(name) > 1})
+    if duplicates:
+        raise InputError(f"{source} has two sequences of the name {duplicates[0]}: give names in a column `name`")
+    wrong = [name for name in names if Path(name).name != name]
+    if wrong:
+        raise InputError(f"{source}: the name {wrong[0]!r} cannot be the name of a file")
+    absolute = folder.resolve()
+    return Cohort(
+        folder,
+        [
+            CohortSequence(
+                name,
+                path.resolve(),
+                Outputs(labels=absolute / f"{name}.seq.nrrd", report=absolute / f"{name}.json"),
+            )
+            for name, path in inputs
+        ],
+    )
+
+
+def _inputs_of_folder(folder: Path) -> list[tuple[str, Path]]:
+    files = sorted(path for path in folder.iterdir() if path.name.lower().endswith(IMAGE_SUFFIXES))
+    return [(_stem(path), path) for path in files]
+
+
+def _inputs_of_table(table: Path) -> list[tuple[str, Path]]:
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{table} cannot be read as a table ({error})") from error
+    if rows and "input" not in rows[0]:
+        raise InputError(f"{table} has no column `input`: its columns are {', '.join(rows[0])}")
+    paths = [table.parent / row["input"] for row in rows]
+    return [(row.get("name") or _stem(path), path) for row, path in zip(rows, paths, strict=True)]
+
+
+def _stem(path: Path) -> str:
+    """Return a file's name without its suffixes; other dots stay."""
+    name = path.name
+    for suffix in (".seq.nrrd", *sorted(IMAGE_SUFFIXES, key=len, reverse=True)):
+        if name.lower().endswith(suffix):
+            return name[: -len(suffix)]
+    return name

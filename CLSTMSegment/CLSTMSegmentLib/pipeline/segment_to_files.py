@@ -1,0 +1,164 @@
+"""One run from a sequence file to result files: labels, DICOM SEG, volumes, preview and report."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from ..core.atomic_write import replacing
+from ..core.errors import InputError
+from ..core.memory import peak_memory
+from ..core.progress import Progress
+from ..core.sequence import SegmentedFrame
+from ..core.volume_curve import VolumeCurve
+from ..engine.quality import measure_frame
+from ..engine.segmenter import Segmenter
+from ..engine.settings import RunSettings
+from ..io.sequence_files import FileSequence, read_sequence
+from ..model.bundle import load_model
+from ..report.volumes_csv import write_volumes
+from .run_result import RunResult
+from .writers import LabelWriter, check_suffix, open_writer, storing
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The files of a run. An output whose path is None is not written.
+
+    Attributes:
+        labels: the label sequence, in the format that its suffix names (see `writers.SUFFIXES`).
+        dicom_seg: new folder for a DICOM SEG object of every frame; only for DICOM images.
+        volumes: CSV file of segment volumes over time.
+        preview: PNG file with slices, outlines and volume curves.
+        report: JSON file with the `RunResult`.
+    """
+
+    labels: Path
+    dicom_seg: Path | None = None
+    volumes: Path | None = None
+    preview: Path | None = None
+    report: Path | None = None
+
+    @contextmanager
+    def replaced_at_the_end(self) -> Iterator["Outputs"]:
+        """Yield temporary paths, which become these when the block ends without an error.
+
+        The labels are put in place first and the report last: where there is a report, everything else is there.
+
+        Raises:
+            InputError: one of the places cannot be written.
+        """
+        with ExitStack() as stack:
+            yield Outputs(
+                **{
+                    field.name: stack.enter_context(replacing(path))
+                    for field in reversed(fields(self))
+                    if (path := getattr(self, field.name)) is not None
+                }
+            )
+
+
+def segment_to_files(
+    settings: RunSettings,
+    sequence: Path,
+    outputs: Outputs,
+    progress: Callable[[Progress], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+    on_frame: Callable[[SegmentedFrame], None] | None = None,
+) -> RunResult:
+    """Segment a sequence file and write the results; a run that fails writes nothing.
+
+    Args:
+        settings: settings of the run.
+        sequence: file or folder that `read_sequence` accepts.
+        outputs: files to write. Files that exist already are replaced, but they stay when the run fails.
+        progress: called before every tile.
+        cancelled: asked before every tile; once it returns True, the run ends with `Cancelled`.
+        on_frame: called with every finished frame.
+
+    Raises:
+        InputError: settings, a sequence or places that cannot be used.
+        StorageError: a result cannot be stored, for instance because the disk is full.
+        MemoryError: not even the smallest tile fits.
+        Cancelled: see `cancelled`.
+    """
+    check_suffix(outputs.labels)
+    model = load_model(settings.model)
+    segmenter = Segmenter(model, settings)
+    with outputs.replaced_at_the_end() as partial:
+        with segmenter.report.timed("read"):
+            frames = read_sequence(sequence)
+        numbers = settings.frame_numbers(len(frames))
+        curve = VolumeCurve(model.segments, frames.index)
+        preview = None if partial.preview is None else _Preview(partial.preview, frames, numbers)
+        with _open_writers(partial, segmenter, frames, numbers) as writers:
+            for frame in segmenter.segment(frames, progress, cancelled):
+                with segmenter.report.timed("write"):
+                    for writer in writers:
+                        writer.add(frame)
+                    measure_frame(frame, curve)
+                    if preview is not None:
+                        preview.add(frame)
+                    if on_frame is not None:
+                        on_frame(frame)
+            with segmenter.report.timed("write"):
+                for writer in writers:
+                    writer.finish()
+        with segmenter.report.timed("write"):
+            if partial.volumes is not None:
+                with storing(partial.volumes):
+                    write_volumes(partial.volumes, curve)
+            if preview is not None:
+                preview.write(curve, f"{sequence.name}: {model.title}")
+        rule = segmenter.state_rule
+        peak_mib = round(peak_memory() / 2**20)
+        result = RunResult(model.name, model.version, curve, segmenter.report, str(rule), rule.warm_up_frames, peak_mib)
+        if partial.report is not None:
+            with storing(partial.report):
+                partial.report.write_text(result.to_json(), encoding="utf-8")
+    return result
+
+
+@contextmanager
+def _open_writers(
+    partial: Outputs, segmenter: Segmenter, frames: FileSequence, numbers: list[int]
+) -> Iterator[list[LabelWriter]]:
+    """Yield the writers of labels and DICOM SEG objects, and release their files at the end."""
+    index = replace(frames.index, values=[frames.index.values[number] for number in numbers])
+    writers = [open_writer(partial.labels, segmenter.model, index)]
+    if partial.dicom_seg is not None:
+        try:
+            from .dicom_seg import DicomSegWriter
+        except ImportError as error:
+            raise InputError("DICOM SEG objects need highdicom: pip install highdicom") from error
+        writers.append(DicomSegWriter(partial.dicom_seg, segmenter.model, frames.dicom))
+    try:
+        yield writers
+    finally:
+        for writer in writers:
+            writer.release()
+
+
+class _Preview:
+    """Keeps the frames that the preview shows, and draws it."""
+
+    def __init__(self, path: Path, frames: FileSequence, numbers: list[int]):
+        try:
+            from ..report.preview import example_frames, write_preview
+        except ImportError as error:
+            raise InputError("a preview needs matplotlib: pip install matplotlib") from error
+        self._draw = write_preview
+        self._path = path
+        self._frames = frames
+        self._shown = example_frames(numbers)
+        self._examples: list[tuple[sitk.Image, SegmentedFrame]] = []
+
+    def add(self, frame: SegmentedFrame) -> None:
+        if frame.number in self._shown:
+            self._examples.append((self._frames[frame.number].image, frame))
+
+    def write(self, curve: VolumeCurve, title: str) -> None:
+        with storing(self._path):
+            self._draw(self._path, curve, self._examples, title)

@@ -1,0 +1,41 @@
+"""The keywords of the two calls in the Python console, `segment` and `teach`, as settings."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+
+from ..core.errors import InputError
+from ..engine.settings import RunSettings, frames_text
+from ..teaching.teaching_settings import TeachingSettings
+
+
+def runSettings(model: str | Path, keywords: Mapping[str, object]) -> RunSettings:
+    """Return the settings of a run.
+
+    Args:
+        model: see `RunSettings.model`.
+        keywords: the other fields of `RunSettings`; `frames` may be a sequence of numbers, or None for all frames.
+
+    Raises:
+        InputError: an unknown keyword, or a value that makes no sense.
+    """
+    _checkNames(keywords, _fieldNames(RunSettings) - {"model"})
+    frames = keywords.get("frames", "all")
+    if not isinstance(frames, str):
+        frames = "all" if frames is None else frames_text(list(frames))
+    return RunSettings(str(model), **{**keywords, "frames": frames})
+
+
+def checkTeachingKeywords(keywords: Mapping[str, object]) -> None:
+    """Raise an InputError that names the known keywords if one of the given ones is unknown to `teach`."""
+    _checkNames(keywords, _fieldNames(TeachingSettings) - {"name", "segments"} | {"marks", "ejecting_chambers"})
+
+
+def _fieldNames(settingsClass: type) -> set[str]:
+    return {field.name for field in fields(settingsClass)}
+
+
+def _checkNames(keywords: Mapping[str, object], known: set[str]) -> None:
+    unknown = set(keywords) - known
+    if unknown:
+        raise InputError(f"unknown settings {', '.join(sorted(unknown))}: use {', '.join(sorted(known))}")

@@ -1,0 +1,128 @@
+"""The model that a teaching job makes: its description before it is taught, and the weights to begin with."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+
+from ..engine.frame_grid import FrameGrid
+from ..engine.labelling import largest_component
+from ..model.bundle import load_model
+from ..model.description import Model
+from ..model.rules import GeometryRule, StateRule
+from ..network.options import NetworkOptions
+from ..network.unet import CLSTMUNet4D
+from .adapted_weights import adapted_weights
+from .training_set import WARM_UP_FRAMES, TrainingSet
+
+MOST_VOXELS_ACROSS = 48
+"""Voxels that the annotated structures may span along an axis, where the voxel size is chosen to fit them."""
+
+WIDTH = {"cpu": 8, "gpu": 16}
+"""Width of a network that begins with random weights."""
+
+
+@dataclass(frozen=True)
+class UntaughtModel:
+    """What a teaching job begins with.
+
+    Attributes:
+        description: the model that will be taught, without weights.
+        weights: state dict to begin with; None for random weights.
+        origin: a sentence that says where the weights come from.
+    """
+
+    description: Model
+    weights: dict[str, torch.Tensor] | None
+    origin: str
+
+
+def untaught_model(training_set: TrainingSet, device: torch.device) -> UntaughtModel:
+    """Return what a teaching job begins with: another model, or random weights.
+
+    Args:
+        device: where it will be taught; a network with random weights is smaller on a CPU.
+
+    Raises:
+        InputError: the initial model cannot be read.
+    """
+    settings = training_set.settings
+    names = ", ".join(segment.name for segment in settings.segments)
+    common = {
+        "name": settings.name,
+        "title": settings.name,
+        "segments": settings.segments,
+        "activation": "softmax",
+        "components": "largest" if _is_one_component(training_set) else "all",
+        "description": f"Taught from {len(training_set.frames)} annotated frames: {names}.",
+        "intensity": training_set.windows[0].rule,
+    }
+    if settings.initial is None:
+        return _with_random_weights(training_set, device, common)
+    return _with_initial_weights(load_model(settings.initial), common)
+
+
+def fitting_geometry(training_set: TrainingSet) -> GeometryRule:
+    """Return the axes of the first annotated image, and voxels no finer than the annotated structures need."""
+    image = training_set.image(training_set.frames[0])
+    order = sorted(range(3), key=lambda axis: -image.GetSpacing()[axis])
+    if max(image.GetSpacing()) < 1.01 * min(image.GetSpacing()):
+        order = [2, 1, 0]
+    columns = np.array(image.GetDirection()).reshape(3, 3)
+    axes = tuple(tuple(round(float(v), 4) for v in columns[:, axis]) for axis in order)
+    rule = GeometryRule(axes=axes, slice_axis="thickest")
+    extents = []
+    for frame in training_set.frames:
+        labels = training_set.labels(frame)
+        grid = FrameGrid(training_set.image(frame), rule)
+        annotated = np.argwhere(grid.reoriented(labels) > 0)
+        if annotated.size:
+            extents.append((np.ptp(annotated, axis=0) + 1) * grid.frame_spacing)
+    finest = np.max(extents, axis=0).max() / MOST_VOXELS_ACROSS
+    grid = FrameGrid(image, rule)
+    spacing = tuple(round(max(own, finest), 3) for own in grid.frame_spacing)
+    thin = grid.frame_shape[0] < 32
+    return replace(rule, spacing=spacing, smallest=(16 if thin else 32, 32, 32))
+
+
+def _with_random_weights(training_set: TrainingSet, device: torch.device, common: dict[str, object]) -> UntaughtModel:
+    network = NetworkOptions(
+        classes=len(training_set.settings.segments) + 1,
+        width=WIDTH["cpu" if device.type == "cpu" else "gpu"],
+        last_stage="none",
+        conv_bias=False,
+        align_corners=False,
+    )
+    model = Model(**common, network=network, geometry=fitting_geometry(training_set), state=_carried_state())
+    return UntaughtModel(model, None, "Began with random weights.")
+
+
+def _with_initial_weights(initial: Model, common: dict[str, object]) -> UntaughtModel:
+    network = replace(initial.network, classes=len(common["segments"]) + 1, last_stage="none")
+    geometry, state = replace(initial.geometry, patch=None, crop=None), initial.state
+    if initial.geometry.patch is not None:  # it worked at one size alone; the network that is taught takes any
+        geometry, state = replace(geometry, smallest=(32, 32, 32)), _carried_state()
+    model = Model(
+        **common,
+        network=network,
+        geometry=geometry,
+        state=state,
+        modality=initial.modality,
+        licence=initial.licence,
+        citation=initial.citation,
+    )
+    weights, origin = adapted_weights(initial, CLSTMUNet4D(network).state_dict(), model.segments)
+    return UntaughtModel(model, weights, origin)
+
+
+def _carried_state() -> StateRule:
+    return StateRule("carry", warm_up_frames=WARM_UP_FRAMES)
+
+
+def _is_one_component(training_set: TrainingSet) -> bool:
+    """Return whether, in every frame, all that is annotated is connected, and is annotated completely."""
+    if any(frame.mark == "partly" for frame in training_set.frames):
+        return False
+    annotations = (sitk.GetArrayFromImage(training_set.labels(frame)) for frame in training_set.frames)
+    return all(np.array_equal(largest_component(labels), labels) for labels in annotations)

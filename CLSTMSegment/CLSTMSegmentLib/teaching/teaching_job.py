@@ -1,0 +1,186 @@
+"""A teaching job: from a training set to a model bundle, scored on held-out frames, stoppable and resumable."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+
+import torch
+
+from ..core.atomic_write import replacing
+from ..core.devices import choose_device
+from ..core.errors import InputError, RunFailed, StorageError
+from ..core.progress import TeachingProgress
+from ..model.bundle import write_bundle
+from ..training.labelled_hearts import LabelledSequence
+from ..training.trainer import Trainer
+from ..training.training_task import TrainingStep, TrainingTask, TrainResult
+from ..training.validation import Score
+from .annotated_sequence import annotated_sequence
+from .job_progress import TrainingClock, write_preview
+from .taught_model import UntaughtModel, untaught_model
+from .teaching_plan import Fold, TeachingPlan, plan_trainings
+from .training_set import TrainingSet, preview_path
+
+
+@dataclass(frozen=True)
+class TeachResult:
+    """What came of a teaching job.
+
+    Attributes:
+        folder: of the new model's bundle.
+        notes: sentences for the user: how the job began, and what could not be used.
+        scores: Dice of the held-out frames, one for each fold that was finished.
+        stopped: whether the caller stopped the job before its end.
+    """
+
+    folder: Path
+    notes: tuple[str, ...]
+    scores: tuple[Score, ...]
+    stopped: bool
+
+
+def teach(
+    folder: Path,
+    models: Path,
+    progress: Callable[[TeachingProgress], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> TeachResult:
+    """Run a teaching job, or resume it where it ended.
+
+    Args:
+        folder: of its training set, see `training_set.write_training_set`; the job keeps its checkpoints there.
+        models: the folder in which the bundle becomes a folder.
+        progress: called once after every step.
+        cancelled: asked once after every step; it may wait, which pauses the job. Once it returns True, the best
+            network so far becomes the model.
+
+    Raises:
+        InputError: the training set cannot be used, or there is a model of this name.
+        RunFailed: the job could not be finished (`TrainingDiverged`, `StorageError`), or it was stopped before
+            anything had been learnt; the message says what was kept.
+    """
+    training_set = TrainingSet.read(folder)
+    target = models / training_set.settings.name
+    if target.exists():
+        raise InputError(f"there is a model {target.name!r} in {models} already: choose another name")
+    models.mkdir(parents=True, exist_ok=True)
+    device, warnings = choose_device(training_set.settings.device)
+    torch.manual_seed(0)  # so that a resumed job begins with the same random weights
+    untaught = untaught_model(training_set, device)
+    sequences = [annotated_sequence(training_set, frame, untaught.description) for frame in training_set.frames]
+    job = _Job(training_set, untaught, sequences, plan_trainings(training_set, untaught, sequences, device), device)
+    learnt = job.train(progress, cancelled)
+    job.write_model(learnt, target)
+    return TeachResult(target, (*warnings, untaught.origin), learnt.scores, learnt.stopped)
+
+
+@dataclass(frozen=True)
+class _Learnt:
+    """What the trainings of a job have come to.
+
+    Attributes:
+        result, fold: the last training that gave a network; None where none did.
+        scores: see `TeachResult`.
+        stopped, error: how the job ended, see `training.trainer.TrainResult`.
+    """
+
+    result: TrainResult | None
+    fold: Fold | None
+    scores: tuple[Score, ...]
+    stopped: bool
+    error: RunFailed | None
+
+    def early_end(self) -> str | None:
+        """Return why the job ended before it was finished; None where it was finished."""
+        return str(self.error) if self.error is not None else "stopped by the user" if self.stopped else None
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A teaching job that is ready to be trained."""
+
+    training_set: TrainingSet
+    untaught: UntaughtModel
+    sequences: list[LabelledSequence]
+    plan: TeachingPlan
+    device: torch.device
+
+    def train(
+        self, progress: Callable[[TeachingProgress], None] | None, cancelled: Callable[[], bool] | None
+    ) -> _Learnt:
+        """Run the trainings of the plan, one after the other, until one of them ends early."""
+        learnt = _Learnt(None, None, (), stopped=False, error=None)
+        for number, fold in enumerate(self.plan.folds):
+            result = self._train_fold(number, progress, cancelled)
+            learnt = replace(learnt, stopped=result.stopped, error=result.error)
+            if result.network is not None:
+                learnt = replace(learnt, result=result, fold=fold)
+            if result.stopped or result.error is not None:
+                break
+            # the last score, not the best one: to choose on held-out frames would flatter the model
+            if fold.held_out and result.history[-1].score is not None:
+                learnt = replace(learnt, scores=(*learnt.scores, result.history[-1].score))
+        return learnt
+
+    def _train_fold(
+        self, number: int, progress: Callable[[TeachingProgress], None] | None, cancelled: Callable[[], bool] | None
+    ) -> TrainResult:
+        fold, model = self.plan.folds[number], self.untaught.description
+        held_out = [self.sequences[n] for n in fold.held_out]
+        learnt_from = [sequence for n, sequence in enumerate(self.sequences) if n not in fold.held_out]
+        validation = held_out or learnt_from
+        task = TrainingTask(model, learnt_from, validation, self.plan.rules[number], initial=self.untaught.weights)
+        trainer = Trainer(task, self.training_set.folder / fold.name, self.device)
+        clock = TrainingClock(self.plan, number)
+
+        def on_step(step: TrainingStep) -> None:
+            if step.score is not None:
+                with suppress(StorageError):  # the job can do without its picture
+                    preview = preview_path(self.training_set.folder)
+                    write_preview(preview, step.network, validation[0], model, self.device)
+            if progress is not None:
+                progress(clock.progress(step))
+
+        return trainer.run(on_step, cancelled)
+
+    def write_model(self, learnt: _Learnt, target: Path) -> None:
+        """Write the bundle of the best network so far; raise the error with which the job ended, if there is one."""
+        early_end, failure = learnt.early_end(), type(learnt.error or RunFailed())
+        if learnt.result is None:
+            raise failure(f"{early_end}, before anything had been learnt: begin again, and let the job run for longer")
+        training = {
+            "taught_from": f"{len(self.sequences)} annotated frames",
+            "beginning": self.untaught.origin,
+            "steps": self._steps(learnt.fold),
+        }
+        if early_end is not None:
+            training["ended_early"] = early_end
+        model = replace(self.untaught.description, training=training, scores=self._scores(learnt))
+        try:
+            with replacing(target) as partial:  # a bundle that is written in part is never seen
+                write_bundle(model, learnt.result.weights(), partial)
+        except OSError as error:
+            raise StorageError(
+                f"the model cannot be written to {target} ({error.strerror}): make room there, then resume the "
+                f"teaching job in {self.training_set.folder}, where all that was learnt is kept"
+            ) from error
+        if learnt.error is not None:
+            raise failure(f"{early_end}. The best network so far was kept as {target}")
+
+    def _steps(self, fold: Fold) -> int:
+        return self.plan.rules[self.plan.folds.index(fold)].iterations
+
+    def _scores(self, learnt: _Learnt) -> dict[str, str]:
+        """Return the score on held-out frames, in words that say how it was found."""
+        if not learnt.scores:
+            return {}
+        mean, least = fmean(score.mean for score in learnt.scores), min(score.least for score in learnt.scores)
+        text = (
+            f"mean {mean:.3f}, least {least:.3f}, in {len(learnt.scores)} folds, each by a network of "
+            f"{self._steps(self.plan.folds[0])} steps that had not learnt from these frames"
+        )
+        if not learnt.fold.held_out:
+            text += f"; this network learnt from all {len(self.sequences)} frames in {self._steps(learnt.fold)} steps"
+        return {"Dice of held-out frames": text}

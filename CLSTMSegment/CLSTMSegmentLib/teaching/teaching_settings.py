@@ -1,0 +1,71 @@
+"""The settings of a teaching job: one form for the command line, the panel, the console and the worker."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from ..core.errors import InputError
+from ..core.segment import Segment
+from ..model.bundle import load_model
+from ..model.description import check_name
+from ..model.rules import IntensityRule
+
+MOST_SEGMENTS = 7
+
+NEW_MODEL_INTENSITY = IntensityRule(lower=0.5, upper=99.5)
+"""The intensity rule of a model that is taught from random weights."""
+
+
+@dataclass(frozen=True)
+class TeachingSettings:
+    """What a teaching job is to make, and how.
+
+    Attributes:
+        name: of the new model and its folder.
+        segments: the structures that the model will find; label n of an annotation is the n-th.
+        initial: the model to begin with: name of a bundled model, folder of a bundle, or a published checkpoint
+            (`.pth`); None to begin with random weights.
+        minutes: time that the job may take.
+        device: "auto" (the first GPU that works, else the CPU), "cpu", "cuda", "cuda:N" or "mps".
+        hold_out_frames: whether part of the time is spent on measuring how good the model will be: for each fold of
+            the annotated frames, a network learns from the other frames and is scored on these.
+
+    Raises:
+        InputError: a value that makes no sense.
+    """
+
+    name: str
+    segments: tuple[Segment, ...]
+    initial: str | None = None
+    minutes: float = 8.0
+    device: str = "auto"
+    hold_out_frames: bool = True
+
+    def __post_init__(self):
+        check_name(self.name)
+        if not self.segments:
+            raise InputError("nothing is annotated: draw at least one segment in at least one frame")
+        if len(self.segments) > MOST_SEGMENTS:
+            raise InputError(f"{len(self.segments)} segments are too many: at most {MOST_SEGMENTS} can be taught")
+        if not self.minutes > 0:
+            raise InputError(f"the minutes must be above 0, not {self.minutes}")
+
+    def intensity_rule(self) -> IntensityRule:
+        """Return how the new model scales intensities: as the initial model does, over the whole sequence.
+
+        Raises:
+            InputError: the initial model cannot be read.
+        """
+        if self.initial is None:
+            return NEW_MODEL_INTENSITY
+        return replace(load_model(self.initial).intensity, over="sequence")
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, object]) -> "TeachingSettings":
+        """Return the settings from the content of a JSON file that holds `dataclasses.asdict` of them.
+
+        Raises:
+            InputError: a value that makes no sense.
+            KeyError, TypeError, AttributeError: the content has another form.
+        """
+        segments = tuple(Segment(**segment | {"color": tuple(segment["color"])}) for segment in content["segments"])
+        return cls(**{**content, "segments": segments})

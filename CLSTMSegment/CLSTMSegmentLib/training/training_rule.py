@@ -1,0 +1,83 @@
+"""How a training goes: its stages, and what it keeps."""
+
+import math
+from dataclasses import dataclass
+
+from ..core.errors import InputError
+from .stacks import StackRule
+
+KEEP = ("best", "last")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a training.
+
+    Attributes:
+        iterations: number of optimiser steps, each on one batch of stacks.
+        learning_rate: its maximum, see `learning_rate_at`.
+        stacks: what the stacks look like.
+    """
+
+    iterations: int
+    learning_rate: float
+    stacks: StackRule
+
+    @property
+    def is_recurrent(self) -> bool:
+        """Whether the network reads more than one frame of a stack, so that its recurrent state matters."""
+        return self.stacks.frames + self.stacks.lead > 1
+
+    def learning_rate_at(self, iteration: int) -> float:
+        """Return the learning rate of an iteration, counted from the beginning of the stage.
+
+        It rises linearly for 100 iterations, or a fifth of the stage where that is less, then falls as a cosine to
+        2 % of its maximum.
+        """
+        warm_up = min(100, max(1, self.iterations // 5))
+        rise = min(1.0, (iteration + 1) / warm_up)
+        fall = 0.02 + 0.98 * (0.5 + 0.5 * math.cos(math.pi * min(iteration / self.iterations, 1.0)))
+        return self.learning_rate * (rise * fall)
+
+
+@dataclass(frozen=True)
+class TrainingRule:
+    """How a training goes.
+
+    Attributes:
+        stages: one after the other; each starts from the moving average of the weights.
+        validate_every: number of iterations between validations, each of which stores a checkpoint.
+        norms_frozen_from: the iteration from which batch norms use fixed statistics, as they will when the model is
+            used. The statistics of a small batch differ too much from these: before this iteration there is no
+            validation, and the moving average has not begun.
+        seed: the same seed gives the same training.
+        bfloat16: whether to compute in mixed precision where the device has it in hardware and its gradients are
+            right (see `stack_loss.bfloat16_learns`).
+        average_decay: of the moving average of the weights, for each step.
+        structures: the classes around which patches are cut and still images move, and whose Dice is the score.
+        keep: "best" keeps the network of the last stage with the best score, "last" the last network, which has
+            learnt most about what validation does not show, such as corrupted frames.
+
+    Raises:
+        InputError: a value that makes no sense.
+    """
+
+    stages: tuple[Stage, ...]
+    validate_every: int
+    norms_frozen_from: int
+    seed: int = 0
+    bfloat16: bool = False
+    average_decay: float = 0.997
+    structures: tuple[int, ...] = (1,)
+    keep: str = "best"
+
+    def __post_init__(self):
+        if self.keep not in KEEP:
+            raise InputError(f"keep must be 'best' or 'last', not {self.keep!r}")
+        if not 0 <= self.norms_frozen_from < self.iterations:
+            raise InputError(f"norms_frozen_from must lie within the {self.iterations} iterations of all stages")
+
+    @property
+    def iterations(self) -> int:
+        """Number of iterations of all stages."""
+        return sum(stage.iterations for stage in self.stages)

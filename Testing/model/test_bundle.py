@@ -1,0 +1,65 @@
+"""Model bundles: what is written is read back, and descriptions of an earlier format are still read."""
+
+import json
+
+import pytest
+from CLSTMSegmentLib.core.errors import InputError
+from CLSTMSegmentLib.core.segment import Segment
+from CLSTMSegmentLib.model.bundle import read_bundle, write_bundle
+from CLSTMSegmentLib.model.rules import StateRule
+from conftest import smallModel
+
+
+def change_description(folder, change):
+    content = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    change(content)
+    (folder / "model.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+def test_model_is_read_as_it_was_written(tmp_path):
+    chamber = Segment("chamber", "Chamber", (1.0, 0.0, 0.0), ejecting_chamber=True)
+    wall = Segment("wall", "Wall", (0.0, 1.0, 0.0))
+    model = smallModel(segments=(chamber, wall), state=StateRule("window", 4, 2, cyclic=True))
+
+    written = write_bundle(model, model.weights, tmp_path / "small")
+
+    assert written == read_bundle(tmp_path / "small")
+    assert written.segments == (chamber, wall)
+    assert written.state == model.state
+    assert written.network == model.network
+
+
+def test_description_of_format_1_is_read(tmp_path):
+    model = smallModel(state=StateRule("window", 4, 2, cyclic=True))
+    write_bundle(model, model.weights, tmp_path / "small")
+
+    def as_format_1(content):
+        content["format"] = 1
+        content["time"] = content.pop("state")
+        content["time"]["prime"] = content["time"].pop("warm_up_frames")
+        for segment in content["segments"]:
+            del segment["ejecting_chamber"]
+
+    change_description(tmp_path / "small", as_format_1)
+
+    read = read_bundle(tmp_path / "small")
+
+    assert read.state == model.state
+    assert read.segments == model.segments
+
+
+def test_folder_with_a_model_is_not_written_again(tmp_path):
+    model = smallModel()
+    write_bundle(model, model.weights, tmp_path / "small")
+
+    with pytest.raises(InputError, match="already holds a model"):
+        write_bundle(model, model.weights, tmp_path / "small")
+
+
+def test_chamber_that_may_eject_or_not_is_refused(tmp_path):
+    model = smallModel()
+    write_bundle(model, model.weights, tmp_path / "small")
+    change_description(tmp_path / "small", lambda content: content["segments"][0].update(ejecting_chamber="maybe"))
+
+    with pytest.raises(InputError, match="ejecting_chamber must be true or false"):
+        read_bundle(tmp_path / "small")

@@ -1,0 +1,284 @@
+"""One run to files: every output and format, and nothing is written or replaced unless all went well."""
+
+import csv
+import errno
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import slicer
+from CLSTMSegmentLib.core.errors import Cancelled, InputError, StorageError
+from CLSTMSegmentLib.core.sequence import SegmentedFrame
+from CLSTMSegmentLib.engine.segmenter import Segmenter
+from CLSTMSegmentLib.engine.settings import RunSettings
+from CLSTMSegmentLib.io.sequence_files import read_sequence
+from CLSTMSegmentLib.io.sequence_nrrd import SequenceNrrdWriter
+from CLSTMSegmentLib.model.bundle import write_bundle
+from CLSTMSegmentLib.model.rules import GeometryRule
+from CLSTMSegmentLib.network.inference import InferenceNetwork
+from CLSTMSegmentLib.pipeline.run_result import RunResult
+from CLSTMSegmentLib.pipeline.segment_to_files import Outputs, segment_to_files
+from conftest import REPOSITORY, smallModel
+from host import application
+from vtk.util.numpy_support import vtk_to_numpy
+
+
+@pytest.fixture(scope="module")
+def expected(phantom):
+    """The labels that the engine gives for the phantom with the small model."""
+    segmenter = Segmenter(smallModel(), RunSettings(device="cpu"))
+    return [sitk.GetArrayFromImage(frame.labels) for frame in segmenter.segment(phantom[0])]
+
+
+def test_segmentation_sequence_file_opens_in_slicer(cine, settings, phantom, expected, tmp_path):
+    segment_to_files(settings, cine, Outputs(tmp_path / "out.seq.mrb"))
+
+    scene = application.newScene()
+    sequenceNode, storageNode = slicer.vtkMRMLSequenceNode(), slicer.vtkMRMLSequenceStorageNode()
+    scene.AddNode(sequenceNode)
+    scene.AddNode(storageNode)
+    storageNode.SetFileName(str(tmp_path / "out.seq.mrb"))
+    assert storageNode.ReadData(sequenceNode)
+    assert [sequenceNode.GetNthIndexValue(n) for n in range(6)] == [f.index_value for f in phantom[0]]
+    assert (sequenceNode.GetIndexName(), sequenceNode.GetIndexUnit()) == ("time", "ms")
+    for number in range(6):
+        segmentationNode = sequenceNode.GetNthDataNode(number)
+        assert list(segmentationNode.GetSegmentation().GetSegmentIDs()) == ["inner", "outer"]
+        labelmap = slicer.vtkOrientedImageData()
+        segmentationNode.GetBinaryLabelmapRepresentation("inner", labelmap)
+        voxels = vtk_to_numpy(labelmap.GetPointData().GetScalars())
+        assert (voxels > 0).sum() == (expected[number] == 1).sum()
+
+
+def test_label_sequence_keeps_index_and_geometry(cine, settings, phantom, expected, tmp_path):
+    segment_to_files(settings, cine, Outputs(tmp_path / "out.seq.nrrd"))
+
+    found = read_sequence(tmp_path / "out.seq.nrrd")
+    assert found.index == read_sequence(cine).index
+    for frame, labels, given in zip(found, expected, phantom[0], strict=True):
+        np.testing.assert_array_equal(sitk.GetArrayViewFromImage(frame.image), labels)
+        for geometry in ("GetSpacing", "GetOrigin", "GetDirection"):
+            np.testing.assert_allclose(getattr(frame.image, geometry)(), getattr(given.image, geometry)(), atol=1e-9)
+    sequenceNode, storageNode = slicer.vtkMRMLSequenceNode(), slicer.vtkMRMLVolumeSequenceStorageNode()
+    storageNode.SetFileName(str(tmp_path / "out.seq.nrrd"))
+    assert storageNode.ReadData(sequenceNode)
+    assert [sequenceNode.GetNthIndexValue(n) for n in range(6)] == [f.index_value for f in phantom[0]]
+    assert sequenceNode.GetIndexUnit() == "ms"
+
+
+def test_nifti_labels_have_time_as_their_fourth_axis(cine, settings, expected, tmp_path):
+    segment_to_files(replace(settings, frames="0:6:2"), cine, Outputs(tmp_path / "out.nii.gz"))
+
+    image = sitk.ReadImage(str(tmp_path / "out.nii.gz"))
+    np.testing.assert_array_equal(sitk.GetArrayViewFromImage(image), expected[::2])
+    assert image.GetSpacing()[3] == pytest.approx(800 / 3, rel=1e-5)
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nii", ".mha", ".nrrd"])
+def test_4d_files_give_the_same_labels(settings, phantom, expected, tmp_path, suffix):
+    path = tmp_path / f"cine{suffix}"
+    sitk.WriteImage(sitk.JoinSeries([f.image for f in phantom[0]], 0, 40), str(path))
+
+    segment_to_files(settings, path, Outputs(tmp_path / "out.seq.nrrd"))
+
+    found = read_sequence(tmp_path / "out.seq.nrrd")
+    assert found.index.values == ["0", "40", "80", "120", "160", "200"]
+    differing = np.mean([sitk.GetArrayViewFromImage(f.image) != e for f, e in zip(found, expected, strict=True)])
+    assert differing < (1e-3 if "nii" in suffix else 1e-9)  # NIfTI keeps its geometry in single precision
+
+
+def test_folder_of_files_is_read_in_natural_order(settings, phantom, expected, tmp_path):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for number, frame in enumerate(phantom[0]):
+        sitk.WriteImage(frame.image, str(folder / f"t{number + 7}.nrrd"))  # t7 ... t12
+
+    segment_to_files(settings, folder, Outputs(tmp_path / "out.seq.nrrd"))
+
+    for frame, labels in zip(read_sequence(tmp_path / "out.seq.nrrd"), expected, strict=True):
+        np.testing.assert_array_equal(sitk.GetArrayViewFromImage(frame.image), labels)
+
+
+def test_volumes_report_and_preview_describe_the_run(cine, settings, phantom, tmp_path):
+    settings = replace(settings, frames="1,4", tile=(8, 32, 32))
+    outputs = Outputs(
+        tmp_path / "out.seq.nrrd",
+        volumes=tmp_path / "out.csv",
+        preview=tmp_path / "out.png",
+        report=tmp_path / "out.json",
+    )
+
+    segment_to_files(settings, cine, outputs)
+
+    with outputs.volumes.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ["frame", "time [ms]", "Inner [ml]", "Outer [ml]"]
+    report = json.loads(outputs.report.read_text(encoding="utf-8"))
+    voxel_ml = np.prod(phantom[0][0].image.GetSpacing()) / 1000
+    for row, number, reported in zip(rows[1:], (1, 4), report["volumes_ml"], strict=True):
+        assert row[:2] == [str(number), phantom[0][number].index_value]
+        assert (reported["frame"], reported["index_value"]) == (number, phantom[0][number].index_value)
+        assert float(row[2]) == pytest.approx(reported["Inner"])
+    assert report["frames"] == 2
+    assert report["device"] == "cpu"
+    assert report["precision"] == "float32"
+    assert report["tile"] == [8, 32, 32]
+    assert report["tiles_per_frame"] > 1
+    assert report["state_rule"] == {"rule": "carry", "warm_up_frames": 0}
+    assert set(report["seconds"]) == {"read", "preprocess", "network", "postprocess", "write"}
+    assert report["peak_memory_mib"] > 50
+    assert report["warnings"] == []
+    assert sitk.ReadImage(str(outputs.preview)).GetSize()[0] > 600
+    for frame, reported in zip(read_sequence(outputs.labels), report["volumes_ml"], strict=True):
+        inner = (sitk.GetArrayViewFromImage(frame.image) == 1).sum()
+        assert reported["Inner"] == pytest.approx(inner * voxel_ml, abs=1e-3)
+
+
+def test_result_is_what_the_report_stores(cine, settings, tmp_path):
+    outputs = Outputs(tmp_path / "out.seq.nrrd", report=tmp_path / "out.json")
+
+    result = segment_to_files(settings, cine, outputs)
+
+    assert outputs.report.read_text(encoding="utf-8") == result.to_json()
+    read = RunResult.from_json(result.to_json(), smallModel().segments)
+    assert read.curve.numbers == result.curve.numbers == list(range(6))
+    assert read.curve.flags == result.curve.flags
+
+
+def test_report_is_put_in_place_last_so_that_where_it_is_the_rest_is_too(cine, settings, tmp_path, monkeypatch):
+    appeared, path_replace = [], Path.replace
+
+    def recorded(path, target):
+        appeared.append(target.name)
+        return path_replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", recorded)
+    outputs = Outputs(tmp_path / "out.seq.nrrd", volumes=tmp_path / "out.csv", report=tmp_path / "out.json")
+
+    segment_to_files(replace(settings, frames="0"), cine, outputs)
+
+    assert appeared == ["out.seq.nrrd", "out.csv", "out.json"]
+
+
+def test_progress_and_every_finished_frame_are_told(cine, settings, tmp_path):
+    progress, frames = [], []
+
+    segment_to_files(
+        replace(settings, frames="0:4"), cine, Outputs(tmp_path / "o.seq.nrrd"), progress.append, on_frame=frames.append
+    )
+
+    assert [(one.frame, one.frames, one.tile, one.tiles) for one in progress] == [(n, 4, 1, 1) for n in (1, 2, 3, 4)]
+    assert all(isinstance(frame, SegmentedFrame) for frame in frames)
+    assert [frame.number for frame in frames] == [0, 1, 2, 3]
+
+
+@pytest.fixture
+def earlier(tmp_path):
+    """A result of an earlier run."""
+    path = tmp_path / "out.seq.nrrd"
+    path.write_bytes(b"an earlier result")
+    return path
+
+
+def test_cancelled_run_leaves_the_earlier_output(cine, settings, earlier):
+    frames = []
+
+    with pytest.raises(Cancelled):
+        segment_to_files(settings, cine, Outputs(earlier), cancelled=lambda: len(frames) == 2, on_frame=frames.append)
+
+    assert len(frames) == 2
+    assert earlier.read_bytes() == b"an earlier result"
+    assert list(earlier.parent.iterdir()) == [earlier]
+
+
+@pytest.mark.parametrize("stage", ["add", "close"])
+def test_full_disk_is_a_storage_error_that_names_the_file(stage, cine, settings, earlier, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(SequenceNrrdWriter, stage, full)
+
+    with pytest.raises(StorageError, match=r"out\.seq\.nrrd cannot be written \(No space left on device\)"):
+        segment_to_files(settings, cine, Outputs(earlier))
+
+    assert earlier.read_bytes() == b"an earlier result"
+    assert list(earlier.parent.iterdir()) == [earlier]
+
+
+def test_run_out_of_memory_leaves_the_earlier_output(cine, settings, earlier, monkeypatch):
+    def out_of_memory(*_):
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(InferenceNetwork, "step", out_of_memory)
+
+    with pytest.raises(MemoryError, match="out of memory"):
+        segment_to_files(settings, cine, Outputs(earlier))
+
+    assert earlier.read_bytes() == b"an earlier result"
+    assert list(earlier.parent.iterdir()) == [earlier]
+
+
+@pytest.mark.parametrize("name", ["volumes", "preview", "report", "dicom_seg"])
+def test_place_that_cannot_be_written_is_refused_before_any_frame_is_read(name, cine, settings, tmp_path):
+    frames = []
+    outputs = Outputs(tmp_path / "out.seq.nrrd", **{name: tmp_path / "missing" / "out"})
+
+    with pytest.raises(InputError, match="cannot be written"):
+        segment_to_files(settings, cine, outputs, on_frame=frames.append)
+
+    assert not frames
+    assert not list(tmp_path.iterdir())
+
+
+def test_preview_without_matplotlib_says_what_to_install(cine, settings, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "CLSTMSegmentLib.report.preview", raising=False)
+    monkeypatch.delitem(sys.modules, "CLSTMSegmentLib.report.outlines", raising=False)
+
+    with pytest.raises(InputError, match="pip install matplotlib"):
+        segment_to_files(settings, cine, Outputs(tmp_path / "out.seq.nrrd", preview=tmp_path / "out.png"))
+
+    assert not list(tmp_path.iterdir())
+
+
+def test_frames_of_different_geometry_need_a_segmentation_sequence(settings, phantom, tmp_path):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    sitk.WriteImage(phantom[0][0].image, str(folder / "0.nrrd"))
+    sitk.WriteImage(phantom[0][1].image[:, :, 1:], str(folder / "1.nrrd"))
+
+    for name in ("out.seq.nrrd", "out.nii.gz"):
+        with pytest.raises(InputError, match=r"write a \.seq\.mrb instead"):
+            segment_to_files(settings, folder, Outputs(tmp_path / name))
+    segment_to_files(settings, folder, Outputs(tmp_path / "out.seq.mrb", preview=tmp_path / "out.png"))
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["frames", "out.png", "out.seq.mrb"]
+
+
+def test_peak_memory_of_80_frames_is_that_of_10(tmp_path):
+    """Whole processes; the frames are files of a folder, read when they are needed."""
+    model = smallModel(geometry=GeometryRule(), network=replace(smallModel().network, width=8))
+    write_bundle(model, model.weights, tmp_path / "model")
+    rng = np.random.default_rng(0)
+    for number in range(80):
+        for count in (10, 80):
+            if number < count:
+                (tmp_path / str(count)).mkdir(exist_ok=True)
+                image = sitk.GetImageFromArray(rng.integers(0, 500, (16, 64, 64)).astype(np.int16))
+                sitk.WriteImage(image, str(tmp_path / str(count) / f"{number}.mha"))
+
+    peaks = {}
+    for count in (10, 80):
+        report = tmp_path / f"{count}.json"
+        command = [sys.executable, "-m", "CLSTMSegmentLib", "segment", tmp_path / str(count), "--device", "cpu"]
+        command += ["-o", tmp_path / f"{count}.seq.nrrd", "--model", tmp_path / "model", "--report", report]
+        subprocess.run(command, cwd=REPOSITORY / "CLSTMSegment", capture_output=True, check=True)
+        peaks[count] = json.loads(report.read_text(encoding="utf-8"))["peak_memory_mib"]
+
+    print(f"peak memory: {peaks} MiB by frames")
+    assert peaks[80] <= 1.05 * peaks[10]

@@ -1,0 +1,16 @@
+"""Volumes over time as CSV."""
+
+from CLSTMSegmentLib.core.segment import PALETTE, Segment
+from CLSTMSegmentLib.core.sequence import SequenceIndex
+from CLSTMSegmentLib.core.volume_curve import FrameVolumes, VolumeCurve
+from CLSTMSegmentLib.report.volumes_csv import write_volumes
+
+
+def test_every_frame_is_a_row_with_its_index_value_verbatim(tmp_path):
+    curve = VolumeCurve((Segment("a", "Atrium, left", PALETTE[0]),), SequenceIndex(["0.0", "37.50"], "time", "ms"))
+    curve.add(FrameVolumes(1, "37.50", (12.34567,)))
+
+    write_volumes(tmp_path / "volumes.csv", curve)
+
+    content = (tmp_path / "volumes.csv").read_text(encoding="utf-8")
+    assert content == 'frame,time [ms],"Atrium, left [ml]"\n1,37.50,12.346\n'

@@ -1,0 +1,114 @@
+"""Volumes over time: the curve of an output, and the table and the plot that show it."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import slicer
+from CLSTMSegmentLib.core.sequence import SequenceIndex
+from CLSTMSegmentLib.core.volume_curve import FrameVolumes, VolumeCurve
+from CLSTMSegmentLib.scene.volumes_plot import markFrame, volumesChart
+from CLSTMSegmentLib.scene.volumes_table import volumesTable
+
+from scene.segmentations import MODEL, finishedOutput
+
+
+@pytest.fixture
+def output(sequenceNode, phantom):
+    """A published output with all frames."""
+    output = finishedOutput(sequenceNode, phantom)
+    output.publish()
+    return output
+
+
+@pytest.fixture
+def textCurve():
+    """A curve whose index values are texts."""
+    curve = VolumeCurve(MODEL.segments, SequenceIndex(["early", "late"], "phase", "", "text"))
+    curve.add(FrameVolumes(0, "early", (10.0, 20.0)))
+    curve.add(FrameVolumes(1, "late", (5.0, 25.0)))
+    return curve
+
+
+@pytest.fixture
+def textTableNode(scene, textCurve):
+    """The table of this curve."""
+    return volumesTable(scene.AddNewNodeByClass("vtkMRMLSequenceNode", "Phases"), textCurve)
+
+
+def volume(labels, value):
+    return (sitk.GetArrayViewFromImage(labels) == value).sum() * np.prod(labels.GetSpacing()) / 1000
+
+
+def test_curve_has_the_volumes_of_the_frames_by_index_value(output, phantom):
+    curve = output.curve
+
+    assert curve.numbers == list(range(6))
+    assert [frame.index_value for frame in curve.frames] == [frame.index_value for frame in phantom[0]]
+    assert curve.index_title == "time [ms]"
+    for n in range(2):
+        assert curve.volumes(n) == pytest.approx([volume(labels, n + 1) for labels in phantom[1]])
+    assert curve.ejection_fraction(0) is not None
+    assert curve.ejection_fraction(1) is None
+
+
+def test_curve_has_the_flags_of_the_frames(sequenceNode, phantom):
+    empty = sitk.Image(phantom[1][0].GetSize(), sitk.sitkUInt8)
+    empty.CopyInformation(phantom[1][0])
+
+    output = finishedOutput(sequenceNode, (phantom[0], [empty]), [0])
+
+    assert [str(flag) for flag in output.curve.flags] == ["frame 0: Inner: empty", "frame 0: Outer ü: empty"]
+
+
+def test_table_shows_the_volumes_over_the_index(output, sequenceNode, phantom):
+    table = output.tableNode.GetTable()
+
+    assert [table.GetColumnName(n) for n in range(3)] == ["time", "Inner", "Outer ü"]
+    assert output.tableNode.GetColumnUnitLabel("time") == "ms"
+    assert output.tableNode.GetColumnUnitLabel("Inner") == "ml"
+    for number, labels in enumerate(phantom[1]):
+        assert table.GetValue(number, 0).ToDouble() == float(sequenceNode.GetNthIndexValue(number))
+        assert table.GetValue(number, 1).ToDouble() == pytest.approx(volume(labels, 1))
+
+
+def test_table_shows_text_index_values_verbatim(textTableNode):
+    table = textTableNode.GetTable()
+
+    assert [table.GetColumnName(n) for n in range(3)] == ["phase", "Inner", "Outer ü"]
+    assert [table.GetValue(row, 0).ToString() for row in range(2)] == ["early", "late"]
+    assert [table.GetValue(row, 2).ToDouble() for row in range(2)] == [20.0, 25.0]
+
+
+def test_chart_has_a_series_for_each_segment_over_the_index_with_units(output):
+    chartNode = volumesChart(output.tableNode, output.curve, "Small")
+
+    assert volumesChart(output.tableNode, output.curve, "Small") is chartNode
+    assert chartNode.GetTitle() == "Small"
+    assert chartNode.GetXAxisTitle() == "time [ms]"
+    assert chartNode.GetYAxisTitle() == "volume [ml]"
+    assert chartNode.GetNumberOfPlotSeriesNodes() == 2
+    seriesNode = chartNode.GetNthPlotSeriesNode(1)
+    assert (seriesNode.GetXColumnName(), seriesNode.GetYColumnName()) == ("time", "Outer ü")
+    assert seriesNode.GetTableNode() is output.tableNode
+
+
+def test_marker_is_a_vertical_line_at_the_index_value(output):
+    chartNode = volumesChart(output.tableNode, output.curve, "Small")
+
+    markFrame(chartNode, output.tableNode, "40")
+
+    markerTableNode = chartNode.GetNthPlotSeriesNode(2).GetTableNode()
+    assert slicer.util.arrayFromTableColumn(markerTableNode, "time").tolist() == [40, 40]
+    highest = max(max(output.curve.volumes(n)) for n in range(2))
+    assert slicer.util.arrayFromTableColumn(markerTableNode, "marker").tolist() == pytest.approx([0, highest])
+
+
+def test_chart_over_text_index_values_has_series_and_no_marker(textTableNode, textCurve):
+    chartNode = volumesChart(textTableNode, textCurve, "Small")
+
+    markFrame(chartNode, textTableNode, "early")
+
+    assert chartNode.GetXAxisTitle() == "phase"
+    seriesNodes = [chartNode.GetNthPlotSeriesNode(n) for n in range(chartNode.GetNumberOfPlotSeriesNodes())]
+    assert [node.GetYColumnName() for node in seriesNodes] == ["Inner", "Outer ü"]
+    assert {node.GetXColumnName() for node in seriesNodes} == {"phase"}

@@ -1,0 +1,42 @@
+"""The rules of the house that no linter knows: short files, each name once, and one word for one thing."""
+
+import re
+
+from conftest import REPOSITORY
+
+PACKAGE = REPOSITORY / "CLSTMSegment" / "CLSTMSegmentLib"
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if "__pycache__" not in path.parts)
+LONGEST = 300
+REPLACED_WORDS = (
+    r"lessons?|familiarity|unfamiliar|spoiled|going_on|goingOn|time rule|primed?|priming|not whole|deserves? a look|wish"
+)
+"""Words that docs/architecture.md replaces by others; the former names of options and keys are still read."""
+
+
+def test_every_file_name_occurs_once():
+    names = [path.name for path in FILES if path.name != "__init__.py"]
+
+    assert sorted(names) == sorted(set(names))
+
+
+def test_every_file_is_short():
+    long = [path.name for path in FILES if len(path.read_text(encoding="utf-8").splitlines()) > LONGEST]
+
+    assert long == []
+
+
+def test_every_file_says_its_subject_first():
+    for path in FILES:
+        assert re.match(r'"""\S.*[.:]', path.read_text(encoding="utf-8")), path
+
+
+def test_replaced_words_are_gone():
+    former_names = re.compile(r'"--prime"|"prime"')
+    found = [
+        f"{path.relative_to(PACKAGE)}:{number}: {line.strip()}"
+        for path in FILES
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if re.search(rf"\b({REPLACED_WORDS})\b", former_names.sub("", line), re.IGNORECASE)
+    ]
+
+    assert found == []

@@ -1,0 +1,33 @@
+"""Fixtures of the worker tests: a run in a real worker process."""
+
+from types import SimpleNamespace
+
+import pytest
+from CLSTMSegmentLib.engine.settings import RunSettings
+from CLSTMSegmentLib.worker.job_folder import JobFolder
+from CLSTMSegmentLib.worker.worker_process import SEGMENT, WorkerProcess
+
+
+@pytest.fixture
+def startRun(bundle, phantom, tmp_path):
+    """Start a run on the phantom's frames of which some have arrived, and end it after the test.
+
+    Returns its folder and its worker.
+    """
+    runs = []
+
+    def begin(arrived=range(6), index_values=None, **settings):
+        values = [frame.index_value for frame in phantom[0]] if index_values is None else index_values
+        folder = JobFolder.make(RunSettings(**{"model": str(bundle), "device": "cpu"} | settings), values, tmp_path)
+        run = SimpleNamespace(folder=folder, worker=WorkerProcess(SEGMENT, folder))
+        runs.append(run)
+        for number in arrived:
+            folder.write_frame(number, phantom[0][number].image)
+        run.worker.start()
+        return run
+
+    yield begin
+    for run in runs:
+        run.worker.end()
+        run.folder.remove()
+    assert not list(tmp_path.glob("CLSTMSegment-*"))
