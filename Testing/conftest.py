@@ -46,7 +46,7 @@ def smallModel(**changes):
 
 @functools.cache
 def randomWeights(network):
-    """Fixed weights, with batch statistics and a bias that give every layer and class something to say."""
+    """Return fixed random weights, with batch statistics and an output bias by which every class occurs."""
     torch.manual_seed(0)
     net = CLSTMUNet4D(network)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""DICOM files as scanners write them, made of frames: a file an image, or enhanced."""
+"""DICOM files as scanners write them, made from frames: one file for each image, or enhanced files."""
 
 import numpy as np
 import SimpleITK as sitk
@@ -8,7 +8,7 @@ from pydicom.uid import EnhancedMRImageStorage, ExplicitVRLittleEndian, MRImageS
 
 
 def write_series(folder, frames, tags=None):
-    """Each slice of each frame as a file of its own, oblique as the frames are, in no order at all."""
+    """Write each slice of each frame to a file, with the geometry of the frame and a random file name."""
     folder.mkdir()
     study = {f"0020|{tag}": generate_uid() for tag in ("000d", "000e", "0052")}  # study, series, frame of reference
     study |= {"0010|0010": "Phantom^Heart", "0010|0020": "1", "0020|0010": "1", "0008|0016": MRImageStorage}
@@ -33,7 +33,7 @@ def write_series(folder, frames, tags=None):
 
 
 def write_enhanced(frames, path, groups=lambda number: {}):
-    """All slices of all frames as one enhanced MR file, slice by slice, the times of each in reversed order."""
+    """Write all slices of all frames to one enhanced MR file, slice by slice, each slice with its times reversed."""
     slices = [(number, k) for k in range(frames[0].image.GetDepth()) for number in reversed(range(len(frames)))]
     first = frames[0].image
     file = Dataset()
@@ -66,7 +66,7 @@ def write_enhanced(frames, path, groups=lambda number: {}):
 
 
 def trigger_time(number):
-    """The groups of an image that say when it was."""
+    """Return the functional groups of an image that give its time."""
     when = Dataset()
     when.NominalCardiacTriggerDelayTime = number * 37.5
     return {"CardiacSynchronizationSequence": when}

@@ -1,4 +1,4 @@
-"""The build files: Slicer packages only what they list, and the package works by itself."""
+"""The build files: Slicer packages only the files that they list, and the package works without the repository."""
 
 import json
 import re
@@ -14,7 +14,7 @@ MODULE = REPOSITORY / "CLSTMSegment"
 
 
 def files_of_the_module():
-    """All that the module folder holds for users, relative to it."""
+    """Return the paths of all files in the module folder that users need, relative to it."""
     files = [path for path in MODULE.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     files = [path for path in files if not any(part.endswith(".egg-info") for part in path.parts)]
     return sorted({path.relative_to(MODULE).as_posix() for path in files} - {"CMakeLists.txt"})
@@ -23,23 +23,34 @@ def files_of_the_module():
 def test_every_python_and_resource_file_is_listed_for_packaging():
     listed = {line.strip() for line in (MODULE / "CMakeLists.txt").read_text(encoding="utf-8").splitlines()}
     names = set(files_of_the_module())
+
     assert names
     assert names - listed == set()
     assert {name for name in listed if "/" in name and not name.startswith("#")} - names == set()
 
 
-def test_entry_for_the_extensions_index_says_what_the_build_file_says():
+REQUIRED = {"$schema", "category", "scm_url"}
+OPTIONAL = {
+    "build_dependencies",
+    "build_subdirectory",
+    "dicom_support_rule",
+    "enabled",
+    "scm_revision",
+    "scm_type",
+    "tier",
+}
+"""Keys of an entry of the Extensions Index, by version 1.0.2 of its schema."""
+
+
+def test_entry_for_the_extensions_index_agrees_with_the_build_file():
     entry = json.loads((REPOSITORY / "Resources/ExtensionsIndex/CLSTMSegment.json").read_text(encoding="utf-8"))
-    said = dict(
-        re.findall(r'set\(EXTENSION_(\w+) "?([^")]*)', (REPOSITORY / "CMakeLists.txt").read_text(encoding="utf-8"))
-    )
-    assert entry["category"] == said["CATEGORY"]
-    assert entry["build_dependencies"] == said["DEPENDS"].split()
-    # what version 1.0.2 of the schema asks for, and all that it knows
-    known = {"category", "scm_url", "scm_revision", "scm_type", "build_dependencies", "dicom_support_rule"}
-    assert (
-        {"$schema", "category", "scm_url"} <= set(entry) <= known | {"$schema", "build_subdirectory", "enabled", "tier"}
-    )
+    build_file = (REPOSITORY / "CMakeLists.txt").read_text(encoding="utf-8")
+
+    values = dict(re.findall(r'set\(EXTENSION_(\w+) "?([^")]*)', build_file))
+
+    assert entry["category"] == values["CATEGORY"]
+    assert entry["build_dependencies"] == values["DEPENDS"].split()
+    assert REQUIRED <= set(entry) <= REQUIRED | OPTIONAL
     assert entry["$schema"].endswith("slicer-extension-catalog-entry-schema-v1.0.2.json#")
 
 
@@ -49,15 +60,15 @@ def cmake(*arguments, folder):
 
 
 def packed(source, build):
-    """Whether the extension could be configured, built and packed by its own build files, and what was said."""
-    # nothing is compiled: any program passes for a compiler
+    """Configure, build and pack the extension by its own build files; return the exit status and the output."""
+    # nothing is compiled, so that any program can stand for the compiler
     options = [f"-D{name}" for name in ("CMAKE_C_COMPILER_FORCED=ON", "CMAKE_CXX_COMPILER_FORCED=ON")]
     options += [f"-DCMAKE_{language}_COMPILER={shutil.which('true')}" for language in ("C", "CXX")]
     options += [f"-DSlicer_DIR={REPOSITORY / 'Testing' / 'host' / 'cmake'}", "-DBUILD_TESTING=ON"]
     done = cmake("-S", source, "-B", build, *options, folder=build)
     if done.returncode == 0:
         done = cmake("--build", build, "--target", "package", folder=build)
-    return done.returncode == 0, done.stdout + done.stderr
+    return done.returncode, done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -66,39 +77,41 @@ def installed(tmp_path_factory):
     if shutil.which("make") is None:
         pytest.skip("there is no make here")
     build = tmp_path_factory.mktemp("build")
-    fine, said = packed(REPOSITORY, build)
-    assert fine, said
+    status, output = packed(REPOSITORY, build)
+    assert status == 0, output
     folder = tmp_path_factory.mktemp("installed")
     shutil.unpack_archive(build / "CLSTMSegment.tar.gz", folder)
     return folder / "lib" / "Slicer-5.10" / "qt-scripted-modules"
 
 
 @pytest.mark.slow
-def test_package_cannot_be_made_without_any_one_of_the_files_that_are_listed(tmp_path):
+def test_package_cannot_be_made_without_any_of_the_listed_files(tmp_path):
     source, build = tmp_path / "source", tmp_path / "build"
     shutil.copytree(MODULE, source / "CLSTMSegment", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     for name in ("CMakeLists.txt", "README.md", "LICENSE"):
         shutil.copy(REPOSITORY / name, source)
     build.mkdir()
-    fine, said = packed(source, build)
-    assert fine, said
+    status, output = packed(source, build)
+    assert status == 0, output
+
     for name in files_of_the_module():
         away = (source / "CLSTMSegment" / name).rename(tmp_path / "away")
         shutil.rmtree(build)
         build.mkdir()
-        fine, said = packed(source, build)
-        assert not fine, name
-        assert Path(name).name in said
+        status, output = packed(source, build)
+        assert status != 0, name
+        assert Path(name).name in output
         away.rename(source / "CLSTMSegment" / name)
 
 
-def test_package_holds_what_the_module_folder_holds(installed):
+def test_package_has_all_files_of_the_module_folder_and_no_others(installed):
     names = {path.relative_to(installed).as_posix() for path in installed.rglob("*") if path.is_file()}
+
     assert names == set(files_of_the_module())
 
 
 def test_module_segments_the_demo_from_where_it_was_installed(installed, tmp_path):
-    """In a process that knows of no other copy."""
+    """The new process finds no other copy of the package."""
     program = (
         "import sys; sys.path[:0] = sys.argv[1:3]\n"
         "from host import application; application.start()\n"
@@ -113,5 +126,7 @@ def test_module_segments_the_demo_from_where_it_was_installed(installed, tmp_pat
         "widget.cleanup()\n"
     )
     arguments = [sys.executable, "-c", program, str(installed), str(REPOSITORY / "Testing")]
+
     done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, check=False)
+
     assert done.returncode == 0, done.stderr

@@ -5,7 +5,7 @@ import json
 import torch
 from CLSTMSegmentLib.__main__ import main
 from CLSTMSegmentLib.model.bundle import load_model
-from model import published_state_dict as published
+from model.published_state_dict import random_published_weights
 
 
 def test_bundled_models_are_listed(bundled, capsys):
@@ -21,7 +21,7 @@ def test_bundled_model_is_described(bundled, capsys):
 
 
 def test_published_checkpoint_is_imported_with_every_default_in_model_json(tmp_path):
-    torch.save(published.state_dict(2, 1), tmp_path / "trained.pth")
+    torch.save(random_published_weights(2, 1), tmp_path / "trained.pth")
 
     status = main(["model", "import", str(tmp_path / "trained.pth"), "-o", str(tmp_path / "mine")])
 
@@ -42,7 +42,7 @@ def test_published_checkpoint_is_imported_with_every_default_in_model_json(tmp_p
 
 
 def test_segments_of_an_imported_model_are_named_in_its_model_json(tmp_path):
-    torch.save(published.state_dict(2, 1), tmp_path / "trained.pth")
+    torch.save(random_published_weights(2, 1), tmp_path / "trained.pth")
     main(["model", "import", str(tmp_path / "trained.pth"), "-o", str(tmp_path / "mine")])
     description = json.loads((tmp_path / "mine" / "model.json").read_text(encoding="utf-8"))
 
@@ -53,7 +53,7 @@ def test_segments_of_an_imported_model_are_named_in_its_model_json(tmp_path):
 
 
 def test_import_does_not_replace_a_model(tmp_path, capsys):
-    torch.save(published.state_dict(2, 1), tmp_path / "trained.pth")
+    torch.save(random_published_weights(2, 1), tmp_path / "trained.pth")
     main(["model", "import", str(tmp_path / "trained.pth"), "-o", str(tmp_path / "mine")])
 
     status = main(["model", "import", str(tmp_path / "trained.pth"), "-o", str(tmp_path / "mine")])

@@ -5,7 +5,7 @@ from CLSTMSegmentLib.core.atomic_write import replacing, write_bytes, write_text
 from CLSTMSegmentLib.core.errors import InputError
 
 
-def test_file_is_replaced_when_all_of_it_is_written(tmp_path):
+def test_file_is_replaced_once_all_of_it_is_written(tmp_path):
     path = tmp_path / "volumes.csv"
     write_text(path, "before")
 
@@ -27,7 +27,7 @@ def test_file_stays_as_it_was_when_writing_fails(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_folder_appears_when_all_of_it_is_written(tmp_path):
+def test_folder_appears_once_all_of_it_is_written(tmp_path):
     with replacing(tmp_path / "model") as partial:
         partial.mkdir()
         (partial / "model.json").write_text("{}", encoding="utf-8")
@@ -39,10 +39,12 @@ def test_folder_appears_when_all_of_it_is_written(tmp_path):
 def test_folder_is_never_replaced(tmp_path):
     (tmp_path / "model").mkdir()
 
-    with pytest.raises(InputError, match="is a folder that exists already"), replacing(tmp_path / "model"):
-        pass
+    with pytest.raises(InputError, match="model is a folder that exists already"), replacing(tmp_path / "model"):
+        pytest.fail("the block must not run")
 
 
-def test_place_that_does_not_exist_is_named(tmp_path):
-    with pytest.raises(InputError, match="cannot be written"):
-        write_text(tmp_path / "nowhere" / "volumes.csv", "")
+def test_place_that_does_not_exist_is_named_before_anything_is_written(tmp_path):
+    path = tmp_path / "nowhere" / "volumes.csv"
+
+    with pytest.raises(InputError, match=r"volumes\.csv cannot be written"), replacing(path):
+        pytest.fail("the block must not run")

@@ -65,3 +65,13 @@ def test_curve_survives_the_rows_of_a_report(curve):
 
     assert read == curve
     assert read.flags == curve.flags
+
+
+def test_jump_of_a_tiny_volume_is_flagged_once_after_the_rows_of_a_report():
+    curve = VolumeCurve((MUSCLE,), INDEX)
+    for number, ml in enumerate((0.00149, 0.00251, 0.0021)):
+        curve.add(FrameVolumes(number, INDEX.values[number], (ml,)))
+
+    read = VolumeCurve.from_rows(curve.segments, INDEX, curve.to_rows(), curve.flags_to_rows())
+
+    assert [flag.frame for flag in read.flags].count(1) == 1

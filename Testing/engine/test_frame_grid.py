@@ -1,4 +1,4 @@
-"""Frames to a model's grid and labels back: the same place in space, however the voxels are stored."""
+"""The way of a frame to a model's grid and of labels back: the same places, however the voxels are stored."""
 
 from itertools import permutations, product
 
@@ -15,7 +15,7 @@ RULE = GeometryRule(HEART_AXES, "thickest", (6.0, 3.0, 3.0))
 
 
 def oblique(shape=(6, 20, 24), spacing=(1.5, 1.5, 8.0), seed=0):
-    """A random int16 image, obliquely placed."""
+    """Return a random int16 image with an oblique direction."""
     rng = np.random.default_rng(seed)
     image = sitk.GetImageFromArray(rng.integers(0, 1000, shape).astype(np.int16))
     image.SetSpacing(spacing)
@@ -24,21 +24,23 @@ def oblique(shape=(6, 20, 24), spacing=(1.5, 1.5, 8.0), seed=0):
     return image
 
 
-def restored(image, order, flips):
-    """The same voxels at the same places, stored with other axes: permuted, then reversed."""
+def stored_otherwise(image, order, flips):
+    """Return the same voxels at the same places, stored with permuted and then flipped axes."""
     image = sitk.PermuteAxes(image, order)
     return image[tuple(slice(None, None, -1 if flip else 1) for flip in flips)]
 
 
-ALL_TURNS = list(product(permutations(range(3)), product((False, True), repeat=3)))
+ALL_STORAGE_ORDERS = list(product(permutations(range(3)), product((False, True), repeat=3)))
 
 
 @pytest.mark.parametrize("rule", [RULE, GeometryRule(HEART_AXES), GeometryRule(((0, 0, 1), (0, 1, 0), (1, 0, 0)))])
-def test_turned_frame_does_not_depend_on_how_its_voxels_are_stored(rule):
+def test_reoriented_frame_does_not_depend_on_how_its_voxels_are_stored(rule):
     image = oblique()
+
     expected = FrameGrid(image, rule).reoriented(image)
-    for order, flips in ALL_TURNS:
-        other = restored(image, order, flips)
+
+    for order, flips in ALL_STORAGE_ORDERS:
+        other = stored_otherwise(image, order, flips)
         np.testing.assert_array_equal(FrameGrid(other, rule).reoriented(other), expected)
 
 
@@ -46,44 +48,54 @@ def test_left_handed_image_keeps_its_place():
     image = oblique()
     mirrored = image[::-1]
     assert np.linalg.det(np.array(mirrored.GetDirection()).reshape(3, 3)) == pytest.approx(-1)
-    point = FrameGrid(mirrored, RULE)
-    np.testing.assert_allclose(point.origin, FrameGrid(image, RULE).origin, atol=1e-9)
-    np.testing.assert_allclose(point.steps, FrameGrid(image, RULE).steps, atol=1e-9)
+
+    grid, expected = FrameGrid(mirrored, RULE), FrameGrid(image, RULE)
+
+    np.testing.assert_allclose(grid.origin, expected.origin, atol=1e-9)
+    np.testing.assert_allclose(grid.steps, expected.steps, atol=1e-9)
 
 
 def test_thick_slices_stay_slices_whatever_their_direction():
     image = oblique(shape=(24, 20, 6), spacing=(8.0, 1.5, 1.5))
+
     grid = FrameGrid(image, RULE)
+
     assert grid.frame_shape[0] == 6
     assert grid.frame_spacing == (8.0, 1.5, 1.5)
 
 
-def test_labels_come_back_on_the_voxels_they_were_found_on():
-    for order, flips in ALL_TURNS[::5]:
-        image = restored(oblique(), order, flips)
-        grid = FrameGrid(image, RULE)
-        labels = (grid.reoriented(image) > 500).astype(np.uint8)
-        result = grid.to_image(labels, image)
-        np.testing.assert_array_equal(sitk.GetArrayFromImage(result), sitk.GetArrayFromImage(image) > 500)
-        assert result.GetDirection() == image.GetDirection()
-        assert result.GetOrigin() == image.GetOrigin()
-        assert result.GetSpacing() == image.GetSpacing()
+@pytest.mark.parametrize(("order", "flips"), ALL_STORAGE_ORDERS[::5])
+def test_labels_come_back_on_the_voxels_they_were_found_on(order, flips):
+    image = stored_otherwise(oblique(), order, flips)
+    grid = FrameGrid(image, RULE)
+    labels = (grid.reoriented(image) > 500).astype(np.uint8)
+
+    result = grid.to_image(labels, image)
+
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(result), sitk.GetArrayFromImage(image) > 500)
+    assert result.GetDirection() == image.GetDirection()
+    assert result.GetOrigin() == image.GetOrigin()
+    assert result.GetSpacing() == image.GetSpacing()
 
 
 def test_resampling_to_the_model_and_back_keeps_a_ramp_in_place():
-    """A linear function of space is kept by linear interpolation wherever it is not clamped at the border."""
+    """Linear interpolation keeps a linear function of space, except where it is clamped at the border."""
     image = oblique(shape=(12, 40, 44))
     grid = FrameGrid(image, RULE)
     index = np.stack(np.meshgrid(*(np.arange(n) for n in grid.frame_shape), indexing="ij"), axis=-1)
     ramp = (index * grid.frame_spacing @ np.array([0.5, 1.0, -0.7])).astype(np.float32)
+
     back = grid.to_frame(grid.to_model(ramp))
+
     inner = (slice(2, -2), slice(6, -6), slice(6, -6))
     np.testing.assert_allclose(back[inner], ramp[inner], atol=1e-3)
 
 
 def test_published_rule_reads_the_images_own_index_axes():
     image = oblique()
+
     grid = FrameGrid(image, GeometryRule())
+
     np.testing.assert_array_equal(grid.reoriented(image), sitk.GetArrayFromImage(image).transpose(2, 1, 0))
     assert grid.model_shape == image.GetSize()
 
@@ -94,11 +106,13 @@ def test_region_in_ras_selects_the_voxels_inside_it():
     other = np.array(image.TransformIndexToPhysicalPoint((20, 20, 4))) * (-1, -1, 1)
     region = Region.from_ras_bounds(tuple(np.stack([corner, other], axis=1).ravel()))
     grid = FrameGrid(image, RULE)
-    grid.box = grid.region_box(region)
-    origin = grid.origin + np.array([start for start, _ in grid.box]) @ grid.steps
-    inside = np.zeros(grid.frame_shape, bool)
-    grid.cut(inside)[...] = region.contains(origin, grid.steps, grid.box_shape)
-    found = sitk.GetArrayFromImage(grid.to_image(grid.cut(inside).astype(np.uint8), image))
+
+    cropped = grid.cropped(grid.region_box(region))
+    origin = cropped.origin + np.array([start for start, _ in cropped.box]) @ cropped.steps
+    inside = region.contains(origin, cropped.steps, cropped.box_shape)
+    found = sitk.GetArrayFromImage(cropped.to_image(inside.astype(np.uint8), image))
+
+    assert grid.box_shape == grid.frame_shape != cropped.box_shape
     low, high = np.minimum(corner, other), np.maximum(corner, other)
     for index in np.ndindex(*found.shape):
         place = np.array(image.TransformIndexToPhysicalPoint(index[::-1])) * (-1, -1, 1)

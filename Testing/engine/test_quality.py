@@ -25,22 +25,33 @@ def labels(*boxes, shape=(6, 20, 20), spacing=(1.5, 1.5, 8.0)):
 
 def test_empty_segment_is_flagged():
     found = frame((1, np.s_[2:4, 5:9, 5:9]), number=3)
+
     assert frame_flags(found, (INNER, OUTER)) == [Flag(3, "Outer", "empty")]
 
 
-def test_segment_at_the_edge_of_its_slices_is_flagged_but_not_at_the_end_of_the_stack():
-    assert frame_flags(frame((1, np.s_[0:6, 5:9, 5:9])), (INNER,)) == []
+def test_segment_at_the_border_of_its_slices_is_flagged():
     (flag,) = frame_flags(frame((1, np.s_[2:4, 0:9, 5:9])), (INNER,))
-    assert "border" in flag.sign
+
+    assert flag.sign == "touches the border of the image"
+
+
+def test_segment_at_the_end_of_a_stack_of_thick_slices_is_not_flagged():
+    assert frame_flags(frame((1, np.s_[0:6, 5:9, 5:9])), (INNER,)) == []
+
+
+def test_segment_at_the_end_of_a_volume_without_thick_slices_is_flagged():
     cube = frame((1, np.s_[0:6, 5:9, 5:9]), spacing=(1.0, 1.0, 1.0), shape=(20, 20, 20))
+
     (flag,) = frame_flags(cube, (INNER,))
-    assert "border" in flag.sign
+
+    assert flag.sign == "touches the border of the image"
 
 
 def test_frame_unlike_the_training_is_flagged():
-    (flag,) = frame_flags(
-        frame((1, np.s_[2:4, 5:9, 5:9]), number=2, out_of_distribution=("contrast", "confidence")), (INNER,)
-    )
+    found = frame((1, np.s_[2:4, 5:9, 5:9]), number=2, out_of_distribution=("contrast", "confidence"))
+
+    (flag,) = frame_flags(found, (INNER,))
+
     assert (flag.frame, flag.segment) == (2, "image")
     assert flag.sign == "unlike the training in contrast and confidence"
 

@@ -15,7 +15,7 @@ from CLSTMSegmentLib.model.rules import GeometryRule, IntensityRule, StateRule
 from CLSTMSegmentLib.network.inference import InferenceNetwork, inference_network
 from CLSTMSegmentLib.network.options import NetworkOptions
 from conftest import smallModel
-from model import published_state_dict as published
+from model.published_state_dict import published_logits, random_published_weights
 
 
 def segmenter_for(model, **settings):
@@ -46,7 +46,9 @@ def test_one_tile_equals_the_bare_network_exactly(cine):
     network, state = inference_network(model.build_network(), torch.device("cpu")), None
     stack = np.stack([sitk.GetArrayFromImage(f.image).transpose(2, 1, 0) for f in cine]).astype(np.float32)
     stack = (stack - stack.min()) / (stack.max() - stack.min())
+
     found = arrays(labels_of(model, cine))
+
     for t, frame in enumerate(stack):
         with torch.inference_mode():
             logits, state = network.step(torch.from_numpy(frame)[None, None], state)
@@ -56,7 +58,9 @@ def test_one_tile_equals_the_bare_network_exactly(cine):
 
 
 def test_labels_have_the_geometry_of_their_frame(model, cine):
-    for number, image in labels_of(model, cine, frames="0,3").items():
+    labels = labels_of(model, cine, frames="0,3")
+
+    for number, image in labels.items():
         frame = cine[number].image
         assert (image.GetSize(), image.GetSpacing()) == (frame.GetSize(), frame.GetSpacing())
         assert (image.GetOrigin(), image.GetDirection()) == (frame.GetOrigin(), frame.GetDirection())
@@ -64,17 +68,19 @@ def test_labels_have_the_geometry_of_their_frame(model, cine):
 
 
 def test_every_permutation_and_flip_gives_the_same_labels_exactly(model, cine):
+    def stored(image, order, flips):
+        image = sitk.PermuteAxes(image, order)
+        return image[tuple(slice(None, None, -1 if flip else 1) for flip in flips)]
+
     expected = labels_of(model, cine, frames="2")[2]
     assert len(np.unique(sitk.GetArrayViewFromImage(expected))) == 3
+
     for order, flips in product(permutations(range(3)), product((False, True), repeat=3)):
-
-        def stored(image, order=order, flips=flips):
-            image = sitk.PermuteAxes(image, order)
-            return image[tuple(slice(None, None, -1 if flip else 1) for flip in flips)]
-
-        reoriented = [Frame(stored(f.image), f.index_value) for f in cine]
+        reoriented = [Frame(stored(frame.image, order, flips), frame.index_value) for frame in cine]
         found = labels_of(model, reoriented, frames="2")[2]
-        np.testing.assert_array_equal(sitk.GetArrayFromImage(found), sitk.GetArrayFromImage(stored(expected)))
+
+        wanted = sitk.GetArrayFromImage(stored(expected, order, flips))
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(found), wanted)
 
 
 @pytest.mark.parametrize(
@@ -122,6 +128,7 @@ def test_every_tile_keeps_its_own_recurrent_state():
 
     tiled = arrays(labels_of(model, frames(slice(None)), tile=(16, 16, 16), overlap=0.0))
     halves = [arrays(labels_of(model, frames(part))) for part in (slice(16), slice(16, None))]
+
     assert_same(tiled, {t: np.concatenate([half[t] for half in halves]) for t in range(4)})
 
 
@@ -134,24 +141,31 @@ def test_published_checkpoint_runs_on_its_patch_over_padded_frames():
         intensity=IntensityRule("min-max", over="stack", zero_below=0.08),
         state=StateRule("window", 2),
     )
-    tensors = published.state_dict(2, 2)
+    tensors = random_published_weights(2, 2)
     model = type(model)(**{**vars(model), "weights": tensors})
     rng = np.random.default_rng(0)
     volumes = rng.random((3, 12, 10, 16)).astype(np.float32) * 50
     volumes[:, :3] = 0  # the first three slices along i are background: cropped away
     frames = [Frame(sitk.GetImageFromArray(v.transpose(2, 1, 0).copy()), str(t)) for t, v in enumerate(volumes)]
+
     found = arrays(labels_of(model, frames))
+
     for first, stack in ((0, volumes[:2]), (2, volumes[2:])):  # non-overlapping stacks, scaled each on its own
         scaled = (stack - stack.min()) / (stack.max() - stack.min())
         scaled[scaled < 0.08] = 0
         patches = np.pad(scaled[:, 3:], [(0, 0), (3, 4), (3, 3), (0, 0)])
-        logits = published.forward(tensors, torch.from_numpy(patches)[None, :, None])[0]
+        logits = published_logits(tensors, torch.from_numpy(patches)[None, :, None])[0]
         p = torch.sigmoid(logits)[:, :, 3:-4, 3:-3].numpy()
         expected = np.where(p.max(1) > 0.5, p.argmax(1) + 1, 0)
         for t in range(len(stack)):
             got = found[first + t].transpose(2, 1, 0)
             assert (got[:3] == 0).all()
             assert (got[3:] != expected[t]).mean() < 0.001
+
+
+def test_model_with_a_patch_refuses_other_tiles():
+    model = smallModel(geometry=GeometryRule(patch=(16, 16, 16)))
+
     with pytest.raises(InputError, match="works only on tiles"):
         segmenter_for(model, tile=(32, 32, 32))
 
@@ -161,7 +175,9 @@ def test_region_is_segmented_and_nothing_outside_it(model, cine):
     center = np.array(image.TransformContinuousIndexToPhysicalPoint([n / 2 for n in image.GetSize()]))
     axes = tuple(map(tuple, np.array(image.GetDirection()).reshape(3, 3).T))
     region = Region(tuple(center), (60.0, 48.0, 40.0), axes)
+
     found = sitk.GetArrayFromImage(labels_of(model, cine, frames="1", region=region)[1])
+
     k, j, i = np.nonzero(found)
     assert found.any()
     edges = (np.array([i, j, k]).T + 0.0 - (np.array(image.GetSize()) / 2)) * image.GetSpacing()
@@ -176,7 +192,9 @@ def test_voxels_that_are_not_numbers_are_background_with_a_warning(model, cine):
     broken.CopyInformation(cine[1].image)
     frames = [cine[0], Frame(broken, cine[1].index_value), cine[2]]
     segmenter = segmenter_for(model)
-    found = {r.number: sitk.GetArrayFromImage(r.labels) for r in segmenter.segment(frames)}
+
+    found = {result.number: sitk.GetArrayFromImage(result.labels) for result in segmenter.segment(frames)}
+
     assert (found[1][2:4, 10:40, 10:40] == 0).all()
     assert found[1][5, 5, 5] == 0
     assert found[1].any()
@@ -188,24 +206,38 @@ def test_frames_of_different_geometry_each_get_their_own_place(model, cine):
     moved = sitk.Image(cine[1].image[8:56, 4:60])
     frames = [cine[0], Frame(moved, "b"), Frame(cine[2].image, "c")]
     segmenter = segmenter_for(model)
-    for result, frame in zip(segmenter.segment(frames), frames, strict=True):
+
+    results = list(segmenter.segment(frames))
+
+    for result, frame in zip(results, frames, strict=True):
         assert result.labels.GetSize() == frame.image.GetSize()
         assert result.labels.GetOrigin() == frame.image.GetOrigin()
     assert any("recurrent state starts anew" in w for w in segmenter.report.warnings)
 
 
-def test_progress_counts_frames_and_tiles_and_cancel_stops_between_tiles(model, cine):
-    ticks = []
-    list(segmenter_for(model, tile=(8, 32, 32), frames="0,1").segment(cine, progress=ticks.append))
-    assert {(p.frame, p.frames) for p in ticks} == {(1, 2), (2, 2)}
-    assert [p.tile for p in ticks[: ticks[0].tiles]] == list(range(1, ticks[0].tiles + 1))
-    assert ticks[0].seconds_left is None
-    assert ticks[-1].seconds_left >= 0
-    finished, asked = [], iter([False] * (ticks[0].tiles + 1) + [True])
+def test_progress_counts_frames_and_tiles(model, cine):
+    reports = []
+
+    list(segmenter_for(model, tile=(8, 32, 32), frames="0,1").segment(cine, progress=reports.append))
+
+    first, last = reports[0], reports[-1]
+    assert {(report.frame, report.frames) for report in reports} == {(1, 2), (2, 2)}
+    assert [report.tile for report in reports[: first.tiles]] == list(range(1, first.tiles + 1))
+    assert first.seconds_left is None
+    assert last.seconds_left >= 0
+
+
+def test_cancelled_run_stops_between_two_tiles_and_keeps_the_finished_frames(model, cine):
+    segmenter = segmenter_for(model, tile=(8, 32, 32))
+    finished, cancelled = [], lambda: bool(finished) and next(tiles_of_second_frame) > 0
+    tiles_of_second_frame = count()
+
     with pytest.raises(Cancelled):
-        for result in segmenter_for(model, tile=(8, 32, 32)).segment(cine, cancelled=lambda: next(asked)):
+        for result in segmenter.segment(cine, cancelled=cancelled):
             finished.append(result.number)
+
     assert finished == [0]
+    assert next(tiles_of_second_frame) == 2 < segmenter.report.tiles_per_frame
 
 
 @pytest.mark.parametrize(("ram_gb", "low"), [(0.1, True), (100, False)])
@@ -219,7 +251,7 @@ def test_ram_limit_too_low_for_a_frame_is_a_warning(model, cine, ram_gb, low):
 
 
 @pytest.mark.parametrize("short_from", [0, 3])
-def test_out_of_memory_shrinks_the_tile_goes_on_and_says_so(model, cine, monkeypatch, short_from):
+def test_run_that_is_out_of_memory_continues_with_smaller_tiles_and_a_warning(model, cine, monkeypatch, short_from):
     segmenter, step, step_number = segmenter_for(model), InferenceNetwork.step, count()
 
     def short_of_memory(network, tile, state):
@@ -239,7 +271,7 @@ def test_out_of_memory_shrinks_the_tile_goes_on_and_says_so(model, cine, monkeyp
     assert_same(arrays(found), arrays({n: (whole if n < short_from else tiled)[n] for n in found}))
 
 
-def test_out_of_memory_with_the_smallest_tiles_ends_the_run_and_says_what_to_do(model, cine, monkeypatch):
+def test_run_that_is_out_of_memory_with_the_smallest_tiles_ends_with_what_to_do(model, cine, monkeypatch):
     def no_memory(network, tile, state):
         raise RuntimeError("CUDA out of memory")
 
@@ -255,9 +287,11 @@ def test_frame_darker_than_all_of_the_training_is_told_from_the_others(cine):
     frames = [*cine[:2], lost, *cine[3:]]
     center = lost.image.TransformContinuousIndexToPhysicalPoint([n / 2 for n in lost.image.GetSize()])
     region = Region(center, (60.0, 48.0, 40.0), tuple(map(tuple, np.eye(3).tolist())))
+
     for where in (None, region):
         segmenter = segmenter_for(model, region=where)
         results = {result.number: result.out_of_distribution for result in segmenter.segment(frames)}
+
         outside = {number: measures for number, measures in results.items() if measures}
         assert outside == {2: ("brightness", "contrast")}
         (warning,) = [warning for warning in segmenter.report.warnings if "unlike those" in warning]
@@ -303,16 +337,25 @@ def test_frame_smaller_than_the_model_works_at_is_padded_up_to_it(cine):
     small = smallModel(geometry=GeometryRule(smallest=(16, 64, 64)))
     frame = Frame(cine[0].image[20:44, 20:44, 2:7], "0")
     segmenter = segmenter_for(small)
+
     labels = next(segmenter.segment([frame])).labels
+
     assert labels.GetSize() == (24, 24, 5)
     assert segmenter.report.tile == (24, 64, 64)  # D, H, W are i, j, k here: 24 is more than 16
+
+
+def test_tile_smaller_than_the_model_works_at_is_refused():
+    small = smallModel(geometry=GeometryRule(smallest=(16, 64, 64)))
+
     with pytest.raises(InputError, match=r"at least \(16, 64, 64\)"):
         segmenter_for(small, tile=(8, 64, 64))
 
 
-def test_constant_frames_and_a_single_voxel_are_segmented_with_a_warning(model):
-    for size in ((24, 24, 8), (1, 1, 1), (20, 20, 1)):
-        segmenter = segmenter_for(model)
-        (result,) = segmenter.segment([Frame(sitk.Image(size, sitk.sitkInt16) + 7, "0")])
-        assert result.labels.GetSize() == size
-        assert "no contrast" in segmenter.report.warnings[0]
+@pytest.mark.parametrize("size", [(24, 24, 8), (1, 1, 1), (20, 20, 1)])
+def test_constant_frames_and_a_single_voxel_are_segmented_with_a_warning(model, size):
+    segmenter = segmenter_for(model)
+
+    (result,) = segmenter.segment([Frame(sitk.Image(size, sitk.sitkInt16) + 7, "0")])
+
+    assert result.labels.GetSize() == size
+    assert "no contrast" in segmenter.report.warnings[0]

@@ -4,6 +4,8 @@ import pytest
 from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.engine.state_schedule import StateSchedule, frame_at
 from CLSTMSegmentLib.model.rules import StateRule
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 def steps(count, wanted, rule):
@@ -75,6 +77,26 @@ def test_order_for_a_frame_is_the_order_of_the_whole_run_up_to_it(rule):
             read = schedule.order_for(frame)
             assert read[-1] == frame
             assert order[: len(read)] == read
+
+
+@given(
+    rule=st.builds(
+        StateRule, st.sampled_from(["carry", "window", "reset"]), st.integers(1, 6), st.integers(0, 9), st.booleans()
+    ),
+    count=st.integers(1, 12),
+    data=st.data(),
+)
+def test_some_frames_are_read_in_the_same_order_as_in_a_run_over_all(rule, count, data):
+    wanted = sorted(data.draw(st.sets(st.integers(0, count - 1), min_size=1)))
+    schedule = StateSchedule(rule, count)
+
+    whole = {stack.frames: [t for t, _ in stack.steps] for stack in schedule.stacks(range(count))}
+    some = list(schedule.stacks(wanted))
+
+    assert [t for stack in some for t, keep in stack.steps if keep] == wanted
+    for stack in some:
+        order = [t for t, _ in stack.steps]
+        assert order == whole[stack.frames][: len(order)]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Tiles: every voxel covered, blending weights that sum to one, plans that fit."""
+"""Tiles: they cover every voxel, are blended without a trace, and fit into memory."""
 
 from itertools import pairwise
 
@@ -13,6 +13,7 @@ from CLSTMSegmentLib.model.rules import GeometryRule
 @pytest.mark.parametrize(("shape", "tile"), [((16, 72, 80), (16, 32, 32)), ((8, 40, 8), (8, 16, 16))])
 def test_tiles_cover_the_frame_with_at_least_the_overlap(shape, tile, overlap):
     places = plan_tiles(shape, tile, overlap)
+
     covered = np.zeros(shape, int)
     for place in places:
         covered[place] += 1
@@ -28,15 +29,19 @@ def test_blending_equal_tiles_gives_them_back():
     shape, tile = (8, 40, 48), (8, 16, 24)
     values = torch.rand(2, *shape)
     blender = TileBlender(2, shape, tile)
+
     for place in plan_tiles(shape, tile, 0.3):
         blender.add(place, values[(slice(None), *place)])
+
     torch.testing.assert_close(blender.result(), values, atol=1e-6, rtol=0)
 
 
 def test_the_middle_of_a_tile_weighs_more_than_its_border():
     blender = TileBlender(1, (8, 8, 24), (8, 8, 16))
+
     blender.add((slice(0, 8), slice(0, 8), slice(0, 16)), torch.zeros(1, 8, 8, 16))
     blender.add((slice(0, 8), slice(0, 8), slice(8, 24)), torch.ones(1, 8, 8, 16))
+
     row = blender.result()[0, 4, 4]
     assert row[8] < 0.1
     assert row[15] > 0.9
@@ -52,15 +57,19 @@ def test_the_middle_of_a_tile_weighs_more_than_its_border():
 )
 def test_frame_is_padded_to_what_the_model_needs_and_padding_is_undone(shape, rule, expected):
     volume = np.random.default_rng(0).random(shape, dtype=np.float32)
+
     padded = torch.from_numpy(pad(volume, padded_shape(shape, rule)))
+
     assert padded.shape == expected
     np.testing.assert_array_equal(unpad(padded[None], shape)[0].numpy(), volume)
 
 
 def test_tile_shrinks_with_memory_down_to_a_least_size():
     shape = (16, 176, 176)
-    assert plan_tile(shape, np.prod, np.prod(shape)) == shape
+
     small = plan_tile(shape, np.prod, np.prod(shape) - 1)
+
+    assert plan_tile(shape, np.prod, np.prod(shape)) == shape
     assert np.prod(small) < np.prod(shape)
     assert all(n % 8 == 0 for n in small)
     assert plan_tile(shape, np.prod, 1) == (16, 32, 32)

@@ -1,4 +1,4 @@
-"""Disks that are full or cannot be written, and paths of every kind: what was there stays, and the message says why."""
+"""Full and read-only disks, and paths of every kind: files from before stay, and the message says what is wrong."""
 
 import locale
 import os
@@ -13,19 +13,20 @@ import pytest
 import SimpleITK as sitk
 from CLSTMSegmentLib.__main__ import main
 from CLSTMSegmentLib.core.sequence import SequenceIndex
+from CLSTMSegmentLib.engine.settings import RunSettings
 from CLSTMSegmentLib.io.sequence_files import read_sequence
 from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
 from CLSTMSegmentLib.model.bundle import MODELS_FOLDER, load_model
 from CLSTMSegmentLib.panel.model_choice import addModel, choosableModels
-from CLSTMSegmentLib.worker.job_folder import Job
-from CLSTMSegmentLib.worker.worker_process import PACKAGE_FOLDER, JobRunner
+from CLSTMSegmentLib.worker.job_folder import JobFolder
+from CLSTMSegmentLib.worker.worker_process import PACKAGE_FOLDER
 from conftest import REPOSITORY
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions and limits")
 
 
 def obeying_permissions(command):
-    """The command as run by somebody whom permissions bind, which they do not bind root to."""
+    """Return the command with the capabilities dropped by which root ignores permissions."""
     if os.geteuid() != 0:
         return command
     if shutil.which("setpriv") is None:
@@ -35,7 +36,7 @@ def obeying_permissions(command):
 
 @pytest.fixture
 def cine(phantom, tmp_path):
-    """The phantom's first frames as a file."""
+    """The first frames of the phantom as a file."""
     frames = phantom[0][:3]
     path = tmp_path / "cine.seq.nrrd"
     index = SequenceIndex([f.index_value for f in frames], "time", "ms")
@@ -44,7 +45,7 @@ def cine(phantom, tmp_path):
 
 
 def limited(command, bytes_per_file, **options):
-    """Run a command that cannot write larger files, as on a full disk."""
+    """Run a command that cannot write files above a size, as on a full disk."""
     import resource
 
     environment = os.environ | {"PYTHONPATH": str(PACKAGE_FOLDER)}
@@ -60,12 +61,14 @@ def limited(command, bytes_per_file, **options):
 
 @posix
 @pytest.mark.parametrize("suffix", [".seq.nrrd", ".seq.mrb", ".nii.gz"])
-def test_disk_full_while_the_output_is_written(suffix, cine, bundle, tmp_path):
+def test_disk_full_while_the_output_is_written_is_a_failed_run(suffix, cine, bundle, tmp_path):
     output = tmp_path / f"out{suffix}"
     output.write_bytes(b"a result of before")
     arguments = ["segment", str(cine), "-o", str(output), "--model", str(bundle), "--device", "cpu", "--quiet"]
+
     done = limited([sys.executable, "-m", "CLSTMSegmentLib", *arguments], 600)
-    assert done.returncode != 0, done.stderr
+
+    assert done.returncode == 1, done.stderr
     last = done.stderr.strip().splitlines()[-1]
     assert "error" in last
     assert output.name in last
@@ -79,6 +82,7 @@ def test_folder_that_cannot_be_written_is_named_before_anything_runs(cine, bundl
     folder.mkdir()
     folder.chmod(0o500)
     arguments = ["segment", str(cine), "-o", str(folder / "out.seq.nrrd"), "--model", str(bundle)]
+
     done = subprocess.run(
         obeying_permissions([sys.executable, "-m", "CLSTMSegmentLib", *arguments]),
         env=os.environ | {"PYTHONPATH": str(PACKAGE_FOLDER)},
@@ -86,27 +90,31 @@ def test_folder_that_cannot_be_written_is_named_before_anything_runs(cine, bundl
         text=True,
         check=False,
     )
+
     assert done.returncode == 2
     assert "read only" in done.stderr
     assert "frame 1 of" not in done.stderr
     assert not list(folder.iterdir())
 
 
-def test_job_folder_that_cannot_be_made_is_told_at_the_start(bundle, tmp_path):
+def test_job_folder_that_cannot_be_made_is_an_error_at_the_start(bundle, tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
+
     with pytest.raises(OSError, match="file"):
-        JobRunner(Job(str(bundle), ["0"]), folder=tmp_path / "file")
+        JobFolder.make(RunSettings(str(bundle)), ["0"], tmp_path / "file")
 
 
-def test_model_added_on_a_full_disk_leaves_no_half_of_it(bundle, tmp_path, monkeypatch):
+def test_model_added_on_a_full_disk_leaves_no_incomplete_copy(bundle, tmp_path, monkeypatch):
     def full(source, target, *rest, **more):
         Path(target).mkdir(parents=True)
         (Path(target) / "model.json").write_text("{", encoding="utf-8")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(shutil, "copytree", full)
+
     with pytest.raises(OSError, match="No space left"):
         addModel(bundle / "model.json", tmp_path / "models")
+
     assert not list((tmp_path / "models").iterdir())
 
 
@@ -114,42 +122,46 @@ NAMES = ["Jürgen Müller", "médecin-été", "心臓 動画", "a b  c", "x" * 2
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_any_path_can_hold_input_model_and_output(name, cine, bundle, tmp_path):
+def test_input_model_and_output_can_have_any_path(name, cine, bundle, tmp_path):
     folder = tmp_path / name / name[:50]
     folder.mkdir(parents=True)
-    shutil.copy(cine, folder / f"{name[:60]}.seq.nrrd")
+    sequence = shutil.copy(cine, folder / f"{name[:60]}.seq.nrrd")
     shutil.copytree(bundle, folder / "model")
+    others = [f"--{what}={folder / what}{end}" for what, end in (("measurements", ".csv"), ("report", ".json"))]
+
     for suffix in (".seq.nrrd", ".seq.mrb", ".nii.gz"):
         output = folder / f"out {name[:40]}{suffix}"
-        source = str(folder / f"{name[:60]}.seq.nrrd")
-        extras = [f"--{what}={folder / what}{end}" for what, end in (("measurements", ".csv"), ("report", ".json"))]
-        assert main(["segment", source, "-o", str(output), f"--model={folder / 'model'}", *extras, "--quiet"]) == 0
+        status = main(["segment", str(sequence), "-o", str(output), f"--model={folder / 'model'}", *others, "--quiet"])
+        assert status == 0
         assert output.stat().st_size > 0
+
     assert len(read_sequence(folder / f"out {name[:40]}.seq.nrrd")) == 3
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_worker_runs_in_a_temporary_folder_of_any_name(name, bundle, phantom, tmp_path):
+def test_job_folder_can_be_in_a_temporary_folder_of_any_name(name, bundle, phantom, tmp_path):
     (tmp_path / name).mkdir()
-    runner = JobRunner(Job(str(bundle), ["0"], device="cpu"), folder=tmp_path / name)
-    runner.put_frame(0, phantom[0][0].image)
-    back = sitk.ReadImage(str(runner.folder / "frames" / "0.nrrd"))
-    np.testing.assert_array_equal(sitk.GetArrayFromImage(back), sitk.GetArrayFromImage(phantom[0][0].image))
-    assert Job.read(runner.folder) == runner.job
-    runner.close()
+    settings, image = RunSettings(str(bundle), device="cpu"), phantom[0][0].image
+    folder = JobFolder.make(settings, ["0"], tmp_path / name)
+
+    folder.write_frame(0, image)
+
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(folder.read_frame(0)), sitk.GetArrayFromImage(image))
+    assert folder.settings() == settings
+    folder.remove()
     assert not list((tmp_path / name).iterdir())
 
 
 @posix
 def test_installation_that_cannot_be_written_works(cine, tmp_path):
-    """As in a program folder that belongs to the administrator."""
+    """The administrator may own the folder, so that users cannot write to it."""
     installed = tmp_path / "installed"
     shutil.copytree(REPOSITORY / "CLSTMSegment", installed, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     for path in [*installed.rglob("*"), installed]:
         path.chmod(0o555 if path.is_dir() else 0o444)
     before = sorted(installed.rglob("*"))
-    out = tmp_path / "out.seq.nrrd"
-    arguments = ["segment", str(cine), "-o", str(out), "--quiet", "--frames", "0"]
+    arguments = ["segment", str(cine), "-o", str(tmp_path / "out.seq.nrrd"), "--quiet", "--frames", "0"]
+
     done = subprocess.run(
         obeying_permissions([sys.executable, "-m", "CLSTMSegmentLib", *arguments]),
         cwd=installed,
@@ -157,6 +169,7 @@ def test_installation_that_cannot_be_written_works(cine, tmp_path):
         text=True,
         check=False,
     )
+
     assert done.returncode == 0, done.stderr
     assert sorted(installed.rglob("*")) == before
     for path in [*installed.rglob("*"), installed]:
@@ -165,7 +178,7 @@ def test_installation_that_cannot_be_written_works(cine, tmp_path):
 
 @pytest.fixture
 def decimal_comma(tmp_path, monkeypatch):
-    """The name of a locale that writes 1,5: one that is installed, else one that is made."""
+    """The name of a locale with a decimal comma: an installed one, else one that is generated."""
     names = [name for name in ("de_DE.UTF-8", "fr_FR.UTF-8", "German_Germany.1252") if _can_be_set(name)]
     if names:
         return names[0]
@@ -177,12 +190,13 @@ def decimal_comma(tmp_path, monkeypatch):
         monkeypatch.setenv("LOCPATH", str(folder))
         if _can_be_set("de_DE.UTF-8"):
             return "de_DE.UTF-8"
-    pytest.skip("no locale with a decimal comma is installed, and none can be made")
+    pytest.skip("no locale with a decimal comma is installed, and none can be generated")
 
 
 @pytest.mark.parametrize("suffix", [".seq.nrrd", ".nii.gz", ".seq.mrb"])
 def test_decimal_comma_of_the_locale_changes_nothing(suffix, cine, bundle, tmp_path, decimal_comma):
     outputs = []
+
     for name in ("C", decimal_comma):
         locale.setlocale(locale.LC_ALL, name)
         try:
@@ -194,11 +208,12 @@ def test_decimal_comma_of_the_locale_changes_nothing(suffix, cine, bundle, tmp_p
             outputs.append((content_of(output), table.read_bytes()))
         finally:
             locale.setlocale(locale.LC_ALL, "C")
+
     assert outputs[0] == outputs[1]
 
 
 def content_of(path):
-    """The bytes of a file; of an archive, those of its images."""
+    """Return the bytes of a file; of an archive, the bytes of its images."""
     if path.suffix != ".mrb":
         return path.read_bytes()
     with zipfile.ZipFile(path) as archive:
@@ -216,7 +231,7 @@ def _can_be_set(name):
     return True
 
 
-def test_bundled_models_are_found_wherever_the_extension_lies():
-    assert [load_model(source).name for source, _ in choosableModels(Path("nowhere"))] == sorted(
-        path.name for path in MODELS_FOLDER.iterdir() if path.is_dir()
-    )
+def test_bundled_models_are_found_without_models_of_the_user():
+    names = [load_model(source).name for source, _ in choosableModels(Path("nowhere"))]
+
+    assert names == sorted(path.name for path in MODELS_FOLDER.iterdir() if path.is_dir())

@@ -1,4 +1,4 @@
-"""Long use: memory stays, and no process, file, node or observer is left over. `make test-slow` runs these."""
+"""Long use: memory does not grow, and no process, file, node or observer is left over. `make test-slow` runs these."""
 
 import gc
 import os
@@ -13,8 +13,10 @@ import SimpleITK as sitk
 import slicer
 from CLSTMSegmentLib.core.sequence import Frame
 from CLSTMSegmentLib.engine.segmenter import Segmenter
-from CLSTMSegmentLib.worker.job_folder import Job
-from CLSTMSegmentLib.worker.worker_process import JobRunner
+from CLSTMSegmentLib.engine.settings import RunSettings
+from CLSTMSegmentLib.worker.events import Done, Failed, FrameDone
+from CLSTMSegmentLib.worker.job_folder import FOLDER_PREFIX, JobFolder
+from CLSTMSegmentLib.worker.worker_process import SEGMENT, WorkerProcess
 from conftest import smallModel
 from scene.conftest import addSequence, scene  # noqa: F401
 
@@ -24,15 +26,17 @@ pytestmark = [
 ]
 
 GROWTH = 1.02
+"""Factor by which memory may grow after the first runs or frames."""
 
 
 def resident(process="self"):
+    """Return the RAM that a process uses, in MiB."""
     gc.collect()
     pages = int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def open_files():
+def openFiles():
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
@@ -40,30 +44,12 @@ def children():
     return Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii").split()
 
 
-def test_200_runs_in_one_process(scene, bundle, phantom):  # noqa: F811
-    import CLSTMSegment
-
-    sequenceNode = addSequence(scene, phantom[0][:3])
-    logic = CLSTMSegment.CLSTMSegmentLogic()
-    output = logic.segment(sequenceNode, model=str(bundle), device="cpu")
-    memory, nodes, files, observed = [], [], [], []
-    for n in range(200):
-        logic.segment(sequenceNode, model=str(bundle), device="cpu", output=output)
-        memory.append(resident())
-        nodes.append(scene.GetNumberOfNodes())
-        files.append(open_files())
-        observed.append([node.HasObserver("AnyEvent") for node in (sequenceNode, output)])
-        if n % 50 == 49:
-            print(f"run {n + 1}: {memory[-1]:.0f} MiB, {nodes[-1]} nodes, {files[-1]} files")
-    assert memory[-1] < GROWTH * memory[19]
-    assert len(set(nodes[1:])) == 1
-    assert files[-1] == files[1]
-    assert observed[-1] == observed[0]
-    assert children() == []
+def jobFolders():
+    return set(Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*"))
 
 
-class Endless:
-    """2,000 frames, made when they are asked for."""
+class LongSequence:
+    """2,000 frames, each of which is computed when it is read."""
 
     def __init__(self, count=2000):
         self.count = count
@@ -80,43 +66,79 @@ class Endless:
         return Frame(image, str(number))
 
 
+@pytest.fixture
+def logic(scene):  # noqa: F811
+    """The module's logic."""
+    import CLSTMSegment
+
+    return CLSTMSegment.CLSTMSegmentLogic()
+
+
+def test_200_runs_in_one_process(scene, logic, bundle, phantom):  # noqa: F811
+    sequenceNode = addSequence(scene, phantom[0][:3])
+    outputNode = logic.segment(sequenceNode, model=str(bundle), device="cpu")
+    memory, nodes, files, observed = [], [], [], []
+
+    for n in range(200):
+        logic.segment(sequenceNode, model=str(bundle), device="cpu", output=outputNode)
+        memory.append(resident())
+        nodes.append(scene.GetNumberOfNodes())
+        files.append(openFiles())
+        observed.append([node.HasObserver("AnyEvent") for node in (sequenceNode, outputNode)])
+        if n % 50 == 49:
+            print(f"run {n + 1}: {memory[-1]:.0f} MiB, {nodes[-1]} nodes, {files[-1]} files")
+
+    assert memory[-1] < GROWTH * memory[19]
+    assert len(set(nodes[1:])) == 1
+    assert files[-1] == files[1]
+    assert observed[-1] == observed[0]
+    assert children() == []
+
+
 def test_2000_frames_in_one_run():
-    memory = [resident() for _ in Segmenter(smallModel(), "cpu").segment(Endless())]
-    assert len(memory) == 2000
+    segmenter = Segmenter(smallModel(), RunSettings(device="cpu"))
+
+    memory = [resident() for _ in segmenter.segment(LongSequence())]
+
     print(f"frame 100: {memory[99]:.0f} MiB, frame 2000: {memory[-1]:.0f} MiB")
+    assert len(memory) == 2000
     assert memory[-1] < GROWTH * memory[99]
 
 
-def test_2000_frames_in_a_worker(bundle):
-    frames, folders = Endless(), set(Path(tempfile.gettempdir()).glob("CLSTMSegment-*"))
-    runner = JobRunner(Job(str(bundle), [str(n) for n in range(len(frames))], device="cpu"))
+def test_2000_frames_in_a_worker_process(bundle):
+    frames, before = LongSequence(), jobFolders()
+    folder = JobFolder.make(RunSettings(str(bundle), device="cpu"), [str(n) for n in range(len(frames))])
     for number in range(len(frames)):
-        runner.put_frame(number, frames[number].image)
-    runner.start()
-    memory, event = {}, {"event": ""}
-    while event["event"] not in ("done", "failed"):
+        folder.write_frame(number, frames[number].image)
+    worker, memory, events = WorkerProcess(SEGMENT, folder), {}, []
+
+    worker.start()
+    while not any(isinstance(event, (Done, Failed)) for event in events):
         time.sleep(0.05)
-        for event in runner.poll():
-            if event["event"] == "frame" and event["number"] % 100 == 99:
-                memory[event["number"]] = resident(runner._process.pid)
-                assert runner.result(event["number"]).GetSize() == (48, 48, 8)
-    assert event["event"] == "done", event
+        events = worker.poll()
+        for event in events:
+            if isinstance(event, FrameDone) and event.number % 100 == 99:
+                memory[event.number] = resident(worker.process_id)
+                assert folder.read_result(event).labels.GetSize() == (48, 48, 8)
+    worker.end()
+    folder.remove()
+
+    assert isinstance(events[-1], Done), events[-1]
     print(f"the worker at frame 200: {memory[199]:.0f} MiB, at 1900: {memory[1899]:.0f} MiB")
     assert memory[1899] < GROWTH * memory[199]
-    runner.close()
     assert children() == []
-    assert set(Path(tempfile.gettempdir()).glob("CLSTMSegment-*")) <= folders
+    assert jobFolders() <= before
 
 
-def test_100_scenes_opened_segmented_and_closed(scene, bundle, phantom):  # noqa: F811
-    import CLSTMSegment
-
+def test_100_scenes_segmented_and_closed(scene, logic, bundle, phantom):  # noqa: F811
     memory = []
+
     for _ in range(100):
         sequenceNode = addSequence(scene, phantom[0][:2])
-        CLSTMSegment.CLSTMSegmentLogic().segment(sequenceNode, model=str(bundle), device="cpu")
+        logic.segment(sequenceNode, model=str(bundle), device="cpu")
         scene.Clear(0)
         memory.append(resident())
+
     print(f"scene 20: {memory[19]:.0f} MiB, scene 100: {memory[-1]:.0f} MiB")
     assert memory[-1] < GROWTH * memory[19]
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSequenceNode") == 0

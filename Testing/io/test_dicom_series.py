@@ -1,4 +1,4 @@
-"""A cine series in DICOM, as a scanner's export leaves it: a file a slice and a time, or enhanced."""
+"""A cine series in DICOM, as a scanner exports it: one file for each image, or enhanced files."""
 
 import numpy as np
 import pytest
@@ -10,19 +10,21 @@ from pydicom import Dataset, dcmread
 
 
 def assert_same_frames(frames, found):
-    for frame, one in zip(frames, found, strict=True):
-        # the stack may be read from its other end: what lies where is what counts
-        resampled = sitk.Resample(one.image, frame.image, sitk.Transform(), sitk.sitkNearestNeighbor)
-        expected = sitk.GetArrayFromImage(sitk.Cast(frame.image, sitk.sitkInt16))
-        np.testing.assert_array_equal(sitk.GetArrayFromImage(resampled), expected)
-        assert one.image.GetSize() == frame.image.GetSize()
-        np.testing.assert_allclose(one.image.GetSpacing(), frame.image.GetSpacing(), rtol=1e-4)
+    for expected, frame in zip(frames, found, strict=True):
+        # the stack may be read from its other end, so voxels are compared at their positions
+        resampled = sitk.Resample(frame.image, expected.image, sitk.Transform(), sitk.sitkNearestNeighbor)
+        values = sitk.GetArrayFromImage(sitk.Cast(expected.image, sitk.sitkInt16))
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(resampled), values)
+        assert frame.image.GetSize() == expected.image.GetSize()
+        np.testing.assert_allclose(frame.image.GetSpacing(), expected.image.GetSpacing(), rtol=1e-4)
 
 
 def test_slices_become_the_frames_that_they_were(tmp_path, phantom):
     frames = phantom[0][:3]
     write_series(tmp_path / "cine", frames)
+
     found = read_sequence(tmp_path / "cine")
+
     assert found.index.values == ["0", "37.5", "75"]
     assert (found.index.name, found.index.unit) == ("time", "ms")
     assert_same_frames(frames, found)
@@ -30,28 +32,41 @@ def test_slices_become_the_frames_that_they_were(tmp_path, phantom):
 
 def test_files_without_times_are_numbered(tmp_path, phantom):
     write_series(tmp_path / "cine", phantom[0][:2], tags=lambda number, k: {})
+
     index = read_sequence(tmp_path / "cine").index
+
     assert (index.values, index.name, index.unit) == (["0", "1"], "frame", "")
 
 
-def test_missing_images_missing_slices_and_a_single_volume_are_told(tmp_path, phantom):
+def test_series_with_a_missing_image_is_refused(tmp_path, phantom):
     write_series(tmp_path / "cine", phantom[0][:2])
-    files = sorted((tmp_path / "cine").iterdir())
-    files[0].unlink()
+    sorted((tmp_path / "cine").iterdir())[0].unlink()
+
     with pytest.raises(InputError, match="1 images at some places along the stack and 2 at others"):
         read_sequence(tmp_path / "cine")
+
+
+def test_series_of_a_single_volume_is_refused(tmp_path, phantom):
     write_series(tmp_path / "still", phantom[0][:1])
+
     with pytest.raises(InputError, match="single 3D series"):
         read_sequence(tmp_path / "still")
-    (tmp_path / "still" / "IM0003").write_bytes(b"\0" * 128 + b"DICM" + b"x" * 50)
+
+
+def test_damaged_file_is_named(tmp_path, phantom):
+    write_series(tmp_path / "cine", phantom[0][:1])
+    (tmp_path / "cine" / "IM0003").write_bytes(b"\0" * 128 + b"DICM" + b"x" * 50)
+
     with pytest.raises(InputError, match="IM0003 cannot be read as DICOM"):
-        read_sequence(tmp_path / "still")
+        read_sequence(tmp_path / "cine")
 
 
-def test_an_enhanced_file_becomes_the_frames_that_it_was_made_of(tmp_path, phantom):
+def test_enhanced_file_becomes_the_frames_that_it_was_made_from(tmp_path, phantom):
     frames = phantom[0][:3]
     write_enhanced(frames, tmp_path / "cine.dcm", trigger_time)
+
     found = read_sequence(tmp_path / "cine.dcm")
+
     assert (found.index.values, found.index.unit) == (["0", "37.5", "75"], "ms")
     assert_same_frames(frames, found)
 
@@ -61,32 +76,42 @@ def test_several_enhanced_files_are_one_series(tmp_path, phantom):
     (tmp_path / "cine").mkdir()
     for number, frame in enumerate(frames):
         write_enhanced([frame], tmp_path / "cine" / f"{9 - number}", lambda _, number=number: trigger_time(number))
-    assert_same_frames(frames, read_sequence(tmp_path / "cine"))
+
+    found = read_sequence(tmp_path / "cine")
+
+    assert_same_frames(frames, found)
 
 
-def test_several_images_in_a_file_without_a_place_or_scaled_unlike_are_told(tmp_path, phantom):
-    frames = phantom[0][:2]
-
+def test_enhanced_file_with_images_of_different_scale_is_refused(tmp_path, phantom):
     def scaled(number):
         scale = Dataset()
         scale.RescaleSlope, scale.RescaleIntercept = 1 + number, 0
         return {"PixelValueTransformationSequence": scale}
 
-    write_enhanced(frames, tmp_path / "scaled.dcm", scaled)
+    write_enhanced(phantom[0][:2], tmp_path / "scaled.dcm", scaled)
+
     with pytest.raises(InputError, match=r"scaled\.dcm: its images have different rescale slopes"):
         read_sequence(tmp_path / "scaled.dcm")
-    for name, content in (
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
         ("PerFrameFunctionalGroupsSequence", None),
         ("PerFrameFunctionalGroupsSequence", []),
         ("SharedFunctionalGroupsSequence", []),
         ("SharedFunctionalGroupsSequence", [Dataset()]),
-    ):
-        write_enhanced(frames, tmp_path / "nowhere.dcm")
-        file = dcmread(tmp_path / "nowhere.dcm")
-        if content is None:
-            delattr(file, name)
-        else:
-            setattr(file, name, content)
-        file.save_as(tmp_path / "nowhere.dcm")
-        with pytest.raises(InputError, match="does not say where each one lies"):
-            read_sequence(tmp_path / "nowhere.dcm")
+    ],
+)
+def test_enhanced_file_without_the_positions_of_its_images_is_refused(tmp_path, phantom, name, content):
+    path = tmp_path / "nowhere.dcm"
+    write_enhanced(phantom[0][:2], path)
+    file = dcmread(path)
+    if content is None:
+        delattr(file, name)
+    else:
+        setattr(file, name, content)
+    file.save_as(path)
+
+    with pytest.raises(InputError, match="does not say where each one lies"):
+        read_sequence(path)

@@ -6,7 +6,6 @@ import tracemalloc
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from CLSTMSegmentLib.core.atomic_write import replacing
 from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.core.sequence import SequenceIndex
 from CLSTMSegmentLib.io.sequence_files import read_sequence
@@ -14,6 +13,7 @@ from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
 
 
 def random_images(count, dtype):
+    """Return oblique images of 5 x 4 x 3 random voxels."""
     rng = np.random.default_rng(count)
     images = [sitk.GetImageFromArray(rng.integers(0, 200, (3, 4, 5)).astype(dtype)) for _ in range(count)]
     for image in images:
@@ -28,8 +28,10 @@ def random_images(count, dtype):
 def test_sequence_is_read_as_it_was_written(tmp_path, count, dtype):
     images = random_images(count, dtype)
     index = SequenceIndex([f"{40 * t}" for t in range(count)], "time", "ms")
+
     write_sequence(tmp_path / "s.seq.nrrd", index, images)
     found = read_sequence(tmp_path / "s.seq.nrrd")
+
     assert found.index == index
     for frame, image, value in zip(found, images, index.values, strict=True):
         assert frame.index_value == value
@@ -38,8 +40,8 @@ def test_sequence_is_read_as_it_was_written(tmp_path, count, dtype):
             np.testing.assert_allclose(getattr(frame.image, geometry)(), getattr(image, geometry)(), atol=1e-12)
 
 
-def rewritten(path, *changes, content=None):
-    """The file with changes to its header, and other voxels."""
+def rewrite(path, *changes, content=None):
+    """Change texts in the header of a file, and replace its voxels unless `content` is None."""
     header, blank, voxels = path.read_bytes().partition(b"\n\n")
     for old, new in changes:
         assert old in header
@@ -55,8 +57,10 @@ def test_frames_are_the_same_in_any_order(tmp_path, kind):
         order = ">" if "big" in kind else "<"
         voxels = b"".join(sitk.GetArrayFromImage(image).astype(f"{order}i2").tobytes() for image in images)
         endian = (b"endian: little", b"endian: big" if "big" in kind else b"endian: little")
-        rewritten(path, (b"encoding: gzip", b"encoding: raw"), endian, content=voxels)
+        rewrite(path, (b"encoding: gzip", b"encoding: raw"), endian, content=voxels)
+
     found = read_sequence(path)
+
     for number in (3, 3, 1, 4, 0, 2):
         np.testing.assert_array_equal(
             sitk.GetArrayFromImage(found[number].image), sitk.GetArrayFromImage(images[number])
@@ -66,7 +70,7 @@ def test_frames_are_the_same_in_any_order(tmp_path, kind):
 def test_frames_that_do_not_follow_each_other_are_read_as_well(tmp_path):
     images, path = random_images(5, np.int16), tmp_path / "s.seq.nrrd"
     write_sequence(path, SequenceIndex(list("01234")), images)
-    # as older versions of Slicer wrote it: for each voxel, all frames
+    # older versions of Slicer wrote all frames of the first voxel, then all frames of the second one
     voxels = np.stack([sitk.GetArrayFromImage(image) for image in images], axis=-1).astype("<i2").tobytes()
     header = path.read_bytes().partition(b"\n\n")[0].decode()
     directions = re.search("space directions: (.*) none", header).group(1)
@@ -77,8 +81,11 @@ def test_frames_that_do_not_follow_each_other_are_read_as_well(tmp_path):
         ("encoding: gzip", "encoding: raw"),
         ("axis 3 index", "axis 0 index"),
     ]
-    rewritten(path, *((old.encode(), new.encode()) for old, new in changes), content=voxels)
-    for frame, image in zip(read_sequence(path), images, strict=True):
+    rewrite(path, *((old.encode(), new.encode()) for old, new in changes), content=voxels)
+
+    found = read_sequence(path)
+
+    for frame, image in zip(found, images, strict=True):
         np.testing.assert_array_equal(sitk.GetArrayFromImage(frame.image), sitk.GetArrayFromImage(image))
         np.testing.assert_allclose(frame.image.GetDirection(), image.GetDirection(), atol=1e-12)
 
@@ -89,8 +96,9 @@ def test_truncated_file_is_named_with_the_frame(tmp_path, encoding):
     write_sequence(path, SequenceIndex(list("01234")), images)
     if encoding == "raw":
         content = b"".join(sitk.GetArrayFromImage(image).tobytes() for image in images)
-        rewritten(path, (b"encoding: gzip", b"encoding: raw"), content=content)
+        rewrite(path, (b"encoding: gzip", b"encoding: raw"), content=content)
     path.write_bytes(path.read_bytes()[:-150])
+
     with pytest.raises(InputError, match=r"s\.seq\.nrrd is truncated: it ends in frame [34]"):
         list(read_sequence(path))
 
@@ -99,58 +107,54 @@ def test_raw_file_that_is_truncated_while_it_is_read_is_named_with_the_frame(tmp
     images, path = random_images(5, np.int16), tmp_path / "s.seq.nrrd"
     write_sequence(path, SequenceIndex(list("01234")), images)
     content = b"".join(sitk.GetArrayFromImage(image).tobytes() for image in images)
-    rewritten(path, (b"encoding: gzip", b"encoding: raw"), content=content)
+    rewrite(path, (b"encoding: gzip", b"encoding: raw"), content=content)
     sequence = read_sequence(path)
+
     path.write_bytes(path.read_bytes()[:-1])
+
     np.testing.assert_array_equal(sitk.GetArrayFromImage(sequence[3].image), sitk.GetArrayFromImage(images[3]))
     with pytest.raises(InputError, match=r"s\.seq\.nrrd is truncated: it ends in frame 4"):
         sequence[4]
 
 
-def test_a_long_sequence_is_not_held_in_memory(tmp_path):
+def test_long_sequence_is_not_held_in_ram(tmp_path):
     like = sitk.Image((64, 64, 32), sitk.sitkInt16)
     write_sequence(tmp_path / "s.seq.nrrd", SequenceIndex([str(t) for t in range(100)]), [like] * 100)
     frame_bytes = like.GetNumberOfPixels() * 2
+
     tracemalloc.start()
     for frame in read_sequence(tmp_path / "s.seq.nrrd"):
         assert frame.image.GetSize() == like.GetSize()
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
+
     assert peak < 2 * 2**20 + 8 * frame_bytes, "of 100 frames"
 
 
 def test_text_index_values_keep_their_spaces_and_accents(tmp_path):
     index = SequenceIndex(["early diastole", "é,1", "100%"], "phase", "", "text")
+
     write_sequence(tmp_path / "s.seq.nrrd", index, random_images(3, np.uint8))
+
     assert read_sequence(tmp_path / "s.seq.nrrd").index == index
 
 
-def test_nifti_time_unit_becomes_the_index_unit(tmp_path):
+@pytest.mark.parametrize(("code", "unit"), [(8, "s"), (16, "ms"), (24, "us")])
+def test_nifti_time_unit_becomes_the_index_unit(tmp_path, code, unit):
     path = tmp_path / "s.nii"
     sitk.WriteImage(sitk.JoinSeries(random_images(3, np.int16), 0, 40), str(path))
-    index = read_sequence(path).index
-    assert (index.values, index.name, index.unit) == (["0", "40", "80"], "time", "s")
     content = bytearray(path.read_bytes())
-    content[123] = 2 | 16  # the header's xyzt_units: mm and ms
+    content[123] = 2 | code  # xyzt_units in the header; 2 stands for mm
     path.write_bytes(content)
-    assert read_sequence(path).index.unit == "ms"
+
+    index = read_sequence(path).index
+
+    assert (index.values, index.name, index.unit) == (["0", "40", "80"], "time", unit)
 
 
-def test_replaced_file_appears_only_when_all_went_well(tmp_path):
-    path = tmp_path / "result.txt"
-    path.write_text("old", encoding="utf-8")
-    with pytest.raises(RuntimeError, match="midway"), replacing(path) as partial:
-        partial.write_text("new", encoding="utf-8")
-        raise RuntimeError("midway")
-    assert path.read_text(encoding="utf-8") == "old"
-    with replacing(path) as partial:
-        partial.write_text("new", encoding="utf-8")
-    assert path.read_text(encoding="utf-8") == "new"
-    assert [p.name for p in tmp_path.iterdir()] == ["result.txt"]
+def test_nifti_that_simpleitk_wrote_has_its_time_in_seconds(tmp_path):
+    sitk.WriteImage(sitk.JoinSeries(random_images(3, np.int16), 0, 40), str(tmp_path / "s.nii"))
 
+    index = read_sequence(tmp_path / "s.nii").index
 
-def test_place_that_cannot_be_written_is_named_at_once(tmp_path):
-    (tmp_path / "folder").mkdir()
-    for path in (tmp_path / "nowhere" / "result.txt", tmp_path / "folder"):
-        with pytest.raises(InputError, match=path.name), replacing(path):
-            pytest.fail("the block must not run")
+    assert (index.values, index.name, index.unit) == (["0", "40", "80"], "time", "s")

@@ -1,11 +1,23 @@
-"""The published network, computed plainly from its equations: no module of ours takes part."""
+"""Random weights in the layout of the published checkpoints (eksubin/CLSTM-Unet4D), and the logits of that network.
+
+The logits are computed directly from the equations, without the modules of the package.
+"""
 
 import torch
 from torch.nn import functional
 
 
-def state_dict(width: int, classes: int, layers: int = 1, bilinear: bool = True) -> dict[str, torch.Tensor]:
-    """Random weights in the published layout."""
+def random_published_weights(
+    width: int, classes: int, layers: int = 1, bilinear: bool = True
+) -> dict[str, torch.Tensor]:
+    """Return a state dict of random weights in the published layout.
+
+    Args:
+        width: channels of the first stage.
+        classes: number of output channels.
+        layers: number of CLSTM cells.
+        bilinear: False for the published variant with transposed convolutions, which cannot run.
+    """
     tensors: dict[str, torch.Tensor] = {}
 
     def convolution(name: str, inputs: int, outputs: int, kernel: int = 3) -> None:
@@ -38,8 +50,11 @@ def state_dict(width: int, classes: int, layers: int = 1, bilinear: bool = True)
     return tensors
 
 
-def forward(tensors: dict[str, torch.Tensor], stack: torch.Tensor) -> torch.Tensor:
-    """Logits (B, T, classes, D, H, W) of a stack, in eval mode, the eight-fold up-sampling included."""
+def published_logits(tensors: dict[str, torch.Tensor], stack: torch.Tensor) -> torch.Tensor:
+    """Return the logits (B, T, classes, D, H, W) of a stack (B, T, 1, D, H, W) in eval mode.
+
+    The last stage is computed as published: the whole volume is up-sampled to twice its size, and then cropped.
+    """
 
     def double(name: str, x: torch.Tensor) -> torch.Tensor:
         for place in (0, 3):

@@ -1,4 +1,4 @@
-"""Packages that Slicer does not bring: asked for once, installed with consent, and told when that fails."""
+"""Packages that Slicer lacks: the user is asked once, they are installed, and a failure is told."""
 
 import importlib.util
 import subprocess
@@ -14,7 +14,7 @@ from CLSTMSegmentLib.panel.dependencies import TO_SEGMENT, TO_TEACH, installMiss
 
 @pytest.fixture
 def slicerWithout(monkeypatch):
-    """A Slicer in which some packages are missing until installed; says what was asked, shown and installed."""
+    """A Slicer in which some packages are missing until they are installed; tells what was asked, shown and installed."""
     really = importlib.util.find_spec
 
     def begin(*names, consent=True, extension=True, failing=False):
@@ -60,41 +60,53 @@ def slicerWithout(monkeypatch):
     return begin
 
 
-def test_nothing_is_asked_when_all_is_there(slicerWithout):
+def test_nothing_is_asked_when_nothing_is_missing(slicerWithout):
     seen = slicerWithout()
+
     assert installMissing()
+
     assert not seen.asked
 
 
-def test_what_is_missing_is_installed_with_consent(slicerWithout):
+def test_missing_packages_are_installed_with_consent(slicerWithout):
     seen = slicerWithout("torch", "safetensors")
+
     assert installMissing()
+
     assert "torch, safetensors" in seen.asked[0]
     assert seen.installed == ["torch", "safetensors"]
 
 
 def test_nothing_is_installed_without_consent(slicerWithout):
     seen = slicerWithout("safetensors", consent=False)
+
     assert not installMissing()
+
     assert not seen.installed
 
 
 def test_missing_pytorch_extension_is_told(slicerWithout):
     seen = slicerWithout("torch", extension=False)
+
     assert not installMissing()
+
     assert "PyTorch extension" in seen.shown[0]
     assert not seen.asked
 
 
 def test_failed_installation_is_told(slicerWithout):
     seen = slicerWithout("torch", failing=True)
+
     assert not installMissing()
+
     assert "torch could not be installed" in seen.shown[0]
 
 
-def test_what_teaching_needs_beside_is_installed_with_consent(slicerWithout):
+def test_packages_that_only_teaching_needs_are_installed_with_consent(slicerWithout):
     seen = slicerWithout("monai")
+
     assert installMissing()
     assert installMissing(TO_TEACH)
+
     assert len(seen.asked) == 1
     assert seen.installed == ["monai"]

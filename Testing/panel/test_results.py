@@ -1,4 +1,4 @@
-"""What the panel offers after a run: frames, plot, file, surfaces."""
+"""The results of a run in the panel: frames, plot, file and surfaces."""
 
 import pytest
 import slicer
@@ -7,33 +7,46 @@ from CLSTMSegmentLib.scene.inputs import resolveInput
 from host import qt
 from scene.conftest import play
 
-from panel.conftest import outputs, runToEnd
+from panel.conftest import choose, outputs, runToEnd
 
 
 def test_results_lead_to_frames_plot_and_file(sequence, widget, tmp_path):
-    ui = widget.ui
+    ui, browserNode = widget.ui, resolveInput(sequence).browserNode
     runToEnd(widget)
+
     ui.volumesTable.cellClicked.emit(4, 0)
-    assert resolveInput(sequence).browserNode.GetSelectedItemNumber() == 4
+    assert browserNode.GetSelectedItemNumber() == 4
     assert ui.flagsList.count  # the phantom's outer segment touches the border
     ui.flagsList.clicked.emit(ui.flagsList.model().index(0, 0))
-    assert resolveInput(sequence).browserNode.GetSelectedItemNumber() == 0
+    assert browserNode.GetSelectedItemNumber() == 0
     qt.QFileDialog.chosen = str(tmp_path / "volumes.csv")
     ui.exportButton.click()
+    ui.outlineCheckBox.checked = True
+    ui.opacitySlider.value = 20
+
     lines = (tmp_path / "volumes.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0] == "frame,time [ms],Inner [ml],Outer [ml]"
     assert len(lines) == 7
-    displayNode = resolveInput(sequence).browserNode.GetProxyNode(outputs()[0]).GetDisplayNode()
-    ui.outlineCheckBox.checked = True
+    displayNode = browserNode.GetProxyNode(outputs()[0]).GetDisplayNode()
     assert not displayNode.GetVisibility2DFill()
-    ui.opacitySlider.value = 20
     assert displayNode.GetOpacity2DFill() == pytest.approx(0.2)
 
 
-def test_plot_marks_the_current_frame_and_a_click_on_a_point_goes_to_its_frame(sequence, widget):
+def test_file_that_cannot_be_written_is_told(sequence, widget, tmp_path):
     runToEnd(widget)
-    widget.ui.plotButton.click()
+    qt.QFileDialog.chosen = str(tmp_path / "missing" / "volumes.csv")
+
+    widget.ui.exportButton.click()
+
+    assert "The volumes cannot be written" in widget.ui.statusLabel.text
+
+
+def test_plot_marks_the_current_frame(sequence, widget):
     browserNode = resolveInput(sequence).browserNode
+    runToEnd(widget)
+
+    widget.ui.plotButton.click()
+
     chartNode = slicer.mrmlScene.GetNthNodeByClass(0, "vtkMRMLPlotChartNode")
     names = [chartNode.GetNthPlotSeriesNode(n).GetName() for n in range(chartNode.GetNumberOfPlotSeriesNodes())]
     assert names == ["Inner", "Outer", "current frame"]
@@ -41,26 +54,44 @@ def test_plot_marks_the_current_frame_and_a_click_on_a_point_goes_to_its_frame(s
     for number in (2, 4):
         play(browserNode, number)
         assert marker.GetValue(0, 0).ToDouble() == pytest.approx(float(sequence.GetNthIndexValue(number)))
+
+
+def test_click_on_a_point_of_the_plot_goes_to_its_frame(sequence, widget):
+    browserNode = resolveInput(sequence).browserNode
+    runToEnd(widget)
+    widget.ui.plotButton.click()
+    chartNode = slicer.mrmlScene.GetNthNodeByClass(0, "vtkMRMLPlotChartNode")
     seriesIDs, points, selections = vtk.vtkStringArray(), vtk.vtkIdTypeArray(), vtk.vtkCollection()
     seriesIDs.InsertNextValue(chartNode.GetNthPlotSeriesNode(1).GetID())
     points.InsertNextValue(1)
     selections.AddItem(points)
+
     slicer.app.layoutManager().plotWidget(0).plotView().dataSelected.emit(seriesIDs, selections)
+
     assert browserNode.GetSelectedItemNumber() == 1
-    before = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLPlotSeriesNode")
+
+
+def test_plotting_again_adds_no_series(sequence, widget):
+    runToEnd(widget)
     widget.ui.plotButton.click()
+    before = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLPlotSeriesNode")
+
+    widget.ui.plotButton.click()
+
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLPlotSeriesNode") == before
 
 
 def test_surfaces_are_made_only_when_asked_for(sequence, widget):
     ui = widget.ui
-    ui.framesComboBox.currentIndex = ui.framesComboBox.findData("range")
+    choose(ui.framesComboBox, "range")
     ui.lastFrameSpinBox.value = 1
     runToEnd(widget)
     surface = slicer.vtkSegmentationConverter.GetClosedSurfaceRepresentationName()
     frames = [outputs()[0].GetNthDataNode(n).GetSegmentation() for n in range(2)]
     assert not any(frame.ContainsRepresentation(surface) for frame in frames)
+
     ui.show3DButton.click()
+
     assert all(frame.ContainsRepresentation(surface) for frame in frames)
     proxyNode = resolveInput(sequence).browserNode.GetProxyNode(outputs()[0])
     assert proxyNode.GetSegmentation().ContainsRepresentation(surface)

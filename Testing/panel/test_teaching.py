@@ -1,20 +1,26 @@
-"""The Teach section used by clicking: from drawn frames to a model that is chosen for the next run."""
+"""The Teach section used by clicking: from annotated frames to a model that is chosen for the next run."""
+
+import os
+import signal
 
 import pytest
 import SimpleITK as sitk
 import slicer
-from CLSTMSegmentLib.panel import teach_section as teaching
+from CLSTMSegmentLib.core.progress import TeachingProgress
+from CLSTMSegmentLib.panel import teach_section
 from CLSTMSegmentLib.scene.annotations import annotatedFrames, newAnnotation
 from CLSTMSegmentLib.scene.inputs import resolveInput
+from CLSTMSegmentLib.teaching.training_set import TrainingSet
+from CLSTMSegmentLib.worker.events import Done, Failed, Note
+from CLSTMSegmentLib.worker.worker_process import TEACH
 from hook_phantom import SMALL, hook_sequence
-from host import application
 from scene.conftest import addSequence
 from scene.test_annotations import draw
 
-from panel.conftest import outputs, runToEnd, wait
+from panel.conftest import choose, modelsFolder, outputs, runToEnd, wait
 
-DRAWN = (0, 4)
-"""Too few to leave one out: a lesson is then one part, and short."""
+ANNOTATED = (0, 4)
+"""Too few frames to hold one out: a teaching job is then one training, and short."""
 
 
 @pytest.fixture(scope="module")
@@ -23,87 +29,100 @@ def hook():
     return hook_sequence(3, 6, *SMALL)
 
 
+def annotate(ui, scene, hook, names=("Hook",)):
+    """Choose the hook as the input, and draw it in two frames."""
+    ui.teachCollapsibleButton.collapsed = False
+    ui.inputSelector.setCurrentNode(addSequence(scene, hook[0]))
+    ui.newAnnotationButton.click()
+    assert "draw in some frames" in ui.teachButton.toolTip
+    for number in ANNOTATED:
+        mask = sitk.GetArrayViewFromImage(hook[1][number]) == 1
+        masks = {name: mask if n == 0 else ~mask for n, name in enumerate(names)}
+        draw(ui.annotationSelector.currentNode(), number, masks, hook[0][number])
+    ui.teachMinutesSpinBox.value = 0.1  # a change of any setting updates the panel
+    ui.teachFromComboBox.currentIndex = ui.teachFromComboBox.findText("Airway (demonstration on phantoms)")
+
+
 @pytest.fixture
 def annotated(scene, hook, widget):
-    """The widget with the hook as input, drawn in two frames."""
-    sequenceNode = addSequence(scene, hook[0])
+    """The widget with the hook as input, annotated in two frames."""
     widget.enter()
-    ui = widget.ui
-    ui.teachCollapsibleButton.collapsed = False
-    ui.inputSelector.setCurrentNode(sequenceNode)
-    ui.newAnnotationButton.click()
-    annotationNode = ui.annotationSelector.currentNode()
-    assert "draw in some frames" in ui.teachButton.toolTip
-    for number in DRAWN:
-        mask = sitk.GetArrayViewFromImage(hook[1][number]) == 1
-        draw(annotationNode, number, {"Hook": mask}, hook[0][number])
-    widget.panel.update()
-    ui.teachMinutesSpinBox.value = 0.1
-    ui.teachFromComboBox.currentIndex = ui.teachFromComboBox.findText("Airway (demonstration on phantoms)")
+    annotate(widget.ui, scene, hook)
     return widget
 
 
-def models():
-    return application.settingsFolder() / "CLSTMSegment" / "Models"
+@pytest.fixture
+def fakeAnnotated(scene, hook, fakePanel):
+    """The widgets of a panel with fake workers, with the hook as input, annotated in two frames."""
+    annotate(fakePanel, scene, hook)
+    return fakePanel
 
 
-def taughtToEnd(widget, name):
+def teachToEnd(widget, name):
+    """Press Teach, and wait for the end of the teaching job."""
     widget.ui.teachNameLineEdit.text = name
     widget.ui.teachButton.click()
-    wait(lambda: not widget.ui.stopTeachingButton.enabled, "the lesson's end")
+    wait(lambda: not widget.ui.stopTeachingButton.enabled, "the end of the teaching job")
 
 
-def test_drawn_frames_become_a_model_which_segments_the_others(annotated, hook):
+def test_annotated_frames_become_a_model_which_segments_the_others(annotated):
     ui = annotated.ui
     assert ui.teachButton.enabled
     assert ui.annotatedFramesList.count == 2
-    taughtToEnd(annotated, "Hook")
+
+    teachToEnd(annotated, "Hook")
     assert ui.teachStatusLabel.text == "Taught: Hook. Press Segment to use it."
     assert ui.modelComboBox.currentText == "Hook"
     assert ui.teachPreviewLabel.pixmap.width() == 360
-    assert not list(models().glob(".*lesson"))
+    assert not list(modelsFolder().glob(".Hook*"))
     runToEnd(annotated)
+
     result = next(node for node in outputs() if node is not ui.annotationSelector.currentNode())
     segment = result.GetNthDataNode(1).GetSegmentation().GetNthSegment(0)
     assert segment.GetName() == "Hook"
     assert result.GetNumberOfDataNodes() == 6
 
 
-def test_lesson_can_be_paused_and_stopped_with_the_best_so_far(annotated):
+def test_teaching_job_can_be_paused_and_stopped_with_the_best_so_far(annotated):
     ui = annotated.ui
     ui.teachNameLineEdit.text = "Stopped"
     ui.teachMinutesSpinBox.value = 5
     ui.teachButton.click()
     wait(lambda: "step" in ui.teachStatusLabel.text, "a step")
+
     ui.pauseTeachingButton.click()
     ui.stopTeachingButton.click()
-    wait(lambda: not ui.stopTeachingButton.enabled, "the lesson's end")
+    wait(lambda: not ui.stopTeachingButton.enabled, "the end of the teaching job")
+
     assert ui.modelComboBox.currentText == "Stopped"
 
 
-def test_killed_lesson_is_gone_on_with(annotated, monkeypatch):
-    ui = annotated.ui
+def test_killed_teaching_job_is_resumed(annotated, workers, monkeypatch):
+    ui, asked = annotated.ui, []
+    monkeypatch.setattr(slicer.util, "confirmYesNoDisplay", lambda text, title=None: asked.append(text) or True)
     ui.teachNameLineEdit.text = "Killed"
     ui.teachButton.click()
     wait(lambda: "step" in ui.teachStatusLabel.text, "a step")
-    annotated.panel._teach._teacher._process.kill()
+
+    os.kill(workers[-1].process_id, getattr(signal, "SIGKILL", signal.SIGTERM))
     wait(lambda: not ui.stopTeachingButton.enabled, "the end")
     assert "killed" in ui.teachStatusLabel.text
-    asked = []
-    monkeypatch.setattr(slicer.util, "confirmYesNoDisplay", lambda text, title=None: asked.append(text) or True)
-    taughtToEnd(annotated, "Killed")
+    teachToEnd(annotated, "Killed")
+
     assert "not finished" in asked[0]
     assert ui.modelComboBox.currentText == "Killed"
 
 
-def test_corrected_frame_of_the_output_is_taught_next(annotated, hook):
+def test_corrected_frame_of_the_output_is_annotated_for_the_next_teaching_job(annotated, hook):
     ui = annotated.ui
     source = resolveInput(ui.inputSelector.currentNode())
-    corrected = newAnnotation(source, "Result")  # as good as a run's output: a segmentation a frame
+    corrected = newAnnotation(source, "Result")  # a segmentation for each frame, like the output of a run
     draw(corrected, 3, {"Hook": sitk.GetArrayViewFromImage(hook[1][3]) == 1}, hook[0][3])
     source.browserNode.SetSelectedItemNumber(3)
     ui.outputSelector.setCurrentNode(corrected)
+
     ui.useAsAnnotationButton.click()
+
     assert ui.teachStatusLabel.text == "Frame 3 is annotated now."
     assert annotatedFrames(ui.annotationSelector.currentNode()) == [0, 3, 4]
     assert ui.teachFromComboBox.currentText == ui.modelComboBox.currentText
@@ -111,10 +130,112 @@ def test_corrected_frame_of_the_output_is_taught_next(annotated, hook):
 
 def test_annotation_is_not_looked_through_while_the_section_is_closed(annotated, monkeypatch):
     ui, looks = annotated.ui, []
-    monkeypatch.setattr(teaching, "annotatedFrames", lambda node: looks.append(node) or [0, 2])
+    monkeypatch.setattr(teach_section, "annotatedFrames", lambda node: looks.append(node) or [0, 2])
+
     ui.teachCollapsibleButton.collapsed = True
-    annotated.panel.update()
+    ui.overlapSpinBox.value = 0.5
     assert not looks
     ui.teachCollapsibleButton.collapsed = False
+
     assert ui.annotatedFramesList.count == 2
     assert "frame 2" in ui.annotatedFramesList.item(1).text()
+
+
+def test_teaching_job_gets_the_settings_of_all_widgets(fakeAnnotated, fakes):
+    ui = fakeAnnotated
+    ui.teachNameLineEdit.text = "Settings"
+    ui.teachMinutesSpinBox.value = 3.5
+    ui.holdOutFramesCheckBox.checked = False
+    choose(ui.markComboBox, "partly")
+
+    ui.teachButton.click()
+
+    (worker,) = fakes
+    trainingSet = TrainingSet.read(worker.folder.path)
+    settings = trainingSet.settings
+    assert (worker.module, worker.arguments) == (TEACH, (str(modelsFolder()),))
+    assert (settings.name, settings.minutes, settings.device) == ("Settings", 3.5, "cpu")
+    assert settings.initial == "airway-phantom"
+    assert not settings.hold_out_frames
+    assert [(frame.number, frame.mark) for frame in trainingSet.frames] == [(0, "partly"), (4, "partly")]
+
+
+@pytest.mark.parametrize("ejects", [True, False])
+def test_check_box_makes_the_first_segment_an_ejecting_chamber(ejects, scene, hook, fakePanel, fakes):
+    annotate(fakePanel, scene, hook, ("Hook", "Rest"))
+    fakePanel.teachNameLineEdit.text = f"Chamber {ejects}"
+
+    fakePanel.ejectingChamberCheckBox.checked = ejects
+    fakePanel.teachButton.click()
+
+    segments = TrainingSet.read(fakes[-1].folder.path).settings.segments
+    assert [(s.name, s.ejecting_chamber) for s in segments] == [("Hook", ejects), ("Rest", False)]
+    assert "first one" in fakePanel.ejectingChamberCheckBox.toolTip
+
+
+def test_buttons_write_the_control_file(fakeAnnotated, fakes):
+    ui = fakeAnnotated
+    ui.teachNameLineEdit.text = "Controlled"
+    ui.teachButton.click()
+    (worker,) = fakes
+    assert not worker.folder.should_stop()
+
+    ui.pauseTeachingButton.click()
+    paused = (worker.folder.path / "control").read_text(encoding="utf-8")
+    ui.pauseTeachingButton.click()
+    resumed = (worker.folder.path / "control").read_text(encoding="utf-8")
+    ui.stopTeachingButton.click()
+
+    assert (paused, resumed) == ("pause", "run")
+    assert worker.folder.should_stop()
+    assert ui.teachStatusLabel.text == "Stopping..."
+
+
+def test_progress_of_a_teaching_job_is_shown_with_the_time_left(fakeAnnotated, fakes):
+    ui = fakeAnnotated
+    ui.teachNameLineEdit.text = "Progress"
+    ui.teachButton.click()
+
+    fakes[-1].reported += [Note("begins with random weights"), TeachingProgress(2, 5, 30, 400, 0.71239, 65, None)]
+    wait(lambda: "step" in ui.teachStatusLabel.text, "the progress")
+
+    assert ui.teachStatusLabel.text == "training 2 of 5, step 30 of 400, loss 0.712, 65 s left"
+    assert ui.logText.plainText.endswith("begins with random weights")
+
+
+def test_failed_teaching_job_shows_its_message_and_keeps_its_folder(fakeAnnotated, fakes):
+    ui = fakeAnnotated
+    ui.teachNameLineEdit.text = "Failed"
+    ui.teachButton.click()
+    (worker,) = fakes
+
+    worker.reported.append(Failed("the disk is full", "lines of code"))
+    wait(lambda: not ui.stopTeachingButton.enabled, "the end of the teaching job")
+
+    assert ui.teachStatusLabel.text == "the disk is full"
+    assert ui.logText.plainText.endswith("lines of code")
+    assert not worker.running
+    assert TrainingSet.read(worker.folder.path).settings.name == "Failed"
+    assert ui.teachButton.enabled
+
+
+def test_finished_teaching_job_removes_its_folder(fakeAnnotated, fakes):
+    ui = fakeAnnotated
+    ui.teachNameLineEdit.text = "Finished"
+    ui.teachButton.click()
+    (worker,) = fakes
+
+    worker.reported.append(Done(model_folder=str(modelsFolder() / "small")))
+    wait(lambda: not ui.stopTeachingButton.enabled, "the end of the teaching job")
+
+    assert not worker.folder.path.exists()
+    assert ui.modelComboBox.currentText == "Small"
+
+
+def test_name_of_a_model_that_exists_is_refused(fakeAnnotated, fakes):
+    fakeAnnotated.teachNameLineEdit.text = "small"
+
+    fakeAnnotated.teachButton.click()
+
+    assert "choose another name" in fakeAnnotated.teachStatusLabel.text
+    assert fakes == []

@@ -26,7 +26,7 @@ from CLSTMSegmentLib.teaching.training_set import Lesson, lesson_folder, write_l
 from CLSTMSegmentLib.training.sparse_labels import UNKNOWN
 from CLSTMSegmentLib.worker.worker_process import PACKAGE_FOLDER
 from hook_phantom import SMALL, hook_sequence
-from model import published_state_dict as published
+from model.published_state_dict import random_published_weights
 from worker.waiting import wait
 
 DRAWN = (0, 2, 4)
@@ -219,7 +219,7 @@ def test_voxels_follow_what_is_drawn(hook, tmp_path):
 
 
 def test_published_checkpoint_is_a_beginning_and_what_is_kept_is_told(hook, tmp_path):
-    torch.save(published.state_dict(4, 1), tmp_path / "published.pth")
+    torch.save(random_published_weights(4, 1), tmp_path / "published.pth")
     lesson = lesson_in(tmp_path / "lesson", hook[0], {0: hook[1][0]}, initial=str(tmp_path / "published.pth"))
     model, weights, kept = model_for(lesson, tmp_path / "lesson", torch.device("cpu"))
     assert "encoder, memory and decoder without the published last stage" in kept

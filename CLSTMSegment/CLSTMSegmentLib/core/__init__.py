@@ -1,1 +1,1 @@
-"""What every room uses: errors, atomic writes, sequences, volume curves, devices and memory."""
+"""The parts that all other packages use: errors, atomic writes, sequences, volume curves, devices and memory."""

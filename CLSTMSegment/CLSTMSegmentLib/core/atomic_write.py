@@ -1,27 +1,31 @@
-"""Files and folders that are never seen half written."""
+"""Atomic writes: a file or folder appears under its name only when all of it is written."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from .errors import InputError
+from .errors import InputError, StorageError
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path of the same name to write, a file or a folder.
+    """Yield a temporary path for a file or folder to write.
 
-    It becomes `path` when the block ends without an error, and is removed otherwise.
+    It has the same file name as `path`. It is renamed to `path` when the block ends without an error, else removed.
 
     Raises:
         InputError: the folder around `path` is missing or cannot be written, or `path` is itself a folder.
+        StorageError: the disk is full already.
     """
     if path.is_dir():
         raise InputError(f"{path} is a folder that exists already: give another name")
     try:
         folder = TemporaryDirectory(prefix=".clstm-segment-", dir=path.parent)
     except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise StorageError(f"{path} cannot be written: the disk is full") from error
         raise InputError(f"{path} cannot be written ({error.strerror}): choose another place") from error
     with folder:
         partial = Path(folder.name) / path.name
@@ -30,19 +34,21 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file as a whole.
+    """Write a file atomically.
 
     Raises:
-        OSError: it cannot be written; what was there before stays.
+        InputError: see `replacing`.
+        OSError: the file cannot be written; an earlier file stays as it was.
     """
     with replacing(path) as partial:
         partial.write_bytes(content)
 
 
 def write_text(path: Path, content: str) -> None:
-    """Write a text file in UTF-8 as a whole.
+    """Write a text file in UTF-8 atomically.
 
     Raises:
-        OSError: it cannot be written; what was there before stays.
+        InputError: see `replacing`.
+        OSError: the file cannot be written; an earlier file stays as it was.
     """
     write_bytes(path, content.encode("utf-8"))

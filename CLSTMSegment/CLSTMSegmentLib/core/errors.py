@@ -2,14 +2,14 @@
 
 
 class InputError(ValueError):
-    """The caller gave something that cannot be used.
+    """An input or a setting cannot be used.
 
-    The message says what it is, why it cannot be used, and what to do. On the command line: exit status 2.
+    The message names it, and says why it cannot be used and what to do. The command line ends with exit status 2.
     """
 
 
 class RunFailed(Exception):
-    """The input was right, but the work could not be finished. On the command line: exit status 1."""
+    """The input was right, but the work could not be finished. The command line ends with exit status 1."""
 
 
 class StorageError(RunFailed):
@@ -17,7 +17,7 @@ class StorageError(RunFailed):
 
 
 class TrainingDiverged(RunFailed):
-    """The loss of a training is no longer a number."""
+    """The loss of a training became NaN or infinite."""
 
 
 class CohortIncomplete(RunFailed):
@@ -25,9 +25,9 @@ class CohortIncomplete(RunFailed):
 
 
 class Cancelled(Exception):
-    """The caller asked to stop; all that was finished before is complete."""
+    """The user or the caller cancelled the work; the results that were finished before are complete."""
 
 
 def sitk_cause(error: RuntimeError) -> str:
-    """Return what went wrong by an error of SimpleITK: its last line; those before name places in ITK's source."""
+    """Return the cause of an error of SimpleITK: its last line. The lines before name places in the source of ITK."""
     return [line.strip() for line in str(error).splitlines() if line.strip()][-1]

@@ -1,16 +1,16 @@
-"""What a run and a teaching job tell while they work."""
+"""The progress that a run and a teaching job report while they work."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run is.
+    """The progress of a run.
 
     Attributes:
-        frame, frames: the frame at work, from 1, and the number of frames to segment.
-        tile, tiles: the tile at work, from 1, and the number of tiles of this frame.
-        seconds_left: estimate; None until the first frame is done.
+        frame, frames: the current frame, counted from 1, and the number of frames to segment.
+        tile, tiles: the current tile, counted from 1, and the number of tiles of this frame.
+        seconds_left: estimated time left in seconds; None until the first frame is done.
     """
 
     frame: int
@@ -22,16 +22,16 @@ class Progress:
 
 @dataclass(frozen=True)
 class TeachingProgress:
-    """Where a teaching job is.
+    """The progress of a teaching job.
 
     Attributes:
-        training, trainings: the training at work, from 1, and their number: one for each fold of held-out frames, and
-            the last one, on all annotated frames, for the model itself.
-        step, steps: steps done in this training, and their number.
-        loss: mean over the last steps.
-        seconds_left: estimate for the whole job; None until the second step is done.
-        dice: mean Dice of the held-out frames (of all annotated frames in the last training), where this step ended
-            with a validation.
+        training, trainings: the current training, counted from 1, and the number of trainings: one for each fold of
+            held-out frames, and a last one on all annotated frames, which makes the model.
+        step, steps: the number of steps that are done in this training, and the number of all its steps.
+        loss: mean loss of the last steps.
+        seconds_left: estimated time left for the whole job in seconds; None until the second step is done.
+        dice: mean Dice of the held-out frames, or of all annotated frames in the last training; None where this step
+            did not end with a validation.
     """
 
     training: int

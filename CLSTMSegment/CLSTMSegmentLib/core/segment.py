@@ -1,4 +1,4 @@
-"""A structure that a model finds, and colours for structures that have none."""
+"""A structure that a model segments, and colours for structures without one."""
 
 from dataclasses import dataclass, field
 
@@ -8,14 +8,18 @@ from .errors import InputError
 
 @dataclass(frozen=True)
 class Segment:
-    """One structure that a model finds.
+    """One structure that a model segments.
 
     Attributes:
-        id: stable and unique in the model.
-        color: red, green, blue, 0 to 1.
+        id: stable, and unique in the model.
+        name: for people.
+        color: red, green and blue, from 0 to 1.
         terminology: "category" and "type", each [coding scheme, code, meaning]; may be empty.
-        ejecting_chamber: whether it is a chamber that ejects blood at every beat. An ejection fraction is
-            given for such segments alone.
+        ejecting_chamber: whether the structure is a chamber that ejects blood at every beat. Only such a segment has
+            an ejection fraction.
+
+    Raises:
+        InputError: a value is missing or of the wrong kind.
     """
 
     id: str
@@ -40,4 +44,4 @@ class Segment:
 
 
 PALETTE = ((0.90, 0.62, 0.0), (0.34, 0.71, 0.91), (0.0, 0.62, 0.45), (0.94, 0.89, 0.26), (0.80, 0.47, 0.65))
-"""Colours that most colour-blind people tell apart (Okabe and Ito 2008)."""
+"""Colours that most colour-blind people can distinguish (Okabe and Ito 2008)."""

@@ -1,4 +1,4 @@
-"""A sequence of images over time: its frames, its index, and a segmented frame."""
+"""A sequence of images over time: a frame, the index of the frames, and a segmented frame."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,14 @@ from .errors import InputError
 
 @dataclass(frozen=True)
 class Frame:
-    """One time point: a scalar 3D image, and its index value exactly as the sequence spells it."""
+    """One time point: a scalar 3D image, and its index value, verbatim."""
 
     image: sitk.Image
     index_value: str
 
 
 def check_frame(frame: Frame, number: int) -> None:
-    """Raise an InputError that names the frame unless it is a scalar 3D image with voxels."""
+    """Raise an InputError that names the frame unless it is a scalar 3D image with at least one voxel."""
     image, name = frame.image, f"frame {number} ({frame.index_value})"
     if image.GetNumberOfComponentsPerPixel() != 1:
         raise InputError(f"{name} is a colour or vector image: only scalar images can be segmented")
@@ -33,10 +33,10 @@ class SequenceIndex:
     """How the frames of a sequence are indexed.
 
     Attributes:
-        values: index value of each frame, verbatim.
-        name: for instance "time".
-        unit: for instance "ms"; may be empty.
-        type: "numeric" or "text".
+        values: the index value of each frame, verbatim.
+        name: of the index, for example "time".
+        unit: for example "ms"; may be empty.
+        type: of the values, "numeric" or "text".
     """
 
     values: list[str]
@@ -52,9 +52,9 @@ class SegmentedFrame:
     Attributes:
         number: of the frame in the sequence, from 0.
         index_value: of the frame, verbatim.
-        labels: uint8 with the geometry of the input frame; 0 is background, n the model's n-th segment.
-        out_of_distribution: measures (see `engine.out_of_distribution`) by which the frame is unlike those of the
-            model's training.
+        labels: uint8 image with the geometry of the input frame; 0 is background, n the model's n-th segment.
+        out_of_distribution: the measures in which the frame is unlike those of the model's training, see
+            `engine.out_of_distribution`.
     """
 
     number: int

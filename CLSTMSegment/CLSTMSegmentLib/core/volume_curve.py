@@ -1,4 +1,4 @@
-"""Segment volumes over time: the one form from which tables, plots, reports and scores are drawn."""
+"""Segment volumes over time, from which all tables, plots, reports and scores are made."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -8,8 +8,11 @@ import numpy as np
 from .segment import Segment
 from .sequence import SequenceIndex
 
+JUMP = "volume jumps by"
+"""How the sign of a flag begins that `VolumeCurve.flags` adds by itself."""
+
 JUMP_PERCENT = 25.0
-"""Change of a segment's volume from a frame to the next, in percent of its mean over time, that counts as a jump."""
+"""A volume jumps when it changes from a frame to the next by more than this percentage of its mean over time."""
 
 
 @dataclass(frozen=True)
@@ -17,9 +20,9 @@ class Flag:
     """A sign that the segmentation of a frame may be wrong.
 
     Attributes:
-        frame: its number.
+        frame: number of the frame.
         segment: name of the segment, or "image".
-        sign: what is suspicious, in words.
+        sign: text for people.
     """
 
     frame: int
@@ -32,7 +35,13 @@ class Flag:
 
 @dataclass(frozen=True)
 class FrameVolumes:
-    """The volumes of one frame: its number, its index value verbatim, and the ml of each segment."""
+    """The volumes of one frame.
+
+    Attributes:
+        number: of the frame in the sequence, from 0.
+        index_value: of the frame, verbatim.
+        ml: volume of each segment in ml.
+    """
 
     number: int
     index_value: str
@@ -41,7 +50,7 @@ class FrameVolumes:
 
 @dataclass(frozen=True)
 class Extremes:
-    """Greatest and least volume of a segment in ml, each with the number of the first frame that has it."""
+    """The greatest and the least volume of a segment in ml, each with the number of the first frame that has it."""
 
     greatest: float
     greatest_frame: int
@@ -54,10 +63,10 @@ class VolumeCurve:
     """The volumes of all segments over time, with the quality flags of the frames.
 
     Attributes:
-        segments: as the model describes them.
-        index: how the frames are indexed: name, unit and type; its values are those of the whole sequence.
-        frames: the frames that were measured so far, in ascending order of their numbers.
-        frame_flags: signs that single frames show; see `flags` for all.
+        segments: the segments of the model.
+        index: how the frames of the whole sequence are indexed.
+        frames: the volumes of the frames that are measured so far, in ascending order of their numbers.
+        frame_flags: quality flags that depend on a single frame; `flags` also has those that depend on several.
     """
 
     segments: tuple[Segment, ...]
@@ -66,7 +75,7 @@ class VolumeCurve:
     frame_flags: list[Flag] = field(default_factory=list)
 
     def add(self, frame: FrameVolumes, flags: Sequence[Flag] = ()) -> None:
-        """Append a frame and the signs that it shows by itself."""
+        """Append the volumes of a frame and the quality flags that depend on this frame alone."""
         self.frames.append(frame)
         self.frame_flags += flags
 
@@ -111,13 +120,13 @@ class VolumeCurve:
 
     @property
     def flags(self) -> list[Flag]:
-        """Return the flags of single frames and those of jumping volumes, by frame."""
+        """Return all quality flags in the order of their frames, those of jumping volumes included."""
         return sorted([*self.frame_flags, *self._jump_flags()], key=lambda flag: flag.frame)
 
     def _jump_flags(self) -> list[Flag]:
-        """Return the frames in which a volume differs from the frame before by more than `JUMP_PERCENT`.
+        """Return a flag for each volume that jumps from the previous frame; see `JUMP_PERCENT`.
 
-        Frames that do not follow each other are not compared.
+        Frames that do not follow each other in the sequence are not compared.
         """
         flags = []
         numbers = self.numbers
@@ -127,11 +136,11 @@ class VolumeCurve:
             for k in range(1, len(volumes)):
                 change = 100 * abs(volumes[k] - volumes[k - 1]) / mean if mean > 0 else 0.0
                 if numbers[k] == numbers[k - 1] + 1 and change > JUMP_PERCENT:
-                    flags.append(Flag(numbers[k], segment.name, f"volume jumps by {change:.0f} % of its mean"))
+                    flags.append(Flag(numbers[k], segment.name, f"{JUMP} {change:.0f} % of its mean"))
         return flags
 
     def to_rows(self) -> list[dict[str, object]]:
-        """Return a row a frame for a JSON report: "frame", "index_value", and the ml by the segment's name."""
+        """Return one row per frame for a JSON report: "frame", "index_value" and, by name, the ml of each segment."""
         return [
             {"frame": frame.number, "index_value": frame.index_value}
             | {segment.name: round(ml, 3) for segment, ml in zip(self.segments, frame.ml, strict=True)}
@@ -146,26 +155,30 @@ class VolumeCurve:
         rows: Sequence[dict[str, object]],
         flags: Sequence[dict[str, object]] = (),
     ) -> "VolumeCurve":
-        """Read what `to_rows` and `flags_to_rows` wrote; every flag, those of jumps too, stands in `flags`."""
+        """Return the curve from which `to_rows` and `flags_to_rows` made rows.
+
+        Args:
+            segments, index: of the curve.
+            rows: from `to_rows`.
+            flags: from `flags_to_rows`.
+        """
         frames = [
             FrameVolumes(row["frame"], row["index_value"], tuple(row[segment.name] for segment in segments))
             for row in rows
         ]
-        curve = cls(segments, index, frames)
-        jumps = set(curve._jump_flags())
-        curve.frame_flags = [flag for flag in (Flag(**row) for row in flags) if flag not in jumps]
-        return curve
+        read = [Flag(**row) for row in flags]
+        return cls(segments, index, frames, [flag for flag in read if not flag.sign.startswith(JUMP)])
 
     def flags_to_rows(self) -> list[dict[str, object]]:
-        """Return a row a flag for a JSON report."""
+        """Return one row per flag for a JSON report."""
         return [asdict(flag) for flag in self.flags]
 
 
 def ejection_fraction(end_diastole: float, end_systole: float) -> float | None:
-    """Return the percentage of a chamber's end-diastolic volume that it ejects; None without any volume."""
+    """Return the percentage of a chamber's end-diastolic volume that it ejects; None for a volume of 0."""
     return 100 * (1 - end_systole / end_diastole) if end_diastole > 0 else None
 
 
 def with_unit(name: str, unit: str) -> str:
-    """Return the title of a column or axis: "time [ms]"; the name alone where there is no unit."""
+    """Return the title of a column or axis, such as "time [ms]"; it is the name alone where the unit is empty."""
     return f"{name} [{unit}]" if unit else name

@@ -1,4 +1,4 @@
-"""Streaming segmentation: time is the outer loop, tiles the inner one, and memory does not grow with time."""
+"""Streaming segmentation: time is the outer loop and tiles are the inner one, so RAM does not grow with time."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -29,14 +29,14 @@ class Segmenter:
 
     Args:
         model: the model that the settings name, loaded.
-        settings: what the run is.
+        settings: the settings of the run; None for the defaults.
 
     Attributes:
-        state_rule: how long the recurrent state lasts: the model's rule with what the settings change of it.
-        report: what was done so far.
+        state_rule: how long the recurrent state lasts: the model's rule with the changes of the settings.
+        report: the report of the run so far.
 
     Raises:
-        InputError: a device or tile that cannot be used, or a model that cannot be built.
+        InputError: the device or the tile cannot be used, or the weights of the model cannot be read.
     """
 
     def __init__(self, model: Model, settings: RunSettings | None = None):
@@ -52,21 +52,21 @@ class Segmenter:
         progress: Callable[[Progress], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> Iterator[SegmentedFrame]:
-        """Segment the frames of a sequence that the settings name, one after the other.
+        """Segment the frames that the settings name, one after the other.
 
         Args:
-            frames: the whole sequence. Each frame is read when it is its turn, and once more before for the
-                intensity statistics; those that are not wanted only as far as the recurrent state needs them.
+            frames: the whole sequence. A frame is read first for the intensity statistics, and again when it is
+                segmented, so that RAM need not hold all frames.
             progress: called before every tile.
-            cancelled: asked before every tile; once it returns True, `Cancelled` is raised.
+            cancelled: called before every tile; `Cancelled` is raised once it returns True.
 
         Yields:
-            The wanted frames in order, each as soon as it is done.
+            The segmented frames in order, each as soon as it is done.
 
         Raises:
-            InputError: an empty sequence, a frame that cannot be used, a region off the image.
-            MemoryError: not even the smallest tile fits, on the CPU either.
-            Cancelled: see `cancelled`.
+            InputError: the sequence is empty, a frame cannot be used, or the region lies outside the image.
+            MemoryError: not even the smallest tile fits into RAM.
+            Cancelled: `cancelled` returned True.
         """
         remaining = self.settings.frame_numbers(len(frames))
         timer = _StepTimer(len(remaining), progress, cancelled)
@@ -83,7 +83,7 @@ class Segmenter:
 
 
 class _StepTimer:
-    """Tells the progress of a run, estimates the time left, and asks whether to stop."""
+    """Reports the progress of a run, estimates the time left, and checks whether the run is cancelled."""
 
     def __init__(
         self,
@@ -100,16 +100,16 @@ class _StepTimer:
         self._step_began = 0.0
 
     def begin(self, steps: int, wanted_left: int) -> None:
-        """Begin, or begin again, with some steps to go."""
+        """Begin, or begin again, with a number of steps and of wanted frames that are still to do."""
         self._steps_left, self._finished = steps, self._wanted - wanted_left
         self._seconds_per_step = None
 
     def begin_step(self) -> None:
-        """Begin to read a frame."""
+        """Begin the step that reads a frame."""
         self._step_began = time.perf_counter()
 
     def end_step(self, finished: bool) -> None:
-        """End the step of a frame; `finished` says whether the frame was wanted."""
+        """End the step that reads a frame; `finished` says whether its labels are done."""
         self._steps_left -= 1
         self._finished += finished
         took = time.perf_counter() - self._step_began
@@ -117,7 +117,7 @@ class _StepTimer:
         self._seconds_per_step = took if before is None else 0.7 * before + 0.3 * took
 
     def before_tile(self, tile: int, tiles: int) -> None:
-        """Tell the progress before a tile (from 0), and raise `Cancelled` where the caller asks for it."""
+        """Report the progress before a tile (counted from 0), and raise `Cancelled` when the run is cancelled."""
         if self._cancelled is not None and self._cancelled():
             raise Cancelled
         if self._progress is not None:
@@ -130,7 +130,12 @@ class _StepTimer:
 
 @dataclass(frozen=True)
 class _Survey:
-    """What one pass over the frames has found: their intensity window, and the foreground box by grid."""
+    """The result of one pass over the frames.
+
+    Attributes:
+        window: the intensity window.
+        boxes: the box around the foreground of all frames with the same grid, by the key of that grid.
+    """
 
     window: IntensityWindow
     boxes: dict[tuple, Box]
@@ -150,7 +155,7 @@ class _SequenceRun:
         self._sequence_survey: _Survey | None = None
 
     def segment(self, wanted: list[int]) -> Iterator[SegmentedFrame]:
-        """Segment the wanted frames, from empty recurrent states."""
+        """Segment the wanted frames, beginning with empty recurrent states."""
         plan = list(self._schedule.stacks(wanted))
         self._timer.begin(sum(len(stack.steps) for stack in plan), len(wanted))
         for stack in plan:
@@ -167,7 +172,8 @@ class _SequenceRun:
             if key != layout_key:
                 if layout_key is not None:
                     self._report.warn(
-                        f"frame {number} lies elsewhere than the frame before it: the recurrent state starts anew there"
+                        f"frame {number} differs in geometry from the frame before it: the recurrent state starts anew "
+                        "there"
                     )
                 states, layout_key = [None] * len(layout.places), key
             probabilities = self._network.read_frame(
@@ -198,7 +204,9 @@ class _SequenceRun:
             arrays = (sitk.GetArrayFromImage(self._read(n).image) for n in numbers)
             window = find_intensity_window(self._model.intensity, arrays)
         if not window.high > window.low:
-            self._report.warn("the frames have no contrast, every voxel is alike: nothing can be found in them")
+            self._report.warn(
+                "the frames have no contrast, since all voxels have the same value: nothing can be segmented"
+            )
         boxes: dict[tuple, Box] = {}
         if self._model.geometry.crop == "foreground":
             for n in numbers:
@@ -227,12 +235,12 @@ class _SequenceRun:
             if prepared.not_finite is not None:
                 self._report.warn(
                     f"frame {number} ({frame.index_value}): {int(prepared.not_finite.sum())} voxels are not finite "
-                    "numbers; they are counted as background"
+                    "numbers; they count as background"
                 )
         return frame, prepared
 
     def _labels(self, image: sitk.Image, prepared: PreparedFrame, probabilities: Tensor) -> sitk.Image:
-        """Return the labels of a frame; background outside the region and where the frame has no finite number."""
+        """Return the labels of a frame, with 0 outside the region and where the frame is not finite."""
         grid = prepared.grid
         labels = labels_on_frame(probabilities, grid, self._model)
         if self._region is not None:
@@ -247,7 +255,7 @@ class _SequenceRun:
     def _out_of_distribution(
         self, number: int, frame: Frame, grid: FrameGrid, window: IntensityWindow, probabilities: Tensor
     ) -> tuple[str, ...]:
-        """Return the measures by which a frame is unlike the training: of the whole frame, wherever it is segmented."""
+        """Return the measures in which a frame is unlike the training, whatever region is segmented."""
         if not self._model.typical:
             return ()
         sample = scaled_sample(frame.image, grid, window)

@@ -11,28 +11,29 @@ from .region import Region
 
 DEFAULT_MODEL = "cardiac-cine-lv"
 PRECISIONS = ("auto", "float32")
-"""Precisions in which a run can compute; "auto" is float32 on every device today."""
+"""Precisions in which a run can compute; "auto" is float32 on every device."""
 
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What a run is.
+    """The settings of a run.
 
     Attributes:
-        model: name of a bundled model, folder of a bundle, or a published checkpoint (`.pth`).
-        frames: "all", a slice such as "0:20:2", or numbers such as "0,5,7", counted from 0. They come out as they
-            would in a run over all frames.
+        model: name of a bundled model, folder of a bundle, or path of a published checkpoint (`.pth`).
+        frames: "all", a slice such as "0:20:2", or numbers such as "0,5,7", counted from 0. The labels of a frame do
+            not depend on which other frames are chosen.
         region: box in space outside of which every label is 0; None for the whole image.
         device: "auto" (the first GPU that works, else the CPU), "cpu", "cuda", "cuda:N" or "mps".
         precision: one of `PRECISIONS`.
-        tile: size (D, H, W) of a tile in voxels of the model's grid; None for the largest that fits.
+        tile: size (D, H, W) of a tile in voxels of the model's grid; None for the largest that fits into memory.
         overlap: least part of a tile that it shares with its neighbour, from 0 to below 1.
-        ram_gb: RAM in GB within which the whole process is to stay on a CPU, by tiles small enough; None for no limit.
+        ram_gb: limit in GB for the RAM of the whole process on a CPU, which decides the size of a tile; None for no
+            limit.
         state_rule: how long the recurrent state lasts, "carry", "window:N" or "reset"; None for the model's own rule.
-        warm_up_frames: number of frames that fill an empty recurrent state; None for the model's own number.
+        warm_up_frames: number of frames that are read into an empty recurrent state; None for the model's own number.
 
     Raises:
-        InputError: a value that makes no sense, whatever the model and the sequence.
+        InputError: a value that no model and no sequence can allow.
     """
 
     model: str = DEFAULT_MODEL
@@ -60,14 +61,14 @@ class RunSettings:
 
     @classmethod
     def from_texts(cls, texts: Mapping[str, str | None]) -> "RunSettings":
-        """Read settings as a user types them.
+        """Return the settings that a user typed.
 
         Args:
-            texts: a text for each attribute by its name; one that is absent, None or empty takes its default.
-                `region` is six numbers in mm, R0 R1 A0 A1 S0 S1 in RAS; `tile` is D,H,W or auto.
+            texts: the text of each attribute, by its name. An attribute without a text, or with an empty one, takes its
+                default. `region` is six numbers in mm RAS, R0 R1 A0 A1 S0 S1; `tile` is D,H,W or auto.
 
         Raises:
-            InputError: a text that is not understood, or a value that makes no sense.
+            InputError: a text that cannot be read, or a value that no model and no sequence can allow.
         """
         given = {name: text.strip() for name, text in texts.items() if text is not None and text.strip()}
         if given.get("tile") == "auto":
@@ -81,7 +82,7 @@ class RunSettings:
             count: number of frames in the sequence.
 
         Raises:
-            InputError: the sequence is empty or does not have these frames.
+            InputError: the sequence is empty, or does not have one of the frames.
         """
         if count == 0:
             raise InputError("the sequence has no frames")
@@ -97,10 +98,10 @@ class RunSettings:
 
     @classmethod
     def from_json(cls, text: str) -> "RunSettings":
-        """Read what `to_json` wrote.
+        """Return the settings that `to_json` wrote.
 
         Raises:
-            InputError: the text is not JSON of run settings, or a value makes no sense.
+            InputError: the text is not the JSON of run settings, or a value is not allowed.
         """
         try:
             content = json.loads(text)
@@ -117,7 +118,7 @@ class RunSettings:
 
 
 def frames_text(numbers: list[int]) -> str:
-    """Return the text for `RunSettings.frames` that names some frames."""
+    """Return the text for `RunSettings.frames` that names the frames of these numbers."""
     return ",".join(map(str, numbers))
 
 
@@ -127,7 +128,7 @@ def _frame_choice(text: str) -> slice | list[int]:
     try:
         if ":" in text:
             choice = slice(*(int(part) if part.strip() else None for part in text.split(":")))
-            range(1)[choice]  # a step of 0 is no slice
+            range(1)[choice]  # raises a ValueError for a step of 0
             return choice
         return [int(part) for part in text.split(",")]
     except (TypeError, ValueError) as error:

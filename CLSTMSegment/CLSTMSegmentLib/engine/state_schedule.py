@@ -11,9 +11,9 @@ class Stack:
     """Frames that share one recurrent state.
 
     Attributes:
-        frames: all frames of the sequence that belong to it.
-        steps: (frame, wanted) in the order to read. A frame that is not wanted is read only so that the state is what
-            it would be in a run over the whole sequence.
+        frames: numbers of all frames of the sequence that belong to the stack.
+        steps: (frame, wanted) in the order in which the frames are read. A frame that is not wanted is read only to
+            bring the state to the same values as in a run over the whole sequence.
     """
 
     frames: range
@@ -22,10 +22,10 @@ class Stack:
 
 @dataclass(frozen=True)
 class StateSchedule:
-    """The order in which the recurrent state reads a sequence, for runs, validation and training alike.
+    """The order in which the recurrent state reads a sequence, for runs, validation and training.
 
     Attributes:
-        rule: how long the state lasts and how an empty one is warmed up.
+        rule: how long the state lasts, and how an empty state is warmed up.
         count: number of frames in the sequence.
     """
 
@@ -33,7 +33,7 @@ class StateSchedule:
     count: int
 
     def stacks(self, wanted: Sequence[int]) -> Iterator[Stack]:
-        """Yield the stacks to read, in order, so that the wanted frames come out as in a run over all.
+        """Yield the stacks that give the wanted frames the same labels as a run over the whole sequence.
 
         Args:
             wanted: frame numbers to segment, ascending.
@@ -49,12 +49,12 @@ class StateSchedule:
             yield Stack(frames, steps)
 
     def order_for(self, frame: int) -> list[int]:
-        """Return the frames that the state reads up to and with one frame, in their order in a run."""
+        """Return the frames that the state reads up to one frame, that frame included, in the order of a run."""
         (stack,) = self.stacks([frame])
         return [t for t, _ in stack.steps]
 
     def _warm_up(self, start: int) -> list[int]:
-        """Return the frames that fill the empty state before frame `start`, in their order."""
+        """Return the warm-up frames of a stack that begins at frame `start`, in their order."""
         if start > 0:
             return list(range(max(start - self.rule.warm_up_frames, 0), start))
         count = self.rule.warm_up_frames if self.rule.cyclic else min(self.rule.warm_up_frames, self.count - 1)
@@ -62,13 +62,14 @@ class StateSchedule:
 
 
 def frame_at(position: int, count: int, cyclic: bool) -> int:
-    """Return the frame at a position in time, which may lie before the first frame or after the last.
+    """Return the frame at a position in time, which may lie before the first frame or after the last one.
 
-    A cyclic sequence begins anew; any other runs back and forth between its ends.
+    A cyclic sequence is repeated. Any other sequence is read forwards and backwards in turn.
 
     Args:
-        position: counted from frame 0.
+        position: counted from frame 0; may be negative.
         count: number of frames in the sequence.
+        cyclic: whether the first frame follows the last one.
     """
     if cyclic or count == 1:
         return position % count

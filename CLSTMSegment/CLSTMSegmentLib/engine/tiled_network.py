@@ -1,4 +1,4 @@
-"""A model's network on a device, run over one frame at a time by tiles, within the memory that there is."""
+"""A model's network on a device, which segments a frame in tiles that fit into memory."""
 
 import math
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from .settings import RunSettings
 from .tiles import TileBlender, halved, pad, padded_shape, plan_tile, plan_tiles, unpad
 
 State = list
-"""(h, c) of every CLSTM layer of one tile; None before the first frame."""
+"""(h, c) of every CLSTM layer, for one tile."""
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,17 @@ class TileLayout:
 
 
 class TiledNetwork:
-    """A model's network on a device, which reads frames by tiles.
+    """A model's network on a device, which segments frames in tiles.
 
     Args:
-        model: what to run.
-        settings: device, precision, tile, overlap and RAM limit.
+        model: the model.
+        settings: the device, tile, overlap and RAM limit of the run.
 
     Attributes:
-        report: device, precision, tiles, and warnings so far.
+        report: the device, the tiles and the warnings so far.
 
     Raises:
-        InputError: a device or tile that cannot be used, or a model that cannot be built.
+        InputError: the device or the tile cannot be used, or the weights of the model cannot be read.
     """
 
     def __init__(self, model: Model, settings: RunSettings):
@@ -63,7 +63,7 @@ class TiledNetwork:
         self.report = RunReport(str(self._device), warnings=warnings)
 
     def layout(self, shape: Shape) -> TileLayout:
-        """Return how a frame of a size (D, H, W) on the model's grid is covered by tiles."""
+        """Return how tiles cover a frame whose size on the model's grid is (D, H, W)."""
         padded = padded_shape(shape, self._model.geometry)
         if self._tile is None:
             self._tile = self._largest_tile(padded)
@@ -80,14 +80,14 @@ class TiledNetwork:
         wanted: bool,
         on_tile: Callable[[int, int], None],
     ) -> Tensor | None:
-        """Read a frame, which advances the recurrent state of every tile.
+        """Read a frame, and update the recurrent state of every tile.
 
         Args:
             volume: float32 (D, H, W) on the model's grid.
-            layout: of its size.
-            states: one for each tile, replaced by those after this frame.
-            wanted: whether probabilities are asked for, not only the states.
-            on_tile: called before every tile with its number from 0 and the number of tiles.
+            layout: how tiles cover a frame of this size.
+            states: the state of each tile after the previous frame (None: empty); the new states replace them.
+            wanted: whether probabilities are computed; otherwise only the states are.
+            on_tile: called before every tile with its number, from 0, and the number of tiles.
 
         Returns:
             Blended probabilities (classes, D, H, W) on the CPU; None when they are not wanted.
@@ -110,10 +110,10 @@ class TiledNetwork:
         return unpad(probabilities if blender is None else blender.result(), volume.shape)
 
     def use_less_memory(self) -> None:
-        """Take smaller tiles, else the CPU, after memory ran out, and note it.
+        """Change to smaller tiles, or else to the CPU, after memory ran out, and warn of it.
 
         Raises:
-            MemoryError: the tiles are as small as they may be, on the CPU.
+            MemoryError: the network already runs on the CPU with the smallest tiles.
         """
         self._network.release_buffers()
         smaller = halved(self._tile) if self._model.geometry.patch is None and self._tile else None
@@ -121,7 +121,7 @@ class TiledNetwork:
             self.report.warn(f"out of memory on {self._device}: tiles shrink from {self._tile} to {smaller}")
             self._tile = smaller
         elif self._device.type != "cpu":
-            self.report.warn(f"out of memory on {self._device}: the run goes on with the CPU")
+            self.report.warn(f"out of memory on {self._device}: the run continues on the CPU")
             self._device = torch.device("cpu")
             self._network.to(self._device)
             self.report.device += ", then cpu"
@@ -131,7 +131,7 @@ class TiledNetwork:
             )
 
     def _largest_tile(self, shape: Shape) -> Shape:
-        """Return the largest tile of a padded frame whose step fits into the memory that is free now."""
+        """Return the largest tile of a padded frame that fits into the memory that is free now."""
         classes = self._model.network.classes
 
         def needed(tile: Shape) -> float:
@@ -140,21 +140,22 @@ class TiledNetwork:
         free = free_memory(self._device)
         if self._ram_gb is not None:
             free = min(free, int(self._ram_gb * 1e9) - peak_memory())
-        # beside a step over a tile, a frame takes: itself, padded, and its probabilities twice, with their weights
+        # besides a step over a tile, RAM holds the frame, the padded frame, the blending weights, and the
+        # probabilities twice
         frame_bytes = math.prod(shape) * 4 * (3 + 2 * classes) if self._device.type == "cpu" else 0
-        # memory that was freed in small pieces is not all available again
+        # not all free memory can be used, since it is fragmented
         room = 0.7 * free - frame_bytes
         tile = plan_tile(shape, needed, room)
         if self._ram_gb is not None and needed(tile) > room:
             self.report.warn(
                 f"the RAM limit of {self._ram_gb:g} GB is low for frames of this size: even the smallest tiles may "
-                "take more; choose a smaller region"
+                "need more RAM; choose a smaller region"
             )
         return tile
 
     @torch.inference_mode()
     def _step(self, tile: Tensor, state: State | None, wanted: bool) -> tuple[Tensor | None, State]:
-        """Return the probabilities (classes, D, H, W) of one tile on the CPU (None when not wanted) and its state."""
+        """Return the probabilities (classes, D, H, W) of a tile on the CPU (None when not wanted) and its new state."""
         x = tile[None, None].to(self._device).contiguous(memory_format=torch.channels_last_3d)
         if not wanted:
             return None, self._network.update_state(x, state)
@@ -164,7 +165,11 @@ class TiledNetwork:
 
 
 def _checked_tile(model: Model, tile: Shape | None) -> Shape | None:
-    """Return the tile to use, None for one that is planned from free memory; an InputError where it cannot be used."""
+    """Return the size of a tile; None when it is to be planned from the free memory.
+
+    Raises:
+        InputError: the model cannot segment tiles of this size.
+    """
     patch = model.geometry.patch
     if tile is None:
         return patch

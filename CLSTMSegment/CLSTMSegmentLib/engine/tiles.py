@@ -22,7 +22,7 @@ def padded_shape(shape: Shape, rule: GeometryRule) -> Shape:
 
 
 def pad(volume: np.ndarray, shape: Shape) -> np.ndarray:
-    """Return a (D, H, W) volume with zeros around it; of an odd number of zeros, one more comes after."""
+    """Pad a (D, H, W) volume with zeros on both sides; an odd number of zeros has one more at the end."""
     missing = [m - n for n, m in zip(volume.shape, shape, strict=True)]
     return np.pad(volume, [(m // 2, m - m // 2) for m in missing])
 

@@ -70,7 +70,7 @@ def read_image(path: Path, image_io: str = "") -> sitk.Image:
 
 
 def write_image(path: Path, image: sitk.Image, compressed: bool = False) -> None:
-    """Write an image as a whole.
+    """Write an image atomically.
 
     Raises:
         RuntimeError: from SimpleITK, which cannot write the file.

@@ -127,8 +127,8 @@ def _index_metadata(header: sitk.ImageFileReader, what: str) -> str:
     return _metadata(header, f"axis 3 index {what}") or _metadata(header, f"axis 0 index {what}")
 
 
-NIFTI_TIME_UNITS = {8: "s", 16: "ms", 24: "us"}
-"""Codes of time units in NIfTI-1: bits 3 to 5 of xyzt_units."""
+NIFTI_TIME_UNITS = {8: ("s", 1), 16: ("ms", 1_000), 24: ("us", 1_000_000)}
+"""Time units of NIfTI-1 and their number in a second, by their code: bits 3 to 5 of xyzt_units."""
 
 
 def _split_4d(header: sitk.ImageFileReader, path: Path) -> FileSequence:
@@ -137,8 +137,10 @@ def _split_4d(header: sitk.ImageFileReader, path: Path) -> FileSequence:
         raise InputError(f"{path} is a sequence of colour or vector images: only scalar images can be segmented")
     count, step, start = header.GetSize()[3], header.GetSpacing()[3], header.GetOrigin()[3]
     units = _metadata(header, "xyzt_units")
-    unit = NIFTI_TIME_UNITS.get(int(units) & 56, "") if units.isdecimal() else ""
-    index = SequenceIndex([f"{start + t * step:.10g}" for t in range(count)], "time" if unit else "frame", unit)
+    # SimpleITK has changed the times of a NIfTI file to seconds
+    unit, per_second = NIFTI_TIME_UNITS.get(int(units) & 56, ("", 1)) if units.isdecimal() else ("", 1)
+    values = [f"{(start + t * step) * per_second:.10g}" for t in range(count)]
+    index = SequenceIndex(values, "time" if unit else "frame", unit)
     array = sitk.GetArrayFromImage(_read_image(path))
     return FileSequence(index, lambda t: _placed(array[t], header))
 

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 
 FORMAT = 2
-"""Of model.json. Format 1 is read too: it called `state` time, and `warm_up_frames` prime."""
+"""Format of model.json. Format 1 is read too: there, `state` was `time`, and `warm_up_frames` was `prime`."""
 
 MODELS_FOLDER = Path(__file__).resolve().parents[2] / "Resources" / "Models"
+"""The folder of the models that come with the extension."""
 
 
 def bundled_models() -> list[str]:
@@ -28,14 +29,17 @@ def bundled_models() -> list[str]:
 
 
 def load_model(source: str | os.PathLike) -> Model:
-    """Return a model by the name of a bundled one, by its folder, or from a published checkpoint (`.pth`).
+    """Return a model.
+
+    Args:
+        source: the name of a bundled model, the folder of a bundle, or a published checkpoint (`.pth`).
 
     Raises:
-        InputError: nothing there, or what is there is not a model.
+        InputError: there is no such file or folder, or it is not a model.
     """
     path = Path(source)
     if path.suffix.lower() in (".pth", ".pt"):
-        from .published import published_model  # needs torch, which takes seconds to import
+        from .published import published_model  # imports torch, which takes seconds
 
         return published_model(path)
     if not (path / "model.json").is_file():
@@ -50,10 +54,10 @@ def load_model(source: str | os.PathLike) -> Model:
 
 
 def read_bundle(folder: Path) -> Model:
-    """Read the model in a folder; its weights are read when the network is built.
+    """Read the description of the model in a folder. Its weights are read when the network is built.
 
     Raises:
-        InputError: model.json is missing, damaged, or describes no model.
+        InputError: model.json is missing or damaged, or does not describe a model.
     """
     path = folder / "model.json"
     try:
@@ -78,10 +82,18 @@ def _rename_keys_of_format_1(content: dict) -> None:
 
 
 def write_bundle(model: Model, state_dict: dict[str, Tensor], folder: Path) -> Model:
-    """Write a bundle into a folder, which is made, and must not hold another model.
+    """Write the bundle of a model.
+
+    Args:
+        model: the description.
+        state_dict: the weights.
+        folder: the bundle; it is created, and must not hold a model yet.
 
     Returns:
-        The model as read back from the folder.
+        The model, read from the new folder.
+
+    Raises:
+        InputError: the folder already holds a model.
     """
     from safetensors.torch import save as save_safetensors
 

@@ -1,4 +1,4 @@
-"""The description of a model: what model.json says, checked."""
+"""The description of a model, as model.json gives it, and the checks of its values."""
 
 from __future__ import annotations
 
@@ -22,32 +22,35 @@ if TYPE_CHECKING:
 
 
 def check_name(name: object) -> None:
-    """Raise an InputError unless this can be a model's name, and that of its folder."""
+    """Raise an InputError unless this can be the name of a model and of its folder."""
     if not isinstance(name, str) or not re.fullmatch(r"\w[\w. -]{0,99}", name):
         raise InputError(f"a model's name is letters, digits, dots, spaces, - and _, not {name!r}")
 
 
 @dataclass(frozen=True)
 class Model:
-    """A network with all that is needed to apply it, and where it comes from.
+    """A network, the rules to apply it, and its origin.
 
     Attributes:
         name: of the model and its folder; letters, digits, dots, spaces, - and _.
-        title: what people call it.
-        segments: the structures that it finds; label n is the n-th.
-        network: the shape of the network.
+        title: the name for people.
+        segments: the structures that the model segments; label n is the n-th.
+        network: the options of the network.
         activation: "softmax" (class 0 is background) or "sigmoid" (every class is a segment).
-        geometry, intensity, state: how frames are laid out and scaled, and how long the recurrent state lasts.
-        typical: least and greatest value, over the training, of each measure of `engine.out_of_distribution`; empty
-            where it is not known.
+        version, description, modality, licence, citation: texts for people.
+        geometry: the axes and spacing of the frames that the network reads.
+        intensity: how intensities are scaled.
+        typical: the least and the greatest value of each measure of `engine.out_of_distribution` in the training;
+            empty where they are not known.
+        state: how long the recurrent state lasts.
         components: "largest" keeps only the largest connected component of all segments together; "all" keeps
             everything.
-        training, scores: free text and figures for people.
-        sha256: of the weights file; empty where it is not known.
-        weights: the file, or a state dict that is loaded already.
+        training, scores: texts and figures for people.
+        sha256: checksum of the weights file; empty where it is not known.
+        weights: the weights file, or a state dict in RAM.
 
     Raises:
-        InputError: values that make no sense or contradict each other.
+        InputError: a value is of the wrong kind, or two values contradict each other.
     """
 
     name: str
@@ -74,7 +77,9 @@ class Model:
         check_name(self.name)
         texts = (self.title, self.version, self.description, self.modality, self.licence, self.citation, self.sha256)
         if not all(isinstance(text, str) for text in texts):
-            raise InputError(f"model {self.name}: title, version and all that describes it must be text")
+            raise InputError(
+                f"model {self.name}: title, version, description, modality, licence, citation and sha256 must be text"
+            )
         if not all(isinstance(t, dict) for t in (self.training, self.scores, self.typical)):
             raise InputError(f"model {self.name}: training, scores and typical must be tables")
         for limits in self.typical.values():
@@ -96,17 +101,19 @@ class Model:
             raise InputError(f"model {self.name}: a network with the published last stage needs its patch size")
 
     def build_network(self) -> CLSTMUNet4D:
-        """Return the network with its weights, float32, on the CPU, in eval mode; float32 weights are not copied.
+        """Return the network with its weights as float32 on the CPU, in eval mode.
+
+        Weights that are float32 already are shared with the network, not copied.
 
         Raises:
-            InputError: the weights are missing, damaged or do not fit.
+            InputError: the weights are missing or damaged, or do not fit the network.
         """
         import torch
 
         from ..network.unet import CLSTMUNet4D
         from .weights import load_weights
 
-        with torch.device("meta"):  # weights are loaded below, so that random ones would be made for nothing
+        with torch.device("meta"):  # no random weights, since the weights are loaded below
             network = CLSTMUNet4D(self.network)
         state_dict = self.weights if isinstance(self.weights, dict) else self._read_weights()
         load_weights(network, {k: v.float() if v.is_floating_point() else v for k, v in state_dict.items()}, self.name)
@@ -124,12 +131,14 @@ class Model:
         except OSError as error:
             raise InputError(f"model {self.name}: {self.weights} cannot be read ({error.strerror})") from error
         if self.sha256 and digest.hexdigest() != self.sha256:
-            raise InputError(f"model {self.name}: {self.weights.name} is not the file model.json was written for")
+            raise InputError(
+                f"model {self.name}: {self.weights.name} is not the file model.json was written for: copy both again"
+            )
         try:
             mapped = load_file(self.weights)
         except SafetensorError as error:
             raise InputError(f"model {self.name}: {self.weights.name} is damaged ({error})") from error
-        # Windows cannot replace a mapped file: nobody could teach this model again while it runs
+        # Windows cannot replace a file that is mapped: nobody could teach this model again while it runs
         return {key: value.clone() for key, value in mapped.items()} if os.name == "nt" else mapped
 
 
@@ -139,18 +148,19 @@ RULES = (
     ("intensity", IntensityRule),
     ("state", StateRule),
 )
-"""Keys of model.json that are tables, and what they become."""
+"""The tables in model.json: their keys, and the classes that they are read as."""
 
 
 def described_model(content: dict, source: str, weights: Path | dict[str, Tensor] | None = None) -> Model:
-    """Return a model from the keys of model.json, which are the attributes of `Model`.
+    """Return the model that the content of a model.json describes.
 
     Args:
-        source: where the description comes from, for messages.
+        content: the keys of model.json, which are the attributes of `Model`.
+        source: name of the file, for messages.
         weights: see `Model`.
 
     Raises:
-        InputError: keys are missing, unknown, or of the wrong kind.
+        InputError: a key is missing or unknown, or its value is of the wrong kind.
     """
     try:
         content = dict(content)

@@ -1,4 +1,4 @@
-"""Published checkpoints (eksubin/CLSTM-Unet4D): a plain `.pth` of a state dict, read as a model."""
+"""Published checkpoints of eksubin/CLSTM-Unet4D: a `.pth` file with a state dict, imported as a model."""
 
 import pickle
 import re
@@ -19,11 +19,14 @@ PUBLISHED_PATCH = (64, 64, 64)
 
 
 def published_model(path: Path) -> Model:
-    """Return a published checkpoint as a model that handles images exactly as the published training did.
+    """Return a published checkpoint as a model that prepares images as the published training did.
 
-    That is: stacks of 5 frames with an empty recurrent state each, the image's own index axes and
-    spacing, min-max over the stack to [0, 1], below 0.08 set to 0, cropped to what is above 0,
-    patches of 64 x 64 x 64.
+    The recurrent state is emptied every 5 frames. The axes and the spacing are those of the image. The intensities of
+    5 frames together are scaled to [0, 1], and values below 0.08 become 0. Frames are cropped to the voxels above 0,
+    and segmented in patches of 64 x 64 x 64 voxels.
+
+    Raises:
+        InputError: the file is missing, damaged, or not a checkpoint of this network.
     """
     state_dict = read_published(path)
     options = network_options(state_dict)
@@ -58,14 +61,14 @@ DAMAGED = (
     MemoryError,
     struct.error,
 )
-"""What PyTorch's restricted unpickler raises over random bytes, found by trying."""
+"""The errors that PyTorch's restricted unpickler was seen to raise for random bytes."""
 
 
 def read_published(path: Path) -> dict[str, Tensor]:
-    """Return the state dict in a published checkpoint; nothing in the file is ever executed.
+    """Return the state dict in a published checkpoint. No code in the file is executed.
 
     Raises:
-        InputError: no file, not a PyTorch file, or more in it than tensors by name.
+        InputError: the file does not exist, is not a PyTorch file, or holds more than named tensors.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -73,7 +76,7 @@ def read_published(path: Path) -> dict[str, Tensor]:
         raise InputError(f"{path}: no such file") from error
     except pickle.UnpicklingError as error:
         raise InputError(
-            f"{path}: not loaded, since it holds more than tensors (loading it could run code), or is damaged: "
+            f"{path}: not loaded, since it is damaged or holds more than tensors (loading it could run code): "
             "save the network's state_dict() with torch.save"
         ) from error
     except DAMAGED as error:
@@ -84,15 +87,15 @@ def read_published(path: Path) -> dict[str, Tensor]:
 
 
 def network_options(state_dict: dict[str, Tensor]) -> NetworkOptions:
-    """Return the shape of the network that a state dict belongs to, read off its keys and shapes.
+    """Return the options of the network that a state dict belongs to, from its keys and the shapes of its tensors.
 
     Raises:
-        InputError: the keys or shapes are not of this network.
+        InputError: the state dict belongs to another network.
     """
     if any(re.match(r"up\d\.up\.", key) for key in state_dict):
         raise InputError(
-            "this checkpoint is the bilinear=False variant (up1.up.* transposed convolutions), whose channel "
-            "counts do not fit together as published: only the bilinear network can run"
+            "this checkpoint is of the variant bilinear=False (it has the transposed convolutions up1.up.*), which "
+            "cannot run as published, since its numbers of channels do not fit together: use a bilinear checkpoint"
         )
     try:
         first = state_dict["inc.double_conv.0.weight"]

@@ -10,22 +10,23 @@ from ..core.errors import InputError
 
 @dataclass(frozen=True)
 class GeometryRule:
-    """How a model wants its frames laid out.
+    """The axes, spacing and size of the frames that a network reads.
 
     Attributes:
-        axes: unit vectors (LPS) of the model's D, H and W axes; a frame is reoriented by whole axes
-            (permuted and flipped) to lie as close to them as it can. None: D, H, W are the
-            image's own index axes i, j, k, never flipped.
-        slice_axis: "thickest" makes the axis with the clearly largest spacing the model's D,
-            whatever its direction; None leaves that to `axes`.
-        spacing: voxel size of D, H, W in mm; None keeps the frame's own.
-        patch: the only tile size (D, H, W) the network works at; None: any.
-        smallest: the least size (D, H, W) the network works at, for one that takes any tile from
-            there; smaller frames are padded up to it, as in its training.
-        crop: "foreground" crops to the bounding box of what the intensity rule leaves above 0.
+        axes: unit vectors (LPS) of the model's D, H and W axes. The axes of a frame are permuted and flipped so that
+            they come as close to these as possible. None takes the image's index axes i, j, k as D, H, W.
+        slice_axis: "thickest" makes the axis with the clearly largest spacing the model's D, in whatever direction it
+            points; None chooses all axes by `axes`.
+        spacing: voxel size along D, H and W in mm; None keeps the spacing of the frame.
+        patch: the only size (D, H, W) of a tile that the network can segment; None for a network that can segment
+            tiles of any size.
+        smallest: the least size (D, H, W) of a tile, without a `patch`. Smaller frames are padded to it, as in the
+            training.
+        crop: "foreground" crops frames to the bounding box of the voxels that are above 0 after scaling; None does not
+            crop.
 
     Raises:
-        InputError: values that make no sense.
+        InputError: a value is outside its range or of the wrong kind.
     """
 
     axes: tuple[tuple[float, float, float], ...] | None = None
@@ -54,16 +55,20 @@ class GeometryRule:
 
 @dataclass(frozen=True)
 class IntensityRule:
-    """How a model wants its intensities.
+    """How intensities are scaled to [0, 1].
 
     Attributes:
-        scale: "percentile" maps the given percentiles (median over the frames of each frame's
-            own) to 0 and 1 and clips; "min-max" maps the least and the greatest value.
+        scale: "percentile" maps two percentiles to 0 and 1; each is computed in every frame, and the median over the
+            frames is taken. "min-max" maps the least and the greatest value to 0 and 1.
         lower, upper: the percentiles, for "percentile".
-        over: "sequence": statistics of all frames; "stack": of the frames that share one recurrent state.
+        over: the frames that are scaled together: "sequence" for all frames, "stack" for those that share one
+            recurrent state.
         zero_below: scaled values below it become 0.
-        gamma: the power to which scaled values are raised; below 1 it brings images closer together
-            whose brightest parts (fat near the coil) outshine the rest by different factors.
+        gamma: the power to which scaled values are raised. A gamma below 1 makes images more alike whose brightest
+            structures (fat near the coil) are brighter than the rest by different factors.
+
+    Raises:
+        InputError: a value is outside its range or of the wrong kind.
     """
 
     scale: str = "percentile"
@@ -87,19 +92,19 @@ STATE_RULES = ("carry", "window", "reset")
 
 @dataclass(frozen=True)
 class StateRule:
-    """How long the recurrent state lasts, and how an empty one is warmed up.
+    """How long the recurrent state lasts, and how an empty state is warmed up.
 
     Attributes:
-        rule: "carry" keeps the state to the end of the sequence, "window" empties it every `window` frames, "reset"
-            at every frame (the per-frame baseline).
+        rule: "carry" keeps the state to the end of the sequence, "window" empties it every `window` frames, and
+            "reset" empties it at every frame (the per-frame baseline).
         window: number of frames that a state lasts, for "window".
-        warm_up_frames: number of frames that are read before the first one to fill an empty state: those before it
-            in the sequence; before frame 0 the last ones of a cyclic sequence (a heartbeat), else the frames after
-            it, backwards.
-        cyclic: whether the last frame is followed by the first.
+        warm_up_frames: number of frames that are read into an empty state before its first frame: the frames before
+            that frame in the sequence. Before frame 0, they are the last frames of a cyclic sequence (a heartbeat), or
+            else the frames after frame 0 in reverse order.
+        cyclic: whether the first frame follows the last one.
 
     Raises:
-        InputError: values that make no sense.
+        InputError: a value is outside its range or of the wrong kind.
     """
 
     rule: str = "carry"
@@ -117,14 +122,14 @@ class StateRule:
             raise InputError("state: a window needs at least 1 frame, and the warm-up frames cannot be below 0")
 
     def changed(self, text: str | None, warm_up_frames: int | None) -> "StateRule":
-        """Return this rule with what a user changes of it.
+        """Return this rule with the changes of a user.
 
         Args:
-            text: "carry", "window:N" or "reset"; None leaves the rule as it is.
-            warm_up_frames: None leaves their number as it is.
+            text: "carry", "window:N" or "reset"; None keeps the rule.
+            warm_up_frames: number of warm-up frames; None keeps it.
 
         Raises:
-            InputError: the text names no rule, or the number is below 0.
+            InputError: the text is not a rule, or the number is below 0.
         """
         rule = self
         if text is not None:

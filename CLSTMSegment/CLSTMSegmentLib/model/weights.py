@@ -1,4 +1,4 @@
-"""Weights loaded into a network, and checked."""
+"""Loading weights into a network, and checking them."""
 
 import torch
 from torch import Tensor
@@ -8,17 +8,22 @@ from ..network.unet import CLSTMUNet4D
 
 
 def load_weights(network: CLSTMUNet4D, state_dict: dict[str, Tensor], source: str) -> None:
-    """Make weights those of a network, without copying them, and check that they fit and are finite.
+    """Give a network its weights, without copying them, and check that they fit and are finite.
+
+    Args:
+        network: changed in place.
+        state_dict: the weights.
+        source: the origin of the weights, for messages.
 
     Raises:
-        InputError: missing, unexpected or misshapen weights, or values that are not finite.
+        InputError: weights are missing, unexpected or of the wrong shape, or have values that are not finite.
     """
     try:
         network.load_state_dict(state_dict, assign=True)
     except RuntimeError as error:
         raise InputError(f"{source}: the weights do not fit the network ({_mismatches(error)})") from error
     for key, value in state_dict.items():
-        # the extremes say it without a mask as large as the weights
+        # least and greatest value show it, without a mask as large as the weights
         if value.is_floating_point() and not all(torch.isfinite(extreme) for extreme in value.aminmax()):
             raise InputError(f"{source}: the weights are damaged: {key} holds values that are not finite")
 

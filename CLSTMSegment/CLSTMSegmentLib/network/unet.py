@@ -38,7 +38,7 @@ class Down(nn.Module):
 
 
 class Up(nn.Module):
-    """2x trilinear up-sampling, padding to the size of the skip connection, concatenation (skip first), `DoubleConv`."""
+    """2x trilinear up-sampling, padding to the size of the skip, concatenation (skip first), `DoubleConv`."""
 
     def __init__(self, in_channels: int, out_channels: int, conv_bias: bool = True, align_corners: bool = True):
         super().__init__()

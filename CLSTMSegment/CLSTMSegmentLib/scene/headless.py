@@ -27,4 +27,4 @@ def writeSequence(sequenceNode: slicer.vtkMRMLSequenceNode, path: Path) -> None:
         written = storageNode.WriteData(sequenceNode)
     if not written:
         messages = storageNode.GetUserMessages().GetAllMessagesAsString().strip()
-        raise StorageError(f"{path} cannot be written: {messages or 'MRML gave no reason'}")
+        raise StorageError(f"{path.name} cannot be written: {messages or 'MRML gave no reason'}")

@@ -125,7 +125,8 @@ class WorkerProcess:
 
     def _how_it_ended(self) -> str:
         status = self._process.returncode
-        if status in (-9, 137):
+        # the C library itself ends a process that has no memory left for a thread
+        if status in (-9, 137) or "cannot allocate memory" in self._folder.log():
             return (
                 "the worker was killed, most likely because the computer ran out of memory: close other programs, "
                 "choose a smaller region or smaller tiles"
