@@ -1,4 +1,4 @@
-"""The code blocks of README.md are run, on small data; those of the pages in docs/ are run or at least understood."""
+"""The lines and code blocks of README.md and of the pages in docs/ are run, on small data."""
 
 import re
 import shlex
@@ -7,7 +7,7 @@ import pytest
 import SimpleITK as sitk
 import slicer
 import torch
-from CLSTMSegmentLib.__main__ import main, parser
+from CLSTMSegmentLib.__main__ import main
 from CLSTMSegmentLib.core.sequence import SequenceIndex
 from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
 from CLSTMSegmentLib.model.bundle import write_bundle
@@ -18,8 +18,9 @@ from model.published_state_dict import random_published_weights
 from scene.conftest import scene, sequenceNode  # noqa: F401
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-DOCS = [path.read_text(encoding="utf-8") for path in sorted((REPOSITORY / "docs").glob("*.md"))]
+DOCS = {path.stem: path.read_text(encoding="utf-8") for path in (REPOSITORY / "docs").glob("*.md")}
 PROGRAM = ".venv/bin/clstm-segment"
+CALL = re.compile(r"^    (?:\.venv/bin/)?clstm-segment (.*)", re.MULTILINE)
 
 
 def lines_to_type(*pages):
@@ -30,9 +31,7 @@ def lines_to_type(*pages):
 
 def calls(*pages):
     """Return the arguments of every call of the program on pages, also where it is called without its folder."""
-    lines = [
-        line for page in pages for line in re.findall(r"^    (?:\.venv/bin/)?clstm-segment (.*)", page, re.MULTILINE)
-    ]
+    lines = [line for page in pages for line in CALL.findall(page)]
     return [shlex.split(line, comments=True) for line in lines]
 
 
@@ -86,7 +85,7 @@ def desk(tmp_path, phantom, monkeypatch):
 
 
 def test_every_line_of_the_readme_is_run_by_a_test():
-    """`make` targets run what other tests check part by part."""
+    """What the `make` targets run, other tests check part by part."""
     for program, command, *_ in lines_to_type(README):
         if program == "make":
             assert f"\n{command}:" in (REPOSITORY / "Makefile").read_text(encoding="utf-8")
@@ -95,27 +94,36 @@ def test_every_line_of_the_readme_is_run_by_a_test():
             assert command in ("segment", "teach", "batch")
 
 
-def test_every_line_of_the_docs_is_understood():
-    for words in calls(*DOCS):
-        parser().parse_args(words)  # raises SystemExit for an option that it does not know
+def test_every_line_of_the_docs_is_run_by_a_test():
+    tested = {
+        "command-line": {"segment"},
+        "teaching": {"teach", "segment"},
+        "cohorts": {"batch"},
+        "models": {"model", "train", "evaluate"},
+    }
+
+    for name, page in DOCS.items():
+        assert {words[0] for words in calls(page)} <= tested.get(name, set()), name
 
 
 def test_segment(desk):
-    for words in typed("segment"):
+    for words in typed("segment", pages=(README, DOCS["command-line"])):
         assert main(words) == 0, words
 
-    assert all((desk / name).is_file() for name in ("result.seq.mrb", "volumes.csv", "picture.png"))
+    for name in ("result.seq.mrb", "volumes.csv", "picture.png", "half.seq.nrrd", "one.seq.nrrd", "small.nii.gz"):
+        assert (desk / name).is_file()
 
 
 def test_teach_and_segment_with_the_new_model(desk):
-    (teach,) = typed("teach", ("8", 0.1))
+    teach, again = typed("teach", ("8", 0.1), pages=(README, DOCS["teaching"]))
+    (segment,) = typed("segment", pages=(DOCS["teaching"],))
 
+    assert teach == again
     assert main([*teach, "--no-check"]) == 0
+    assert main(segment) == 0
 
-    assert main(["segment", "cine.seq.nrrd", "-o", "result.seq.mrb", "--model", "valve"]) == 0
 
-
-def test_batch(desk):
+def test_batch_on_this_computer(desk):
     (batch,) = typed("batch")
 
     assert main([*batch, "--model", "small"]) == 0
@@ -123,8 +131,13 @@ def test_batch(desk):
     assert (desk / "results" / "overview.png").is_file()
 
 
-def test_lines_for_the_python_console(scene, sequenceNode, phantom):  # noqa: F811
-    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+def python_blocks(page):
+    """Return the Python code blocks of a page."""
+    return re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+
+
+def test_block_of_the_readme_for_the_python_console(sequenceNode, phantom):  # noqa: F811
+    (block,) = python_blocks(README)
     names = {"slicer": slicer}
 
     exec(block, names)  # noqa: S102  what a user would paste
@@ -133,17 +146,29 @@ def test_lines_for_the_python_console(scene, sequenceNode, phantom):  # noqa: F8
     assert names["logic"].volumesTableNode.GetNumberOfRows() == len(phantom[0])
 
 
+def test_blocks_of_the_page_about_python(sequenceNode, desk, capsys):  # noqa: F811
+    names = {"slicer": slicer}
+
+    for block in python_blocks(DOCS["python"]):
+        exec(block, names)  # noqa: S102  what a user would paste
+
+    assert names["output"].GetNumberOfDataNodes() == 2
+    assert (desk / "labels.seq.nrrd").is_file()
+    assert "(64, 64, 8)" in capsys.readouterr().out
+
+
 def test_models_are_listed_described_and_imported(desk):
-    for words in typed("model", pages=DOCS):
+    for words in typed("model", pages=(DOCS["models"],)):
         assert main(words) == 0, words
 
     assert (desk / "my-model" / "model.json").is_file()
 
 
 def test_batch_on_a_scheduler(desk):
-    lines = typed("batch", pages=DOCS)
-    (batch,) = [words for words in lines if "--dask" in words]
+    (here,) = typed("batch")
+    first, batch = typed("batch", pages=(DOCS["cohorts"],))
 
+    assert first == here
     with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
         words = [cluster.scheduler_address if word.startswith("tcp:") else word for word in batch]
         assert main([*words, "--model", str(desk / "small")]) == 0
@@ -155,8 +180,8 @@ def test_batch_on_a_scheduler(desk):
 def test_train_and_evaluate(desk, data):
     recipe = "recipes/cardiac-cine-lv.toml"
     (desk / "one-step.toml").write_text(TRAINING.format((REPOSITORY / recipe).as_posix()), encoding="utf-8")
-    (train,) = typed("train", (recipe, "one-step.toml"), ("FOLDER", data), pages=DOCS)
-    (evaluate,) = typed("evaluate", ("FOLDER", data), pages=DOCS)
+    (train,) = typed("train", (recipe, "one-step.toml"), ("FOLDER", data), pages=(DOCS["models"],))
+    (evaluate,) = typed("evaluate", ("FOLDER", data), pages=(DOCS["models"],))
 
     assert read_configuration(desk / "one-step.toml").model.name == "cardiac-cine-lv"
     assert main(train) == 0

@@ -1,4 +1,4 @@
-"""Run the code of docs/from-lstm-to-4d-unet.md, which draws its figures: `python tutorial.py FOLDER`."""
+"""Run the code of docs/from-lstm-to-4d-unet.md, which draws the figures of that page: `python tutorial.py FOLDER`."""
 
 import os
 import re
@@ -9,7 +9,11 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "from-lstm-to-4d-unet.md"
 
 
 def run(folder: Path) -> None:
-    """Run block after block, as a reader would in one Python console opened in the folder."""
+    """Run all blocks of the page in one namespace, with `folder` as the current one.
+
+    Args:
+        folder: where the figures are written.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -18,7 +22,7 @@ def run(folder: Path) -> None:
     os.chdir(folder)
     try:
         for code in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL):
-            exec(compile(code, str(PAGE), "exec"), names)  # noqa: S102  our own page
+            exec(compile(code, str(PAGE), "exec"), names)  # noqa: S102  the code is our own
     finally:
         os.chdir(before)
 

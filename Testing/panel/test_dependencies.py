@@ -14,7 +14,7 @@ from CLSTMSegmentLib.panel.dependencies import TO_SEGMENT, TO_TEACH, installMiss
 
 @pytest.fixture
 def slicerWithout(monkeypatch):
-    """A Slicer in which some packages are missing until they are installed; tells what was asked, shown and installed."""
+    """A Slicer without some packages until they are installed; tells what was asked, shown and installed."""
     really = importlib.util.find_spec
 
     def begin(*names, consent=True, extension=True, failing=False):

@@ -2,22 +2,15 @@
 
 import os
 import signal
-import subprocess
 import sys
-import time
-from itertools import pairwise
 
 import pytest
 import slicer
 from CLSTMSegmentLib.core.sequence import Frame
 from CLSTMSegmentLib.scene.inputs import resolveInput
-from CLSTMSegmentLib.scene.sample_phantom import addHeartPhantom
 from conftest import address_space, large_frame
-from host import qt
-from PySide6.QtCore import QEventLoop
 from scene.conftest import addSequence, play
 
-from CLSTMSegment import CLSTMSegmentLogic
 from panel.conftest import (
     choose,
     ended,
@@ -156,42 +149,6 @@ def test_region_made_by_one_click_encloses_the_whole_image(sequence, widget):
     assert volumesOfInner(widget.ui) == inWholeImage
 
 
-@pytest.mark.parametrize(
-    ("widgetName", "attribute", "value", "message"),
-    [
-        ("tileLineEdit", "text", "32,x", "give three whole numbers"),
-        ("firstFrameSpinBox", "value", 5, "the range of frames is empty"),
-        ("lastFrameSpinBox", "value", 6, "frames 0 to 5"),
-    ],
-)
-def test_setting_that_makes_no_sense_is_told_before_a_run_can_start(
-    sequence, widget, widgetName, attribute, value, message
-):
-    ui = widget.ui
-    choose(ui.framesComboBox, "range")
-    ui.lastFrameSpinBox.value = 2
-    assert ui.applyButton.enabled
-
-    setattr(getattr(ui, widgetName), attribute, value)
-
-    assert not ui.applyButton.enabled
-    assert message in ui.applyButton.toolTip
-
-
-def test_numbers_stay_within_their_bounds(sequence, widget):
-    ui = widget.ui
-    for box, least, most in (
-        (ui.firstFrameSpinBox, 0, 99999),
-        (ui.frameStepSpinBox, 1, 9999),
-        (ui.overlapSpinBox, 0.0, 0.9),
-        (ui.ramSpinBox, 0.0, 9999.0),
-        (ui.warmUpFramesSpinBox, -1, 99),
-    ):
-        assert (box.minimum, box.maximum) == (least, most)
-    assert ui.warmUpFramesSpinBox.text == "as the model says"
-    assert ui.ramSpinBox.text == "no limit"
-
-
 def test_killed_worker_is_told_and_leaves_the_scene_as_it_was(sequence, workers, widget):
     before, folders = nodeIDs(), jobFolders()
     widget.ui.applyButton.click()
@@ -277,56 +234,6 @@ def test_reloading_the_module_ends_the_run(sequence, workers, widget):
     assert jobFolders() == folders
 
 
-def test_settings_are_saved_with_the_scene(sequence, widget, tmp_path):
-    ui = widget.ui
-    choose(ui.framesComboBox, "range")
-    ui.lastFrameSpinBox.value = 4
-    ui.overlapSpinBox.value = 0.5
-    ui.tileLineEdit.text = "16,64,64"
-    ui.ramSpinBox.value = 2.5
-    choose(ui.stateComboBox, "window")
-    ui.windowSpinBox.value = 7
-    ui.warmUpFramesSpinBox.value = 3
-    ui.ejectingChamberCheckBox.checked = True
-
-    saveAndReload(slicer.mrmlScene, tmp_path, ui)
-    widget.useParameterNode()
-
-    assert ui.framesComboBox.currentData == "range"
-    assert (ui.lastFrameSpinBox.value, ui.overlapSpinBox.value, ui.tileLineEdit.text) == (4, 0.5, "16,64,64")
-    assert ui.ramSpinBox.value == 2.5
-    assert (ui.stateComboBox.currentData, ui.windowSpinBox.value, ui.warmUpFramesSpinBox.value) == ("window", 7, 3)
-    assert ui.ejectingChamberCheckBox.checked
-
-
-def saveAndReload(scene, folder, ui):
-    """Save the scene, close it, and load it again."""
-    scene.SetRootDirectory(str(folder))
-    scene.SetURL(str(folder / "scene.mrml"))
-    assert scene.Commit()
-    text = (folder / "scene.mrml").read_text(encoding="utf-8")
-    scene.Clear(0)
-    assert ui.tileLineEdit.text == ""
-    scene.SetLoadFromXMLString(1)
-    scene.SetSceneXMLString(text)
-    scene.Import()
-
-
-@pytest.mark.parametrize(
-    ("time", "prime", "shown"),
-    [("window", "3", ("window", 3)), ("", "-1", ("", -1)), ("reset", "nonsense", ("reset", -1))],
-)
-def test_settings_of_scenes_of_version_0_1_are_read_under_their_earlier_names(scene, widget, time, prime, shown):
-    node = CLSTMSegmentLogic().getParameterNode()
-    node.SetParameter("time", time)
-    node.SetParameter("prime", prime)
-
-    widget.useParameterNode()
-
-    assert (widget.ui.stateComboBox.currentData, widget.ui.warmUpFramesSpinBox.value) == shown
-    assert not {"time", "prime"} & set(node.GetParameterNames())
-
-
 def test_moving_through_time_during_a_run_is_fine(sequence, widget):
     widget.ui.applyButton.click()
     browserNode = resolveInput(sequence).browserNode
@@ -348,36 +255,3 @@ def test_devices_of_this_computer_are_offered_once_they_are_known(sequence, widg
 
     assert box.itemData(0) == "auto"
     assert box.currentData == "cpu"  # as chosen before
-
-
-def test_panel_never_stands_still_during_a_run_on_the_demo(widget):
-    """The longest gap between ticks of a 10 ms timer; the bound is generous for a busy machine."""
-    sequenceNode = addHeartPhantom(slicer.mrmlScene, seed=4, frames=6)
-    widget.ui.inputSelector.setCurrentNode(sequenceNode)
-    ticks = []
-    timer = qt.QTimer()
-    timer.interval = 10
-    timer.connect("timeout()", lambda: ticks.append(time.perf_counter()))
-    timer.start()
-
-    widget.ui.applyButton.click()
-    while widget.ui.cancelButton.enabled:
-        qt.application().processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
-    timer.stop()
-
-    gap = max(after - before for before, after in pairwise(ticks))
-    print(f"longest gap between ticks of a 10 ms timer: {1000 * gap:.0f} ms")
-    assert gap < 0.5
-
-
-def test_describing_models_and_writing_results_does_not_import_torch():
-    """Importing torch takes seconds, in which the panel would stand still."""
-    code = (
-        "import sys; import CLSTMSegmentLib.scene.outputs, CLSTMSegmentLib.worker.worker_process\n"
-        "import CLSTMSegmentLib.worker.job_folder, CLSTMSegmentLib.teaching.training_set\n"
-        "from CLSTMSegmentLib.model.bundle import bundled_models, load_model\n"
-        "assert [load_model(name) for name in bundled_models()]\n"
-        "assert 'torch' not in sys.modules"
-    )
-
-    subprocess.run([sys.executable, "-c", code], check=True)

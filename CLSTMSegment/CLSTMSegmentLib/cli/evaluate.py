@@ -83,7 +83,7 @@ def _print_summaries(report: list[dict], cycles: int) -> None:
     for name, figures in report[0]["summary"].items():
         columns = [entry["summary"].get(name) for entry in report]
         texts = [f"{c['mean']:8.3f} ({c['least']:.3f} to {c['largest']:.3f})" if c else "" for c in columns]
-        print(f"{name:75}{figures['count']:4} {' | '.join(texts)}")
+        print(f"{name:90}{figures['count']:4} {' | '.join(texts)}")
     for entry in report:
         for row in entry["cycles"]:
             values = ", ".join(f"{value:.3f}" for value in row["dice"])

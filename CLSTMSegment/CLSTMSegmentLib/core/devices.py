@@ -7,30 +7,30 @@ import torch
 from .errors import InputError
 
 
-def choose_device(wanted: str) -> tuple[torch.device, list[str]]:
+def choose_device(name: str) -> tuple[torch.device, list[str]]:
     """Return the device to use, and warnings about devices that could not be used.
 
     Args:
-        wanted: "auto" (the first GPU that works, else the CPU), "cpu", "cuda", "cuda:N" or "mps".
+        name: "auto" (the first GPU that works, else the CPU), "cpu", "cuda", "cuda:N" or "mps".
 
     Raises:
         InputError: a device that was asked for by name does not exist or does not work.
     """
-    if wanted == "auto":
+    if name == "auto":
         warnings = []
-        for name in _accelerators():
-            trouble = _trouble(torch.device(name))
+        for accelerator in _accelerators():
+            trouble = _trouble(torch.device(accelerator))
             if trouble is None:
-                return torch.device(name), warnings
-            warnings.append(f"{name} exists but cannot be used ({trouble}): the run takes the CPU")
+                return torch.device(accelerator), warnings
+            warnings.append(f"{accelerator} exists but cannot be used ({trouble}): the run uses another device")
         return torch.device("cpu"), warnings
-    kind, _, number = wanted.partition(":")
+    kind, _, number = name.partition(":")
     if kind not in ("cpu", "cuda", "mps") or (number and not number.isdecimal()):
-        raise InputError(f"unknown device {wanted!r}: use auto, cpu, cuda, cuda:N or mps")
-    device = torch.device(wanted)
+        raise InputError(f"unknown device {name!r}: use auto, cpu, cuda, cuda:N or mps")
+    device = torch.device(name)
     trouble = _trouble(device)
     if trouble is not None:
-        raise InputError(f"device {wanted} cannot be used ({trouble}): use auto or cpu")
+        raise InputError(f"device {name} cannot be used ({trouble}): use auto or cpu")
     return device, []
 
 

@@ -29,5 +29,5 @@ class Cancelled(Exception):
 
 
 def sitk_cause(error: RuntimeError) -> str:
-    """Return the cause of an error of SimpleITK: its last line. The lines before name places in the source of ITK."""
+    """Return the cause of an error of SimpleITK: its last line; the other lines name places in the source of ITK."""
     return [line.strip() for line in str(error).splitlines() if line.strip()][-1]

@@ -100,8 +100,8 @@ class FrameGrid:
         if self._rule.spacing is None:
             return self.box_shape
         return tuple(
-            max(1, round(n * own / wanted))
-            for n, own, wanted in zip(self.box_shape, self.frame_spacing, self._rule.spacing, strict=True)
+            max(1, round(n * own / target))
+            for n, own, target in zip(self.box_shape, self.frame_spacing, self._rule.spacing, strict=True)
         )
 
     def check_size(self, name: str) -> None:
@@ -133,8 +133,8 @@ class FrameGrid:
         image.SetSpacing(self.frame_spacing[::-1])
         # a low-pass filter avoids aliasing where the model's spacing is larger (Cardoso et al. 2015)
         variances = [
-            (wanted**2 - own**2) / (8 * np.log(2)) if wanted > own * 1.01 else 0.0
-            for own, wanted in zip(self.frame_spacing, self._rule.spacing, strict=True)
+            (target**2 - own**2) / (8 * np.log(2)) if target > own * 1.01 else 0.0
+            for own, target in zip(self.frame_spacing, self._rule.spacing, strict=True)
         ]
         if any(variances):
             image = sitk.DiscreteGaussian(image, variance=variances[::-1], useImageSpacing=True)
@@ -169,15 +169,15 @@ class FrameGrid:
         return image
 
     def _model_grid(self) -> sitk.Image:
-        shape, wanted = self.model_shape, self._rule.spacing
+        shape, target = self.model_shape, self._rule.spacing
         grid = sitk.Image([int(n) for n in shape[::-1]], sitk.sitkUInt8)
-        grid.SetSpacing(wanted[::-1])
+        grid.SetSpacing(target[::-1])
         # both grids have the same centre, so that neither end loses more than half a voxel
         grid.SetOrigin(
             [
                 ((n - 1) * own - (m - 1) * step) / 2
                 for n, own, m, step in zip(
-                    self.box_shape[::-1], self.frame_spacing[::-1], shape[::-1], wanted[::-1], strict=True
+                    self.box_shape[::-1], self.frame_spacing[::-1], shape[::-1], target[::-1], strict=True
                 )
             ]
         )

@@ -99,9 +99,9 @@ class SequenceNrrdReader:
         size = path.stat().st_size - layout.start
         if not layout.compressed and size < layout.count * self._bytes:
             raise self._truncated(size // self._bytes)
-        self._begin()
+        self._rewind()
 
-    def _begin(self) -> None:
+    def _rewind(self) -> None:
         self._next, self._position, self._rest = 0, self._layout.start, b""
         self._decompressor = zlib.decompressobj(wbits=31)  # 31 stands for the gzip format
 
@@ -128,7 +128,7 @@ class SequenceNrrdReader:
 
     def _decompressed(self, number: int) -> bytearray:
         if number < self._next:
-            self._begin()
+            self._rewind()
         content = bytearray()
         while self._next <= number:
             content = self._decompress_next()

@@ -205,7 +205,7 @@ class Trainer:
         try:
             self._state.write(*paths)
             _log(self._folder / "log.csv", self._state.history[-1], time.monotonic() - self._began)
-        except (OSError, InputError) as error:
+        except (OSError, InputError, StorageError) as error:
             self._error = StorageError(
                 f"what was learnt cannot be stored in {self._folder}: is the disk full? ({error})"
             )

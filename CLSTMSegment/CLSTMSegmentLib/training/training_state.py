@@ -68,7 +68,7 @@ class TrainingState:
         """Write a checkpoint to one or more files.
 
         Raises:
-            OSError, InputError: it cannot be written.
+            OSError, InputError, StorageError: it cannot be written.
         """
         content = {
             "network": self.network.state_dict(),

@@ -1,0 +1,71 @@
+"""Trainings that take seconds: the bundled heart model's training file made small, and small networks."""
+
+from dataclasses import replace
+
+import torch
+from CLSTMSegmentLib.model.rules import GeometryRule
+from CLSTMSegmentLib.network.options import NetworkOptions
+from CLSTMSegmentLib.network.unet import CLSTMUNet4D
+from CLSTMSegmentLib.phantoms.heart import HeartPhantom
+from CLSTMSegmentLib.training.configuration import read_configuration
+from CLSTMSegmentLib.training.split import split_sequences
+from CLSTMSegmentLib.training.stacks import StackRule, TrainingStacks
+from CLSTMSegmentLib.training.training_task import TrainingTask
+from conftest import REPOSITORY, smallModel
+
+CONFIGURATION = REPOSITORY / "recipes" / "cardiac-cine-lv.toml"
+CPU = torch.device("cpu")
+RULE = StackRule(
+    frames=3,
+    lead=2,
+    labelled=1,
+    batch=2,
+    patches=((8, 24, 24),),
+    phantom_share=1.0,
+    cine_share=0.5,
+    animated_share=0.0,
+    corrupted_share=0.0,
+)
+MODEL = smallModel(geometry=GeometryRule(spacing=(8.0, 6.0, 6.0)))
+
+
+def stacks(sequences=(), **changes):
+    """Return training stacks on the small model's grid, of phantoms unless the rule is changed."""
+    return TrainingStacks(list(sequences), HeartPhantom, MODEL, replace(RULE, **changes), seed=4)
+
+
+def small_configuration(folder, iterations, width=2):
+    """Write the bundled heart model's training file with three short stages, and return its path."""
+    wanted = {
+        "validation": '["A"]',
+        "test": '["B"]',
+        "lead": "1",
+        "patches": "[[8, 24, 24]]",
+        "iterations": iterations,
+        "validate_every": 2,
+        "norms_frozen_from": 3,
+        "width": width,
+        "spacing": "[8.0, 6.0, 6.0]",
+    }
+    lines = []
+    for line in CONFIGURATION.read_text(encoding="utf-8").splitlines():
+        key = line.split(" = ")[0]
+        lines.append(f"{key} = {wanted[key]}" if key in wanted else line)
+    path = folder / f"small-{iterations}-{width}.toml"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def small_task(path, hearts):
+    """Return the task of a training file, on labelled phantoms."""
+    configuration = read_configuration(path)
+    split = split_sequences(configuration, hearts)
+    return TrainingTask(
+        configuration.model, split.training, split.validation, configuration.training, configuration.phantom
+    )
+
+
+def small_network(**changes):
+    """Return a network with fixed random weights."""
+    torch.manual_seed(0)
+    return CLSTMUNet4D(NetworkOptions(**{"classes": 3, "width": 2, "last_stage": "none"} | changes)).eval()

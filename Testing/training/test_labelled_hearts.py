@@ -1,0 +1,83 @@
+"""Labelled hearts: what is annotated is known, and images are prepared as in a run."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from CLSTMSegmentLib.__main__ import main
+from CLSTMSegmentLib.core.sequence import Frame
+from CLSTMSegmentLib.engine.frame_grid import FrameGrid
+from CLSTMSegmentLib.engine.intensity_window import find_intensity_window
+from CLSTMSegmentLib.engine.preparation import prepare
+from CLSTMSegmentLib.training.configuration import read_configuration
+from CLSTMSegmentLib.training.labelled_hearts import Annotation, load_hearts, read_cines, to_grid
+from CLSTMSegmentLib.training.sparse_labels import UNKNOWN
+
+from training.small_training import MODEL, small_configuration
+
+SAME_HEART = {"SCD0000101": "SC-HF-I-01"}
+
+
+@pytest.fixture
+def model(tmp_path):
+    return read_configuration(small_configuration(tmp_path, 2)).model
+
+
+def test_annotated_slices_and_classes_alone_are_known(hearts, model):
+    sequences = load_hearts(hearts, model.geometry, model.intensity, same_heart=SAME_HEART)
+    cine = next(s for s in sequences if len(s.frames) == 4)
+    phase = next(s for s in sequences if len(s.frames) == 1)
+    known = (cine.allowed[0] != UNKNOWN).any(axis=(1, 2))
+
+    assert {s.name for s in sequences} == {"SC-HF-I-01", "A", "B"}
+    assert list(cine.allowed) == [0]
+    assert np.flatnonzero(known).tolist() == [2, 3, 4, 5]
+    assert set(np.unique(cine.allowed[0])) == {0b001, 0b010, 0b100, UNKNOWN}
+    assert set(np.unique(phase.allowed[0])) == {0b101, 0b010}
+
+
+def test_voxel_that_is_not_finite_is_prepared_as_in_a_run(phantom):
+    array = sitk.GetArrayFromImage(phantom[0][0].image).astype(np.float32)
+    array[3, 30:34, 30:34] = np.nan
+    image = sitk.GetImageFromArray(array)
+    image.CopyInformation(phantom[0][0].image)
+    annotation = Annotation(phantom[1][0], [1, 2], (0, 7), "ED")
+
+    sequence = to_grid("heart", [Frame(image, "0")], {0: annotation}, MODEL.geometry, MODEL.intensity)
+
+    window = find_intensity_window(MODEL.intensity, [array])
+    in_a_run = prepare(image, FrameGrid(image, MODEL.geometry), window).volume
+    assert np.isfinite(sequence.frames[0]).all()
+    np.testing.assert_array_equal(sequence.frames[0], in_a_run.astype(np.float16))
+
+
+def test_hearts_in_one_folder_and_of_any_name_can_be_learnt_from(hearts, model, tmp_path):
+    own = tmp_path / "own"
+    shutil.copytree(hearts / "sunnybrook", own)
+    (own / "SCD0000101.seq.nrrd").rename(own / "mine.seq.nrrd")
+    labels = json.loads((own / "labels.json").read_text(encoding="utf-8"))
+    (own / "labels.json").write_text(json.dumps({"mine": labels["SCD0000101"]}), encoding="utf-8")
+
+    (sequence,) = load_hearts(own, model.geometry, model.intensity)
+
+    assert sequence.name == "mine"
+
+
+def test_cine_is_found_by_the_name_of_its_heart(hearts):
+    assert list(read_cines(hearts, ["SC-HF-I-01"], SAME_HEART)) == ["SCD0000101"]
+    assert not read_cines(hearts, ["SC-HF-I-01"])
+    assert list(read_cines(hearts, ["SCD0000101"])) == ["SCD0000101"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"), [(["--data", "nowhere"], "no labelled hearts"), ([], "give their folder with --data")]
+)
+def test_training_without_its_hearts_is_refused_in_words(options, message, tmp_path, capsys):
+    configuration = small_configuration(tmp_path, 2)
+
+    status = main(["train", str(configuration), "--out", str(tmp_path / "run"), *options])
+
+    assert status == 2
+    assert message in capsys.readouterr().err

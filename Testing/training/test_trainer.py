@@ -1,0 +1,201 @@
+"""The trainer: seeded, resumable at any step, and with a result however it ends."""
+
+import csv
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from CLSTMSegmentLib.__main__ import main
+from CLSTMSegmentLib.core.errors import InputError, StorageError, TrainingDiverged
+from CLSTMSegmentLib.model.bundle import load_model, write_bundle
+from CLSTMSegmentLib.network.options import NetworkOptions
+from CLSTMSegmentLib.network.unet import CLSTMUNet4D
+from CLSTMSegmentLib.phantoms.heart import HeartPhantom
+from CLSTMSegmentLib.training import trainer as trainer_module
+from CLSTMSegmentLib.training.stack_loss import stack_loss
+from CLSTMSegmentLib.training.stacks import labelled_phantom
+from CLSTMSegmentLib.training.trainer import Trainer
+from CLSTMSegmentLib.training.training_rule import Stage, TrainingRule
+from CLSTMSegmentLib.training.training_state import TrainingState
+from CLSTMSegmentLib.training.training_task import TrainingTask
+
+from training.small_training import CPU, MODEL, RULE, small_configuration, small_task
+
+
+@pytest.fixture(scope="module")
+def task():
+    """Eight steps on single frames of phantoms, with a validation after every second one."""
+    stage = Stage(8, 1e-3, replace(RULE, frames=1, lead=0))
+    validation = labelled_phantom(HeartPhantom(2**31), "validation", MODEL, 1, (8, 24, 24))
+    rule = TrainingRule((stage,), validate_every=2, norms_frozen_from=0)
+    return TrainingTask(MODEL, [], [validation], rule, HeartPhantom)
+
+
+class Killed(BaseException):
+    """Breaks a training off at once, as the end of its process does."""
+
+
+def kill_after(iterations):
+    """Return a progress callback that breaks the training off after some iterations."""
+
+    def progress(step):
+        if step.iteration == iterations:
+            raise Killed
+
+    return progress
+
+
+def diverging_after(steps):
+    """Return a loss that is no number after some steps."""
+    taken = []
+
+    def loss(*arguments):
+        taken.append(True)
+        return stack_loss(*arguments) * (math.nan if len(taken) > steps else 1.0)
+
+    return loss
+
+
+def train_small(tmp_path, hearts, out, *options):
+    """Train on the command line, and return the exit status."""
+    configuration = small_configuration(tmp_path, 4)
+    arguments = ["train", str(configuration), "--data", str(hearts), "--out", str(tmp_path / out), "--device", "cpu"]
+    return main([*arguments, *options])
+
+
+def weights_in(run):
+    return load_model(run / "cardiac-cine-lv").build_network().state_dict()
+
+
+def logged_iterations(run):
+    with (run / "log.csv").open(encoding="utf-8", newline="") as file:
+        return [int(row["iteration"]) for row in csv.DictReader(file)]
+
+
+def test_training_interrupted_and_resumed_or_branched_off_is_training_in_one_go(hearts, tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert train_small(tmp_path, hearts, "whole") == 0
+    with pytest.raises(Killed):
+        Trainer(small_task(small_configuration(tmp_path, 4), hearts), parts, CPU).run(kill_after(6))
+
+    assert train_small(tmp_path, hearts, "parts", "--resume") == 0
+    assert train_small(tmp_path, hearts, "branch", "--start", str(whole / "stage-1.pt")) == 0
+
+    torch.testing.assert_close(weights_in(parts), weights_in(whole), atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(weights_in(tmp_path / "branch"), weights_in(whole))
+    assert logged_iterations(parts) == [2, 4, 6, 8, 10, 12]  # three stages
+    training = load_model(whole / "cardiac-cine-lv").training
+    assert training["trained_on"] == ["SC-HF-I-01"]
+    assert training["kept_for_test"] == ["B"]
+    assert training["same_heart"]["SCD0000101"] == "SC-HF-I-01"
+    assert train_small(tmp_path, hearts, "whole") == 2  # a second training must not overwrite the first
+    assert train_small(tmp_path, hearts, "other", "--start", str(tmp_path / "no.pt")) == 2
+
+
+def test_training_can_begin_with_the_weights_of_a_narrower_model(hearts, bundle, tmp_path):
+    wide = small_configuration(tmp_path, 4, width=4)
+    arguments = ["train", str(wide), "--data", str(hearts), "--out", str(tmp_path / "run"), "--device", "cpu"]
+    options = NetworkOptions(classes=3, width=2, last_stage="none", conv_bias=False)
+    narrow = CLSTMUNet4D(options).state_dict()
+    write_bundle(replace(MODEL, network=options), narrow, tmp_path / "narrow")
+
+    with_biases, without = (main([*arguments, "--initial", str(f)]) for f in (bundle, tmp_path / "narrow"))
+
+    assert (with_biases, without) == (2, 0)
+    assert load_model(tmp_path / "run" / "cardiac-cine-lv").training["began_with"] == "small, version 1"
+
+
+def test_every_step_is_told_once_and_scored_where_it_ends_with_a_validation(task, tmp_path):
+    steps, questions = [], []
+
+    result = Trainer(task, tmp_path, CPU).run(steps.append, lambda: bool(questions.append(True)))
+
+    assert [step.iteration for step in steps] == list(range(1, 9))
+    assert len(questions) == 8
+    assert [step.iteration for step in steps if step.score is not None] == [2, 4, 6, 8]
+    assert [entry.iteration for entry in result.history] == [2, 4, 6, 8] == logged_iterations(tmp_path)
+    assert result.score == max((entry.score for entry in result.history), key=lambda score: score.mean)
+    assert not result.stopped
+    assert result.error is None
+
+
+def test_finished_training_gives_the_same_result_when_it_is_resumed(task, tmp_path):
+    first = Trainer(task, tmp_path, CPU).run()
+
+    again = Trainer(task, tmp_path, CPU).run()
+
+    torch.testing.assert_close(again.network.state_dict(), first.network.state_dict(), atol=0, rtol=0)
+    assert again.history == first.history
+    assert again.score == first.score
+
+
+def test_last_network_is_kept_where_the_rule_says_so(task, tmp_path):
+    steps = []
+
+    result = Trainer(replace(task, rule=replace(task.rule, keep="last")), tmp_path, CPU).run(steps.append)
+
+    last = steps[-1].network.state_dict()
+    torch.testing.assert_close(result.network.state_dict(), last, atol=0, rtol=0)
+    assert result.score == result.history[-1].score
+
+
+def test_stopped_training_is_validated_and_gives_its_network(task, tmp_path):
+    steps = []
+
+    result = Trainer(task, tmp_path, CPU).run(steps.append, lambda: len(steps) == 2)
+
+    assert [step.iteration for step in steps] == [1, 2, 3]
+    assert result.stopped
+    assert result.network is not None
+    assert result.history[-1].iteration == 3
+    assert result.score is not None
+
+
+def test_training_stopped_before_the_first_validation_gives_no_network(task, tmp_path):
+    late = replace(task, rule=replace(task.rule, norms_frozen_from=4))
+
+    result = Trainer(late, tmp_path, CPU).run(cancelled=lambda: True)
+
+    assert result.stopped
+    assert result.network is None
+    assert result.history[-1].score is None
+
+
+def test_training_that_diverges_keeps_its_best_network(task, tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer_module, "stack_loss", diverging_after(4))
+
+    result = Trainer(task, tmp_path, CPU).run()
+
+    assert isinstance(result.error, TrainingDiverged)
+    assert "no longer a number" in str(result.error)
+    assert [entry.iteration for entry in result.history] == [2, 4]
+    assert all(torch.isfinite(value).all() for value in result.network.state_dict().values())
+
+
+def test_training_that_cannot_be_stored_keeps_its_best_network(task, tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(TrainingState, "write", full)
+
+    result = Trainer(task, tmp_path, CPU).run()
+
+    assert isinstance(result.error, StorageError)
+    assert "is the disk full? ([Errno 28] No space left on device)" in str(result.error)
+    assert [entry.iteration for entry in result.history] == [2]
+    assert result.network is not None
+
+
+def test_diverged_training_exits_with_1(hearts, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(trainer_module, "stack_loss", diverging_after(0))
+
+    assert train_small(tmp_path, hearts, "run") == 1
+    assert "the loss is no longer a number" in capsys.readouterr().err
+
+
+def test_damaged_checkpoint_is_refused_by_name(task, tmp_path):
+    (tmp_path / "checkpoint.pt").write_bytes(b"no checkpoint")
+
+    with pytest.raises(InputError, match=r"checkpoint\.pt is damaged, or a checkpoint of another training"):
+        Trainer(task, tmp_path, CPU)
