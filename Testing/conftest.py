@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from CLSTMSegmentLib.core.segment import Segment
+from CLSTMSegmentLib.core.structure import Segment
 from CLSTMSegmentLib.model.bundle import MODELS_FOLDER, write_bundle
 from CLSTMSegmentLib.model.description import Model
 from CLSTMSegmentLib.model.rules import GeometryRule

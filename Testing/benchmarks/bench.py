@@ -18,8 +18,8 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 from CLSTMSegmentLib.core.boxes import Shape, read_shape
-from CLSTMSegmentLib.core.segment import PALETTE, Segment
 from CLSTMSegmentLib.core.sequence import SequenceIndex
+from CLSTMSegmentLib.core.structure import PALETTE, Segment
 from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
 from CLSTMSegmentLib.model.bundle import write_bundle
 from CLSTMSegmentLib.model.description import Model

@@ -4,7 +4,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from CLSTMSegmentLib.core.segment import PALETTE
+from CLSTMSegmentLib.core.structure import PALETTE
 from CLSTMSegmentLib.model.bundle import bundled_models, load_model
 
 # Machado, Oliveira and Fernandes 2009: how full dichromats see linear RGB

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from CLSTMSegmentLib.core.segment import Segment
 from CLSTMSegmentLib.core.sequence import SequenceIndex
+from CLSTMSegmentLib.core.structure import Segment
 from CLSTMSegmentLib.core.volume_curve import Extremes, Flag, FrameVolumes, VolumeCurve, ejection_fraction
 
 CAVITY = Segment("cavity", "Cavity", (1.0, 0.0, 0.0), ejecting_chamber=True)

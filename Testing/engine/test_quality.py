@@ -2,8 +2,8 @@
 
 import numpy as np
 import SimpleITK as sitk
-from CLSTMSegmentLib.core.segment import Segment
 from CLSTMSegmentLib.core.sequence import SegmentedFrame, SequenceIndex
+from CLSTMSegmentLib.core.structure import Segment
 from CLSTMSegmentLib.core.volume_curve import Flag, FrameVolumes, VolumeCurve
 from CLSTMSegmentLib.engine.quality import frame_flags, measure_frame
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from CLSTMSegmentLib.__main__ import main
-from CLSTMSegmentLib.core.segment import Segment
+from CLSTMSegmentLib.core.structure import Segment
 from CLSTMSegmentLib.model.bundle import write_bundle
 from CLSTMSegmentLib.model.rules import StateRule
 from conftest import smallModel

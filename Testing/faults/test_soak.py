@@ -1,4 +1,4 @@
-"""Long use: memory does not grow, and no process, file, node or observer is left over. `make test-slow` runs these."""
+"""Long use leaves the use of RAM flat, and no process, file, node or observer behind. `make test-slow` runs these."""
 
 import gc
 import os
@@ -22,11 +22,11 @@ from scene.conftest import addSequence, scene  # noqa: F401
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(sys.platform != "linux", reason="memory and files are counted in /proc"),
+    pytest.mark.skipif(sys.platform != "linux", reason="RAM and open files are counted in /proc"),
 ]
 
 GROWTH = 1.02
-"""Factor by which memory may grow after the first runs or frames."""
+"""Factor by which the use of RAM may grow after the first runs or frames."""
 
 
 def resident(process="self"):
@@ -77,18 +77,18 @@ def logic(scene):  # noqa: F811
 def test_200_runs_in_one_process(scene, logic, bundle, phantom):  # noqa: F811
     sequenceNode = addSequence(scene, phantom[0][:3])
     outputNode = logic.segment(sequenceNode, model=str(bundle), device="cpu")
-    memory, nodes, files, observed = [], [], [], []
+    ram, nodes, files, observed = [], [], [], []
 
     for n in range(200):
         logic.segment(sequenceNode, model=str(bundle), device="cpu", output=outputNode)
-        memory.append(resident())
+        ram.append(resident())
         nodes.append(scene.GetNumberOfNodes())
         files.append(openFiles())
         observed.append([node.HasObserver("AnyEvent") for node in (sequenceNode, outputNode)])
         if n % 50 == 49:
-            print(f"run {n + 1}: {memory[-1]:.0f} MiB, {nodes[-1]} nodes, {files[-1]} files")
+            print(f"run {n + 1}: {ram[-1]:.0f} MiB, {nodes[-1]} nodes, {files[-1]} files")
 
-    assert memory[-1] < GROWTH * memory[19]
+    assert ram[-1] < GROWTH * ram[19]
     assert len(set(nodes[1:])) == 1
     assert files[-1] == files[1]
     assert observed[-1] == observed[0]
@@ -98,11 +98,11 @@ def test_200_runs_in_one_process(scene, logic, bundle, phantom):  # noqa: F811
 def test_2000_frames_in_one_run():
     segmenter = Segmenter(smallModel(), RunSettings(device="cpu"))
 
-    memory = [resident() for _ in segmenter.segment(LongSequence())]
+    ram = [resident() for _ in segmenter.segment(LongSequence())]
 
-    print(f"frame 100: {memory[99]:.0f} MiB, frame 2000: {memory[-1]:.0f} MiB")
-    assert len(memory) == 2000
-    assert memory[-1] < GROWTH * memory[99]
+    print(f"frame 100: {ram[99]:.0f} MiB, frame 2000: {ram[-1]:.0f} MiB")
+    assert len(ram) == 2000
+    assert ram[-1] < GROWTH * ram[99]
 
 
 def test_2000_frames_in_a_worker_process(bundle):
@@ -110,7 +110,7 @@ def test_2000_frames_in_a_worker_process(bundle):
     folder = JobFolder.make(RunSettings(str(bundle), device="cpu"), [str(n) for n in range(len(frames))])
     for number in range(len(frames)):
         folder.write_frame(number, frames[number].image)
-    worker, memory, events = WorkerProcess(SEGMENT, folder), {}, []
+    worker, ram, events = WorkerProcess(SEGMENT, folder), {}, []
 
     worker.start()
     while not any(isinstance(event, (Done, Failed)) for event in events):
@@ -118,27 +118,27 @@ def test_2000_frames_in_a_worker_process(bundle):
         events = worker.poll()
         for event in events:
             if isinstance(event, FrameDone) and event.number % 100 == 99:
-                memory[event.number] = resident(worker.process_id)
+                ram[event.number] = resident(worker.process_id)
                 assert folder.read_result(event).labels.GetSize() == (48, 48, 8)
     worker.end()
     folder.remove()
 
     assert isinstance(events[-1], Done), events[-1]
-    print(f"the worker at frame 200: {memory[199]:.0f} MiB, at 1900: {memory[1899]:.0f} MiB")
-    assert memory[1899] < GROWTH * memory[199]
+    print(f"the worker at frame 200: {ram[199]:.0f} MiB, at 1900: {ram[1899]:.0f} MiB")
+    assert ram[1899] < GROWTH * ram[199]
     assert children() == []
     assert jobFolders() <= before
 
 
 def test_100_scenes_segmented_and_closed(scene, logic, bundle, phantom):  # noqa: F811
-    memory = []
+    ram = []
 
     for _ in range(100):
         sequenceNode = addSequence(scene, phantom[0][:2])
         logic.segment(sequenceNode, model=str(bundle), device="cpu")
         scene.Clear(0)
-        memory.append(resident())
+        ram.append(resident())
 
-    print(f"scene 20: {memory[19]:.0f} MiB, scene 100: {memory[-1]:.0f} MiB")
-    assert memory[-1] < GROWTH * memory[19]
+    print(f"scene 20: {ram[19]:.0f} MiB, scene 100: {ram[-1]:.0f} MiB")
+    assert ram[-1] < GROWTH * ram[19]
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSequenceNode") == 0

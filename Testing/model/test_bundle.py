@@ -4,7 +4,7 @@ import json
 
 import pytest
 from CLSTMSegmentLib.core.errors import InputError
-from CLSTMSegmentLib.core.segment import Segment
+from CLSTMSegmentLib.core.structure import Segment
 from CLSTMSegmentLib.model.bundle import read_bundle, write_bundle
 from CLSTMSegmentLib.model.rules import StateRule
 from conftest import smallModel

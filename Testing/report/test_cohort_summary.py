@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import SimpleITK as sitk
-from CLSTMSegmentLib.core.segment import PALETTE, Segment
 from CLSTMSegmentLib.core.sequence import SequenceIndex
+from CLSTMSegmentLib.core.structure import PALETTE, Segment
 from CLSTMSegmentLib.core.volume_curve import Flag, FrameVolumes, VolumeCurve
 from CLSTMSegmentLib.report.cohort_summary import CohortRow, write_overview, write_summary
 

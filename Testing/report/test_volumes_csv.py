@@ -1,7 +1,7 @@
 """Volumes over time as CSV."""
 
-from CLSTMSegmentLib.core.segment import PALETTE, Segment
 from CLSTMSegmentLib.core.sequence import SequenceIndex
+from CLSTMSegmentLib.core.structure import PALETTE, Segment
 from CLSTMSegmentLib.core.volume_curve import FrameVolumes, VolumeCurve
 from CLSTMSegmentLib.report.volumes_csv import write_volumes
 

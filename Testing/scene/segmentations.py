@@ -4,8 +4,8 @@ import numpy as np
 import SimpleITK as sitk
 import slicer
 import vtk
-from CLSTMSegmentLib.core.segment import Segment
 from CLSTMSegmentLib.core.sequence import SegmentedFrame
+from CLSTMSegmentLib.core.structure import Segment
 from CLSTMSegmentLib.scene.images import LPS_FROM_RAS
 from CLSTMSegmentLib.scene.inputs import resolveInput
 from CLSTMSegmentLib.scene.outputs import SegmentationOutput

@@ -1,4 +1,4 @@
-"""The rules of what a run leaves in a scene, on real MRML: index, segments, browser, proxy, replacement."""
+"""What a run adds to a scene, on real MRML: index, segments, browser, proxy, and the replacement of an output."""
 
 import numpy as np
 import pytest

@@ -12,8 +12,8 @@ import SimpleITK as sitk
 import torch
 from CLSTMSegmentLib.__main__ import main
 from CLSTMSegmentLib.core.errors import InputError
-from CLSTMSegmentLib.core.segment import PALETTE, Segment
 from CLSTMSegmentLib.core.sequence import SequenceIndex
+from CLSTMSegmentLib.core.structure import PALETTE, Segment
 from CLSTMSegmentLib.engine.segmenter import Segmenter
 from CLSTMSegmentLib.evaluation.metrics import dice
 from CLSTMSegmentLib.io.sequence_files import read_sequence

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from ..core.errors import InputError
 from ..core.progress import TeachingProgress
-from ..core.segment import PALETTE, Segment
+from ..core.structure import PALETTE, Segment
 from ..io.image_files import read_image, reading
 from ..io.sequence_files import IMAGE_SUFFIXES, FileSequence, read_sequence
 from ..model.description import check_name

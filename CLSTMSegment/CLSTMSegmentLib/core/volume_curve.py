@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from .segment import Segment
 from .sequence import SequenceIndex
+from .structure import Segment
 
 JUMP = "volume jumps by"
 """How the sign of a flag begins that `VolumeCurve.flags` adds by itself."""

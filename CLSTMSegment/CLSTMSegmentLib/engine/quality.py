@@ -3,8 +3,8 @@
 import numpy as np
 import SimpleITK as sitk
 
-from ..core.segment import Segment
 from ..core.sequence import SegmentedFrame
+from ..core.structure import Segment
 from ..core.volume_curve import Flag, FrameVolumes, VolumeCurve
 
 

@@ -87,7 +87,7 @@ class CaseScore:
         frames_per_cycle = len(self.curve.frames) // cycles
         values: dict[int, list[float]] = {}
         for score in self.frames:
-            if score.segment == name:
+            if score.structure == name:
                 values.setdefault(score.frame // frames_per_cycle, []).append(score.dice)
         return [fmean(values[cycle]) for cycle in sorted(values)]
 

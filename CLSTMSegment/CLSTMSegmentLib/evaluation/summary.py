@@ -5,7 +5,7 @@ from statistics import fmean
 
 import numpy as np
 
-from ..core.segment import Segment
+from ..core.structure import Segment
 from ..core.volume_curve import ejection_fraction
 from .scoring import CaseScore, FrameScore
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..core.checks import are_numbers
 from ..core.errors import InputError
-from ..core.segment import Segment
+from ..core.structure import Segment
 from ..network.options import NetworkOptions
 from .rules import GeometryRule, IntensityRule, StateRule
 

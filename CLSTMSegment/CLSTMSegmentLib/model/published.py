@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import InputError
-from ..core.segment import PALETTE, Segment
+from ..core.structure import PALETTE, Segment
 from ..network.options import NetworkOptions
 from .description import Model
 from .rules import GeometryRule, IntensityRule, StateRule

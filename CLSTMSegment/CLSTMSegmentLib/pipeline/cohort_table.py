@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import InputError
-from ..core.segment import Segment
+from ..core.structure import Segment
 from ..io.sequence_files import IMAGE_SUFFIXES
 from ..report.cohort_summary import CohortRow
 from .run_result import RunResult

@@ -12,8 +12,8 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid
 
 from ..core.errors import InputError
-from ..core.segment import Segment
 from ..core.sequence import SegmentedFrame
+from ..core.structure import Segment
 from ..io.dicom_series import CineSeries
 from ..model.description import Model
 from .writers import storing

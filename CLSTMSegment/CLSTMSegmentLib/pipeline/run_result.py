@@ -4,8 +4,8 @@ import json
 from dataclasses import asdict, dataclass
 
 from ..core.errors import InputError
-from ..core.segment import Segment
 from ..core.sequence import SequenceIndex
+from ..core.structure import Segment
 from ..core.volume_curve import VolumeCurve
 from ..engine.run_report import RunReport
 

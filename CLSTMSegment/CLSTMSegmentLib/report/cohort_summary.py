@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.segment import Segment
+from ..core.structure import Segment
 from ..core.volume_curve import VolumeCurve, with_unit
 
 

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..core.segment import Segment
+from ..core.structure import Segment
 from ..core.volume_curve import VolumeCurve, with_unit
 from .outlines import box_around, draw_outlines, slices_across, spread_positions
 

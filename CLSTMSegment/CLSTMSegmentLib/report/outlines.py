@@ -7,7 +7,7 @@ import numpy as np
 import SimpleITK as sitk
 from matplotlib.axes import Axes
 
-from ..core.segment import Segment
+from ..core.structure import Segment
 
 matplotlib.use("Agg")
 

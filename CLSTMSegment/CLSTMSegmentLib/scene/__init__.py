@@ -1,1 +1,1 @@
-"""Reads sequences from a MRML scene, and writes segmentations, tables and plots into it; knows no Qt."""
+"""Reads sequences from a MRML scene, and adds segmentations, tables and plots to it; this room does not use Qt."""

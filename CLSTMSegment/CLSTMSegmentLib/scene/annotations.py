@@ -10,7 +10,7 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from ..core.errors import InputError
-from ..core.segment import Segment
+from ..core.structure import Segment
 from .images import imageFromVolume, orientedImage
 from .inputs import SequenceInput
 from .outputs import copyIndex, emptySegmentation, placeBeside
@@ -95,7 +95,7 @@ def readAnnotations(
     Args:
         annotationNode: the annotation; a frame without a drawn segment is not annotated.
         source: the input that is annotated.
-        ejectingChambers: names of the segments that are chambers which eject blood, see `core.segment.Segment`.
+        ejectingChambers: names of the segments that are chambers which eject blood, see `core.structure.Segment`.
 
     Returns:
         The segments; and for each annotated frame, by its number, a uint8 label image on the grid of the frame, in

@@ -4,8 +4,8 @@ import SimpleITK as sitk
 import slicer
 
 from ..core.errors import InputError
-from ..core.segment import Segment
 from ..core.sequence import SegmentedFrame, SequenceIndex
+from ..core.structure import Segment
 from ..core.volume_curve import VolumeCurve
 from ..engine.quality import measure_frame
 from ..model.description import Model

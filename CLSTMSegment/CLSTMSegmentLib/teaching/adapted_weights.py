@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from ..core.segment import Segment
+from ..core.structure import Segment
 from ..model.description import Model
 
 OUTPUT_LAYER = ("outc.conv.weight", "outc.conv.bias")

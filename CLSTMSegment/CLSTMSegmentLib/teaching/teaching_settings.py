@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ..core.errors import InputError
-from ..core.segment import Segment
+from ..core.structure import Segment
 from ..model.bundle import load_model
 from ..model.description import check_name
 from ..model.rules import IntensityRule
