@@ -72,7 +72,7 @@ def test_measured_frame_adds_its_volumes_and_flags_to_the_curve():
     curve = VolumeCurve((INNER, OUTER), SequenceIndex(["a", "b"]))
     found = frame((1, np.s_[2:4, 5:9, 5:9]), number=1)
 
-    measure_frame(found, curve)
+    curve.add(*measure_frame(found, curve.segments))
 
     (volumes,) = curve.frames
     assert (volumes.number, volumes.index_value) == (1, "1")

@@ -22,7 +22,11 @@ def add_options(parser: ArgumentParser) -> None:
         help=".seq.nrrd, 4D .nii/.nii.gz/.mha/.nrrd, DICOM, or a folder of 3D files",
     )
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, help=f"labels; the suffix names the format: {', '.join(SUFFIXES)}"
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        help=f"file for the labels; its suffix names the format: {', '.join(SUFFIXES)}",
     )
     add_run_options(parser)
     parser.add_argument("--measurements", type=Path, metavar="CSV", help="write segment volumes over time")
@@ -31,7 +35,10 @@ def add_options(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--preview", type=Path, metavar="PNG", help="draw slices with outlines, and volume curves")
     parser.add_argument(
-        "--report", type=Path, metavar="JSON", help="write volumes, quality flags, and how the run was done"
+        "--report",
+        type=Path,
+        metavar="JSON",
+        help="write volumes, quality flags, settings, and how long each stage took",
     )
     parser.add_argument("--quiet", action="store_true", help="show no progress bar")
 
@@ -42,9 +49,10 @@ def run(options: Namespace) -> None:
     Raises:
         InputError: bad input or options; nothing is written then.
     """
+    settings = read_run_options(options)
     outputs = Outputs(options.output, options.dicom_seg, options.measurements, options.preview, options.report)
     with progress_bar(options.quiet) as progress:
-        result = segment_to_files(read_run_options(options), options.input, outputs, progress)
+        result = segment_to_files(settings, options.input, outputs, progress)
     print_warnings(result)
 
 

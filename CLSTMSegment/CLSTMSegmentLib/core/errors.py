@@ -31,3 +31,21 @@ class Cancelled(Exception):
 def sitk_cause(error: RuntimeError) -> str:
     """Return the cause of an error of SimpleITK: its last line; the other lines name places in the source of ITK."""
     return [line.strip() for line in str(error).splitlines() if line.strip()][-1]
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether an error of NumPy, SimpleITK or PyTorch says that memory ran out, on any device."""
+    signs = (
+        "out of memory",
+        "can't allocate memory",
+        "not enough memory",
+        "Failed to allocate memory",
+        "bad_alloc",
+        # oneDNN says only this when it gets no scratch memory
+        "could not create a primitive",
+        "could not create a memory object",
+        # ITK says only this when there is no memory for the stack of a thread
+        "Unable to create thread",
+        "Unable to join thread",
+    )
+    return isinstance(error, MemoryError) or any(sign in str(error) for sign in signs)

@@ -1,4 +1,4 @@
-"""RAM and GPU memory: how much is free, how much this process has held, and whether an error says that it ran out."""
+"""RAM and GPU memory: how much is free, and how much this process has held."""
 
 import ctypes
 import os
@@ -63,21 +63,3 @@ def _windows_peak_memory() -> int:
     process = ctypes.c_void_p(ctypes.windll.kernel32.GetCurrentProcess())
     ctypes.windll.psapi.GetProcessMemoryInfo(process, ctypes.byref(counters), counters.size)
     return counters.peak
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Return whether an error of NumPy, SimpleITK or PyTorch says that memory ran out, on any device."""
-    signs = (
-        "out of memory",
-        "can't allocate memory",
-        "not enough memory",
-        "Failed to allocate memory",
-        "bad_alloc",
-        # oneDNN says only this when it gets no scratch memory
-        "could not create a primitive",
-        "could not create a memory object",
-        # ITK says only this when there is no memory for the stack of a thread
-        "Unable to create thread",
-        "Unable to join thread",
-    )
-    return isinstance(error, MemoryError) or any(sign in str(error) for sign in signs)

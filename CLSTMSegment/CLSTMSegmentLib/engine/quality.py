@@ -5,13 +5,13 @@ import SimpleITK as sitk
 
 from ..core.sequence import SegmentedFrame
 from ..core.structure import Segment
-from ..core.volume_curve import Flag, FrameVolumes, VolumeCurve
+from ..core.volume_curve import Flag, FrameVolumes
 
 
-def measure_frame(frame: SegmentedFrame, curve: VolumeCurve) -> None:
-    """Append the volumes of a finished frame, and its quality flags, to a curve."""
-    ml = volumes_ml(frame.labels, len(curve.segments))
-    curve.add(FrameVolumes(frame.number, frame.index_value, tuple(ml)), frame_flags(frame, curve.segments))
+def measure_frame(frame: SegmentedFrame, segments: tuple[Segment, ...]) -> tuple[FrameVolumes, list[Flag]]:
+    """Return the volumes of a finished frame and its quality flags, as `VolumeCurve.add` takes them."""
+    ml = volumes_ml(frame.labels, len(segments))
+    return FrameVolumes(frame.number, frame.index_value, tuple(ml)), frame_flags(frame, segments)
 
 
 def volumes_ml(labels: sitk.Image, segments: int) -> list[float]:

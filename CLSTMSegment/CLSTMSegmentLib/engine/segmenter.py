@@ -9,8 +9,7 @@ import SimpleITK as sitk
 from torch import Tensor
 
 from ..core.boxes import Box, intersection, union
-from ..core.errors import Cancelled
-from ..core.memory import is_out_of_memory
+from ..core.errors import Cancelled, is_out_of_memory
 from ..core.progress import Progress
 from ..core.sequence import Frame, SegmentedFrame, check_frame
 from ..model.description import Model

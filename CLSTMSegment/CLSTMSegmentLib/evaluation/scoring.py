@@ -87,7 +87,7 @@ class CaseScore:
         frames_per_cycle = len(self.curve.frames) // cycles
         values: dict[int, list[float]] = {}
         for score in self.frames:
-            if score.structure == name:
+            if score.segment == name:
                 values.setdefault(score.frame // frames_per_cycle, []).append(score.dice)
         return [fmean(values[cycle]) for cycle in sorted(values)]
 
@@ -123,7 +123,7 @@ def _score_case(segmenter: Segmenter, case: Case) -> CaseScore:
     score = CaseScore(case.heart, case.source, case.condition, VolumeCurve(segments, index))
     labels_before = None
     for frame in segmenter.segment(case.frames):
-        measure_frame(frame, score.curve)
+        score.curve.add(*measure_frame(frame, score.curve.segments))
         if labels_before is not None:
             score.neighbour_dice.append([dice(frame.labels, labels_before, n + 1) for n in range(len(segments))])
         labels_before = frame.labels

@@ -7,7 +7,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..core.errors import InputError
-from .image_files import read_header, read_image, reading
+from ..core.sequence import SequenceIndex
+from .file_sequence import FileSequence
+from .image_files import DICOM, read_header, read_image
 
 PLACE_TOLERANCE_MM = 0.1
 """Slices that are nearer than this lie at the same place, and gaps between slices may differ by as much."""
@@ -44,6 +46,23 @@ def is_dicom(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         return file.read(132)[128:] == b"DICM"
+
+
+def read_dicom_series(source: Path, files: list[Path]) -> FileSequence:
+    """Return the cine series in DICOM files as a sequence.
+
+    Args:
+        source: the folder or file, for messages.
+        files: see `CineSeries`.
+
+    Raises:
+        InputError: see `CineSeries`.
+    """
+    series = CineSeries(source, files)
+    index = SequenceIndex([str(t) for t in range(series.count)])
+    if series.times:
+        index = SequenceIndex(series.times, "time", "ms")
+    return FileSequence(index, series.frame, series)
 
 
 class CineSeries:
@@ -125,14 +144,12 @@ class CineSeries:
 
 
 def _read_pixels(path: Path) -> np.ndarray:
-    with reading(path, "DICOM"):
-        return sitk.GetArrayFromImage(read_image(path, "GDCMImageIO"))
+    return sitk.GetArrayFromImage(read_image(path, DICOM))
 
 
 def _slices(path: Path) -> list[Slice]:
     """Return the images in a file, by its header."""
-    with reading(path, "DICOM"):
-        reader = read_header(path, "GDCMImageIO")
+    reader = read_header(path, DICOM)
     if reader.GetDimension() == 3 and reader.GetSize()[2] > 1:
         return _enhanced_slices(path)
     direction, origin = reader.GetDirection(), reader.GetOrigin()

@@ -8,7 +8,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from ..core.atomic_write import replacing
-from ..core.errors import InputError, sitk_cause
+from ..core.errors import InputError, is_out_of_memory, sitk_cause
 
 
 @contextmanager
@@ -28,13 +28,8 @@ def decimal_point() -> Iterator[None]:
             locale.setlocale(locale.LC_NUMERIC, before)
 
 
-@contextmanager
-def reading(path: Path, kind: str = "an image") -> Iterator[None]:
-    """Turn errors of SimpleITK in the block into an InputError that names the file."""
-    try:
-        yield
-    except RuntimeError as error:
-        raise InputError(f"{path} cannot be read as {kind} ({sitk_cause(error)})") from error
+DICOM = "GDCMImageIO"
+"""SimpleITK's name of the format DICOM."""
 
 
 def read_header(path: Path, image_io: str = "") -> sitk.ImageFileReader:
@@ -45,12 +40,12 @@ def read_header(path: Path, image_io: str = "") -> sitk.ImageFileReader:
         image_io: SimpleITK's name of the format; by default the suffix and the content of the file tell it.
 
     Raises:
-        RuntimeError: from SimpleITK, which cannot read the file.
+        InputError: the file cannot be read.
     """
     reader = sitk.ImageFileReader()
     reader.SetImageIO(image_io)
     reader.SetFileName(str(path))
-    with decimal_point():
+    with _reading(path, image_io):
         reader.ReadImageInformation()
     return reader
 
@@ -63,10 +58,23 @@ def read_image(path: Path, image_io: str = "") -> sitk.Image:
         image_io: see `read_header`.
 
     Raises:
-        RuntimeError: from SimpleITK, which cannot read the file.
+        InputError: the file cannot be read.
     """
-    with decimal_point():
+    with _reading(path, image_io):
         return sitk.ReadImage(str(path), imageIO=image_io)
+
+
+@contextmanager
+def _reading(path: Path, image_io: str) -> Iterator[None]:
+    """Turn errors of SimpleITK in the block into an InputError that names the file; a lack of memory stays as it is."""
+    try:
+        with decimal_point():
+            yield
+    except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise
+        kind = "DICOM" if image_io == DICOM else "an image"
+        raise InputError(f"{path} cannot be read as {kind} ({sitk_cause(error)})") from error
 
 
 def write_image(path: Path, image: sitk.Image, compressed: bool = False) -> None:

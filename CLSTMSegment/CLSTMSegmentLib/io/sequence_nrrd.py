@@ -7,13 +7,15 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import numpy as np
 import SimpleITK as sitk
 
 from ..core.errors import InputError
 from ..core.sequence import SequenceIndex
+from .file_sequence import metadata
+from .image_files import read_image
 
 READ_TYPES = {
     **dict.fromkeys(("signed char", "int8", "int8_t"), np.int8),
@@ -32,6 +34,50 @@ LARGEST_HEADER = 2**24
 
 CHUNK = 2**20
 """Bytes of a file that are read at once."""
+
+
+def read_sequence_nrrd(
+    path: Path, header: sitk.ImageFileReader
+) -> "tuple[SequenceIndex, SequenceNrrdReader | np.ndarray]":
+    """Return the sequence in a .seq.nrrd, whose frames are the components of a vector image.
+
+    Slicer writes its index values separated by spaces and URL-encoded.
+
+    Args:
+        path: the file.
+        header: its header.
+
+    Returns:
+        How the frames are indexed, and the voxels (k, j, i) of each frame by its number: a reader that reads a frame
+        when it is asked for, or an array where the file does not hold the frames one after the other.
+
+    Raises:
+        InputError: the file cannot be read, is truncated, or its components are not the frames of a sequence.
+    """
+    count = header.GetNumberOfComponents()
+    pixel_kind = metadata(header, "NRRD_kinds[pixel]")
+    if count == 1 and pixel_kind != "list":
+        raise InputError(f"{path} is a single 3D image, not a sequence: give a 4D file or a folder of 3D files")
+    if count > 1 and pixel_kind not in ("list", "time"):
+        raise InputError(f"{path} is a colour or vector image, not a sequence of scalar images")
+
+    def about_index(what: str) -> str:
+        return metadata(header, f"axis 3 index {what}") or metadata(header, f"axis 0 index {what}")
+
+    values = [unquote(v) for v in about_index("values").split()]
+    values += [str(t) for t in range(len(values), count)]  # as Slicer does where values are missing
+    index = SequenceIndex(
+        values[:count],
+        metadata(header, "NRRD_labels[pixel]") or "frame",
+        metadata(header, "NRRD_units[pixel]"),
+        about_index("type") or "numeric",
+    )
+    layout = frame_layout(path)
+    if layout is not None and (layout.count, *layout.shape) == (count, *header.GetSize()[::-1]):
+        return index, SequenceNrrdReader(path, layout)
+    image = read_image(path)
+    voxels = sitk.GetArrayViewFromImage(image).reshape(*image.GetSize()[::-1], count)
+    return index, np.array(np.moveaxis(voxels, -1, 0), order="C")  # a copy: the view does not outlive the image
 
 
 @dataclass(frozen=True)
@@ -108,7 +154,7 @@ class SequenceNrrdReader:
     def _truncated(self, number: int) -> InputError:
         return InputError(f"{self._path} is truncated: it ends in frame {number}")
 
-    def frame(self, number: int) -> np.ndarray:
+    def __getitem__(self, number: int) -> np.ndarray:
         """Return the voxels (k, j, i) of a frame.
 
         Raises:

@@ -16,7 +16,8 @@ from ..core.volume_curve import VolumeCurve
 from ..engine.quality import measure_frame
 from ..engine.segmenter import Segmenter
 from ..engine.settings import RunSettings
-from ..io.sequence_files import FileSequence, read_sequence
+from ..io.file_sequence import FileSequence
+from ..io.sequence_files import read_sequence
 from ..model.bundle import load_model
 from ..report.volumes_csv import write_volumes
 from .run_result import RunResult
@@ -98,7 +99,7 @@ def segment_to_files(
                 with segmenter.report.timed("write"):
                     for writer in writers:
                         writer.add(frame)
-                    measure_frame(frame, curve)
+                    curve.add(*measure_frame(frame, model.segments))
                     if preview is not None:
                         preview.add(frame)
                     if on_frame is not None:

@@ -159,7 +159,7 @@ def _contains(path: Path, image: sitk.Image) -> bool:
     """Return whether a file contains an image: SimpleITK gives no error when a NIfTI file does not fit on the disk."""
     try:
         return sitk.Hash(read_image(path)) == sitk.Hash(image)
-    except RuntimeError:
+    except InputError:
         return False
 
 

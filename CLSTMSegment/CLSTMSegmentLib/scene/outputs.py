@@ -46,7 +46,7 @@ class SegmentationOutput:
         node = segmentationNode(frame.labels, self._model)
         node.SetName(f"{self._model.title} {frame.number}")
         self.sequenceNode.SetDataNodeAtValue(node, frame.index_value)
-        measure_frame(frame, self.curve)
+        self.curve.add(*measure_frame(frame, self.curve.segments))
         if self.sequenceNode.GetScene() is not None:
             self._show(self.sequenceNode)
 

@@ -1,4 +1,4 @@
-"""Weights of one model for another with other segments: everything but the output layer stays."""
+"""Initial weights for a model from a model with other segments: all layers but the output layer are kept."""
 
 from torch import Tensor
 
@@ -11,7 +11,7 @@ OUTPUT_LAYER = ("outc.conv.weight", "outc.conv.bias")
 def adapted_weights(
     source: Model, fresh: dict[str, Tensor], segments: tuple[Segment, ...]
 ) -> tuple[dict[str, Tensor], str]:
-    """Return initial weights for a network like the source's that finds other segments, by softmax with background.
+    """Return initial weights for a network like the source's that finds other segments. Its activation is softmax.
 
     The output layer keeps the channels of background and of the segments that the source has by the same name. The
     last stage of a published checkpoint is dropped.
@@ -19,14 +19,14 @@ def adapted_weights(
     Args:
         source: the model to begin with.
         fresh: state dict of the new network with random weights.
-        segments: of the new network; its output channel n is the n-th, channel 0 is background.
+        segments: segments of the new network; output channel n is the n-th, and channel 0 is background.
 
     Returns:
         The weights, and a sentence that says what was kept.
     """
+    channels = _kept_channels(source, segments)
     weights = source.build_network().state_dict()
     adapted = {key: weights.get(key, value) for key, value in fresh.items() if key not in OUTPUT_LAYER}
-    channels = _kept_channels(source, segments)
     for key in OUTPUT_LAYER:
         adapted[key] = fresh[key].clone()
         for new, old in channels.items():

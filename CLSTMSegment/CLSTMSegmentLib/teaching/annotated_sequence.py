@@ -1,6 +1,7 @@
 """An annotated frame of a training set, with the frames around it, on the grid of the model that is taught."""
 
 import numpy as np
+import SimpleITK as sitk
 
 from ..engine.frame_grid import FrameGrid
 from ..engine.preparation import prepare, prepare_labels
@@ -18,27 +19,25 @@ def annotated_sequence(training_set: TrainingSet, frame: AnnotatedFrame, model: 
     """
     name = f"frame {frame.number} of sequence {frame.sequence}"
     window = training_set.windows[frame.sequence]
-    frames = []
-    for number in frame.around:
-        image = training_set.image(frame, number)
-        grid = FrameGrid(image, model.geometry)
+    images, labels = training_set.read_frame(frame)
+    grids = [FrameGrid(image, model.geometry) for image in images]
+    for grid in grids:
         grid.check_size(name)
-        frames.append(prepare(image, grid, window).volume.astype(np.float16))
-    allowed = _allowed_classes(training_set, frame, model)
-    return LabelledSequence(name, frames, {frame.around.index(frame.number): allowed}, cyclic=False)
+    frames = [prepare(image, grid, window).volume.astype(np.float16) for image, grid in zip(images, grids, strict=True)]
+    annotated = frame.around.index(frame.number)
+    allowed = _allowed_classes(labels, grids[annotated], frame.mark, len(model.segments))
+    return LabelledSequence(name, frames, {annotated: allowed}, cyclic=False)
 
 
-def _allowed_classes(training_set: TrainingSet, frame: AnnotatedFrame, model: Model) -> np.ndarray:
+def _allowed_classes(labels: sitk.Image, grid: FrameGrid, mark: str, segments: int) -> np.ndarray:
     """Return what the annotation says of each voxel on the model's grid, as bit sets; see `training.sparse_labels`."""
-    labels = training_set.labels(frame)
-    grid = FrameGrid(training_set.image(frame), model.geometry)
-    classes = range(1, len(model.segments) + 1)
+    classes = range(1, segments + 1)
     on_grid = prepare_labels(labels, grid, classes)
-    if frame.mark == "partly":
+    if mark == "partly":
         return np.where(on_grid > 0, 1 << on_grid, UNKNOWN).astype(np.uint8)
     drawn = np.unique(grid.reoriented(labels))
-    complete = [c for c in classes if frame.mark == "whole" or c in drawn]
+    complete = [c for c in classes if mark == "whole" or c in drawn]
     allowed = allowed_classes(on_grid, complete, len(classes) + 1)
-    if frame.mark == "slices":
+    if mark == "slices":
         allowed[~on_grid.any(axis=(1, 2))] = UNKNOWN
     return allowed

@@ -1,5 +1,6 @@
 """The model that a teaching job makes: its description before it is taught, and the weights to begin with."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -42,30 +43,35 @@ def untaught_model(training_set: TrainingSet, device: torch.device) -> UntaughtM
     """Return what a teaching job begins with: another model, or random weights.
 
     Args:
-        device: where it will be taught; a network with random weights is smaller on a CPU.
+        device: where the model will be taught; a network with random weights is smaller on a CPU.
 
     Raises:
         InputError: the initial model cannot be read.
     """
-    settings = training_set.settings
+    settings, annotations = training_set.settings, training_set.annotations()
+    complete = all(frame.mark != "partly" for frame in training_set.frames)
     names = ", ".join(segment.name for segment in settings.segments)
     common = {
         "name": settings.name,
         "title": settings.name,
         "segments": settings.segments,
         "activation": "softmax",
-        "components": "largest" if _is_one_component(training_set) else "all",
+        "components": "largest" if complete and _is_one_component(annotations) else "all",
         "description": f"Taught from {len(training_set.frames)} annotated frames: {names}.",
         "intensity": training_set.windows[0].rule,
     }
     if settings.initial is None:
-        return _with_random_weights(training_set, device, common)
+        return _with_random_weights(fitting_geometry(annotations), device, common)
     return _with_initial_weights(load_model(settings.initial), common)
 
 
-def fitting_geometry(training_set: TrainingSet) -> GeometryRule:
-    """Return the axes of the first annotated image, and voxels no finer than the annotated structures need."""
-    image = training_set.image(training_set.frames[0])
+def fitting_geometry(annotations: Sequence[tuple[sitk.Image, sitk.Image]]) -> GeometryRule:
+    """Return the axes of the first annotated image, and voxels no finer than the annotated structures need.
+
+    Args:
+        annotations: the image and the label image of each annotated frame.
+    """
+    image, _ = annotations[0]
     order = sorted(range(3), key=lambda axis: -image.GetSpacing()[axis])
     if max(image.GetSpacing()) < 1.01 * min(image.GetSpacing()):
         order = [2, 1, 0]
@@ -73,9 +79,8 @@ def fitting_geometry(training_set: TrainingSet) -> GeometryRule:
     axes = tuple(tuple(round(float(v), 4) for v in columns[:, axis]) for axis in order)
     rule = GeometryRule(axes=axes, slice_axis="thickest")
     extents = []
-    for frame in training_set.frames:
-        labels = training_set.labels(frame)
-        grid = FrameGrid(training_set.image(frame), rule)
+    for annotated_image, labels in annotations:
+        grid = FrameGrid(annotated_image, rule)
         annotated = np.argwhere(grid.reoriented(labels) > 0)
         if annotated.size:
             extents.append((np.ptp(annotated, axis=0) + 1) * grid.frame_spacing)
@@ -86,22 +91,22 @@ def fitting_geometry(training_set: TrainingSet) -> GeometryRule:
     return replace(rule, spacing=spacing, smallest=(16 if thin else 32, 32, 32))
 
 
-def _with_random_weights(training_set: TrainingSet, device: torch.device, common: dict[str, object]) -> UntaughtModel:
+def _with_random_weights(geometry: GeometryRule, device: torch.device, common: dict[str, object]) -> UntaughtModel:
     network = NetworkOptions(
-        classes=len(training_set.settings.segments) + 1,
+        classes=len(common["segments"]) + 1,
         width=WIDTH["cpu" if device.type == "cpu" else "gpu"],
         last_stage="none",
         conv_bias=False,
         align_corners=False,
     )
-    model = Model(**common, network=network, geometry=fitting_geometry(training_set), state=_carried_state())
+    model = Model(**common, network=network, geometry=geometry, state=_carried_state())
     return UntaughtModel(model, None, "Began with random weights.")
 
 
 def _with_initial_weights(initial: Model, common: dict[str, object]) -> UntaughtModel:
     network = replace(initial.network, classes=len(common["segments"]) + 1, last_stage="none")
     geometry, state = replace(initial.geometry, patch=None, crop=None), initial.state
-    if initial.geometry.patch is not None:  # it worked at one size alone; the network that is taught takes any
+    if initial.geometry.patch is not None:  # without its last stage, the network works on tiles of any size
         geometry, state = replace(geometry, smallest=(32, 32, 32)), _carried_state()
     model = Model(
         **common,
@@ -120,9 +125,7 @@ def _carried_state() -> StateRule:
     return StateRule("carry", warm_up_frames=WARM_UP_FRAMES)
 
 
-def _is_one_component(training_set: TrainingSet) -> bool:
-    """Return whether, in every frame, all that is annotated is connected, and is annotated completely."""
-    if any(frame.mark == "partly" for frame in training_set.frames):
-        return False
-    annotations = (sitk.GetArrayFromImage(training_set.labels(frame)) for frame in training_set.frames)
-    return all(np.array_equal(largest_component(labels), labels) for labels in annotations)
+def _is_one_component(annotations: Sequence[tuple[sitk.Image, sitk.Image]]) -> bool:
+    """Return whether the annotation of every frame is one connected component."""
+    arrays = (sitk.GetArrayFromImage(labels) for _, labels in annotations)
+    return all(np.array_equal(largest_component(labels), labels) for labels in arrays)

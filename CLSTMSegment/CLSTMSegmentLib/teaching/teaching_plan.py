@@ -12,6 +12,7 @@ import torch
 
 from ..core.atomic_write import write_text
 from ..core.boxes import Shape
+from ..core.errors import InputError, StorageError
 from ..model.description import Model
 from ..network.unet import CLSTMUNet4D
 from ..training.labelled_hearts import LabelledSequence
@@ -39,7 +40,7 @@ class Fold:
     """One training of a teaching job.
 
     Attributes:
-        name: of its folder in the folder of the job.
+        name: name of its folder in the folder of the job.
         held_out: indices of the annotated frames that it does not learn from; none for the model itself.
     """
 
@@ -76,6 +77,10 @@ def plan_trainings(
 
     Args:
         sequences: all annotated frames on the model's grid.
+
+    Raises:
+        InputError: what is annotated is too small for the model's grid.
+        StorageError: the plan cannot be stored.
     """
     model = untaught.description
     folds = folds_of(len(training_set.frames), training_set.settings.hold_out_frames)
@@ -96,9 +101,16 @@ def plan_trainings(
     if path.exists():
         steps = json.loads(path.read_text(encoding="utf-8"))
     else:
-        seconds = _seconds_per_step(TrainingStacks(sequences, None, model, stacks, 0, structures), model, device)
+        trial = TrainingStacks(sequences, None, model, stacks, 0, structures)
+        seconds = _seconds_per_step(trial, model, device)
         steps = _affordable_steps(folds, training_set.settings.minutes * 60 / seconds)
-        write_text(path, json.dumps(steps))
+        try:
+            write_text(path, json.dumps(steps))
+        except OSError as error:
+            folder = training_set.folder
+            raise StorageError(
+                f"the plan of the teaching job cannot be stored in {folder} ({error.strerror})"
+            ) from error
     random = untaught.weights is None
     return TeachingPlan(folds, tuple(_rule(steps[fold.name], stacks, structures, random) for fold in folds))
 
@@ -107,6 +119,9 @@ def patch_for(sequences: list[LabelledSequence], model: Model, device: torch.dev
     """Return a patch (D, H, W) that holds the annotated structures and a margin, as far as the device allows.
 
     Its sizes are multiples of 8.
+
+    Raises:
+        InputError: no annotated structure fills a voxel of the model's grid.
     """
     extents = []
     for sequence in sequences:
@@ -114,6 +129,12 @@ def patch_for(sequences: list[LabelledSequence], model: Model, device: torch.dev
             annotated = np.argwhere(certain_labels(allowed))
             if annotated.size:
                 extents.append(np.ptp(annotated, axis=0) + 1)
+    if not extents:
+        size = " x ".join(f"{v:g}" for v in model.geometry.spacing)
+        raise InputError(
+            f"what is annotated is too small for the voxels of {size} mm of the initial model: begin with random "
+            "weights, or with another model"
+        )
     patch = [
         min(max(8 * math.ceil((n + 16) / 8), least), max(8 * math.ceil(whole / 8), least))
         for n, least, whole in zip(

@@ -20,7 +20,7 @@ from ..core.atomic_write import replacing, write_text
 from ..core.errors import InputError, StorageError, sitk_cause
 from ..core.sequence import Frame, check_frame
 from ..engine.intensity_window import IntensityWindow, find_intensity_window
-from ..io.image_files import read_image, reading, write_image
+from ..io.image_files import read_image, write_image
 from ..model.rules import IntensityRule
 from .teaching_settings import TeachingSettings
 
@@ -36,7 +36,7 @@ class AnnotatedFrame:
 
     Attributes:
         sequence: number of its sequence, from 0.
-        number: of the frame in its sequence, from 0.
+        number: number of the frame in its sequence, from 0.
         around: numbers of consecutive frames with the annotated one among them, at most `WARM_UP_FRAMES` on either
             side of it.
         mark: how complete the annotation is. "drawn": every segment that is drawn in this frame is complete, and
@@ -56,8 +56,8 @@ class TrainingSet:
     """What a teaching job learns from.
 
     Attributes:
-        folder: where it is; the job keeps its checkpoints there too.
-        settings: of the job.
+        folder: the folder of the training set; the job keeps its checkpoints there too.
+        settings: settings of the job.
         frames: the annotated frames.
         windows: the intensity window of each sequence, found in all of its frames, as in a run.
     """
@@ -97,9 +97,7 @@ class TrainingSet:
         Raises:
             InputError: the file cannot be read.
         """
-        path = _image_path(self.folder, frame.sequence, frame.number if number is None else number)
-        with reading(path):
-            return read_image(path)
+        return read_image(_image_path(self.folder, frame.sequence, frame.number if number is None else number))
 
     def labels(self, frame: AnnotatedFrame) -> sitk.Image:
         """Return the annotation of a frame, uint8.
@@ -107,9 +105,23 @@ class TrainingSet:
         Raises:
             InputError: the file cannot be read.
         """
-        path = _labels_path(self.folder, frame.sequence, frame.number)
-        with reading(path):
-            return read_image(path)
+        return read_image(_labels_path(self.folder, frame.sequence, frame.number))
+
+    def read_frame(self, frame: AnnotatedFrame) -> tuple[list[sitk.Image], sitk.Image]:
+        """Return the images of the frames around an annotated one, in the order of `frame.around`, and its annotation.
+
+        Raises:
+            InputError: a file cannot be read.
+        """
+        return [self.image(frame, number) for number in frame.around], self.labels(frame)
+
+    def annotations(self) -> list[tuple[sitk.Image, sitk.Image]]:
+        """Return the image and the annotation of each annotated frame, in the order of `frames`.
+
+        Raises:
+            InputError: a file cannot be read.
+        """
+        return [(self.image(frame), self.labels(frame)) for frame in self.frames]
 
 
 def write_training_set(
@@ -121,8 +133,8 @@ def write_training_set(
     """Write the training set of a teaching job into a new folder.
 
     Args:
-        folder: its parents are made where they are missing.
-        settings: of the job.
+        folder: the new folder; its parents are made where they are missing.
+        settings: settings of the job.
         sequences: for each sequence its frames, and the label images of the annotated ones by frame number.
         marks: see `AnnotatedFrame.mark`, by (sequence, frame number); "drawn" for all other annotated frames.
 
@@ -157,12 +169,12 @@ def write_training_set(
 
 
 def teaching_folder(models: Path, name: str) -> Path:
-    """Return the folder of the teaching job of a model, beside where the model will be."""
+    """Return the folder of a model's teaching job, in the folder in which the model will be."""
     return models / f".{name}.teaching"
 
 
 def preview_path(folder: Path) -> Path:
-    """Return the picture of how a teaching job stands, a PNG in the job's folder; missing before the first one."""
+    """Return the path of the PNG that shows the result of a teaching job so far; the file is missing at first."""
     return folder / "preview.png"
 
 

@@ -29,7 +29,7 @@ from ..core.atomic_write import write_text
 from ..core.errors import InputError, StorageError, sitk_cause
 from ..core.sequence import SegmentedFrame
 from ..engine.settings import RunSettings
-from ..io.image_files import read_image, reading, write_image
+from ..io.image_files import read_image, write_image
 from .events import Event, FrameDone, event_from_line, event_to_line
 from .parent_process import is_running
 
@@ -47,7 +47,7 @@ class WorkFolder:
     """What the folder of every worker has: events, a control file and a log.
 
     Args:
-        path: of the folder, which exists.
+        path: path of the folder, which exists.
     """
 
     def __init__(self, path: Path):
@@ -135,8 +135,8 @@ class JobFolder(WorkFolder):
         """Make the folder of a new run, and remove those that killed processes left behind.
 
         Args:
-            settings: of the run.
-            index_values: of all frames of the sequence, verbatim.
+            settings: settings of the run.
+            index_values: index values of all frames of the sequence, verbatim.
             parent: where to make the folder; the system's temporary folder by default.
 
         Raises:
@@ -180,7 +180,7 @@ class JobFolder(WorkFolder):
         """Return an input frame that has arrived.
 
         Raises:
-            RuntimeError: of SimpleITK, which cannot read it.
+            InputError: its file is damaged.
         """
         return read_image(self._frame_path(number))
 
@@ -200,9 +200,7 @@ class JobFolder(WorkFolder):
         Raises:
             InputError: its file is damaged.
         """
-        path = self._result_path(event.number)
-        with reading(path):
-            labels = read_image(path)
+        labels = read_image(self._result_path(event.number))
         return SegmentedFrame(event.number, event.index_value, labels, event.out_of_distribution)
 
     @property

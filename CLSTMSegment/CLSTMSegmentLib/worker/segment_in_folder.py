@@ -8,8 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..core.errors import InputError, sitk_cause
-from ..core.memory import is_out_of_memory
+from ..core.errors import InputError
 from ..core.sequence import Frame
 from ..engine.segmenter import Segmenter
 from ..model.bundle import load_model
@@ -39,10 +38,8 @@ class ArrivingFrames(Sequence):
         value = self._index_values[number]
         try:
             return Frame(self._folder.read_frame(number), value)
-        except RuntimeError as error:
-            if is_out_of_memory(error):
-                raise
-            raise InputError(f"frame {number} ({value}) cannot be read by the worker: {sitk_cause(error)}") from error
+        except InputError as error:
+            raise InputError(f"frame {number} ({value}) cannot be read by the worker: {error}") from error
 
 
 def segment_in_folder(folder: JobFolder) -> None:

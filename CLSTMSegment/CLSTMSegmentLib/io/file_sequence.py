@@ -1,0 +1,50 @@
+"""The frames of a sequence on disk, whatever the format of its files."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..core.sequence import Frame, SequenceIndex
+
+if TYPE_CHECKING:
+    from .dicom_series import CineSeries
+
+
+class FileSequence(Sequence):
+    """The frames of a sequence on disk, each read as an image when it is asked for.
+
+    Args:
+        index: how the frames are indexed.
+        image_of: function that returns the image of the frame with a number, counted from 0.
+        dicom: the DICOM series that the sequence is read from; None for other files.
+    """
+
+    def __init__(self, index: SequenceIndex, image_of: Callable[[int], sitk.Image], dicom: "CineSeries | None" = None):
+        self.index = index
+        self.dicom = dicom
+        self._image_of = image_of
+
+    def __len__(self) -> int:
+        return len(self.index.values)
+
+    def __getitem__(self, number: int) -> Frame:
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        return Frame(self._image_of(number), self.index.values[number])
+
+
+def frame_image(voxels: np.ndarray, header: sitk.ImageFileReader) -> sitk.Image:
+    """Return the voxels (k, j, i) of a frame as an image with the geometry in a header of three or four axes."""
+    axes = header.GetDimension()
+    image = sitk.GetImageFromArray(voxels)
+    image.SetSpacing(header.GetSpacing()[:3])
+    image.SetOrigin(header.GetOrigin()[:3])
+    image.SetDirection(np.reshape(header.GetDirection(), (axes, axes))[:3, :3].ravel().tolist())
+    return image
+
+
+def metadata(header: sitk.ImageFileReader, key: str) -> str:
+    """Return the value of a key in the header of an image file; empty where the key is missing."""
+    return header.GetMetaData(key) if header.HasMetaDataKey(key) else ""
