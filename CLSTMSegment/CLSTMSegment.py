@@ -81,7 +81,7 @@ def addSamplePhantom() -> slicer.vtkMRMLSequenceNode:
 
 
 class CLSTMSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """The module's panel as Slicer shows it; `panel.segment_panel.SegmentPanel` is behind the widgets."""
+    """The module's panel as Slicer shows it; `panel.segment_panel.SegmentPanel` connects its widgets."""
 
     def __init__(self, parent: object | None = None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
@@ -176,9 +176,9 @@ class CLSTMSegmentLogic(ScriptedLoadableModuleLogic):
 
         Args:
             inputNode: the sequence, its proxy volume or its browser.
-            model: name of a bundled model, folder of a bundle or published checkpoint of eksubin/CLSTM-Unet4D (`.pth`).
-            roi: a markups ROI; outside of it nothing is segmented. The whole image by default.
-            output: a segmentation sequence whose frames are replaced; a new sequence by default.
+            model: name of a bundled model, folder of a model or published checkpoint of eksubin/CLSTM-Unet4D (`.pth`).
+            roi: a markups ROI, outside of which nothing is segmented; None for the whole image.
+            output: a segmentation sequence whose frames are replaced; None for a new sequence.
             progress: called with a `core.progress.Progress` before every tile.
             cancelled: asked before every tile; once it returns True, the run is cancelled.
             settings: `frames`, `device`, `precision`, `tile`, `overlap`, `ram_gb`, `state_rule`, `warm_up_frames` or
@@ -233,13 +233,13 @@ class CLSTMSegmentLogic(ScriptedLoadableModuleLogic):
             inputNode: the sequence of scalar volumes, its proxy volume or its browser.
             annotationNode: segmentation sequence; a frame without a drawn segment is not annotated.
             name: name of the new model.
-            modelsFolder: folder in which the new model becomes a folder.
+            modelsFolder: folder in which the folder of the new model is made.
             progress: called with a `core.progress.TeachingProgress` after every step.
             cancelled: asked after every step; once it returns True, the best network so far becomes the model.
             settings: `initial`, `minutes`, `device` and `hold_out_frames` of
                 `teaching.teaching_settings.TeachingSettings`; `marks`, which says by frame number how complete an
                 annotation is, see `teaching.training_set.AnnotatedFrame`; and `ejecting_chambers`, the names of the
-                segments that are chambers which eject blood.
+                segments that are heart chambers and eject blood.
 
         Returns:
             The folder of the new model, which `segment` takes as `model`.

@@ -1,4 +1,4 @@
-"""The rules of the house that no linter knows: short files, each name once, and one word for one thing."""
+"""The rules for source files that no linter checks: short files, each name once, and one word for one thing."""
 
 import re
 

@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     model.add_commands(commands.add_parser("model", help="list, describe or import models"))
     add("train", "train a model on labelled sequences", train.add_options, train.run)
     add("teach", "make a model of your own structure from a few annotated frames", teach.add_options, teach.run)
-    add("batch", "segment many sequences, on this machine or a Dask cluster", batch.add_options, batch.run)
+    add("batch", "segment many sequences, on this computer or on a Dask cluster", batch.add_options, batch.run)
     add("evaluate", "score a model on labelled hearts", evaluate.add_options, evaluate.run)
     add("demo", "segment a moving phantom heart, or a file, and show the result", demo.add_options, demo.run)
     return top

@@ -1,4 +1,4 @@
-"""Trainings that take seconds: the bundled heart model's training file made small, and small networks."""
+"""Trainings that take seconds: the bundled heart model's recipe made small, and small networks."""
 
 from dataclasses import replace
 
@@ -35,7 +35,7 @@ def stacks(sequences=(), **changes):
 
 
 def small_configuration(folder, iterations, width=2):
-    """Write the bundled heart model's training file with three short stages, and return its path."""
+    """Write the bundled heart model's recipe with three short stages, and return its path."""
     wanted = {
         "validation": '["A"]',
         "test": '["B"]',
@@ -57,7 +57,7 @@ def small_configuration(folder, iterations, width=2):
 
 
 def small_task(path, hearts):
-    """Return the task of a training file, on labelled phantoms."""
+    """Return the task of a recipe, on labelled phantoms."""
     configuration = read_configuration(path)
     split = split_sequences(configuration, hearts)
     return TrainingTask(

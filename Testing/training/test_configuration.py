@@ -37,11 +37,11 @@ def test_training_file_that_builds_on_a_missing_one_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('test = ["SC-HF-I-04"', 'test = ["SC-HF-I-12"', "SC-HF-I-12 cannot be for validation and for test"),
-        ("validate_every = ", "validate_evry = ", "not a complete training file"),
-        ('excluded = ["', 'exluded = ["', "not a complete training file"),
-        ('phantom = "heart"', 'phantom = "hart"', "not a complete training file"),
-        ("iterations = ", "itterations = ", "not a complete training file"),
+        ('test = ["SC-HF-I-04"', 'test = ["SC-HF-I-12"', "SC-HF-I-12 cannot be used both for validation and for test"),
+        ("validate_every = ", "validate_evry = ", "not a complete recipe"),
+        ('excluded = ["', 'exluded = ["', "not a complete recipe"),
+        ('phantom = "heart"', 'phantom = "hart"', "not a complete recipe"),
+        ("iterations = ", "itterations = ", "not a complete recipe"),
         ("[training]", "[training", "not valid TOML"),
         ('activation = "softmax"', 'activation = "sigmoid"', "need a network of 2 classes"),
     ],

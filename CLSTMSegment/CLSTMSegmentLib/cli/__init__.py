@@ -1,1 +1,1 @@
-"""The commands of `clstm-segment`, a file each."""
+"""The commands of `clstm-segment`, one file for each."""

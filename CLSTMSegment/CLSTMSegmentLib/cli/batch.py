@@ -1,4 +1,4 @@
-"""`clstm-segment batch`: segment many sequences on a Dask cluster, of this machine or any other."""
+"""`clstm-segment batch`: segment many sequences with Dask, on this computer or on a cluster."""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -17,16 +17,23 @@ def add_options(parser: ArgumentParser) -> None:
         "inputs",
         type=Path,
         metavar="LIST.csv|FOLDER",
-        help="a table with a column `input` (paths, relative to the table's folder) and perhaps a column `name`; or a "
-        "folder of sequences",
+        help="a table with a column `input` (paths, relative to the table's folder) and optionally a column `name`; "
+        "or a folder of sequences",
     )
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="FOLDER", help="labels, reports, summary.csv and overview.png"
+        "--out",
+        type=Path,
+        required=True,
+        metavar="FOLDER",
+        help="folder of the labels, reports, summary.csv and overview.png",
     )
     add_run_options(parser)
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
-        "--workers", type=int, metavar="N", help="workers on this machine (default: one on each GPU, or one on the CPU)"
+        "--workers",
+        type=int,
+        metavar="N",
+        help="number of workers on this computer (default: one on each GPU, or one on the CPU)",
     )
     where.add_argument(
         "--dask", metavar="ADDRESS", help="address of a Dask scheduler whose workers have this package installed"

@@ -21,7 +21,9 @@ SEED = 4
 
 def add_options(parser: ArgumentParser) -> None:
     """Define the options of the command."""
-    parser.add_argument("--out", type=Path, default=Path("demo"), metavar="FOLDER", help="results (default: demo)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("demo"), metavar="FOLDER", help="folder of the results (default: demo)"
+    )
     parser.add_argument("--input", type=Path, metavar="INPUT", help="a sequence to segment instead of the phantom")
 
 

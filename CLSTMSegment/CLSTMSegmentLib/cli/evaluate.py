@@ -1,4 +1,4 @@
-"""`clstm-segment evaluate`: score a model on labelled hearts, next to a twin if there is one."""
+"""`clstm-segment evaluate`: score a model on labelled hearts, and a second model for comparison."""
 
 import json
 from argparse import SUPPRESS, ArgumentParser, Namespace
@@ -26,7 +26,9 @@ def add_options(parser: ArgumentParser) -> None:
         "--hearts", nargs="+", metavar="HEART", help="names of the hearts (default: those that the model kept for test)"
     )
     parser.add_argument("--phases-only", action="store_true", help="score only the cines and the single phases")
-    parser.add_argument("--cycles", type=int, default=5, metavar="N", help="how often a cine is repeated (default: 5)")
+    parser.add_argument(
+        "--cycles", type=int, default=5, metavar="N", help="how many times a cine is repeated (default: 5)"
+    )
     parser.add_argument("--state-rules", action="store_true", help="compare state rules on one cycle and on several")
     parser.add_argument("--time-rules", dest="state_rules", action="store_true", help=SUPPRESS)  # former name
     parser.add_argument("--out", type=Path, metavar="JSON", help="write every score and the summary")

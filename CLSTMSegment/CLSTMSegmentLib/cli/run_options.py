@@ -16,17 +16,28 @@ def add_run_options(parser: ArgumentParser) -> None:
         dest="region",
         nargs=6,
         metavar=("R0", "R1", "A0", "A1", "S0", "S1"),
-        help="segment only inside this box, mm in RAS",
+        help="segment only inside this box, in mm, in RAS coordinates",
     )
     parser.add_argument("--device", metavar="auto|cpu|cuda|cuda:1|mps", help="where the network runs (default: auto)")
-    parser.add_argument("--precision", metavar="auto|float32", help="in which the network computes (default: auto)")
+    parser.add_argument(
+        "--precision", metavar="auto|float32", help="precision in which the network computes (default: auto)"
+    )
     parser.add_argument(
         "--tile",
         metavar="D,H,W|auto",
         help="size of a tile in voxels of the model's grid (default: as large as fits)",
     )
-    parser.add_argument("--overlap", metavar="FRACTION", help="overlap of neighbouring tiles (default: 0.25)")
-    parser.add_argument("--ram", dest="ram_gb", metavar="GB", help="stay within this RAM, by small tiles (CPU)")
+    parser.add_argument(
+        "--overlap",
+        metavar="FRACTION",
+        help="smallest fraction of its size that a tile shares with its neighbour (default: 0.25)",
+    )
+    parser.add_argument(
+        "--ram",
+        dest="ram_gb",
+        metavar="GB",
+        help="RAM that a run on the CPU may use; a lower limit makes the tiles smaller",
+    )
     parser.add_argument(
         "--state",
         dest="state_rule",

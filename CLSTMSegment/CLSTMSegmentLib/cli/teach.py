@@ -13,8 +13,9 @@ from tqdm import tqdm
 from ..core.errors import InputError
 from ..core.progress import TeachingProgress
 from ..core.structure import PALETTE, Segment
-from ..io.image_files import read_image, reading
-from ..io.sequence_files import IMAGE_SUFFIXES, FileSequence, read_sequence
+from ..io.file_sequence import FileSequence
+from ..io.image_files import read_image
+from ..io.sequence_files import IMAGE_SUFFIXES, read_sequence
 from ..model.description import check_name
 from ..teaching.teaching_settings import TeachingSettings
 from ..teaching.training_set import preview_path, teaching_folder, write_training_set
@@ -30,19 +31,27 @@ def add_options(parser: ArgumentParser) -> None:
         help="a sequence and its annotation: a label sequence in which frames of zeros are not annotated, or a folder "
         "of label images named by frame number (0.nrrd, 12.nii.gz); more pairs may follow",
     )
-    parser.add_argument("--name", required=True, help="of the new model")
-    parser.add_argument("--models", type=Path, default=Path(), metavar="FOLDER", help="where to put it (default: here)")
-    parser.add_argument("--segments", metavar="NAME,NAME", help="of the labels 1, 2, ... (default: Segment 1, ...)")
+    parser.add_argument("--name", required=True, help="name of the new model")
+    parser.add_argument(
+        "--models",
+        type=Path,
+        default=Path(),
+        metavar="FOLDER",
+        help="folder in which the folder of the model is made (default: the current folder)",
+    )
+    parser.add_argument(
+        "--segments", metavar="NAME,NAME", help="names of the labels 1, 2, ... (default: Segment 1, ...)"
+    )
     parser.add_argument(
         "--ejecting-chamber",
         metavar="NAME,NAME",
         default="",
-        help="segments that are chambers of a heart which eject blood; an ejection fraction is given for these alone",
+        help="names of the segments that are heart chambers and eject blood; only these get an ejection fraction",
     )
     parser.add_argument(
         "--initial", metavar="NAME|FOLDER|FILE.pth", help="model to begin with (default: random weights)"
     )
-    parser.add_argument("--minutes", type=float, default=8.0, help="time that teaching may take (default: 8)")
+    parser.add_argument("--minutes", type=float, default=8.0, help="time that the teaching job may take (default: 8)")
     parser.add_argument(
         "--whole", metavar="0,12|all", default="", help="frames in which segments that are not drawn do not occur"
     )
@@ -56,12 +65,14 @@ def add_options(parser: ArgumentParser) -> None:
         "--partly", metavar="0,12|all", default="", help="frames in which only the drawn voxels are annotated"
     )
     parser.add_argument(
-        "--no-check", dest="hold_out_frames", action="store_false", help="hold out no frames to score the model on"
+        "--no-check", dest="hold_out_frames", action="store_false", help="do not measure the quality on held-out frames"
     )
-    parser.add_argument("--picture", type=Path, metavar="PNG", help="keep the last picture of the progress")
+    parser.add_argument(
+        "--picture", type=Path, metavar="PNG", help="write a picture of an annotated frame and the result"
+    )
     parser.add_argument("--resume", action="store_true", help="resume the unfinished teaching job of this name")
     parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:1|mps")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument("--quiet", action="store_true", help="show no progress bar")
 
 
 def run(options: Namespace) -> None:
@@ -77,7 +88,7 @@ def run(options: Namespace) -> None:
         if folder.exists():
             raise InputError(f"{folder} holds an unfinished teaching job: give --resume, or remove it")
         _write_training_set(folder, options)
-    # MONAI is needed for this, and not installed everywhere
+    # this needs MONAI, which is not installed everywhere
     from ..teaching.teaching_job import teach
 
     with (
@@ -102,7 +113,7 @@ def _asked_to_stop() -> Iterator[list[bool]]:
         if asked:
             raise KeyboardInterrupt
         asked.append(True)
-        print("\nstopping: the best network so far is kept (press Ctrl-C again to give it up)", flush=True)
+        print("\nstopping: the best network so far is kept (press Ctrl-C again to discard it)", flush=True)
 
     before = signal.signal(signal.SIGINT, on_interrupt)
     try:
@@ -166,7 +177,7 @@ def segments_for(
     """Return a segment for every label.
 
     Args:
-        names: of the segments, separated by commas; None for "Segment 1" and so on, as many as there are labels.
+        names: names of the segments, separated by commas; None for "Segment 1" and so on, as many as there are labels.
         ejecting_chambers: names of those that are ejecting chambers, separated by commas.
 
     Raises:
@@ -215,7 +226,7 @@ def read_annotations(path: Path, frames: FileSequence) -> dict[int, sitk.Image]:
             raise InputError(
                 f"{path} must contain label images named by frame number, such as 0.nrrd, and no others ({wrong[:3]})"
             )
-        return {int(stem): _read_labels(file) for stem, file in files.items()}
+        return {int(stem): read_image(file) for stem, file in files.items()}
     sequence = read_sequence(path)
     numbers = range(len(sequence))
     if len(sequence) != len(frames):
@@ -227,8 +238,3 @@ def read_annotations(path: Path, frames: FileSequence) -> dict[int, sitk.Image]:
         numbers = [frames.index.values.index(value) for value in sequence.index.values]
     annotations = ((t, sequence[n].image) for n, t in enumerate(numbers))
     return {t: labels for t, labels in annotations if _greatest(labels) > 0}
-
-
-def _read_labels(path: Path) -> sitk.Image:
-    with reading(path):
-        return read_image(path)

@@ -1,4 +1,4 @@
-"""`clstm-segment train`: a model bundle from a training file and a folder of labelled hearts."""
+"""`clstm-segment train`: train a model by a recipe, on a folder of labelled hearts."""
 
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
@@ -14,28 +14,40 @@ from ..network.inference import inference_network
 
 def add_options(parser: ArgumentParser) -> None:
     """Define the options of the command."""
-    parser.add_argument("configuration", type=Path, metavar="CONFIG.toml")
+    parser.add_argument("configuration", type=Path, metavar="RECIPE.toml", help="how the model is trained")
     parser.add_argument(
-        "--data", type=Path, metavar="FOLDER", help="labelled hearts; not needed for a training on phantoms alone"
+        "--data",
+        type=Path,
+        metavar="FOLDER",
+        help="folder of labelled hearts; not needed for a training on phantoms alone",
     )
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="FOLDER", help="log, checkpoints and the finished bundle"
+        "--out",
+        type=Path,
+        required=True,
+        metavar="FOLDER",
+        help="folder of the log, the checkpoints and the finished model",
     )
     parser.add_argument("--resume", action="store_true", help="resume from the checkpoint in --out, if there is one")
     parser.add_argument(
-        "--initial", metavar="NAME|FOLDER|FILE.pth", help="begin with the weights of this model, at most as wide"
+        "--initial",
+        metavar="NAME|FOLDER|FILE.pth",
+        help="begin with the weights of this model, whose network is at most as wide",
     )
     parser.add_argument(
-        "--start", type=Path, metavar="CHECKPOINT", help="branch off another training, from its stage-N.pt"
+        "--start",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="continue from the end of a stage of another training: its stage-N.pt",
     )
     parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:1|mps")
 
 
 def run(options: Namespace) -> None:
-    """Train, then write the bundle into a folder with the model's name in `options.out`.
+    """Train, then write the model into a folder with the model's name in `options.out`.
 
     Raises:
-        InputError: a training file, data or folder that cannot be used.
+        InputError: a recipe, data or folder that cannot be used.
         RunFailed: the training could not be finished.
     """
     # MONAI is needed by this command, and not installed everywhere

@@ -61,7 +61,7 @@ def with_margin(box: Box, margin: int, size: Shape | None = None) -> Box:
     Args:
         box: the box inside the margin.
         margin: in indices.
-        size: of the array, at whose ends the margin stops; None for a margin that may lie outside the array.
+        size: size of the array, at whose ends the margin stops; None for a margin that may lie outside the array.
     """
     wider = tuple((start - margin, stop + margin) for start, stop in box)
     return wider if size is None else tuple((max(a, 0), min(b, n)) for (a, b), n in zip(wider, size, strict=True))

@@ -34,9 +34,9 @@ class SequenceIndex:
 
     Attributes:
         values: the index value of each frame, verbatim.
-        name: of the index, for example "time".
+        name: name of the index, for example "time".
         unit: for example "ms"; may be empty.
-        type: of the values, "numeric" or "text".
+        type: type of the values, "numeric" or "text".
     """
 
     values: list[str]
@@ -50,8 +50,8 @@ class SegmentedFrame:
     """One finished frame.
 
     Attributes:
-        number: of the frame in the sequence, from 0.
-        index_value: of the frame, verbatim.
+        number: number of the frame in the sequence, from 0.
+        index_value: index value of the frame, verbatim.
         labels: uint8 image with the geometry of the input frame; 0 is background, n the model's n-th segment.
         out_of_distribution: the measures in which the frame is unlike those of the model's training, see
             `engine.out_of_distribution`.

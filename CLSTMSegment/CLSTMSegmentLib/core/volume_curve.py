@@ -38,8 +38,8 @@ class FrameVolumes:
     """The volumes of one frame.
 
     Attributes:
-        number: of the frame in the sequence, from 0.
-        index_value: of the frame, verbatim.
+        number: number of the frame in the sequence, from 0.
+        index_value: index value of the frame, verbatim.
         ml: volume of each segment in ml.
     """
 
@@ -158,7 +158,7 @@ class VolumeCurve:
         """Return the curve from which `to_rows` and `flags_to_rows` made rows.
 
         Args:
-            segments, index: of the curve.
+            segments, index: segments and index of the curve.
             rows: from `to_rows`.
             flags: from `flags_to_rows`.
         """

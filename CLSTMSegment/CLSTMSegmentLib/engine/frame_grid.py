@@ -13,13 +13,16 @@ from ..model.rules import GeometryRule
 from .region import Region
 
 THICK_SLICE_RATIO = 1.5
-"""A frame counts as a stack of thick slices from this ratio of its largest spacing to the second largest one."""
+"""A frame counts as a stack of thick slices if its largest spacing is more than this many times the second largest."""
+
+MOST_VOXELS = 4e9
+"""Largest number of voxels that a frame can have on a model's grid; a whole body at 0.4 mm has fewer."""
 
 
 class FrameGrid:
-    """How the voxels of a frame lie on a model's grid. A grid never changes.
+    """How the voxels of a frame lie on a model's grid. A grid is never changed after it was made.
 
-    All resampling is done without the frame's direction and origin (identity and zero take their place). Two images
+    All resampling ignores the frame's direction and origin: it uses the identity and zero instead. Two images
     that store the same voxels with permuted or flipped axes are the same once they are reoriented, and so their
     labels are the same, bit for bit.
 
@@ -182,10 +185,6 @@ class FrameGrid:
             ]
         )
         return grid
-
-
-MOST_VOXELS = 4e9
-"""Largest number of voxels that a frame can have on a model's grid; a whole body at 0.4 mm has fewer."""
 
 
 def _product(values: Sequence[float]) -> str:

@@ -37,7 +37,7 @@ def find_intensity_window(rule: IntensityRule, arrays: Iterable[np.ndarray]) -> 
     """Return the intensity window of some frames.
 
     Args:
-        rule: of the model.
+        rule: the intensity rule of the model.
         arrays: the voxels of each frame, of any shape; values that are not finite are ignored.
     """
     lows, highs = [], []

@@ -19,14 +19,14 @@ class RunSettings:
     """The settings of a run.
 
     Attributes:
-        model: name of a bundled model, folder of a bundle, or path of a published checkpoint (`.pth`).
+        model: name of a bundled model, folder of a model, or path of a published checkpoint (`.pth`).
         frames: "all", a slice such as "0:20:2", or numbers such as "0,5,7", counted from 0. The labels of a frame do
             not depend on which other frames are chosen.
         region: box in space outside of which every label is 0; None for the whole image.
         device: "auto" (the first GPU that works, else the CPU), "cpu", "cuda", "cuda:N" or "mps".
         precision: one of `PRECISIONS`.
         tile: size (D, H, W) of a tile in voxels of the model's grid; None for the largest that fits into memory.
-        overlap: least part of a tile that it shares with its neighbour, from 0 to below 1.
+        overlap: smallest fraction of its size that a tile shares with its neighbour, from 0 to below 1.
         ram_gb: limit in GB for the RAM of the whole process on a CPU, which decides the size of a tile; None for no
             limit.
         state_rule: how long the recurrent state lasts, "carry", "window:N" or "reset"; None for the model's own rule.

@@ -16,7 +16,7 @@ ANIMATED_FRAMES = 20
 """Number of frames of an animated case."""
 
 CORRUPTED_EVERY = 4
-"""A corrupted case has one corrupted frame in so many."""
+"""In a corrupted case, one of this many frames is corrupted."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def animated_case(phase: Case, strength: float = 0.3) -> Case:
 
     Args:
         phase: a case of one annotated frame, whose label 1 is the cavity.
-        strength: part of its radius by which the cavity shrinks until the middle of the beat.
+        strength: fraction of its radius by which the cavity shrinks until the middle of the heartbeat.
     """
     image, annotation = phase.frames[0].image, phase.annotations[0]
     pixels, labels = sitk.GetArrayFromImage(image), sitk.GetArrayFromImage(annotation.labels)
@@ -102,7 +102,7 @@ def animated_case(phase: Case, strength: float = 0.3) -> Case:
 
 
 def corrupted_case(case: Case, first: int = 0) -> Case:
-    """Return the case with every fourth frame corrupted, by the kinds of corruption in turn.
+    """Return the case with every fourth frame corrupted, by each kind of corruption in turn.
 
     Args:
         case: a case without corrupted frames.

@@ -32,7 +32,7 @@ class Model:
     """A network, the rules to apply it, and its origin.
 
     Attributes:
-        name: of the model and its folder; letters, digits, dots, spaces, - and _.
+        name: name of the model and of its folder; letters, digits, dots, spaces, - and _.
         title: the name for people.
         segments: the structures that the model segments; label n is the n-th.
         network: the options of the network.

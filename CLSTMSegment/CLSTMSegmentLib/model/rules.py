@@ -18,8 +18,7 @@ class GeometryRule:
         slice_axis: "thickest" makes the axis with the clearly largest spacing the model's D, in whatever direction it
             points; None chooses all axes by `axes`.
         spacing: voxel size along D, H and W in mm; None keeps the spacing of the frame.
-        patch: the only size (D, H, W) of a tile that the network can segment; None for a network that can segment
-            tiles of any size.
+        patch: the only size (D, H, W) of a tile that the network can segment; None if it can segment tiles of any size.
         smallest: the least size (D, H, W) of a tile, without a `patch`. Smaller frames are padded to it, as in the
             training.
         crop: "foreground" crops frames to the bounding box of the voxels that are above 0 after scaling; None does not
@@ -43,7 +42,7 @@ class GeometryRule:
         ):
             raise InputError(f"geometry: axes must be three vectors of three numbers, not {axes}")
         if axes is not None and not abs(np.linalg.det(np.array(axes, float))) > 0.1:
-            raise InputError(f"geometry: axes must be unit vectors far from one plane, not {axes}")
+            raise InputError(f"geometry: axes must be unit vectors that do not lie in one plane, not {axes}")
         if self.spacing is not None and not (are_numbers(self.spacing, 3) and min(self.spacing) > 0):
             raise InputError(f"geometry: spacing must be three lengths in mm, not {self.spacing}")
         for name, size in (("patch", self.patch), ("smallest", self.smallest)):
@@ -64,8 +63,8 @@ class IntensityRule:
         over: the frames that are scaled together: "sequence" for all frames, "stack" for those that share one
             recurrent state.
         zero_below: scaled values below it become 0.
-        gamma: the power to which scaled values are raised. A gamma below 1 makes images more alike whose brightest
-            structures (fat near the coil) are brighter than the rest by different factors.
+        gamma: the power to which scaled values are raised. Where the brightest structures (fat near the coil) differ in
+            brightness from image to image, a gamma below 1 makes the images more alike.
 
     Raises:
         InputError: a value is outside its range or of the wrong kind.

@@ -92,7 +92,7 @@ def step_bytes(tile: Shape, options: NetworkOptions, device: str) -> float:
 
     Args:
         tile: size (D, H, W) of the tile.
-        options: of the network.
+        options: options of the network.
         device: "cpu", "cuda" or "mps".
     """
     voxels, width, classes = prod(tile), options.width, options.classes

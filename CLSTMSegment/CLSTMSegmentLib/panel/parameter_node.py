@@ -22,17 +22,17 @@ class CLSTMSegmentParameterNode:
     """One attribute for each setting.
 
     Attributes:
-        inputSequence, outputSequence, roi: None for no input, a new output, the whole image.
+        inputSequence, outputSequence, roi: None means no input, a new output, and the whole image.
         model: name of a bundled model, or the folder or `.pth` file of another model.
         frames: "all", "current" or "range".
         firstFrame, lastFrame, frameStep: the range, both ends included.
         device: see `engine.settings.RunSettings`.
         tile: "D,H,W", or empty for the largest that fits.
-        overlap: least part of a tile that it shares with its neighbour.
+        overlap: smallest fraction of its size that a tile shares with its neighbour.
         ramGB: limit of the RAM in GB; 0 for no limit.
         stateRule: "carry", "window" or "reset", or empty for the model's own rule.
-        window: frames after which the recurrent state is emptied, for "window".
-        warmUpFrames: frames that fill an empty recurrent state; -1 for the model's own number.
+        window: number of frames after which the recurrent state is emptied, for "window".
+        warmUpFrames: number of frames that fill an empty recurrent state; -1 for the model's own number.
         annotationSequence: the annotation that is taught.
         ejectingChamber: whether the first annotated segment is a chamber that ejects blood.
         teachName: name of the new model.
@@ -65,7 +65,7 @@ class CLSTMSegmentParameterNode:
 
 
 def readEarlierNames(parameters: CLSTMSegmentParameterNode) -> None:
-    """Take over the settings that a scene of version 0.1 has under other names."""
+    """Take over the settings that an older scene has under their former names."""
     node = parameters.parameterNode
     for earlier, name, kind in (("time", "stateRule", str), ("prime", "warmUpFrames", int)):
         if earlier in node.GetParameterNames():
@@ -75,7 +75,7 @@ def readEarlierNames(parameters: CLSTMSegmentParameterNode) -> None:
 
 
 def settingsWithoutScene(parameters: CLSTMSegmentParameterNode) -> RunSettings:
-    """Return the settings of a run but for the region and the current frame, which only the scene can tell.
+    """Return the settings of a run, except for the region and the current frame, which depend on the scene.
 
     This is quick, whatever the number of frames.
 
@@ -99,7 +99,7 @@ def runSettingsFor(source: SequenceInput, parameters: CLSTMSegmentParameterNode)
     """Return the settings of a run on an input.
 
     Raises:
-        InputError: see `settingsWithoutScene`; or the region cannot be used, or the input has no current frame.
+        InputError: see `settingsWithoutScene`; or the region cannot be used, or no browser plays the input.
     """
     settings = settingsWithoutScene(parameters)
     if parameters.roi is not None:

@@ -30,7 +30,7 @@ class SegmentPanel:
         ui: the widgets by name.
         python: the interpreter of the worker processes.
         modelsFolder: the folder of the models that the user added.
-        makeWorker: what makes the workers of runs and teaching jobs; processes of `python` by default.
+        makeWorker: makes the workers of runs and teaching jobs; by default, they are processes of `python`.
     """
 
     def __init__(self, ui: object, python: str, modelsFolder: Path, makeWorker: MakeWorker | None = None):
@@ -74,7 +74,7 @@ class SegmentPanel:
                 box.addItem(text, data)
 
     def _onDevices(self, devices: list[list[str]]) -> None:
-        """Replace the devices that any computer may have by those that this one has."""
+        """Replace the choices that every computer has by the devices that this one has."""
         box = self._ui.deviceComboBox
         wasBlocked = box.blockSignals(True)
         while box.count > 1:
@@ -145,7 +145,10 @@ class SegmentPanel:
             self.update()
 
     def update(self) -> None:
-        """Bring all widgets up to date with the settings and the scene; quick, as it runs at every change of them."""
+        """Bring all widgets up to date with the settings and the scene.
+
+        This runs at every change of them, so it must be quick.
+        """
         ui, parameters = self._ui, self._parameterNode
         if parameters is None:
             return
@@ -282,7 +285,7 @@ class SegmentPanel:
         self.setParameterNode(None)
 
     def abandonRuns(self) -> None:
-        """End all runs and the teaching job without a change of the scene, which is closing."""
+        """End all runs and the teaching job, without a change to the scene, because the scene is closing."""
         self._waiting.clear()
         self._teach.close()
         if self._run is not None:

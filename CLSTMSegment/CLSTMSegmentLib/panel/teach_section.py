@@ -171,8 +171,8 @@ class TeachSection:
         if path.exists():
             if slicer.util.confirmYesNoDisplay(
                 _(
-                    "A teaching job of this name is not finished. Resume it, with the annotation of that time? "
-                    "No: begin anew."
+                    "A teaching job of this name is not finished. Do you want to resume it, with the annotation that "
+                    "it began with? Choose No to remove it and to start a new job."
                 ),
                 _("Teach"),
             ):

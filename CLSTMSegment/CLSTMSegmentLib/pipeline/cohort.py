@@ -1,4 +1,4 @@
-"""A cohort of runs on a Dask cluster, of this machine or any other."""
+"""A cohort of runs with Dask, on this computer or on a cluster."""
 
 import hashlib
 import os

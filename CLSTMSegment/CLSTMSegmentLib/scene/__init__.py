@@ -1,1 +1,1 @@
-"""Reads sequences from a MRML scene, and adds segmentations, tables and plots to it; this room does not use Qt."""
+"""Reads sequences from a MRML scene, and adds segmentations, tables and plots to it; nothing here uses Qt."""

@@ -21,10 +21,10 @@ def newAnnotation(source: SequenceInput, name: str) -> slicer.vtkMRMLSequenceNod
 
     Args:
         source: the input.
-        name: name of the new sequence; a number follows where the scene has this name already.
+        name: name of the new sequence; a number is appended if the scene has this name already.
 
     Raises:
-        InputError: no browser plays the input, so that no frame can be selected for drawing.
+        InputError: no browser plays the input, but one is needed to select frames for drawing.
     """
     browserNode, sequenceNode = source.browserNode, source.sequenceNode
     if browserNode is None:
@@ -95,7 +95,7 @@ def readAnnotations(
     Args:
         annotationNode: the annotation; a frame without a drawn segment is not annotated.
         source: the input that is annotated.
-        ejectingChambers: names of the segments that are chambers which eject blood, see `core.structure.Segment`.
+        ejectingChambers: names of the segments that are heart chambers and eject blood, see `core.structure.Segment`.
 
     Returns:
         The segments; and for each annotated frame, by its number, a uint8 label image on the grid of the frame, in

@@ -1,4 +1,4 @@
-"""The input of a run: a sequence, its proxy volume or its browser, all with the same meaning; its frames as images."""
+"""The input of a run, given as a sequence, as its proxy volume or as its browser; and its frames as images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,10 +29,10 @@ class SequenceInput:
 
 
 def resolveInput(node: slicer.vtkMRMLNode) -> SequenceInput:
-    """Return the input that a node means: a sequence, the proxy volume of one, or a sequence browser.
+    """Return the input that a node stands for: a sequence, the proxy volume of one, or a sequence browser.
 
     Raises:
-        InputError: the node means no sequence, or the sequence is empty or has items that are not scalar volumes.
+        InputError: the node stands for no sequence, or the sequence is empty or has items that are not scalar volumes.
     """
     if node is None:
         raise InputError("no input: choose a sequence of volumes")
@@ -138,7 +138,7 @@ def regionFromROI(roiNode: slicer.vtkMRMLMarkupsROINode, proxyNode: slicer.vtkMR
         proxyNode: proxy volume of the input, whose parent transform counts; None for an input without a browser.
 
     Raises:
-        InputError: the node is no markups ROI, its volume is 0, or the transform between ROI and image is nonlinear
+        InputError: the node is not a markups ROI, its volume is 0, or the transform between ROI and image is nonlinear
             or shears the box.
     """
     if not roiNode.IsA("vtkMRMLMarkupsROINode"):
@@ -146,7 +146,9 @@ def regionFromROI(roiNode: slicer.vtkMRMLMarkupsROINode, proxyNode: slicer.vtkMR
     fromNode, toNode = roiNode.GetParentTransformNode(), proxyNode.GetParentTransformNode() if proxyNode else None
     linear = vtk.vtkMatrix4x4()
     if not slicer.vtkMRMLTransformNode.GetMatrixTransformBetweenNodes(fromNode, toNode, linear):
-        raise InputError(f"ROI {roiNode.GetName()!r} or the image is under a nonlinear transform: harden it first")
+        raise InputError(
+            f"ROI {roiNode.GetName()!r} or the image is under a nonlinear transform: harden the transform first"
+        )
     objectToNode = slicer.util.arrayFromVTKMatrix(roiNode.GetObjectToNodeMatrix())
     box = slicer.util.arrayFromVTKMatrix(linear) @ objectToNode
     scales = np.linalg.norm(box[:3, :3], axis=0)

@@ -25,7 +25,7 @@ class TrainingClock:
     """Turns the steps of one training of a plan into the progress of the whole job.
 
     Args:
-        number: of the training in the plan, from 0.
+        number: number of the training in the plan, from 0.
     """
 
     def __init__(self, plan: TeachingPlan, number: int):
@@ -66,7 +66,7 @@ def write_preview(
         path: a PNG, which is replaced.
 
     Raises:
-        OSError: it cannot be written.
+        StorageError, InputError, OSError: it cannot be written.
     """
     _, place, logits = next(answers(network, [sequence], model, True, device))
     write_quick_picture(
@@ -74,5 +74,5 @@ def write_preview(
         sequence.frames[place].astype(np.float32),
         certain_labels(sequence.allowed[place]),
         logits.argmax(0).to(torch.uint8).cpu().numpy(),
-        model.geometry.spacing,
+        model.geometry.spacing or (1.0, 1.0, 1.0),  # a model without a spacing keeps that of the frame
     )

@@ -1,4 +1,4 @@
-"""A teaching job: from a training set to a model bundle, scored on held-out frames, stoppable and resumable."""
+"""A teaching job: from a training set to a model, scored on held-out frames, stoppable and resumable."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -29,7 +29,7 @@ class TeachResult:
     """What came of a teaching job.
 
     Attributes:
-        folder: of the new model's bundle.
+        folder: folder of the new model.
         notes: sentences for the user: how the job began, and what could not be used.
         scores: Dice of the held-out frames, one for each fold that was finished.
         stopped: whether the caller stopped the job before its end.
@@ -50,8 +50,8 @@ def teach(
     """Run a teaching job, or resume it where it ended.
 
     Args:
-        folder: of its training set, see `training_set.write_training_set`; the job keeps its checkpoints there.
-        models: the folder in which the bundle becomes a folder.
+        folder: folder of its training set, see `training_set.write_training_set`; the job keeps its checkpoints there.
+        models: the folder in which the folder of the new model is made.
         progress: called once after every step.
         cancelled: asked once after every step; it may wait, which pauses the job. Once it returns True, the best
             network so far becomes the model.
@@ -132,12 +132,17 @@ class _Job:
         learnt_from = [sequence for n, sequence in enumerate(self.sequences) if n not in fold.held_out]
         validation = held_out or learnt_from
         task = TrainingTask(model, learnt_from, validation, self.plan.rules[number], initial=self.untaught.weights)
-        trainer = Trainer(task, self.training_set.folder / fold.name, self.device)
+        folder = self.training_set.folder / fold.name
+        try:
+            trainer = Trainer(task, folder, self.device)
+        except OSError as error:
+            failure = StorageError(f"what is learnt cannot be stored in {folder} ({error.strerror})")
+            return TrainResult(None, None, (), stopped=False, error=failure)
         clock = TrainingClock(self.plan, number)
 
         def on_step(step: TrainingStep) -> None:
             if step.score is not None:
-                with suppress(StorageError):  # the job can do without its picture
+                with suppress(StorageError, InputError, OSError):  # the job can do without its picture
                     preview = preview_path(self.training_set.folder)
                     write_preview(preview, step.network, validation[0], model, self.device)
             if progress is not None:
@@ -146,7 +151,7 @@ class _Job:
         return trainer.run(on_step, cancelled)
 
     def write_model(self, learnt: _Learnt, target: Path) -> None:
-        """Write the bundle of the best network so far; raise the error with which the job ended, if there is one."""
+        """Write the model with the best network so far; raise the error with which the job ended, if there is one."""
         early_end, failure = learnt.early_end(), type(learnt.error or RunFailed())
         if learnt.result is None:
             raise failure(f"{early_end}, before anything had been learnt: begin again, and let the job run for longer")
@@ -159,7 +164,7 @@ class _Job:
             training["ended_early"] = early_end
         model = replace(self.untaught.description, training=training, scores=self._scores(learnt))
         try:
-            with replacing(target) as partial:  # a bundle that is written in part is never seen
+            with replacing(target) as partial:  # a model that is written in part is never seen
                 write_bundle(model, learnt.result.weights(), partial)
         except OSError as error:
             raise StorageError(

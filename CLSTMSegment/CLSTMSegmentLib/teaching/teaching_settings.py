@@ -17,12 +17,12 @@ NEW_MODEL_INTENSITY = IntensityRule(lower=0.5, upper=99.5)
 
 @dataclass(frozen=True)
 class TeachingSettings:
-    """What a teaching job is to make, and how.
+    """What a teaching job makes, and how.
 
     Attributes:
-        name: of the new model and its folder.
-        segments: the structures that the model will find; label n of an annotation is the n-th.
-        initial: the model to begin with: name of a bundled model, folder of a bundle, or a published checkpoint
+        name: name of the new model and of its folder.
+        segments: the structures that the model will find; label n of an annotation is the n-th segment.
+        initial: the model to begin with: name of a bundled model, folder of a model, or a published checkpoint
             (`.pth`); None to begin with random weights.
         minutes: time that the job may take.
         device: "auto" (the first GPU that works, else the CPU), "cpu", "cuda", "cuda:N" or "mps".

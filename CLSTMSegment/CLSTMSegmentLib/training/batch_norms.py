@@ -1,4 +1,4 @@
-"""Batch norms during training: statistics that are measured once and then stay."""
+"""Batch norms during training: statistics that are measured once and then kept."""
 
 import torch
 
@@ -20,7 +20,7 @@ def freeze_batch_norms(network: CLSTMUNet4D) -> None:
 
 @torch.no_grad()
 def measure_batch_norms(network: CLSTMUNet4D, stacks: TrainingStacks, device: torch.device, batches: int) -> None:
-    """Replace the running statistics by those of some batches under the present weights, and freeze them.
+    """Replace the running statistics by those of some batches with the current weights, and freeze them.
 
     Running statistics lag behind weights that still change fast (Wu and Johnson 2021, "Rethinking 'Batch' in
     BatchNorm", precise statistics).
@@ -31,7 +31,7 @@ def measure_batch_norms(network: CLSTMUNet4D, stacks: TrainingStacks, device: to
     network.train()
     for norm in batch_norms(network):
         norm.reset_running_stats()
-        norm.momentum = None  # the plain mean
+        norm.momentum = None  # so that the statistics are the plain mean over the batches
     for n in range(batches):
         network(stacks[n][0][:, :, None].to(device))
     freeze_batch_norms(network)

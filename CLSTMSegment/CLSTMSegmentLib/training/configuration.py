@@ -1,4 +1,4 @@
-"""The training file: data split, stages, and the model that is made."""
+"""The recipe of a model, read from a file: data split, stages of the training, and the model that is made."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ PHANTOMS: dict[str, Callable[[int], Phantom]] = {"heart": HeartPhantom, "airway"
 
 @dataclass(frozen=True)
 class Configuration:
-    """What a training file says.
+    """What a recipe says.
 
     Attributes:
         phantom: makes a phantom from a seed.
@@ -31,7 +31,7 @@ class Configuration:
             is trained and validated on phantoms.
         excluded: names of hearts that are not used at all, because their annotations are wrong.
         same_heart: the name of the heart for each cine that shows a heart with single phases under another name.
-        border: what anatomy says of a surrounding class where it is not annotated; None for nothing.
+        border: what is known from anatomy about a surrounding class where it is not annotated; None for nothing.
         training: how the training goes.
         model: what will be trained, without weights.
     """
@@ -47,7 +47,7 @@ class Configuration:
 
 
 def read_configuration(path: Path) -> Configuration:
-    """Return what a training file says.
+    """Return what a recipe says.
 
     A file that begins with `like = "OTHER.toml"` says only how it differs from that file in the same folder: tables
     are merged, all other values are replaced.
@@ -73,13 +73,13 @@ def read_configuration(path: Path) -> Configuration:
             border=None if border is None else Border(**border),
             training=TrainingRule(stages, **training),
             model=model,
-            **data,  # what is left is unknown
+            **data,  # an unknown key is a TypeError
         )
     except (KeyError, TypeError) as error:
-        raise InputError(f"{path} is not a complete training file ({error})") from error
+        raise InputError(f"{path} is not a complete recipe ({error})") from error
     both = set(configuration.validation) & set(configuration.test)
     if both:
-        raise InputError(f"{path}: {', '.join(sorted(both))} cannot be for validation and for test")
+        raise InputError(f"{path}: {', '.join(sorted(both))} cannot be used both for validation and for test")
     return configuration
 
 

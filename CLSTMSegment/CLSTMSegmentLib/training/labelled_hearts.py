@@ -19,7 +19,7 @@ from ..model.rules import GeometryRule, IntensityRule
 from .sparse_labels import UNKNOWN, Border, allowed_classes
 
 CLASSES = 3
-"""Background, cavity, muscle."""
+"""Number of classes: background, cavity and muscle."""
 
 
 @dataclass
@@ -27,7 +27,7 @@ class LabelledSequence:
     """An annotated sequence on a model's grid.
 
     Attributes:
-        name: of the heart, phantom or frame; the same heart has the same name in every data set.
+        name: name of the heart, phantom or frame; the same heart has the same name in every data set.
         frames: float16 (D, H, W) arrays, scaled to [0, 1] by the model's intensity rule.
         allowed: uint8 bit sets (D, H, W) by number of the annotated frames, see `sparse_labels`.
         cyclic: whether the first frame follows the last.
@@ -67,7 +67,7 @@ def to_grid(
     """Return a heart on the model's grid, prepared as in a run.
 
     Args:
-        annotations: by frame number.
+        annotations: annotations by frame number.
         border: narrows the bit sets where its outer class is not annotated.
     """
     window = find_intensity_window(intensity, (sitk.GetArrayViewFromImage(frame.image) for frame in frames))
@@ -85,7 +85,7 @@ def to_grid(
 
 
 def _annotated_slices(annotation: Annotation, grid: FrameGrid) -> np.ndarray:
-    """Return where on the model's grid a voxel lies in the annotated slices with all of its extent, (D, H, W) bool."""
+    """Return which voxels of the model's grid lie completely in the annotated slices, (D, H, W) bool."""
     array = np.zeros(annotation.labels.GetSize()[::-1], np.float32)
     first, last = annotation.slices
     array[first : last + 1] = 1
@@ -173,7 +173,7 @@ def load_hearts(
         same_heart: see `read_cines`.
 
     Raises:
-        InputError: there are none.
+        InputError: the folder has no labelled hearts.
     """
     sequences = []
     names = same_heart or {}

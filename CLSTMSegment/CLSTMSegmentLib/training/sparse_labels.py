@@ -1,4 +1,4 @@
-"""Sparse labels: which classes each voxel may be, as a bit set, and the loss that uses only that."""
+"""Sparse labels: the classes to which each voxel may belong, as a bit set, and a loss that uses only this knowledge."""
 
 from dataclasses import dataclass
 
@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 UNKNOWN = 255
-"""The bit set of a voxel of which nothing is known: every class is allowed."""
+"""The bit set of a voxel about which nothing is known: every class is allowed."""
 
 
 def allowed_classes(labels: np.ndarray, labelled: list[int], classes: int) -> np.ndarray:
-    """Return bit sets in which bit c says that the voxel may be of class c.
+    """Return bit sets in which bit c says that the voxel may belong to class c.
 
     Args:
-        labels: uint8, 0 or a class of `labelled`.
+        labels: uint8; each voxel is 0 or a class of `labelled`.
         labelled: the classes that are annotated. A label of 0 means none of these: every other class, background
             included, stays possible.
         classes: number of classes, background included.
@@ -31,18 +31,18 @@ def allowed_classes(labels: np.ndarray, labelled: list[int], classes: int) -> np
 
 
 def certain_labels(allowed: np.ndarray) -> np.ndarray:
-    """Return the label of each voxel that can be of one class only; 0 for background and for all other voxels."""
+    """Return the label of each voxel that can belong to one class only; 0 for background and for all other voxels."""
     single = (allowed & (allowed - 1) == 0) & (allowed > 1)
     return np.where(single, np.log2(np.maximum(allowed, 1)), 0).astype(np.uint8)
 
 
 @dataclass(frozen=True)
 class Border:
-    """What anatomy says of a class that surrounds another one, where only the inner one is annotated.
+    """What is known from anatomy about a class that surrounds another one, where only the inner one is annotated.
 
-    Within each slice, voxels from `from_mm` to `to_mm` outside the inner class are of the outer class (the wall of a
-    heart is at least that thick), and voxels farther than `most_mm` are of neither. Nothing is said of voxels nearer
-    than `from_mm`: with them, the Dice of the outer class would pull the contour between the two inwards.
+    Within each slice, voxels from `from_mm` to `to_mm` outside the inner class belong to the outer class (the wall of a
+    heart is at least that thick), and voxels farther than `most_mm` belong to neither. Voxels nearer than `from_mm`
+    stay unknown: if they belonged to the outer class, its Dice would pull the contour between the two classes inwards.
     """
 
     inner: int
@@ -56,7 +56,7 @@ class Border:
 
         Args:
             allowed: uint8 bit sets (D, H, W).
-            spacing: of D, H, W in mm.
+            spacing: voxel size along D, H, W in mm.
         """
         for bits in allowed:
             inside = bits == 1 << self.inner
@@ -74,15 +74,16 @@ class Border:
 
 
 def marginal_loss(logits: Tensor, allowed: Tensor) -> Tensor:
-    """Return cross entropy plus soft Dice where each voxel is known only to be of some set of classes.
+    """Return cross entropy plus soft Dice for voxels of which only a set of possible classes is known.
 
-    The cross entropy is -log of the summed probability of the allowed classes, averaged over the voxels of which
+    The cross entropy is -log of the summed probability of the allowed classes, averaged over the voxels about which
     something is known. The Dice term is 1 - Dice, averaged over frames and over the annotated classes except
-    background; it counts the voxels that are known to be of the class or not (Shi et al. 2021, marginal loss).
+    background; it counts the voxels that are known to belong to the class, or known not to (Shi et al. 2021, marginal
+    loss).
 
-    The Dice is computed for each of the N frames by itself: in one Dice of the whole batch, small structures would
-    hardly count beside large ones. A class that is not annotated in a frame has no Dice there: it would be nearly 0
-    whatever the network answers, and the cross entropy already keeps the class off the voxels of other classes.
+    The Dice is computed for each of the N frames alone: in one Dice of the whole batch, small structures would hardly
+    count beside large ones. A class that is not annotated in a frame has no Dice there: it would be nearly 0 whatever
+    the network predicts, and the cross entropy already keeps the class off the voxels of other classes.
 
     Args:
         logits: (N, C, D, H, W).

@@ -1,4 +1,4 @@
-"""Which sequences a training learns from, and on which it is validated."""
+"""The sequences that a training learns from, and those on which it is validated."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +11,11 @@ from .stacks import labelled_phantom
 
 VALIDATION_PHANTOMS = 4
 VALIDATION_SHAPE = (24, 64, 64)
-"""Voxels (D, H, W) on the model's grid."""
+"""Size (D, H, W) in voxels of the model's grid."""
 
 EXAMPLE_PHANTOMS = 8
 EXAMPLE_SHAPE = (16, 112, 112)
-"""Of phantoms that show what the training has seen, in voxels (D, H, W): as large as whole frames."""
+"""Size (D, H, W) in voxels of the phantoms that show what the training has seen: as large as whole frames."""
 
 
 @dataclass(frozen=True)
@@ -28,21 +28,21 @@ class Split:
 
 
 def split_sequences(configuration: Configuration, data: Path | None) -> Split:
-    """Return the labelled hearts in a folder, split as the configuration says; phantoms where it names no hearts.
+    """Return the labelled hearts in a folder, split as the recipe says; phantoms if it names no hearts.
 
     Raises:
-        InputError: the folder is None but hearts are needed, or a heart that the configuration names is not there.
+        InputError: the folder is None but hearts are needed, or a heart that the recipe names is not there.
     """
     model, held_out = configuration.model, {*configuration.validation, *configuration.test}
     if not held_out:
         validation = _phantoms(configuration, VALIDATION_PHANTOMS, 4, VALIDATION_SHAPE)
         return Split([], validation, {"trained_on": "phantoms alone"})
     if data is None:
-        raise InputError("this training file needs labelled hearts: give their folder with --data")
+        raise InputError("this recipe needs labelled hearts: give their folder with --data")
     hearts = load_hearts(data, model.geometry, model.intensity, configuration.border, configuration.same_heart)
     missing = held_out - {heart.name for heart in hearts}
     if missing:
-        raise InputError(f"{data} has no heart {', '.join(sorted(missing))}, which the training file names")
+        raise InputError(f"{data} has no heart {', '.join(sorted(missing))}, which the recipe names")
     training = [heart for heart in hearts if heart.name not in held_out | {*configuration.excluded}]
     # single phases with all their slices; sequences of both phases hold the same slices again
     validation = [heart for heart in hearts if heart.name in configuration.validation and len(heart.frames) == 1]
@@ -57,12 +57,12 @@ def split_sequences(configuration: Configuration, data: Path | None) -> Split:
 
 
 def examples(configuration: Configuration, split: Split) -> list[LabelledSequence]:
-    """Return whole frames of all kinds that the training has seen."""
+    """Return whole frames of every kind that the training has seen."""
     return split.training + _phantoms(configuration, EXAMPLE_PHANTOMS, 2, EXAMPLE_SHAPE)
 
 
 def _phantoms(configuration: Configuration, count: int, frames: int, shape: Shape) -> list[LabelledSequence]:
-    """Return phantoms that the training does not see: the seeds of its own are below 2^31."""
+    """Return phantoms that the training does not see, because the seeds of its own phantoms are below 2^31."""
     return [
         labelled_phantom(configuration.phantom(2**31 + n), f"phantom {n}", configuration.model, frames, shape)
         for n in range(count)

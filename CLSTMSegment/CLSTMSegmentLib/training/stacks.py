@@ -1,4 +1,4 @@
-"""Training stacks: a few frames of a real or phantom sequence, augmented alike in all frames."""
+"""Training stacks: a few frames of a real or phantom sequence, with the same augmentation in all frames."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,16 +37,16 @@ class StackRule:
     Attributes:
         frames: number of frames through which the loss is propagated back; 1 with a `lead` of 0 trains without the
             recurrent state.
-        lead: greatest number of frames before these, which only fill the recurrent state (short leads are more
-            frequent), so that the network also learns from states older than a stack.
+        lead: greatest number of additional frames before these, which only fill the recurrent state (short leads are
+            more frequent), so that the network also learns from states older than a stack.
         labelled: number of `frames` whose labels are used. The others are read for the recurrent state only, which
             costs a third of a frame with labels.
-        batch: number of stacks of the smallest patch that share an iteration. Larger patches have as many fewer
-            stacks as they have more voxels, but at least two (PyTorch convolves one stack slowly on a CPU).
-        patches: sizes (D, H, W) in voxels of the model's grid, one of which an iteration takes.
+        batch: number of stacks in an iteration with the smallest patch. With larger patches there are fewer stacks, in
+            proportion to their voxels, but at least two (PyTorch convolves one stack slowly on a CPU).
+        patches: sizes (D, H, W) in voxels of the model's grid; each iteration uses one of them.
         phantom_share: part of the stacks that are phantoms.
-        cine_share: part of the other stacks that come from sequences of more than two frames.
-        animated_share: part of the stacks that are not phantoms in which one annotated frame is made to move.
+        cine_share: part of the other stacks (the real ones) that come from sequences of more than two frames.
+        animated_share: part of the real stacks in which one annotated frame is animated.
         corrupted_share: part of the frames that are corrupted.
         far_share: part of the patches that lie anywhere, instead of near the structure.
     """
@@ -69,12 +69,12 @@ class TrainingStacks(Dataset):
     Args:
         sequences: real sequences; none where all stacks are phantoms.
         phantom: makes a phantom from a seed; None where the rule asks for none.
-        model: its grid, intensities and classes are those of the stacks.
-        structures: classes, near one of which most patches are cut, and one of which moves in an animated frame.
+        model: the model whose grid, intensities and classes the stacks have.
+        structures: classes; most patches are cut near one of them, and one of them moves in an animated frame.
 
     Items:
-        Images (B, T, D, H, W) float32 in [0, 1] and bit sets (B, T, D, H, W) uint8; T is
-        `rule.frames` and a lead that differs from batch to batch.
+        Images (B, T, D, H, W) float32 in [0, 1] and bit sets (B, T, D, H, W) uint8; T is `rule.frames` plus a lead that
+        differs from batch to batch.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class TrainingStacks(Dataset):
         return images, allowed
 
     def _structure(self, allowed: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return where one of the structures is annotated, any of those that are."""
+        """Return the mask of one of the annotated structures, chosen at random; it is empty where none is annotated."""
         masks = [allowed == 1 << c for c in self._structures]
         masks = [mask for mask in masks if mask.any()] or masks
         return masks[rng.integers(len(masks))] if len(masks) > 1 else masks[0]
@@ -146,7 +146,7 @@ class TrainingStacks(Dataset):
         length: int,
         rng: np.random.Generator,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return one annotated frame that is made to move."""
+        """Return a stack in which one annotated frame is animated."""
         images, allowed = frames_at(sequence, [annotated], middle, room)
         structure = self._structure(allowed[0], rng)
         if not structure.any():
@@ -234,7 +234,10 @@ def phase_times(sequence: LabelledSequence, length: int, rng: np.random.Generato
 def frames_at(
     sequence: LabelledSequence, times: list[int], middle: Shape, room: Shape
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return images and bit sets (T, *room) around a voxel; 0 outside the frame, where nothing is known."""
+    """Return images and bit sets (T, *room) of some frames around the voxel `middle`.
+
+    Outside the frame, images are 0 and nothing is known about the labels.
+    """
     images = np.zeros((len(times), *room), np.float32)
     allowed = np.zeros(images.shape, np.uint8)
     source, target = [], []
@@ -252,7 +255,7 @@ def frames_at(
 def _augmented(
     images: np.ndarray, allowed: np.ndarray, patch: Shape, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Return all frames with the same random rotation, scale, contrast and bias field, each with other noise."""
+    """Return all frames with the same random rotation, scale, contrast and bias field, and each with its own noise."""
     rotation = np.pi if rng.random() < 0.3 else 0.35
     transform = Compose(
         [

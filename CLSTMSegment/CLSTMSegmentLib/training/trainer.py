@@ -25,17 +25,17 @@ from .validation import Score, validate
 from .widening import widened
 
 MOST_SKIPPED = 0.01
-"""Of the steps of a stage, the part that may give no finite gradient (an accident of mixed precision)."""
+"""Largest fraction of the steps of a stage that may give no finite gradient, as happens in mixed precision."""
 
 
 class Trainer:
     """A training in a folder, begun or resumed.
 
     The folder holds `checkpoint.pt`, from which the training is resumed, `stage-1.pt` and so on, the checkpoint at the
-    end of each stage, from which another training can branch off, and `log.csv`, for people.
+    end of each stage, from which another training can branch off, and `log.csv`, for people to read.
 
     Args:
-        folder: made where it is missing.
+        folder: the folder of the training, which is made if it is missing.
         device: where to compute.
 
     Raises:
@@ -89,7 +89,7 @@ class Trainer:
         progress: Callable[[TrainingStep], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> TrainResult:
-        """Train to the end, or until something ends it; what was learnt until then is in the result.
+        """Train to the end, or until something ends the training; what was learnt until then is in the result.
 
         Args:
             progress: called once after every step.
@@ -102,7 +102,7 @@ class Trainer:
         return self._result()
 
     def _steps(self, span: "_Span", cancelled: Callable[[], bool] | None) -> Iterator[TrainingStep]:
-        """Take the steps of a stage that are still to do."""
+        """Take the remaining steps of a stage."""
         task, state = self._task, self._state
         if self._has_ended() or state.iteration >= span.last:
             return
@@ -110,7 +110,7 @@ class Trainer:
             task.training, task.phantom, task.model, span.stage.stacks, task.rule.seed, task.rule.structures
         )
         bfloat16 = self._computes_in_bfloat16(span.stage)
-        # one worker process prepares the next stacks meanwhile
+        # one worker process prepares the next stacks in the meantime
         loader = DataLoader(stacks, batch_size=None, sampler=range(state.iteration, span.last), num_workers=1)
         for images, allowed in loader:
             self._prepare_network(span, stacks)
@@ -176,7 +176,7 @@ class Trainer:
         return float(loss.detach())
 
     def _validate(self, span: "_Span") -> Score | None:
-        """Score the moving average, keep it where it is the network to keep, and add to the history."""
+        """Score the moving average, keep it if it is the best network by `rule.keep`, and add to the history."""
         task, rule, state = self._task, self._task.rule, self._state
         score = None
         if state.iteration > rule.norms_frozen_from:
@@ -221,7 +221,7 @@ class Trainer:
 
 @dataclass(frozen=True)
 class _Span:
-    """A stage with its place in the training: its number from 1, and its first and last iteration."""
+    """A stage with its number from 1, and the numbers of iterations that are done when it begins and when it ends."""
 
     number: int
     stage: Stage

@@ -1,4 +1,4 @@
-"""How a training goes: its stages, and what it keeps."""
+"""The rule of a training: its stages, and which network it keeps."""
 
 import math
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class Stage:
 
     Attributes:
         iterations: number of optimiser steps, each on one batch of stacks.
-        learning_rate: its maximum, see `learning_rate_at`.
+        learning_rate: the maximum of the learning rate, see `learning_rate_at`.
         stacks: what the stacks look like.
     """
 
@@ -25,7 +25,7 @@ class Stage:
 
     @property
     def is_recurrent(self) -> bool:
-        """Whether the network reads more than one frame of a stack, so that its recurrent state matters."""
+        """Return whether the network reads more than one frame of a stack, so that its recurrent state matters."""
         return self.stacks.frames + self.stacks.lead > 1
 
     def learning_rate_at(self, iteration: int) -> float:
@@ -47,13 +47,13 @@ class TrainingRule:
     Attributes:
         stages: one after the other; each starts from the moving average of the weights.
         validate_every: number of iterations between validations, each of which stores a checkpoint.
-        norms_frozen_from: the iteration from which batch norms use fixed statistics, as they will when the model is
-            used. The statistics of a small batch differ too much from these: before this iteration there is no
+        norms_frozen_from: the iteration from which batch norms use fixed statistics, as they will in a run of the
+            model. The statistics of a small batch differ too much from these: before this iteration there is no
             validation, and the moving average has not begun.
         seed: the same seed gives the same training.
         bfloat16: whether to compute in mixed precision where the device has it in hardware and its gradients are
             right (see `stack_loss.bfloat16_learns`).
-        average_decay: of the moving average of the weights, for each step.
+        average_decay: decay of the moving average of the weights at each step.
         structures: the classes around which patches are cut and still images move, and whose Dice is the score.
         keep: "best" keeps the network of the last stage with the best score, "last" the last network, which has
             learnt most about what validation does not show, such as corrupted frames.
@@ -79,5 +79,5 @@ class TrainingRule:
 
     @property
     def iterations(self) -> int:
-        """Number of iterations of all stages."""
+        """Return the number of iterations of all stages."""
         return sum(stage.iterations for stage in self.stages)

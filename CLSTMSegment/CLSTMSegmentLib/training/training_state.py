@@ -23,7 +23,7 @@ class HistoryEntry:
     Attributes:
         iteration: number of steps done.
         loss: mean since the entry before.
-        score: of the moving average of the weights; None where nothing could be validated.
+        score: score of the moving average of the weights; None where nothing could be validated.
     """
 
     iteration: int
@@ -40,7 +40,7 @@ class TrainingState:
         average: the exponential moving average of its weights.
         optimiser: AdamW.
         iteration: number of steps done.
-        best_score: of `best_weights`; None where these were not validated.
+        best_score: score of `best_weights`; None where these were not validated.
         best_weights: state dict of the network to keep, on the CPU; None before there is one.
         history: an entry for each validation.
     """

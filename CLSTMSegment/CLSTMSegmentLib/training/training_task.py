@@ -1,4 +1,4 @@
-"""What a trainer is given, what it tells after each step, and what it returns."""
+"""What a trainer is given, what it reports after each step, and what it returns."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,8 +43,8 @@ class TrainingStep:
         iteration, iterations: steps done, and their number in all stages.
         stage, stages: the stage at work, from 1, and their number.
         bfloat16: whether this stage computes in mixed precision.
-        loss: of this step.
-        score: of the moving average of the weights, where the step ended with a validation.
+        loss: loss of this step.
+        score: score of the moving average of the weights, where the step ended with a validation.
         network: that moving average.
     """
 
@@ -65,7 +65,7 @@ class TrainResult:
     Attributes:
         network: the moving average of the weights that the rule keeps, in eval mode on the CPU; None where the
             training ended before there was one.
-        score: of this network on validation; None where it was not validated.
+        score: score of this network on validation; None where it was not validated.
         history: an entry for each validation.
         stopped: whether the caller stopped the training.
         error: why the training ended early, where neither the caller nor the rule ended it.

@@ -1,4 +1,4 @@
-"""What a network answers to annotated sequences during its training: its score, and its typical ranges."""
+"""The output of a network for annotated sequences during its training: its score, and its typical ranges."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -85,7 +85,7 @@ def validate(
 def typical_of(
     network: CLSTMUNet4D, sequences: list[LabelledSequence], model: Model, device: torch.device
 ) -> dict[str, tuple[float, float]]:
-    """Return the typical ranges of annotated frames and of the network's answers, see `engine.out_of_distribution`."""
+    """Return the typical ranges of annotated frames and of the network's output, see `engine.out_of_distribution`."""
     recurrent = model.state.rule != "reset"
     return typical_ranges(
         measure_image(sequence.frames[t].astype(np.float32)) | measure_answer(logits.softmax(0), "softmax")

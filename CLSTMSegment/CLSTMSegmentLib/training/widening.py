@@ -16,7 +16,7 @@ def widened(weights: dict[str, Tensor], like: dict[str, Tensor], seed: int = 0) 
     Args:
         weights: state dict of the narrower network.
         like: state dict of the wider network, for its names and shapes; it may be of equal width.
-        seed: of the random shares.
+        seed: seed of the random shares.
 
     Raises:
         InputError: the architectures differ, or the wider width is no multiple of the narrower one.

@@ -25,11 +25,11 @@ class Worker(Protocol):
 
     @property
     def running(self) -> bool:
-        """Whether the worker was started and has not ended."""
+        """Return whether the worker was started and has not ended."""
 
     @property
     def process_id(self) -> int:
-        """The id of its process, after `start`."""
+        """Return the id of the worker's process, after `start`."""
 
     def start(self) -> None:
         """Start to work.
@@ -70,12 +70,12 @@ class WorkerProcess:
 
     @property
     def running(self) -> bool:
-        """Whether the process was started and has not ended."""
+        """Return whether the process was started and has not ended."""
         return self._process is not None and self._process.poll() is None
 
     @property
     def process_id(self) -> int:
-        """The id of the process, after `start`."""
+        """Return the id of the process, after `start`."""
         return self._process.pid
 
     def start(self) -> None:
@@ -131,7 +131,7 @@ class WorkerProcess:
                 "the worker was killed, most likely because the computer ran out of memory: close other programs, "
                 "choose a smaller region or smaller tiles"
             )
-        return f"the worker ended unexpectedly (exit status {status}): the log may tell why"
+        return f"the worker ended unexpectedly (exit status {status}): the log may say why"
 
 
 def creation_flags() -> int:
