@@ -11,7 +11,7 @@ from CLSTMSegmentLib.__main__ import main
 from CLSTMSegmentLib.core.sequence import SequenceIndex
 from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
 from CLSTMSegmentLib.model.bundle import write_bundle
-from CLSTMSegmentLib.training.configuration import read_configuration
+from CLSTMSegmentLib.training.recipe import read_recipe
 from conftest import REPOSITORY, smallModel
 from distributed import LocalCluster
 from model.published_state_dict import random_published_weights
@@ -183,7 +183,7 @@ def test_train_and_evaluate(desk, data):
     (train,) = typed("train", (recipe, "one-step.toml"), ("FOLDER", data), pages=(DOCS["models"],))
     (evaluate,) = typed("evaluate", ("FOLDER", data), pages=(DOCS["models"],))
 
-    assert read_configuration(desk / "one-step.toml").model.name == "cardiac-cine-lv"
+    assert read_recipe(desk / "one-step.toml").model.name == "cardiac-cine-lv"
     assert main(train) == 0
     assert main([*evaluate, "--phases-only"]) == 0
 

@@ -212,7 +212,7 @@ def test_frames_of_different_geometry_each_get_their_own_place(model, cine):
     for result, frame in zip(results, frames, strict=True):
         assert result.labels.GetSize() == frame.image.GetSize()
         assert result.labels.GetOrigin() == frame.image.GetOrigin()
-    assert any("recurrent state starts anew" in w for w in segmenter.report.warnings)
+    assert any("recurrent state is reset" in w for w in segmenter.report.warnings)
 
 
 def test_progress_counts_frames_and_tiles(model, cine):

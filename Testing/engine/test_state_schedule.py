@@ -18,7 +18,7 @@ def test_carry_reads_every_frame_up_to_the_last_wanted_one():
     assert steps(6, [1, 3], StateRule("carry")) == [[(0, "read"), (1, "out"), (2, "read"), (3, "out")]]
 
 
-def test_window_starts_anew_and_skips_windows_without_wanted_frames():
+def test_window_begins_again_and_skips_windows_without_wanted_frames():
     assert steps(7, [0, 5, 6], StateRule("window", 3)) == [
         [(0, "out")],
         [(3, "read"), (4, "read"), (5, "out")],
@@ -103,7 +103,7 @@ def test_some_frames_are_read_in_the_same_order_as_in_a_run_over_all(rule, count
     ("cyclic", "frames"),
     [(True, [1, 2, 3, 0, 1, 2, 3, 0, 1]), (False, [3, 2, 1, 0, 1, 2, 3, 2, 1])],
 )
-def test_positions_beyond_the_ends_begin_anew_or_run_back(cyclic, frames):
+def test_positions_beyond_the_ends_begin_again_or_run_back(cyclic, frames):
     assert [frame_at(position, 4, cyclic) for position in range(-3, 6)] == frames
 
 

@@ -7,7 +7,7 @@ from CLSTMSegmentLib.model.rules import GeometryRule
 from CLSTMSegmentLib.network.options import NetworkOptions
 from CLSTMSegmentLib.network.unet import CLSTMUNet4D
 from CLSTMSegmentLib.phantoms.heart import HeartPhantom
-from CLSTMSegmentLib.training.configuration import read_configuration
+from CLSTMSegmentLib.training.recipe import read_recipe
 from CLSTMSegmentLib.training.split import split_sequences
 from CLSTMSegmentLib.training.stacks import StackRule, TrainingStacks
 from CLSTMSegmentLib.training.training_task import TrainingTask
@@ -34,7 +34,7 @@ def stacks(sequences=(), **changes):
     return TrainingStacks(list(sequences), HeartPhantom, MODEL, replace(RULE, **changes), seed=4)
 
 
-def small_configuration(folder, iterations, width=2):
+def small_recipe(folder, iterations, width=2):
     """Write the bundled heart model's recipe with three short stages, and return its path."""
     wanted = {
         "validation": '["A"]',
@@ -58,11 +58,9 @@ def small_configuration(folder, iterations, width=2):
 
 def small_task(path, hearts):
     """Return the task of a recipe, on labelled phantoms."""
-    configuration = read_configuration(path)
-    split = split_sequences(configuration, hearts)
-    return TrainingTask(
-        configuration.model, split.training, split.validation, configuration.training, configuration.phantom
-    )
+    recipe = read_recipe(path)
+    split = split_sequences(recipe, hearts)
+    return TrainingTask(recipe.model, split.training, split.validation, recipe.training, recipe.phantom)
 
 
 def small_network(**changes):

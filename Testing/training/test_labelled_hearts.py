@@ -11,18 +11,18 @@ from CLSTMSegmentLib.core.sequence import Frame
 from CLSTMSegmentLib.engine.frame_grid import FrameGrid
 from CLSTMSegmentLib.engine.intensity_window import find_intensity_window
 from CLSTMSegmentLib.engine.preparation import prepare
-from CLSTMSegmentLib.training.configuration import read_configuration
 from CLSTMSegmentLib.training.labelled_hearts import Annotation, load_hearts, read_cines, to_grid
+from CLSTMSegmentLib.training.recipe import read_recipe
 from CLSTMSegmentLib.training.sparse_labels import UNKNOWN
 
-from training.small_training import MODEL, small_configuration
+from training.small_training import MODEL, small_recipe
 
 SAME_HEART = {"SCD0000101": "SC-HF-I-01"}
 
 
 @pytest.fixture
 def model(tmp_path):
-    return read_configuration(small_configuration(tmp_path, 2)).model
+    return read_recipe(small_recipe(tmp_path, 2)).model
 
 
 def test_annotated_slices_and_classes_alone_are_known(hearts, model):
@@ -75,9 +75,9 @@ def test_cine_is_found_by_the_name_of_its_heart(hearts):
     ("options", "message"), [(["--data", "nowhere"], "no labelled hearts"), ([], "give their folder with --data")]
 )
 def test_training_without_its_hearts_is_refused_in_words(options, message, tmp_path, capsys):
-    configuration = small_configuration(tmp_path, 2)
+    recipe = small_recipe(tmp_path, 2)
 
-    status = main(["train", str(configuration), "--out", str(tmp_path / "run"), *options])
+    status = main(["train", str(recipe), "--out", str(tmp_path / "run"), *options])
 
     assert status == 2
     assert message in capsys.readouterr().err

@@ -2,12 +2,12 @@
 
 import numpy as np
 import torch
-from CLSTMSegmentLib.training.configuration import read_configuration
 from CLSTMSegmentLib.training.labelled_hearts import LabelledSequence, load_hearts
+from CLSTMSegmentLib.training.recipe import read_recipe
 from CLSTMSegmentLib.training.sparse_labels import UNKNOWN
 from CLSTMSegmentLib.training.stacks import cine_times
 
-from training.small_training import small_configuration, stacks
+from training.small_training import small_recipe, stacks
 
 
 def test_stacks_depend_on_seed_and_number_alone_and_keep_labels_of_some_frames():
@@ -38,7 +38,7 @@ def test_some_frames_of_a_stack_are_corrupted_and_keep_their_labels():
 
 
 def test_one_annotated_frame_moves_and_every_frame_of_the_motion_has_labels(hearts, tmp_path):
-    model = read_configuration(small_configuration(tmp_path, 2)).model
+    model = read_recipe(small_recipe(tmp_path, 2)).model
     phases = [s for s in load_hearts(hearts, model.geometry, model.intensity) if len(s.frames) == 1]
 
     images, allowed = stacks(phases, phantom_share=0.0, animated_share=1.0, labelled=3, frames=3, lead=0)[0]

@@ -20,7 +20,7 @@ from CLSTMSegmentLib.training.training_rule import Stage, TrainingRule
 from CLSTMSegmentLib.training.training_state import TrainingState
 from CLSTMSegmentLib.training.training_task import TrainingTask
 
-from training.small_training import CPU, MODEL, RULE, small_configuration, small_task
+from training.small_training import CPU, MODEL, RULE, small_recipe, small_task
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +59,8 @@ def diverging_after(steps):
 
 def train_small(tmp_path, hearts, out, *options):
     """Train on the command line, and return the exit status."""
-    configuration = small_configuration(tmp_path, 4)
-    arguments = ["train", str(configuration), "--data", str(hearts), "--out", str(tmp_path / out), "--device", "cpu"]
+    recipe = small_recipe(tmp_path, 4)
+    arguments = ["train", str(recipe), "--data", str(hearts), "--out", str(tmp_path / out), "--device", "cpu"]
     return main([*arguments, *options])
 
 
@@ -77,7 +77,7 @@ def test_training_interrupted_and_resumed_or_branched_off_is_training_in_one_go(
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert train_small(tmp_path, hearts, "whole") == 0
     with pytest.raises(Killed):
-        Trainer(small_task(small_configuration(tmp_path, 4), hearts), parts, CPU).run(kill_after(6))
+        Trainer(small_task(small_recipe(tmp_path, 4), hearts), parts, CPU).run(kill_after(6))
 
     assert train_small(tmp_path, hearts, "parts", "--resume") == 0
     assert train_small(tmp_path, hearts, "branch", "--start", str(whole / "stage-1.pt")) == 0
@@ -94,7 +94,7 @@ def test_training_interrupted_and_resumed_or_branched_off_is_training_in_one_go(
 
 
 def test_training_can_begin_with_the_weights_of_a_narrower_model(hearts, bundle, tmp_path):
-    wide = small_configuration(tmp_path, 4, width=4)
+    wide = small_recipe(tmp_path, 4, width=4)
     arguments = ["train", str(wide), "--data", str(hearts), "--out", str(tmp_path / "run"), "--device", "cpu"]
     options = NetworkOptions(classes=3, width=2, last_stage="none", conv_bias=False)
     narrow = CLSTMUNet4D(options).state_dict()

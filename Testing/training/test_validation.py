@@ -1,4 +1,4 @@
-"""Validation: a network is scored on what it would answer in a run."""
+"""Validation: a network is scored on what it would find in a run."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 from CLSTMSegmentLib.model.rules import GeometryRule, StateRule
 from CLSTMSegmentLib.training.labelled_hearts import LabelledSequence
 from CLSTMSegmentLib.training.sparse_labels import UNKNOWN
-from CLSTMSegmentLib.training.validation import Score, answers, validate
+from CLSTMSegmentLib.training.validation import Score, predictions, validate
 from conftest import smallModel
 
 from training.small_training import CPU
@@ -53,7 +53,7 @@ def model():
 def test_frames_are_read_in_the_order_of_a_run(model, annotated, cyclic, recurrent, order):
     network = Recorder()
 
-    list(answers(network, [sequence_of(6, annotated, cyclic)], model, recurrent, CPU))
+    list(predictions(network, [sequence_of(6, annotated, cyclic)], model, recurrent, CPU))
 
     assert network.read == order
 
@@ -62,7 +62,7 @@ def test_window_of_the_state_is_kept_in_validation():
     model = smallModel(state=StateRule("window", window=2, warm_up_frames=1))
     network = Recorder()
 
-    list(answers(network, [sequence_of(6, 5, False)], model, True, CPU))
+    list(predictions(network, [sequence_of(6, 5, False)], model, True, CPU))
 
     assert network.read == [3, 4, 5]
 

@@ -14,7 +14,7 @@ from ..network.inference import inference_network
 
 def add_options(parser: ArgumentParser) -> None:
     """Define the options of the command."""
-    parser.add_argument("configuration", type=Path, metavar="RECIPE.toml", help="how the model is trained")
+    parser.add_argument("recipe", type=Path, metavar="RECIPE.toml", help="how the model is trained")
     parser.add_argument(
         "--data",
         type=Path,
@@ -51,28 +51,28 @@ def run(options: Namespace) -> None:
         RunFailed: the training could not be finished.
     """
     # MONAI is needed by this command, and not installed everywhere
-    from ..training.configuration import read_configuration
+    from ..training.recipe import read_recipe
     from ..training.split import examples, split_sequences
     from ..training.trainer import Trainer
     from ..training.training_task import TrainingStep, TrainingTask
     from ..training.validation import typical_of
 
-    configuration = read_configuration(options.configuration)
+    recipe = read_recipe(options.recipe)
     if Trainer.has_begun(options.out) and not options.resume:
         raise InputError(f"{options.out} holds a training already: give --resume, or choose another folder")
     device, warnings = choose_device(options.device)
     for warning in warnings:
         print(warning)
     initial = None if options.initial is None else load_model(options.initial)
-    split = split_sequences(configuration, options.data)
+    split = split_sequences(recipe, options.data)
     if options.start is not None and not Trainer.has_begun(options.out):
         Trainer.branch_off(options.start, options.out)
     task = TrainingTask(
-        configuration.model,
+        recipe.model,
         split.training,
         split.validation,
-        configuration.training,
-        configuration.phantom,
+        recipe.training,
+        recipe.phantom,
         None if initial is None else initial.build_network().state_dict(),
     )
     with tqdm(total=task.rule.iterations) as bar:
@@ -87,12 +87,12 @@ def run(options: Namespace) -> None:
         raise result.error
     if result.network is None:
         raise RunFailed(f"the training in {options.out} ended without a network: begin it again in another folder")
-    description = {"training_file": options.configuration.name} | split.description
+    description = {"training_file": options.recipe.name} | split.description
     if initial is not None:
         description["began_with"] = f"{initial.name}, version {initial.version}"
     weights = result.weights()
     network = inference_network(result.network, device)
-    typical = typical_of(network, examples(configuration, split), task.model, device)
+    typical = typical_of(network, examples(recipe, split), task.model, device)
     folder = options.out / task.model.name
     write_bundle(replace(task.model, training=description, typical=typical), weights, folder)
     print(f"{folder}: the finished model")

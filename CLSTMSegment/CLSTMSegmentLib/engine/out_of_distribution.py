@@ -17,7 +17,7 @@ def measure_image(scaled: np.ndarray) -> dict[str, float]:
     return {"brightness": float(scaled.mean()), "contrast": float(scaled.std())}
 
 
-def measure_answer(probabilities: Tensor, activation: str) -> dict[str, float]:
+def measure_prediction(probabilities: Tensor, activation: str) -> dict[str, float]:
     """Return the mean probability of the voxels that the model found ("confidence"); nothing where it found none.
 
     Args:

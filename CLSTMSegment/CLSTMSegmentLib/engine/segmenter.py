@@ -16,7 +16,7 @@ from ..model.description import Model
 from .frame_grid import FrameGrid
 from .intensity_window import IntensityWindow, find_intensity_window
 from .labelling import labels_on_frame, largest_component
-from .out_of_distribution import measure_answer, measure_image, outside_training_range
+from .out_of_distribution import measure_image, measure_prediction, outside_training_range
 from .preparation import PreparedFrame, foreground_box, prepare, scaled_sample
 from .settings import RunSettings
 from .state_schedule import Stack, StateSchedule
@@ -171,7 +171,7 @@ class _SequenceRun:
             if key != layout_key:
                 if layout_key is not None:
                     self._report.warn(
-                        f"frame {number} differs in geometry from the frame before it: the recurrent state starts anew "
+                        f"frame {number} differs in geometry from the frame before it: the recurrent state is reset "
                         "there"
                     )
                 states, layout_key = [None] * len(layout.places), key
@@ -258,7 +258,7 @@ class _SequenceRun:
         if not self._model.typical:
             return ()
         sample = scaled_sample(frame.image, grid, window)
-        measured = measure_image(sample) | measure_answer(probabilities, self._model.activation)
+        measured = measure_image(sample) | measure_prediction(probabilities, self._model.activation)
         outside = outside_training_range(measured, self._model.typical)
         if outside:
             self._report.warn(

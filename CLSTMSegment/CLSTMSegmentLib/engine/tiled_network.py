@@ -144,9 +144,9 @@ class TiledNetwork:
         # probabilities twice
         frame_bytes = math.prod(shape) * 4 * (3 + 2 * classes) if self._device.type == "cpu" else 0
         # not all free memory can be used, since it is fragmented
-        room = 0.7 * free - frame_bytes
-        tile = plan_tile(shape, needed, room)
-        if self._ram_gb is not None and needed(tile) > room:
+        spare_bytes = 0.7 * free - frame_bytes
+        tile = plan_tile(shape, needed, spare_bytes)
+        if self._ram_gb is not None and needed(tile) > spare_bytes:
             self.report.warn(
                 f"the RAM limit of {self._ram_gb:g} GB is low for frames of this size: even the smallest tiles may "
                 "need more RAM; choose a smaller region"

@@ -23,10 +23,21 @@ def annotated_sequence(training_set: TrainingSet, frame: AnnotatedFrame, model: 
     grids = [FrameGrid(image, model.geometry) for image in images]
     for grid in grids:
         grid.check_size(name)
-    frames = [prepare(image, grid, window).volume.astype(np.float16) for image, grid in zip(images, grids, strict=True)]
     annotated = frame.around.index(frame.number)
+    used = _on_same_grid(grids, annotated)
+    frames = [prepare(images[n], grids[n], window).volume.astype(np.float16) for n in used]
     allowed = _allowed_classes(labels, grids[annotated], frame.mark, len(model.segments))
-    return LabelledSequence(name, frames, {annotated: allowed}, cyclic=False)
+    return LabelledSequence(name, frames, {used.index(annotated): allowed}, cyclic=False)
+
+
+def _on_same_grid(grids: list[FrameGrid], annotated: int) -> range:
+    """Return the places of the frames around the annotated one, up to a change of the grid, as in a run."""
+    first, last = annotated, annotated + 1
+    while first > 0 and grids[first - 1].key == grids[annotated].key:
+        first -= 1
+    while last < len(grids) and grids[last].key == grids[annotated].key:
+        last += 1
+    return range(first, last)
 
 
 def _allowed_classes(labels: sitk.Image, grid: FrameGrid, mark: str, segments: int) -> np.ndarray:

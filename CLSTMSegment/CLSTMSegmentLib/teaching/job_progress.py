@@ -14,7 +14,7 @@ from ..report.quick_picture import write_quick_picture
 from ..training.labelled_hearts import LabelledSequence
 from ..training.sparse_labels import certain_labels
 from ..training.training_task import TrainingStep
-from ..training.validation import answers
+from ..training.validation import predictions
 from .teaching_plan import TeachingPlan
 
 LOSSES = 20
@@ -68,7 +68,7 @@ def write_preview(
     Raises:
         StorageError, InputError, OSError: it cannot be written.
     """
-    _, place, logits = next(answers(network, [sequence], model, True, device))
+    _, place, logits = next(predictions(network, [sequence], model, True, device))
     write_quick_picture(
         path,
         sequence.frames[place].astype(np.float32),

@@ -86,7 +86,7 @@ class TrainingSet:
         except OSError as error:
             raise InputError(f"{folder} holds no training set ({error.strerror})") from error
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise InputError(f"{path} is damaged ({error}): begin the teaching job anew") from error
+            raise InputError(f"{path} is damaged ({error}): start the teaching job again") from error
 
     def image(self, frame: AnnotatedFrame, number: int | None = None) -> sitk.Image:
         """Return the image of an annotated frame, or of another frame of its sequence.

@@ -105,7 +105,7 @@ def read_cines(
 
     Args:
         hearts: names of the hearts to read; all by default.
-        same_heart: the name of the heart for each case that has another name; see `Configuration.same_heart`.
+        same_heart: the name of the heart for each case that has another name; see `Recipe.same_heart`.
     """
     cines = {}
     names = same_heart or {}

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from ..core.boxes import Shape
 from ..core.errors import InputError
-from .configuration import Configuration
 from .labelled_hearts import LabelledSequence, load_hearts
+from .recipe import Recipe
 from .stacks import labelled_phantom
 
 VALIDATION_PHANTOMS = 4
@@ -27,43 +27,42 @@ class Split:
     description: dict[str, object]
 
 
-def split_sequences(configuration: Configuration, data: Path | None) -> Split:
+def split_sequences(recipe: Recipe, data: Path | None) -> Split:
     """Return the labelled hearts in a folder, split as the recipe says; phantoms if it names no hearts.
 
     Raises:
         InputError: the folder is None but hearts are needed, or a heart that the recipe names is not there.
     """
-    model, held_out = configuration.model, {*configuration.validation, *configuration.test}
+    model, held_out = recipe.model, {*recipe.validation, *recipe.test}
     if not held_out:
-        validation = _phantoms(configuration, VALIDATION_PHANTOMS, 4, VALIDATION_SHAPE)
+        validation = _phantoms(recipe, VALIDATION_PHANTOMS, 4, VALIDATION_SHAPE)
         return Split([], validation, {"trained_on": "phantoms alone"})
     if data is None:
         raise InputError("this recipe needs labelled hearts: give their folder with --data")
-    hearts = load_hearts(data, model.geometry, model.intensity, configuration.border, configuration.same_heart)
+    hearts = load_hearts(data, model.geometry, model.intensity, recipe.border, recipe.same_heart)
     missing = held_out - {heart.name for heart in hearts}
     if missing:
         raise InputError(f"{data} has no heart {', '.join(sorted(missing))}, which the recipe names")
-    training = [heart for heart in hearts if heart.name not in held_out | {*configuration.excluded}]
+    training = [heart for heart in hearts if heart.name not in held_out | {*recipe.excluded}]
     # single phases with all their slices; sequences of both phases hold the same slices again
-    validation = [heart for heart in hearts if heart.name in configuration.validation and len(heart.frames) == 1]
+    validation = [heart for heart in hearts if heart.name in recipe.validation and len(heart.frames) == 1]
     description: dict[str, object] = {
         "trained_on": sorted({heart.name for heart in training}),
-        "validated_on": sorted(configuration.validation),
-        "kept_for_test": sorted(configuration.test),
+        "validated_on": sorted(recipe.validation),
+        "kept_for_test": sorted(recipe.test),
     }
-    if configuration.same_heart:
-        description["same_heart"] = configuration.same_heart
+    if recipe.same_heart:
+        description["same_heart"] = recipe.same_heart
     return Split(training, validation, description)
 
 
-def examples(configuration: Configuration, split: Split) -> list[LabelledSequence]:
+def examples(recipe: Recipe, split: Split) -> list[LabelledSequence]:
     """Return whole frames of every kind that the training has seen."""
-    return split.training + _phantoms(configuration, EXAMPLE_PHANTOMS, 2, EXAMPLE_SHAPE)
+    return split.training + _phantoms(recipe, EXAMPLE_PHANTOMS, 2, EXAMPLE_SHAPE)
 
 
-def _phantoms(configuration: Configuration, count: int, frames: int, shape: Shape) -> list[LabelledSequence]:
+def _phantoms(recipe: Recipe, count: int, frames: int, shape: Shape) -> list[LabelledSequence]:
     """Return phantoms that the training does not see, because the seeds of its own phantoms are below 2^31."""
     return [
-        labelled_phantom(configuration.phantom(2**31 + n), f"phantom {n}", configuration.model, frames, shape)
-        for n in range(count)
+        labelled_phantom(recipe.phantom(2**31 + n), f"phantom {n}", recipe.model, frames, shape) for n in range(count)
     ]

@@ -108,9 +108,9 @@ class TrainingStacks(Dataset):
     ) -> tuple[Tensor, Tensor]:
         rule = self._rule
         # larger than the patch, which is rotated in it
-        room = (patch[0], *(int(n * 1.4) for n in patch[1:]))
+        extent = (patch[0], *(int(n * 1.4) for n in patch[1:]))
         if rng.random() < rule.phantom_share or not (self._cines or self._phases):
-            images, allowed = self._phantom_stack(room, length, rng)
+            images, allowed = self._phantom_stack(extent, length, rng)
         else:
             cines = self._cines and (rng.random() < rule.cine_share or not self._phases)
             sequences = self._cines if cines else self._phases
@@ -119,12 +119,12 @@ class TrainingStacks(Dataset):
             structure = self._structure(sequence.allowed[annotated], rng)
             middle = _middle(structure, sequence.frames[0].shape, patch, rule.far_share, rng)
             if structure.any() and rng.random() < rule.animated_share:
-                images, allowed = self._animated_stack(sequence, annotated, middle, room, length, rng)
+                images, allowed = self._animated_stack(sequence, annotated, middle, extent, length, rng)
             elif cines:
                 times = cine_times(sequence, annotated, length, labelled, rng)
-                images, allowed = frames_at(sequence, times, middle, room)
+                images, allowed = frames_at(sequence, times, middle, extent)
             else:
-                images, allowed = frames_at(sequence, phase_times(sequence, length, rng), middle, room)
+                images, allowed = frames_at(sequence, phase_times(sequence, length, rng), middle, extent)
         allowed[np.setdiff1d(np.arange(length), labelled)] = UNKNOWN
         images, allowed = _augmented(images, allowed, patch, rng)
         for t in np.flatnonzero(rng.random(length) < rule.corrupted_share):
@@ -142,12 +142,12 @@ class TrainingStacks(Dataset):
         sequence: LabelledSequence,
         annotated: int,
         middle: Shape,
-        room: Shape,
+        extent: Shape,
         length: int,
         rng: np.random.Generator,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return a stack in which one annotated frame is animated."""
-        images, allowed = frames_at(sequence, [annotated], middle, room)
+        images, allowed = frames_at(sequence, [annotated], middle, extent)
         structure = self._structure(allowed[0], rng)
         if not structure.any():
             return np.repeat(images, length, 0), np.repeat(allowed, length, 0)
@@ -157,10 +157,10 @@ class TrainingStacks(Dataset):
         shifts = squeeze[:, None] * rng.normal(0, 1, 2)
         return animate(images[0], allowed[0], structure, scales, shifts)
 
-    def _phantom_stack(self, room: Shape, length: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def _phantom_stack(self, extent: Shape, length: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Return consecutive frames of a new phantom at a random frame rate, in either direction of time."""
         model, phantom = self._model, self._phantom(int(rng.integers(2**31)))
-        points = grid_points(room, model.geometry.spacing)
+        points = grid_points(extent, model.geometry.spacing)
         points[1:] += _offset(rng, 60, self._rule.far_share)[:, None, None, None] * np.float32(
             model.geometry.spacing[1]
         )
@@ -232,16 +232,16 @@ def phase_times(sequence: LabelledSequence, length: int, rng: np.random.Generato
 
 
 def frames_at(
-    sequence: LabelledSequence, times: list[int], middle: Shape, room: Shape
+    sequence: LabelledSequence, times: list[int], middle: Shape, extent: Shape
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return images and bit sets (T, *room) of some frames around the voxel `middle`.
+    """Return images and bit sets (T, *extent) of some frames around the voxel `middle`.
 
     Outside the frame, images are 0 and nothing is known about the labels.
     """
-    images = np.zeros((len(times), *room), np.float32)
+    images = np.zeros((len(times), *extent), np.float32)
     allowed = np.zeros(images.shape, np.uint8)
     source, target = [], []
-    for center, size, n in zip(middle, room, sequence.frames[0].shape, strict=True):
+    for center, size, n in zip(middle, extent, sequence.frames[0].shape, strict=True):
         start = center - size // 2
         source.append(slice(max(start, 0), min(start + size, n)))
         target.append(slice(max(-start, 0), max(-start, 0) + source[-1].stop - source[-1].start))

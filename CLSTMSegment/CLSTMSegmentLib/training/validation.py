@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from ..engine.labelling import largest_component
-from ..engine.out_of_distribution import measure_answer, measure_image, typical_ranges
+from ..engine.out_of_distribution import measure_image, measure_prediction, typical_ranges
 from ..engine.state_schedule import StateSchedule
 from ..engine.tiles import pad, padded_shape, unpad
 from ..model.description import Model
@@ -25,7 +25,7 @@ class Score:
 
 
 @torch.inference_mode()
-def answers(
+def predictions(
     network: CLSTMUNet4D, sequences: list[LabelledSequence], model: Model, recurrent: bool, device: torch.device
 ) -> Iterator[tuple[LabelledSequence, int, torch.Tensor]]:
     """Yield, for each annotated frame of each sequence, the sequence, the frame's number and the logits (C, D, H, W).
@@ -67,10 +67,10 @@ def validate(
 
     Args:
         structures: the classes.
-        recurrent: as in `answers`.
+        recurrent: as in `predictions`.
     """
     dice = []
-    for sequence, t, logits in answers(network, sequences, model, recurrent, device):
+    for sequence, t, logits in predictions(network, sequences, model, recurrent, device):
         labels, allowed = logits.argmax(0).to(torch.uint8).cpu().numpy(), sequence.allowed[t]
         if model.components == "largest":
             labels = largest_component(labels)
@@ -88,6 +88,6 @@ def typical_of(
     """Return the typical ranges of annotated frames and of the network's output, see `engine.out_of_distribution`."""
     recurrent = model.state.rule != "reset"
     return typical_ranges(
-        measure_image(sequence.frames[t].astype(np.float32)) | measure_answer(logits.softmax(0), "softmax")
-        for sequence, t, logits in answers(network, sequences, model, recurrent, device)
+        measure_image(sequence.frames[t].astype(np.float32)) | measure_prediction(logits.softmax(0), "softmax")
+        for sequence, t, logits in predictions(network, sequences, model, recurrent, device)
     )

@@ -22,7 +22,7 @@ PHANTOMS: dict[str, Callable[[int], Phantom]] = {"heart": HeartPhantom, "airway"
 
 
 @dataclass(frozen=True)
-class Configuration:
+class Recipe:
     """What a recipe says.
 
     Attributes:
@@ -46,7 +46,7 @@ class Configuration:
     model: Model
 
 
-def read_configuration(path: Path) -> Configuration:
+def read_recipe(path: Path) -> Recipe:
     """Return what a recipe says.
 
     A file that begins with `like = "OTHER.toml"` says only how it differs from that file in the same folder: tables
@@ -64,7 +64,7 @@ def read_configuration(path: Path) -> Configuration:
         stages = tuple(_stage(**stage) for stage in training.pop("stages"))
         data = dict(content["data"])
         border = data.pop("border", None)
-        configuration = Configuration(
+        recipe = Recipe(
             phantom=PHANTOMS[data.pop("phantom")],
             validation=tuple(data.pop("validation", ())),
             test=tuple(data.pop("test", ())),
@@ -77,10 +77,10 @@ def read_configuration(path: Path) -> Configuration:
         )
     except (KeyError, TypeError) as error:
         raise InputError(f"{path} is not a complete recipe ({error})") from error
-    both = set(configuration.validation) & set(configuration.test)
+    both = set(recipe.validation) & set(recipe.test)
     if both:
         raise InputError(f"{path}: {', '.join(sorted(both))} cannot be used both for validation and for test")
-    return configuration
+    return recipe
 
 
 def _read(path: Path) -> dict:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from CLSTMSegmentLib.core.errors import InputError
-from CLSTMSegmentLib.training.configuration import read_configuration
+from CLSTMSegmentLib.training.recipe import read_recipe
 
 from training.small_training import CONFIGURATION
 
@@ -12,7 +12,7 @@ from training.small_training import CONFIGURATION
 def test_every_training_file_can_be_read():
     files = sorted(CONFIGURATION.parent.glob("*.toml"))
 
-    assert [read_configuration(file).model.name for file in files] == [file.stem for file in files]
+    assert [read_recipe(file).model.name for file in files] == [file.stem for file in files]
 
 
 def test_training_file_can_give_only_what_differs_from_another(tmp_path):
@@ -20,7 +20,7 @@ def test_training_file_can_give_only_what_differs_from_another(tmp_path):
     text = 'like = "all.toml"\n[data]\ntest = ["A"]\n[model.network]\nwidth = 4\n'
     (tmp_path / "changes.toml").write_text(text, encoding="utf-8")
 
-    original, changed = (read_configuration(tmp_path / name) for name in ("all.toml", "changes.toml"))
+    original, changed = (read_recipe(tmp_path / name) for name in ("all.toml", "changes.toml"))
 
     assert changed.test == ("A",)
     assert changed.model.network == replace(original.model.network, width=4)
@@ -31,7 +31,7 @@ def test_training_file_that_builds_on_a_missing_one_is_refused(tmp_path):
     (tmp_path / "lost.toml").write_text('like = "nowhere.toml"', encoding="utf-8")
 
     with pytest.raises(InputError, match=r"nowhere\.toml cannot be read"):
-        read_configuration(tmp_path / "lost.toml")
+        read_recipe(tmp_path / "lost.toml")
 
 
 @pytest.mark.parametrize(
@@ -52,4 +52,4 @@ def test_training_file_that_cannot_be_used_is_refused_with_its_reason(tmp_path, 
     (tmp_path / "bad.toml").write_text(text.replace(old, new), encoding="utf-8")
 
     with pytest.raises(InputError, match=message):
-        read_configuration(tmp_path / "bad.toml")
+        read_recipe(tmp_path / "bad.toml")
