@@ -1,0 +1,99 @@
+"""An annotated frame on the grid of the model that is taught: prepared as in a run, with what its annotation says."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from CLSTMSegmentLib.core.errors import InputError
+from CLSTMSegmentLib.core.sequence import Frame
+from CLSTMSegmentLib.core.structure import PALETTE, Segment
+from CLSTMSegmentLib.engine.frame_grid import FrameGrid
+from CLSTMSegmentLib.engine.preparation import prepare
+from CLSTMSegmentLib.teaching.annotated_sequence import annotated_sequence
+from CLSTMSegmentLib.teaching.taught_model import untaught_model
+from CLSTMSegmentLib.teaching.teaching_settings import TeachingSettings
+from CLSTMSegmentLib.teaching.training_set import write_training_set
+from CLSTMSegmentLib.training.sparse_labels import UNKNOWN
+
+from teaching.small_teaching import CPU, HOOK, hook_training_set
+
+EYE = Segment("eye", "Eye", PALETTE[1])
+
+
+@pytest.mark.parametrize("mark", ["drawn", "whole", "slices", "partly"])
+def test_mark_says_what_is_known_beside_the_drawing(mark, hook, tmp_path):
+    frames, truth = hook
+    training_set = write_training_set(
+        tmp_path / "job", TeachingSettings("hook", (HOOK, EYE)), [(frames, {2: truth[2]})], {(0, 2): mark}
+    )
+    model = untaught_model(training_set, CPU).description
+
+    sequence = annotated_sequence(training_set, training_set.frames[0], model)
+
+    (allowed,) = sequence.allowed.values()
+    assert (allowed == 1 << 1).any()  # the hook, drawn
+    others = set(np.unique(allowed)) - {1 << 1}
+    # background or eye; background; anything
+    known = {"drawn": {0b101}, "whole": {0b001}, "slices": {0b101, UNKNOWN}, "partly": {UNKNOWN}}
+    assert others == known[mark]
+    assert (allowed[(allowed == 1 << 1).any(axis=(1, 2))] == UNKNOWN).any() == (mark == "partly")
+    assert model.components == ("all" if mark == "partly" else "largest")
+
+
+def test_frames_are_prepared_as_in_a_run_and_the_annotated_one_has_its_place_among_them(hook, bundle, tmp_path):
+    training_set = hook_training_set(tmp_path / "job", hook, (0, 4), initial=str(bundle))
+    model = untaught_model(training_set, CPU).description
+
+    first, second = (annotated_sequence(training_set, frame, model) for frame in training_set.frames)
+
+    assert (len(first.frames), list(first.allowed)) == (4, [0])
+    assert (len(second.frames), list(second.allowed)) == (5, [3])
+    assert second.name == "frame 4 of sequence 0"
+    assert not second.cyclic
+    for found, frame in zip(second.frames, hook[0][1:6], strict=True):
+        expected = prepare(frame.image, FrameGrid(frame.image, model.geometry), training_set.windows[0]).volume
+        np.testing.assert_array_equal(found, expected.astype(np.float16))
+
+
+@pytest.mark.parametrize(
+    ("other", "frames_used", "place"), [(1, 4, 0), (3, 3, 2)], ids=["before the annotated frame", "after it"]
+)
+def test_frames_beyond_a_change_of_the_grid_are_not_used(other, frames_used, place, hook, bundle, tmp_path):
+    """In a run, the recurrent state starts anew there."""
+    frames, truth = list(hook[0]), hook[1]
+    frames[other] = Frame(frames[other].image[:, 4:, :], frames[other].index_value)
+    training_set = hook_training_set(tmp_path / "job", (frames, truth), (2,), initial=str(bundle))
+    model = untaught_model(training_set, CPU).description
+
+    sequence = annotated_sequence(training_set, training_set.frames[0], model)
+
+    assert len(sequence.frames) == frames_used
+    assert list(sequence.allowed) == [place]
+    assert {frame.shape for frame in sequence.frames} == {sequence.allowed[place].shape}
+
+
+def test_voxel_that_is_no_number_is_background(hook, tmp_path):
+    frames, truth = hook
+    array = sitk.GetArrayFromImage(frames[2].image).astype(np.float32)
+    array[8, 16, 16], array[3, 20, 10], array[5, 5, 5] = np.nan, np.inf, -np.inf
+    damaged = sitk.GetImageFromArray(array)
+    damaged.CopyInformation(frames[2].image)
+    training_set = hook_training_set(tmp_path / "job", ([Frame(damaged, "0")], {0: truth[2]}), (0,))
+    model = untaught_model(training_set, CPU).description
+
+    sequence = annotated_sequence(training_set, training_set.frames[0], model)
+
+    reoriented = FrameGrid(damaged, model.geometry).reoriented(damaged)
+    assert sequence.frames[0].shape == reoriented.shape
+    assert np.isfinite(sequence.frames[0]).all()
+    assert (sequence.frames[0][~np.isfinite(reoriented)] == 0).all()
+
+
+def test_image_that_is_too_large_on_the_grid_of_the_model_is_refused_by_frame(hook, bundle, tmp_path):
+    frames, truth = hook
+    for image in (metres := sitk.Image(frames[0].image)), (labels := sitk.Image(truth[0])):
+        image.SetSpacing((3000.0, 3000.0, 3000.0))
+    training_set = hook_training_set(tmp_path / "job", ([Frame(metres, "0")], {0: labels}), (0,), initial=str(bundle))
+    model = untaught_model(training_set, CPU).description
+
+    with pytest.raises(InputError, match=r"frame 0 of sequence 0: .* is its spacing given in mm"):
+        annotated_sequence(training_set, training_set.frames[0], model)

@@ -1,0 +1,162 @@
+"""`clstm-segment teach`: a few annotated frames become a model, whatever interrupts it."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+import SimpleITK as sitk
+from CLSTMSegmentLib.__main__ import main
+from CLSTMSegmentLib.cli.teach import read_annotations
+from CLSTMSegmentLib.core.sequence import SequenceIndex
+from CLSTMSegmentLib.engine.segmenter import Segmenter
+from CLSTMSegmentLib.engine.settings import RunSettings
+from CLSTMSegmentLib.evaluation.metrics import dice
+from CLSTMSegmentLib.io.sequence_files import read_sequence
+from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
+from CLSTMSegmentLib.model.bundle import load_model
+from CLSTMSegmentLib.teaching.training_set import TrainingSet, teaching_folder
+from CLSTMSegmentLib.worker.worker_process import PACKAGE_FOLDER
+from hook_phantom import hook_sequence
+from worker.waiting import wait
+
+from teaching.small_teaching import ANNOTATED, description_in
+
+
+def index_of(frames):
+    return SequenceIndex([frame.index_value for frame in frames], "time", "ms")
+
+
+def write_files(folder, frames, truth, numbers):
+    """Write a sequence, a folder with labels of some of its frames, and a folder for models."""
+    write_sequence(folder / "hook.seq.nrrd", index_of(frames), [frame.image for frame in frames])
+    for name in ("labels", "models"):
+        (folder / name).mkdir()
+    for number in numbers:
+        sitk.WriteImage(truth[number], str(folder / "labels" / f"{number}.nrrd"))
+
+
+@pytest.fixture
+def files(hook, tmp_path):
+    """The hook as a file, three frames of its labels in a folder, and a place for models."""
+    write_files(tmp_path, *hook, ANNOTATED)
+    return tmp_path
+
+
+def arguments(folder, *more, minutes=0.05):
+    return [
+        *("teach", str(folder / "hook.seq.nrrd"), str(folder / "labels"), "--name", "hook", "--device", "cpu"),
+        *("--models", str(folder / "models"), "--minutes", str(minutes), "--quiet", *more),
+    ]
+
+
+@pytest.mark.slow
+def test_four_annotated_frames_teach_a_shape_that_no_model_knows(tmp_path):
+    """What the README promises: ten minutes on two cores."""
+    frames, truth = hook_sequence(3)
+    write_files(tmp_path, frames, truth, (0, 3, 6, 9))
+    began = time.monotonic()
+
+    assert main(arguments(tmp_path, "--picture", str(tmp_path / "hook.png"), minutes=8)) == 0
+    print(f"taught in {time.monotonic() - began:.0f} s")
+    model = load_model(tmp_path / "models" / "hook")
+    print(model.scores)
+    results = list(Segmenter(model, RunSettings(device="cpu")).segment(frames))
+
+    found = [dice(result.labels, truth[result.number], 1) for result in results]
+    print("Dice:", *(f"{value:.3f}" for value in found))
+    assert min(value for t, value in enumerate(found) if t % 3) >= 0.9
+
+
+def test_short_teaching_job_leaves_a_model_that_says_what_it_is_worth(files, few_steps, capsys):
+    assert main(arguments(files, "--segments", "Hook", "--picture", str(files / "p.png"))) == 0
+    printed = capsys.readouterr().out
+    model = load_model(files / "models" / "hook")
+
+    assert "Began with random weights" in printed
+    assert printed.count("of the held-out frames") == 3
+    assert [segment.name for segment in model.segments] == ["Hook"]
+    assert model.components == "largest"
+    assert "had not learnt from these frames" in model.scores["Dice of held-out frames"]
+    assert not teaching_folder(files / "models", "hook").exists()
+    assert sitk.ReadImage(str(files / "p.png")).GetSize()[1] >= 256
+    assert main(arguments(files)) == 2  # the name is taken
+    assert "there is a model 'hook'" in capsys.readouterr().err
+
+
+def test_killed_teaching_job_is_resumed_only_when_that_is_asked_for(files, bundle):
+    command = [sys.executable, "-m", "CLSTMSegmentLib", *arguments(files, "--initial", str(bundle))]
+    environment = os.environ | {"PYTHONPATH": str(PACKAGE_FOLDER)}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+    folder = teaching_folder(files / "models", "hook")
+    wait((folder / "fold-2" / "checkpoint.pt").exists, patience_s=120)
+    process.kill()
+    process.wait()
+    before = (folder / "fold-1" / "checkpoint.pt").stat().st_mtime_ns
+
+    anew = main(arguments(files))
+    between = (folder / "fold-1" / "checkpoint.pt").stat().st_mtime_ns
+    resumed = main(arguments(files, "--resume"))
+
+    assert (anew, resumed) == (2, 0)
+    assert between == before
+    assert load_model(files / "models" / "hook").build_network() is not None
+
+
+def test_name_that_leads_elsewhere_is_refused(files, capsys):
+    assert main([argument if argument != "hook" else "../hook" for argument in arguments(files)]) == 2
+
+    assert "a model's name is letters" in capsys.readouterr().err
+    assert sorted(path.name for path in files.iterdir()) == ["hook.seq.nrrd", "labels", "models"]
+
+
+@pytest.mark.parametrize(
+    ("options", "ejects"), [((), [False]), (("--segments", "Ventricle", "--ejecting-chamber", "Ventricle"), [True])]
+)
+def test_option_makes_a_segment_of_the_new_model_an_ejecting_chamber(options, ejects, files, few_steps, bundle):
+    assert main(arguments(files, "--initial", str(bundle), "--no-check", *options)) == 0
+
+    segments = description_in(files / "models" / "hook")["segments"]
+    assert [segment["ejecting_chamber"] for segment in segments] == ejects
+
+
+def test_ejecting_chamber_that_is_no_segment_is_refused(files, capsys):
+    assert main(arguments(files, "--segments", "Hook", "--ejecting-chamber", "Atrium")) == 2
+
+    assert "--ejecting-chamber Atrium: the segments are Hook" in capsys.readouterr().err
+    assert list((files / "models").iterdir()) == []
+
+
+def test_options_say_how_complete_the_annotation_of_a_frame_is(files, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("CLSTMSegmentLib.teaching.teaching_job.teach", interrupted)
+
+    assert main(arguments(files, "--whole", "0", "--slices", "4")) == 1
+
+    training_set = TrainingSet.read(teaching_folder(files / "models", "hook"))
+    assert {frame.number: frame.mark for frame in training_set.frames} == {0: "whole", 2: "drawn", 4: "slices"}
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [("1", "frame 1 is not annotated"), ("first", "give frame numbers such as 0,12, or all")],
+)
+def test_mark_of_a_frame_that_is_not_annotated_is_refused(option, message, files, capsys):
+    assert main(arguments(files, "--partly", option)) == 2
+
+    assert message in capsys.readouterr().err
+    assert list((files / "models").iterdir()) == []
+
+
+def test_empty_frames_of_a_label_sequence_are_not_annotated(hook, files):
+    frames, truth = hook
+    labels = [image if n in ANNOTATED else image * 0 for n, image in enumerate(truth)]
+    write_sequence(files / "labels.seq.nrrd", index_of(frames), labels)
+
+    images = read_sequence(files / "hook.seq.nrrd")
+
+    assert sorted(read_annotations(files / "labels.seq.nrrd", images)) == list(ANNOTATED)
+    assert sorted(read_annotations(files / "labels", images)) == list(ANNOTATED)
