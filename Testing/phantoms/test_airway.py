@@ -12,7 +12,7 @@ from CLSTMSegmentLib.phantoms.airway import AIRWAY_AXES, AirwayPhantom
 from CLSTMSegmentLib.phantoms.phantom import CineShape, grid_points, phantom_sequence
 from conftest import REPOSITORY
 
-CONFIGURATION = REPOSITORY / "recipes" / "airway-phantom.toml"
+RECIPE = REPOSITORY / "recipes" / "airway-phantom.toml"
 SHAPE, SPACING = (24, 64, 64), (4.0, 2.0, 2.0)
 
 
@@ -50,7 +50,7 @@ def test_bundled_airway_model_finds_the_lumen_of_a_new_phantom():
 
 def test_a_minute_of_training_on_phantoms_alone_improves_the_loss(tmp_path):
     """Run the recipe of the airway model, made short, as `make train-smoke` does."""
-    text = CONFIGURATION.read_text(encoding="utf-8")
+    text = RECIPE.read_text(encoding="utf-8")
     for old, new in (
         ("iterations = 700", "iterations = 120"),
         ("iterations = 100", "iterations = 10"),

@@ -1,6 +1,5 @@
 """A teaching job that cannot be finished: the best network so far is kept, and nothing is half-written."""
 
-import math
 import shutil
 
 import pytest
@@ -10,8 +9,8 @@ from CLSTMSegmentLib.model.bundle import load_model, write_bundle
 from CLSTMSegmentLib.teaching import teaching_job
 from CLSTMSegmentLib.teaching.teaching_job import teach
 from CLSTMSegmentLib.training import trainer
-from CLSTMSegmentLib.training.stack_loss import stack_loss
 from CLSTMSegmentLib.training.training_state import TrainingState
+from training.small_training import diverging_after
 
 from teaching.small_teaching import hook_training_set, weights_of
 
@@ -23,17 +22,6 @@ def job(hook, bundle, tmp_path):
     """The folder of a teaching job that begins with the small model, and the folder of models."""
     hook_training_set(tmp_path / "job", hook, initial=str(bundle))
     return tmp_path / "job", tmp_path / "models"
-
-
-def diverging_after(steps):
-    """Return a loss that is no number after some steps."""
-    taken = []
-
-    def loss(*arguments):
-        taken.append(True)
-        return stack_loss(*arguments) * (math.nan if len(taken) > steps else 1.0)
-
-    return loss
 
 
 def files_in(folder):

@@ -1,5 +1,6 @@
 """Trainings that take seconds: the bundled heart model's recipe made small, and small networks."""
 
+import math
 from dataclasses import replace
 
 import torch
@@ -9,11 +10,12 @@ from CLSTMSegmentLib.network.unet import CLSTMUNet4D
 from CLSTMSegmentLib.phantoms.heart import HeartPhantom
 from CLSTMSegmentLib.training.recipe import read_recipe
 from CLSTMSegmentLib.training.split import split_sequences
+from CLSTMSegmentLib.training.stack_loss import stack_loss
 from CLSTMSegmentLib.training.stacks import StackRule, TrainingStacks
 from CLSTMSegmentLib.training.training_task import TrainingTask
 from conftest import REPOSITORY, smallModel
 
-CONFIGURATION = REPOSITORY / "recipes" / "cardiac-cine-lv.toml"
+RECIPE = REPOSITORY / "recipes" / "cardiac-cine-lv.toml"
 CPU = torch.device("cpu")
 RULE = StackRule(
     frames=3,
@@ -48,7 +50,7 @@ def small_recipe(folder, iterations, width=2):
         "spacing": "[8.0, 6.0, 6.0]",
     }
     lines = []
-    for line in CONFIGURATION.read_text(encoding="utf-8").splitlines():
+    for line in RECIPE.read_text(encoding="utf-8").splitlines():
         key = line.split(" = ")[0]
         lines.append(f"{key} = {wanted[key]}" if key in wanted else line)
     path = folder / f"small-{iterations}-{width}.toml"
@@ -67,3 +69,14 @@ def small_network(**changes):
     """Return a network with fixed random weights."""
     torch.manual_seed(0)
     return CLSTMUNet4D(NetworkOptions(**{"classes": 3, "width": 2, "last_stage": "none"} | changes)).eval()
+
+
+def diverging_after(steps):
+    """Return a loss that is no number after some steps."""
+    taken = []
+
+    def loss(*arguments):
+        taken.append(True)
+        return stack_loss(*arguments) * (math.nan if len(taken) > steps else 1.0)
+
+    return loss

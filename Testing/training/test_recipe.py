@@ -6,17 +6,17 @@ import pytest
 from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.training.recipe import read_recipe
 
-from training.small_training import CONFIGURATION
+from training.small_training import RECIPE
 
 
 def test_every_training_file_can_be_read():
-    files = sorted(CONFIGURATION.parent.glob("*.toml"))
+    files = sorted(RECIPE.parent.glob("*.toml"))
 
     assert [read_recipe(file).model.name for file in files] == [file.stem for file in files]
 
 
 def test_training_file_can_give_only_what_differs_from_another(tmp_path):
-    (tmp_path / "all.toml").write_text(CONFIGURATION.read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "all.toml").write_text(RECIPE.read_text(encoding="utf-8"), encoding="utf-8")
     text = 'like = "all.toml"\n[data]\ntest = ["A"]\n[model.network]\nwidth = 4\n'
     (tmp_path / "changes.toml").write_text(text, encoding="utf-8")
 
@@ -47,7 +47,7 @@ def test_training_file_that_builds_on_a_missing_one_is_refused(tmp_path):
     ],
 )
 def test_training_file_that_cannot_be_used_is_refused_with_its_reason(tmp_path, old, new, message):
-    text = CONFIGURATION.read_text(encoding="utf-8")
+    text = RECIPE.read_text(encoding="utf-8")
     assert old in text
     (tmp_path / "bad.toml").write_text(text.replace(old, new), encoding="utf-8")
 

@@ -1,7 +1,6 @@
 """The trainer: seeded, resumable at any step, and with a result however it ends."""
 
 import csv
-import math
 from dataclasses import replace
 
 import pytest
@@ -13,14 +12,13 @@ from CLSTMSegmentLib.network.options import NetworkOptions
 from CLSTMSegmentLib.network.unet import CLSTMUNet4D
 from CLSTMSegmentLib.phantoms.heart import HeartPhantom
 from CLSTMSegmentLib.training import trainer as trainer_module
-from CLSTMSegmentLib.training.stack_loss import stack_loss
 from CLSTMSegmentLib.training.stacks import labelled_phantom
 from CLSTMSegmentLib.training.trainer import Trainer
 from CLSTMSegmentLib.training.training_rule import Stage, TrainingRule
 from CLSTMSegmentLib.training.training_state import TrainingState
 from CLSTMSegmentLib.training.training_task import TrainingTask
 
-from training.small_training import CPU, MODEL, RULE, small_recipe, small_task
+from training.small_training import CPU, MODEL, RULE, diverging_after, small_recipe, small_task
 
 
 @pytest.fixture(scope="module")
@@ -44,17 +42,6 @@ def kill_after(iterations):
             raise Killed
 
     return progress
-
-
-def diverging_after(steps):
-    """Return a loss that is no number after some steps."""
-    taken = []
-
-    def loss(*arguments):
-        taken.append(True)
-        return stack_loss(*arguments) * (math.nan if len(taken) > steps else 1.0)
-
-    return loss
 
 
 def train_small(tmp_path, hearts, out, *options):
