@@ -31,6 +31,7 @@ def test_setting_that_makes_no_sense_is_told_before_a_run_can_start(
 
 def test_numbers_stay_within_their_bounds(sequence, widget):
     ui = widget.ui
+
     for box, least, most in (
         (ui.firstFrameSpinBox, 0, 99999),
         (ui.frameStepSpinBox, 1, 9999),
@@ -39,6 +40,7 @@ def test_numbers_stay_within_their_bounds(sequence, widget):
         (ui.warmUpFramesSpinBox, -1, 99),
     ):
         assert (box.minimum, box.maximum) == (least, most)
+
     assert ui.warmUpFramesSpinBox.text == "as the model says"
     assert ui.ramSpinBox.text == "no limit"
 
