@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from CLSTMSegmentLib.engine import tiled_network
+from CLSTMSegmentLib.engine import tiles
 from CLSTMSegmentLib.engine.segmenter import Segmenter
 from CLSTMSegmentLib.engine.settings import RunSettings
 from conftest import smallModel
@@ -44,8 +44,8 @@ def test_every_number_of_threads_gives_the_same_labels(phantom):
 
 
 def test_every_order_of_the_tiles_gives_the_same_labels(phantom, monkeypatch):
-    expected, plan_tiles = labels(phantom[0]), tiled_network.plan_tiles
-    monkeypatch.setattr(tiled_network, "plan_tiles", lambda *arguments: plan_tiles(*arguments)[::-1])
+    expected, plan_tiles = labels(phantom[0]), tiles.plan_tiles
+    monkeypatch.setattr(tiles, "plan_tiles", lambda *arguments: plan_tiles(*arguments)[::-1])
 
     found = labels(phantom[0])
 

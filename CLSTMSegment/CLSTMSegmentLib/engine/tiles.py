@@ -1,14 +1,21 @@
-"""Tiles that cover a frame, and their Gaussian blending."""
+"""Tiles that cover a frame: their size, their places, and their Gaussian blending."""
 
 from collections.abc import Callable
-from math import ceil
+from dataclasses import dataclass
+from math import ceil, prod
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..core.boxes import Shape
+from ..core.errors import InputError
+from ..core.memory import free_memory, peak_memory
+from ..model.description import Model
 from ..model.rules import GeometryRule
+from ..network.inference import step_bytes
+from .run_report import RunReport
+from .settings import RunSettings
 
 
 def padded_shape(shape: Shape, rule: GeometryRule) -> Shape:
@@ -95,18 +102,116 @@ def halved(tile: Shape, least: int = 32) -> Shape | None:
     return tuple(edge if axis == longest else n for axis, n in enumerate(tile))
 
 
-def plan_tile(shape: Shape, step_bytes: Callable[[Shape], float], free_bytes: float) -> Shape:
+def plan_tile(shape: Shape, needed_bytes: Callable[[Shape], float], free_bytes: float) -> Shape:
     """Return the largest tile of a padded frame whose step fits into free memory, found by halving the frame.
 
     Args:
         shape: size (D, H, W) of the padded frame.
-        step_bytes: memory in bytes that a step over a tile needs.
+        needed_bytes: memory in bytes that a step over a tile needs.
         free_bytes: memory in bytes that is free.
     """
     tile = shape
-    while step_bytes(tile) > free_bytes:
+    while needed_bytes(tile) > free_bytes:
         smaller = halved(tile)
         if smaller is None:
             break
         tile = smaller
+    return tile
+
+
+@dataclass(frozen=True)
+class TileLayout:
+    """How a frame is covered by tiles.
+
+    Attributes:
+        shape: size (D, H, W) of the padded frame.
+        tile: size (D, H, W) of a tile.
+        places: index ranges of each tile in the padded frame.
+    """
+
+    shape: Shape
+    tile: Shape
+    places: list[tuple[slice, slice, slice]]
+
+
+class TilePlanner:
+    """Chooses the tiles of a run: as large as the free memory allows, unless the settings or the model give their size.
+
+    Args:
+        model: the model.
+        settings: the tile, the overlap and the RAM limit of the run.
+
+    Attributes:
+        tile: size (D, H, W) of a tile; None before it is planned.
+
+    Raises:
+        InputError: the model cannot segment tiles of the size in the settings.
+    """
+
+    def __init__(self, model: Model, settings: RunSettings):
+        self._model = model
+        self._overlap = settings.overlap
+        self._ram_gb = settings.ram_gb
+        self.tile = _checked_tile(model, settings.tile)
+
+    def layout(self, shape: Shape, device: torch.device, report: RunReport) -> TileLayout:
+        """Return how tiles cover a frame.
+
+        Args:
+            shape: size (D, H, W) of the frame on the model's grid.
+            device: where the network runs; its free memory is read once, for the first frame.
+            report: gets a warning when the RAM limit is too low.
+        """
+        padded = padded_shape(shape, self._model.geometry)
+        if self.tile is None:
+            self.tile = self._largest_tile(padded, device, report)
+        tile = tuple(min(n, t) for n, t in zip(padded, self.tile, strict=True))
+        return TileLayout(padded, tile, plan_tiles(padded, tile, self._overlap))
+
+    def shrink(self) -> bool:
+        """Change to smaller tiles; return False where they cannot be smaller."""
+        smaller = halved(self.tile) if self._model.geometry.patch is None and self.tile else None
+        if smaller is None:
+            return False
+        self.tile = smaller
+        return True
+
+    def _largest_tile(self, shape: Shape, device: torch.device, report: RunReport) -> Shape:
+        """Return the largest tile of a padded frame that fits into the memory that is free now."""
+        classes = self._model.network.classes
+
+        def needed(tile: Shape) -> float:
+            return step_bytes(tile, self._model.network, device.type)
+
+        free = free_memory(device)
+        if self._ram_gb is not None:
+            free = min(free, int(self._ram_gb * 1e9) - peak_memory())
+        # besides a step over a tile, RAM holds the frame, the padded frame, the blending weights, and the
+        # probabilities twice
+        frame_bytes = prod(shape) * 4 * (3 + 2 * classes) if device.type == "cpu" else 0
+        # not all free memory can be used, since it is fragmented
+        spare_bytes = 0.7 * free - frame_bytes
+        tile = plan_tile(shape, needed, spare_bytes)
+        if self._ram_gb is not None and needed(tile) > spare_bytes:
+            report.warn(
+                f"the RAM limit of {self._ram_gb:g} GB is low for frames of this size: even the smallest tiles may "
+                "need more RAM; choose a smaller region"
+            )
+        return tile
+
+
+def _checked_tile(model: Model, tile: Shape | None) -> Shape | None:
+    """Return the size of a tile; None when it is to be planned from the free memory.
+
+    Raises:
+        InputError: the model cannot segment tiles of this size.
+    """
+    patch = model.geometry.patch
+    if tile is None:
+        return patch
+    if patch is not None and tuple(tile) != tuple(patch):
+        raise InputError(f"model {model.name} works only on tiles of {patch}, not {tile}")
+    smallest = model.geometry.smallest
+    if patch is None and any(n < least or n % 8 for n, least in zip(tile, smallest, strict=True)):
+        raise InputError(f"the edges of a tile must be multiples of 8 and at least {smallest}, not {tile}")
     return tile
