@@ -48,25 +48,8 @@ def is_dicom(path: Path) -> bool:
         return file.read(132)[128:] == b"DICM"
 
 
-def read_dicom_series(source: Path, files: list[Path]) -> FileSequence:
-    """Return the cine series in DICOM files as a sequence.
-
-    Args:
-        source: the folder or file, for messages.
-        files: see `CineSeries`.
-
-    Raises:
-        InputError: see `CineSeries`.
-    """
-    series = CineSeries(source, files)
-    index = SequenceIndex([str(t) for t in range(series.count)])
-    if series.times:
-        index = SequenceIndex(series.times, "time", "ms")
-    return FileSequence(index, series.frame, series)
-
-
-class CineSeries:
-    """The images of a series, sorted by place and time.
+class CineSeries(FileSequence):
+    """A DICOM cine series as a sequence: its images, sorted by place and time.
 
     Every place along the stack must have been imaged equally often; frame t is the t-th image of each.
 
@@ -74,10 +57,8 @@ class CineSeries:
         source: the folder or file, for messages.
         files: DICOM files with one image each, or enhanced ones with many (these need pydicom).
 
-    Attributes:
-        times: index values of the frames: the times of the images at the first place in ms from the trigger; empty
-            where the files do not say them.
-        count: number of frames.
+    The index values are the times of the images at the first place, in ms from the trigger; where the files do not say
+    them, they are the numbers of the frames.
 
     Raises:
         InputError: a file that cannot be read, images that are not parallel or not evenly spaced, or places
@@ -105,8 +86,8 @@ class CineSeries:
                 f"{source}: there are {counts[0]} images at some places along the stack and {counts[-1]} at others: "
                 "images are missing, or there is more than one series"
             )
-        self.count = counts[0]
-        if self.count == 1:
+        count = counts[0]
+        if count == 1:
             raise InputError(f"{source} is a single 3D series, not a sequence: there is one image at each place")
         # within a place, by time
         self._places = [sorted(images, key=lambda one: (one.time, one.path.name, one.number)) for images in places]
@@ -118,16 +99,17 @@ class CineSeries:
             )
         self._gap = float(gaps.mean()) if len(gaps) else 1.0
         first = self._places[0]
-        timed = len({one.time for one in first}) == self.count and all(one.time_tag == TRIGGER_TIME for one in first)
-        self.times = [f"{one.time:.10g}" for one in first] if timed else []
+        index = SequenceIndex([str(t) for t in range(count)])
+        if len({one.time for one in first}) == count and all(one.time_tag == TRIGGER_TIME for one in first):
+            index = SequenceIndex([f"{one.time:.10g}" for one in first], "time", "ms")
+        super().__init__(index, self._volume)
         self._enhanced: dict[Path, np.ndarray] = {}
 
     def slices(self, number: int) -> list[Slice]:
         """Return the images of a frame, in the order of its slices."""
         return [images[number] for images in self._places]
 
-    def frame(self, number: int) -> sitk.Image:
-        """Return the volume of a frame."""
+    def _volume(self, number: int) -> sitk.Image:
         slices = self.slices(number)
         volume = sitk.GetImageFromArray(np.stack([self._pixels(one) for one in slices]))
         volume.SetSpacing((*slices[0].spacing, self._gap))

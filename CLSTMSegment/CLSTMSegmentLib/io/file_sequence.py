@@ -1,15 +1,11 @@
 """The frames of a sequence on disk, whatever the format of its files."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
 
 from ..core.sequence import Frame, SequenceIndex
-
-if TYPE_CHECKING:
-    from .dicom_series import CineSeries
 
 
 class FileSequence(Sequence):
@@ -18,12 +14,10 @@ class FileSequence(Sequence):
     Args:
         index: how the frames are indexed.
         image_of: function that returns the image of the frame with a number, counted from 0.
-        dicom: the DICOM series that the sequence is read from; None for other files.
     """
 
-    def __init__(self, index: SequenceIndex, image_of: Callable[[int], sitk.Image], dicom: "CineSeries | None" = None):
+    def __init__(self, index: SequenceIndex, image_of: Callable[[int], sitk.Image]):
         self.index = index
-        self.dicom = dicom
         self._image_of = image_of
 
     def __len__(self) -> int:

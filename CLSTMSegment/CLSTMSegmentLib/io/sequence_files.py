@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ..core.errors import InputError
 from ..core.sequence import SequenceIndex
-from .dicom_series import is_dicom, read_dicom_series
+from .dicom_series import CineSeries, is_dicom
 from .file_sequence import FileSequence, frame_image
 from .image_4d import read_4d_image
 from .image_files import read_header, read_image
@@ -32,7 +32,7 @@ def read_sequence(path: Path) -> FileSequence:
     if path.is_dir():
         return _read_folder(path)
     if is_dicom(path):
-        return read_dicom_series(path, [path])
+        return CineSeries(path, [path])
     if not path.name.lower().endswith(IMAGE_SUFFIXES):
         raise InputError(f"{path}: unknown file type: give one of {', '.join(IMAGE_SUFFIXES)}, or a folder of them")
     header = read_header(path)
@@ -53,4 +53,4 @@ def _read_folder(folder: Path) -> FileSequence:
     slices = [p for p in folder.iterdir() if is_dicom(p)]
     if not slices:
         raise InputError(f"{folder} holds no image files ({', '.join(IMAGE_SUFFIXES)} or DICOM)")
-    return read_dicom_series(folder, slices)
+    return CineSeries(folder, slices)

@@ -15,6 +15,7 @@ from ..core.errors import InputError
 from ..core.sequence import SegmentedFrame
 from ..core.structure import Segment
 from ..io.dicom_series import CineSeries
+from ..io.file_sequence import FileSequence
 from ..model.description import Model
 from .writers import storing
 
@@ -30,21 +31,21 @@ class DicomSegWriter:
     Args:
         folder: new folder, for the files `frame-0000.dcm`, `frame-0001.dcm` and so on.
         model: the model that segments.
-        series: the DICOM series that the frames were read from; None for frames that are not DICOM.
+        frames: the input frames, which must be a DICOM series.
 
     Raises:
         InputError: the frames are not DICOM images with one file for each image.
         StorageError: the folder cannot be made.
     """
 
-    def __init__(self, folder: Path, model: Model, series: CineSeries | None):
-        if series is None or series.slices(0)[0].number is not None:
+    def __init__(self, folder: Path, model: Model, frames: FileSequence):
+        if not isinstance(frames, CineSeries) or frames.slices(0)[0].number is not None:
             raise InputError(
                 f"{folder.name}: DICOM SEG objects need DICOM images: give a folder with one file for each image"
             )
         self._folder = folder
         self._model = model
-        self._series = series
+        self._series = frames
         self._series_uid = generate_uid()
         self._segments = [
             _description(n, segment, model, generate_uid()) for n, segment in enumerate(model.segments, 1)

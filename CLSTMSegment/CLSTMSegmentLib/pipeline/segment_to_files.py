@@ -134,7 +134,7 @@ def _open_writers(
             from .dicom_seg import DicomSegWriter
         except ImportError as error:
             raise InputError("DICOM SEG objects need highdicom: pip install highdicom") from error
-        writers.append(DicomSegWriter(partial.dicom_seg, segmenter.model, frames.dicom))
+        writers.append(DicomSegWriter(partial.dicom_seg, segmenter.model, frames))
     try:
         yield writers
     finally:

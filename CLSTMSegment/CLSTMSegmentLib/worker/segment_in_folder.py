@@ -44,10 +44,11 @@ class ArrivingFrames(Sequence):
 
 def segment_in_folder(folder: JobFolder) -> None:
     """Segment the frames of a job folder as its settings say, and report every step as an event."""
+    frames = ArrivingFrames(folder)
     settings = folder.settings()
     segmenter = Segmenter(load_model(settings.model), settings)
     folder.append(Started(segmenter.report.device))
-    for frame in segmenter.segment(ArrivingFrames(folder), progress=folder.append):
+    for frame in segmenter.segment(frames, progress=folder.append):
         folder.write_result(frame)
     folder.append(Done(report=segmenter.report))
 
