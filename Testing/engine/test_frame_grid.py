@@ -91,6 +91,20 @@ def test_resampling_to_the_model_and_back_keeps_a_ramp_in_place():
     np.testing.assert_allclose(back[inner], ramp[inner], atol=1e-3)
 
 
+def test_axis_without_a_spacing_keeps_the_slices_of_the_image_apart():
+    image, rule = oblique(), GeometryRule(HEART_AXES, "thickest", (None, 3.0, 3.0))
+    grid = FrameGrid(image, rule)
+    volume = grid.reoriented(image).astype(np.float32)
+
+    on_model = grid.to_model(volume)
+
+    assert grid.model_shape[0] == grid.frame_shape[0] == 6
+    for k in range(6):
+        alone = np.where(np.arange(6)[:, None, None] == k, volume, 0).astype(np.float32)
+        np.testing.assert_array_equal(grid.to_model(alone)[k], on_model[k])
+    assert grid.to_frame(on_model).shape == volume.shape
+
+
 def test_published_rule_reads_the_images_own_index_axes():
     image = oblique()
 

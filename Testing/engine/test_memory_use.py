@@ -19,6 +19,7 @@ from CLSTMSegmentLib.network.unet import CLSTMUNet4D
 from conftest import REPOSITORY, smallModel
 
 TOLERANCE = 0.15
+SLICES_APART = {"kernels": ((1, 3, 3), (1, 3, 3), (3, 3, 3), (3, 3, 3)), "poolings": ((1, 2, 2),) * 3}
 TILES = [
     (8, (48, 176, 176)),
     (8, (64, 160, 160)),
@@ -31,6 +32,7 @@ TILES = [
     (32, (48, 96, 96)),
     (32, (64, 64, 64)),
 ]
+TILES_OF_SLICES_APART = [(8, (48, 176, 176)), (16, (24, 176, 176)), (16, (16, 256, 256)), (32, (12, 256, 256))]
 PEAKS_OF_STEPS = """
 import json, sys
 from pathlib import Path
@@ -42,8 +44,9 @@ from CLSTMSegmentLib.network.unet import CLSTMUNet4D
 
 peaks = []
 with torch.inference_mode():
-    for width, tile in json.loads(sys.argv[1]):
-        options = NetworkOptions(classes=3, width=width, last_stage="none", align_corners=False)
+    for width, tile, shapes in json.loads(sys.argv[1]):
+        shapes = {key: tuple(map(tuple, value)) for key, value in shapes.items()}
+        options = NetworkOptions(classes=3, width=width, last_stage="none", align_corners=False, **shapes)
         network = inference_network(CLSTMUNet4D(options).eval(), torch.device("cpu"))
         _, state = network.step(torch.rand(1, 1, 16, 16, 16))
         Path("/proc/self/clear_refs").write_text("5")  # sets the peak to the memory that is held now
@@ -58,10 +61,11 @@ print(json.dumps(peaks))
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux gives the peak of a single step")
 def test_step_takes_the_memory_for_which_tiles_are_planned():
     # freed memory goes back to the system at once, so that the peak is the memory that is needed at the same time
+    trials = [(*trial, {}) for trial in TILES] + [(*trial, SLICES_APART) for trial in TILES_OF_SLICES_APART]
     environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "1000000"}
 
     done = subprocess.run(
-        [sys.executable, "-c", PEAKS_OF_STEPS, json.dumps(TILES)],
+        [sys.executable, "-c", PEAKS_OF_STEPS, json.dumps(trials)],
         capture_output=True,
         text=True,
         cwd=REPOSITORY / "CLSTMSegment",
@@ -70,9 +74,9 @@ def test_step_takes_the_memory_for_which_tiles_are_planned():
     )
 
     assert done.returncode == 0, done.stderr
-    for (width, tile), peak in zip(TILES, json.loads(done.stdout), strict=True):
-        options = NetworkOptions(classes=3, width=width, last_stage="none", align_corners=False)
-        assert step_bytes(tile, options, "cpu") == pytest.approx(peak, rel=TOLERANCE), f"w = {width}, {tile}"
+    for (width, tile, shapes), peak in zip(trials, json.loads(done.stdout), strict=True):
+        options = NetworkOptions(classes=3, width=width, last_stage="none", align_corners=False, **shapes)
+        assert step_bytes(tile, options, "cpu") == pytest.approx(peak, rel=TOLERANCE), f"w = {width}, {tile}, {shapes}"
 
 
 def peak_of_a_run(folder, ram_gb):

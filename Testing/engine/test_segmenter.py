@@ -140,6 +140,25 @@ def test_published_checkpoint_runs_on_its_patch_over_padded_frames():
             assert (got[3:] != expected[t]).mean() < 0.001
 
 
+def test_network_that_keeps_slices_apart_finds_the_same_in_every_order_of_the_slices():
+    apart = NetworkOptions(
+        **{"classes": 3, "width": 2, "last_stage": "none", "lstm_kernel_size": 1},
+        **{"kernels": ((1, 3, 3),) * 4, "poolings": ((1, 2, 2),) * 3},
+    )
+    axes = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
+    model = smallModel(network=apart, geometry=GeometryRule(axes, spacing=(None, 2.0, 2.0), smallest=(1, 8, 8)))
+    voxels = np.random.default_rng(4).random((7, 40, 40)).astype(np.float32)
+    order = [3, 0, 6, 2, 5, 1, 4]
+    frames = [Frame(sitk.GetImageFromArray(v), "0") for v in (voxels, voxels[order])]
+    for frame in frames:
+        frame.image.SetSpacing((1.0, 1.0, 9.0))
+
+    straight, shuffled = (arrays(labels_of(model, [frame]))[0] for frame in frames)
+
+    assert set(np.unique(straight)) == {0, 1, 2}
+    np.testing.assert_array_equal(shuffled, straight[order])
+
+
 def test_region_is_segmented_and_nothing_outside_it(model, cine):
     image = cine[0].image
     center = np.array(image.TransformContinuousIndexToPhysicalPoint([n / 2 for n in image.GetSize()]))

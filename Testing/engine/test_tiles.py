@@ -58,7 +58,7 @@ def test_the_middle_of_a_tile_weighs_more_than_its_border():
 def test_frame_is_padded_to_what_the_model_needs_and_padding_is_undone(shape, rule, expected):
     volume = np.random.default_rng(0).random(shape, dtype=np.float32)
 
-    padded = torch.from_numpy(pad(volume, padded_shape(shape, rule)))
+    padded = torch.from_numpy(pad(volume, padded_shape(shape, rule, (8, 8, 8))))
 
     assert padded.shape == expected
     np.testing.assert_array_equal(unpad(padded[None], shape)[0].numpy(), volume)
@@ -67,10 +67,10 @@ def test_frame_is_padded_to_what_the_model_needs_and_padding_is_undone(shape, ru
 def test_tile_shrinks_with_memory_down_to_a_least_size():
     shape = (16, 176, 176)
 
-    small = plan_tile(shape, np.prod, np.prod(shape) - 1)
+    small = plan_tile(shape, (8, 8, 8), np.prod, np.prod(shape) - 1)
 
-    assert plan_tile(shape, np.prod, np.prod(shape)) == shape
+    assert plan_tile(shape, (8, 8, 8), np.prod, np.prod(shape)) == shape
     assert np.prod(small) < np.prod(shape)
     assert all(n % 8 == 0 for n in small)
-    assert plan_tile(shape, np.prod, 1) == (16, 32, 32)
-    assert halved((16, 32, 32)) is None
+    assert plan_tile(shape, (8, 8, 8), np.prod, 1) == (16, 32, 32)
+    assert halved((16, 32, 32), (8, 8, 8)) is None

@@ -6,7 +6,8 @@ import pytest
 from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.core.structure import Segment
 from CLSTMSegmentLib.model.bundle import read_bundle, write_bundle
-from CLSTMSegmentLib.model.rules import StateRule
+from CLSTMSegmentLib.model.rules import GeometryRule, StateRule
+from CLSTMSegmentLib.network.options import NetworkOptions
 from conftest import smallModel
 
 
@@ -27,6 +28,20 @@ def test_model_is_read_as_it_was_written(tmp_path):
     assert written.segments == (chamber, wall)
     assert written.state == model.state
     assert written.network == model.network
+
+
+def test_shapes_by_stage_and_an_axis_without_a_spacing_are_read_as_they_were_written(tmp_path):
+    network = NetworkOptions(
+        **{"classes": 3, "width": 2, "last_stage": "none"},
+        **{"kernels": ((1, 3, 3), (1, 3, 3), (3, 3, 3), (3, 3, 3)), "poolings": ((1, 2, 2),) * 3},
+    )
+    geometry = GeometryRule(spacing=(None, 1.5, 1.5), smallest=(1, 32, 32))
+    model = smallModel(network=network, geometry=geometry)
+
+    written = write_bundle(model, model.weights, tmp_path / "small")
+
+    assert (written.network, written.geometry) == (network, geometry)
+    assert read_bundle(tmp_path / "small") == written
 
 
 def test_description_of_format_1_is_read(tmp_path):

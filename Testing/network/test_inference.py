@@ -7,6 +7,12 @@ from CLSTMSegmentLib.network.inference import inference_network
 from CLSTMSegmentLib.network.options import NetworkOptions
 from CLSTMSegmentLib.network.unet import CLSTMUNet4D
 
+SLICES_APART = {"kernels": ((1, 3, 3), (1, 3, 3), (3, 3, 3), (3, 3, 3)), "poolings": ((1, 2, 2),) * 3}
+MIXED = {
+    "kernels": ((1, 1, 5), (3, 1, 3), (1, 3, 3), (3, 5, 1)),
+    "poolings": ((1, 2, 2), (2, 1, 2), (2, 2, 1)),
+}
+
 
 def network_with_batch_statistics(options):
     """Return a network in eval mode with random weights, whose batch norms have seen some stacks."""
@@ -24,6 +30,8 @@ def network_with_batch_statistics(options):
         NetworkOptions(width=8, classes=1, last_stage="published"),
         NetworkOptions(width=2, classes=2, last_stage="none", lstm_layers=2),
         NetworkOptions(width=4, classes=2, last_stage="none", align_corners=False),
+        NetworkOptions(width=4, classes=2, last_stage="none", align_corners=False, **SLICES_APART),
+        NetworkOptions(width=4, classes=2, last_stage="none", **MIXED),
     ],
 )
 @pytest.mark.parametrize("size", [(16, 32, 32), (9, 17, 42), (8, 8, 8), (40, 33, 32)])

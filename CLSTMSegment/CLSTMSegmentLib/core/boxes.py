@@ -55,15 +55,15 @@ def size_of(box: Box) -> Shape:
     return tuple(stop - start for start, stop in box)
 
 
-def with_margin(box: Box, margin: int, size: Shape | None = None) -> Box:
-    """Return a box that is larger by a margin on every side.
+def with_margin(box: Box, margins: Shape, size: Shape | None = None) -> Box:
+    """Return a box that is larger by a margin on both sides of each axis.
 
     Args:
         box: the box inside the margin.
-        margin: in indices.
+        margins: number of indices along D, H and W.
         size: size of the array, at whose ends the margin stops; None for a margin that may lie outside the array.
     """
-    wider = tuple((start - margin, stop + margin) for start, stop in box)
+    wider = tuple((start - margin, stop + margin) for (start, stop), margin in zip(box, margins, strict=True))
     return wider if size is None else tuple((max(a, 0), min(b, n)) for (a, b), n in zip(wider, size, strict=True))
 
 

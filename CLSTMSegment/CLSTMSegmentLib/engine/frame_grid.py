@@ -40,12 +40,16 @@ class FrameGrid:
     """
 
     def __init__(self, image: sitk.Image, rule: GeometryRule):
-        self._rule = rule
         self._size = image.GetSize()
         self.order, self.flips = reorientation(image, rule)
         spacing = image.GetSpacing()
         self.frame_spacing = tuple(spacing[a] for a in self.order)
         self.frame_shape = tuple(self._size[a] for a in self.order)
+        self._spacing = None
+        if rule.spacing is not None:
+            self._spacing = tuple(
+                own if target is None else target for own, target in zip(self.frame_spacing, rule.spacing, strict=True)
+            )
         origin = np.array(image.GetOrigin())
         directions = np.array(image.GetDirection()).reshape(3, 3)
         axes = []
@@ -100,11 +104,11 @@ class FrameGrid:
     @property
     def model_shape(self) -> Shape:
         """Return the size (D, H, W) of the box at the model's spacing."""
-        if self._rule.spacing is None:
+        if self._spacing is None:
             return self.box_shape
         return tuple(
             max(1, round(n * own / target))
-            for n, own, target in zip(self.box_shape, self.frame_spacing, self._rule.spacing, strict=True)
+            for n, own, target in zip(self.box_shape, self.frame_spacing, self._spacing, strict=True)
         )
 
     def check_size(self, name: str) -> None:
@@ -130,14 +134,14 @@ class FrameGrid:
         Returns:
             float32 of `model_shape`.
         """
-        if self._rule.spacing is None:
+        if self._spacing is None:
             return cropped
         image = sitk.GetImageFromArray(cropped)
         image.SetSpacing(self.frame_spacing[::-1])
         # a low-pass filter avoids aliasing where the model's spacing is larger (Cardoso et al. 2015)
         variances = [
             (target**2 - own**2) / (8 * np.log(2)) if target > own * 1.01 else 0.0
-            for own, target in zip(self.frame_spacing, self._rule.spacing, strict=True)
+            for own, target in zip(self.frame_spacing, self._spacing, strict=True)
         ]
         if any(variances):
             image = sitk.DiscreteGaussian(image, variance=variances[::-1], useImageSpacing=True)
@@ -146,7 +150,7 @@ class FrameGrid:
 
     def to_frame(self, on_model: np.ndarray) -> np.ndarray:
         """Resample a float32 array of `model_shape` to the frame's spacing: (D, H, W) of `box_shape`."""
-        if self._rule.spacing is None:
+        if self._spacing is None:
             return on_model
         image = sitk.GetImageFromArray(np.ascontiguousarray(on_model))
         image.CopyInformation(self._model_grid())
@@ -172,7 +176,7 @@ class FrameGrid:
         return image
 
     def _model_grid(self) -> sitk.Image:
-        shape, target = self.model_shape, self._rule.spacing
+        shape, target = self.model_shape, self._spacing
         grid = sitk.Image([int(n) for n in shape[::-1]], sitk.sitkUInt8)
         grid.SetSpacing(target[::-1])
         # both grids have the same centre, so that neither end loses more than half a voxel

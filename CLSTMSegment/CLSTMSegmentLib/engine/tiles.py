@@ -18,14 +18,14 @@ from .run_report import RunReport
 from .settings import RunSettings
 
 
-def padded_shape(shape: Shape, rule: GeometryRule) -> Shape:
+def padded_shape(shape: Shape, rule: GeometryRule, strides: Shape) -> Shape:
     """Return the size (D, H, W) to which a frame is padded.
 
-    That is at least the model's patch, or else multiples of 8 that are at least its smallest size.
+    That is at least the model's patch, or else multiples of the network's strides that are at least its smallest size.
     """
     if rule.patch is not None:
         return tuple(max(n, p) for n, p in zip(shape, rule.patch, strict=True))
-    return tuple(ceil(max(n, least) / 8) * 8 for n, least in zip(shape, rule.smallest, strict=True))
+    return tuple(ceil(max(n, least) / s) * s for n, least, s in zip(shape, rule.smallest, strides, strict=True))
 
 
 def pad(volume: np.ndarray, shape: Shape) -> np.ndarray:
@@ -93,26 +93,28 @@ class TileBlender:
         return self._sum.div_(self._weight_sum)
 
 
-def halved(tile: Shape, least: int = 32) -> Shape | None:
-    """Return the tile with its longest edge halved to a multiple of 8; None when it is as small as it can be."""
+def halved(tile: Shape, strides: Shape, least: int = 32) -> Shape | None:
+    """Return the tile with its longest edge halved, to a multiple of the strides; None when it cannot be smaller."""
     longest = max(range(3), key=lambda axis: tile[axis])
     if tile[longest] <= least:
         return None
-    edge = max(ceil(tile[longest] / 16) * 8, least)
+    stride = strides[longest]
+    edge = max(ceil(tile[longest] / (2 * stride)) * stride, least)
     return tuple(edge if axis == longest else n for axis, n in enumerate(tile))
 
 
-def plan_tile(shape: Shape, needed_bytes: Callable[[Shape], float], free_bytes: float) -> Shape:
+def plan_tile(shape: Shape, strides: Shape, needed_bytes: Callable[[Shape], float], free_bytes: float) -> Shape:
     """Return the largest tile of a padded frame whose step fits into free memory, found by halving the frame.
 
     Args:
         shape: size (D, H, W) of the padded frame.
+        strides: strides of the network along D, H and W, of which the edges of a tile are multiples.
         needed_bytes: memory in bytes that a step over a tile needs.
         free_bytes: memory in bytes that is free.
     """
     tile = shape
     while needed_bytes(tile) > free_bytes:
-        smaller = halved(tile)
+        smaller = halved(tile, strides)
         if smaller is None:
             break
         tile = smaller
@@ -162,7 +164,7 @@ class TilePlanner:
             device: where the network runs; its free memory is read once, for the first frame.
             report: gets a warning when the RAM limit is too low.
         """
-        padded = padded_shape(shape, self._model.geometry)
+        padded = padded_shape(shape, self._model.geometry, self._model.network.strides)
         if self.tile is None:
             self.tile = self._largest_tile(padded, device, report)
         tile = tuple(min(n, t) for n, t in zip(padded, self.tile, strict=True))
@@ -170,7 +172,9 @@ class TilePlanner:
 
     def shrink(self) -> bool:
         """Change to smaller tiles; return False where they cannot be smaller."""
-        smaller = halved(self.tile) if self._model.geometry.patch is None and self.tile else None
+        smaller = None
+        if self._model.geometry.patch is None and self.tile:
+            smaller = halved(self.tile, self._model.network.strides)
         if smaller is None:
             return False
         self.tile = smaller
@@ -191,7 +195,7 @@ class TilePlanner:
         frame_bytes = prod(shape) * 4 * (3 + 2 * classes) if device.type == "cpu" else 0
         # not all free memory can be used, since it is fragmented
         spare_bytes = 0.7 * free - frame_bytes
-        tile = plan_tile(shape, needed, spare_bytes)
+        tile = plan_tile(shape, self._model.network.strides, needed, spare_bytes)
         if self._ram_gb is not None and needed(tile) > spare_bytes:
             report.warn(
                 f"the RAM limit of {self._ram_gb:g} GB is low for frames of this size: even the smallest tiles may "
@@ -211,7 +215,8 @@ def _checked_tile(model: Model, tile: Shape | None) -> Shape | None:
         return patch
     if patch is not None and tuple(tile) != tuple(patch):
         raise InputError(f"model {model.name} works only on tiles of {patch}, not {tile}")
-    smallest = model.geometry.smallest
-    if patch is None and any(n < least or n % 8 for n, least in zip(tile, smallest, strict=True)):
-        raise InputError(f"the edges of a tile must be multiples of 8 and at least {smallest}, not {tile}")
+    smallest, strides = model.geometry.smallest, model.network.strides
+    if patch is None and any(n < least or n % s for n, least, s in zip(tile, smallest, strides, strict=True)):
+        multiples = " x ".join(map(str, strides))
+        raise InputError(f"the edges of a tile must be multiples of {multiples} and at least {smallest}, not {tile}")
     return tile

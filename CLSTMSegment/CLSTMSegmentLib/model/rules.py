@@ -17,7 +17,7 @@ class GeometryRule:
             they come as close to these as possible. None takes the image's index axes i, j, k as D, H, W.
         slice_axis: "thickest" makes the axis with the clearly largest spacing the model's D, in whatever direction it
             points; None chooses all axes by `axes`.
-        spacing: voxel size along D, H and W in mm; None keeps the spacing of the frame.
+        spacing: voxel size along D, H and W in mm; None keeps the spacing of the frame, along one axis or along all.
         patch: the only size (D, H, W) of a tile that the network can segment; None if it can segment tiles of any size.
         smallest: the least size (D, H, W) of a tile, without a `patch`. Smaller frames are padded to it, as in the
             training.
@@ -30,7 +30,7 @@ class GeometryRule:
 
     axes: tuple[tuple[float, float, float], ...] | None = None
     slice_axis: str | None = None
-    spacing: tuple[float, float, float] | None = None
+    spacing: tuple[float | None, float | None, float | None] | None = None
     patch: tuple[int, int, int] | None = None
     smallest: tuple[int, int, int] = (8, 8, 8)
     crop: str | None = None
@@ -43,11 +43,13 @@ class GeometryRule:
             raise InputError(f"geometry: axes must be three vectors of three numbers, not {axes}")
         if axes is not None and not abs(np.linalg.det(np.array(axes, float))) > 0.1:
             raise InputError(f"geometry: axes must be unit vectors that do not lie in one plane, not {axes}")
-        if self.spacing is not None and not (are_numbers(self.spacing, 3) and min(self.spacing) > 0):
-            raise InputError(f"geometry: spacing must be three lengths in mm, not {self.spacing}")
-        for name, size in (("patch", self.patch), ("smallest", self.smallest)):
-            if size is not None and not (are_numbers(size, 3, whole=True) and min(size) >= 8 and max(size) <= 4096):
-                raise InputError(f"geometry: {name} must be three whole numbers from 8 to 4096, not {size}")
+        if self.spacing is not None:
+            given = [n for n in self.spacing if n is not None] if isinstance(self.spacing, (tuple, list)) else []
+            if len(given) == 0 or len(self.spacing) != 3 or not are_numbers(given, len(given)) or min(given) <= 0:
+                raise InputError(f"geometry: spacing must be three lengths in mm, or null, not {self.spacing}")
+        for name, size, least in (("patch", self.patch, 8), ("smallest", self.smallest, 1)):
+            if size is not None and not (are_numbers(size, 3, whole=True) and min(size) >= least and max(size) <= 4096):
+                raise InputError(f"geometry: {name} must be three whole numbers from {least} to 4096, not {size}")
         if self.smallest is None or self.slice_axis not in (None, "thickest") or self.crop not in (None, "foreground"):
             raise InputError(f"geometry: unknown slice_axis {self.slice_axis!r} or crop {self.crop!r}, or no smallest")
 

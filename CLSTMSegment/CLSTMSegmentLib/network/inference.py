@@ -97,7 +97,12 @@ def step_bytes(tile: Shape, options: NetworkOptions, device: str) -> float:
     """
     voxels, width, classes = prod(tile), options.width, options.classes
     slab = min(SLAB_BYTES[device], voxels * 3 * width * 4)
-    return voxels * (7 * width + 4 * classes) + 3 * slab
+    # the number of voxels of each stage, in voxels of the frame
+    _, second, third, bottleneck = (1 / prod(map(prod, options.poolings[:stage])) for stage in range(4))
+    # While the last stage is computed, there are the features of the encoder (w, 2w and 4w channels), those of the
+    # decoder's second stage (2w), and the state (twice 8w). An allocator adds about a tenth.
+    features = 1.1 * 4 * width * (1 + (2 + 2) * second + 4 * third + 2 * 8 * bottleneck)
+    return voxels * (features + 4 * classes) + 3 * slab
 
 
 class _ReusedBuffers:
@@ -134,11 +139,11 @@ class InferenceNetwork(nn.Module):
         """Segment one frame, given the recurrent state after the previous frame.
 
         Args:
-            frame: (1, C, D, H, W); D, H and W are at least 8.
+            frame: (1, C, D, H, W); D, H and W are at least the strides of the network's options.
             state: the state that the previous step returned; None for an empty state.
 
         Returns:
-            Logits (1, classes, D, H, W), and the new state: (h, c) of each CLSTM layer, at 1/8 of the resolution.
+            Logits (1, classes, D, H, W), and the new state: (h, c) of each CLSTM layer, smaller by the strides.
         """
         network = self.network
         (x1, x2, x3), hidden, state = self._encode(frame, state)
@@ -214,10 +219,14 @@ class InferenceNetwork(nn.Module):
             out_conv: applied to each slab at its end.
         """
         conv1, _, conv2, _ = double.double_conv
-        channels, device = max(conv1.in_channels, conv1.out_channels), output.features.device.type
+        channels, device, margins = (
+            max(conv1.in_channels, conv1.out_channels),
+            output.features.device.type,
+            conv1.padding,
+        )
         for slab in _slabs(output.box, channels, device):
-            between = with_margin(slab, 1, output.size)
-            inside, padded = with_margin(between, 1, output.size), with_margin(between, 1)
+            between = with_margin(slab, margins, output.size)
+            inside, padded = with_margin(between, margins, output.size), with_margin(between, margins)
             buffer = self._reused.get("slab", prod(size_of(padded)) * conv1.in_channels, output.features)
             features = _as_features(buffer, padded)
             if inside != padded:
@@ -238,7 +247,8 @@ def _output_boxes(stages: list[tuple[Up, Tensor]], input_size: Shape) -> list[Bo
     input_sizes = [input_size, *(_spatial(skip) for _, skip in stages[:-1])]
     boxes = [full_box(_spatial(stages[-1][1]))]
     for (up, skip), size in zip(stages[:0:-1], input_sizes[:0:-1], strict=True):
-        convolved = with_margin(boxes[0], 2, _spatial(skip))
+        margins = tuple(2 * n for n in up.conv.double_conv[0].padding)  # of both convolutions
+        convolved = with_margin(boxes[0], margins, _spatial(skip))
         axes = axis_upsamplings(up, size, _spatial(skip))
         boxes.insert(0, tuple(axis.source_range(*edge) for axis, edge in zip(axes, convolved, strict=True)))
     return boxes
@@ -261,10 +271,10 @@ def _slabs(box: Box, channels: int, device: str) -> Iterator[Box]:
 
 
 def _convolved(conv: OneDNNConv3d, x: Tensor, input_box: Box, output_box: Box) -> Tensor:
-    """Return convolution 3x3x3 and ReLU of the features of one box for another; zeros are added at the stage's end."""
+    """Return convolution and ReLU of the features of one box for another; zeros are added at the stage's end."""
     padding, one_sided = [], []
-    for (start, stop), (first, last) in zip(input_box, output_box, strict=True):
-        before, after = start - first + 1, last + 1 - stop
+    for (start, stop), (first, last), margin in zip(input_box, output_box, conv.padding, strict=True):
+        before, after = start - first + margin, last + margin - stop
         padding.append(before if before == after else 0)
         # functional.pad takes the last axis first
         one_sided = [*((0, 0) if before == after else (before, after)), *one_sided]

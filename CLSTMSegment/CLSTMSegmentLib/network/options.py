@@ -4,14 +4,19 @@ This file does not import torch, which takes seconds, so that a description can 
 """
 
 from dataclasses import dataclass
+from math import prod
 
-from ..core.checks import is_number
+from ..core.boxes import Shape
+from ..core.checks import are_numbers, is_number
 from ..core.errors import InputError
 
 LAST_STAGES = ("published", "none")
 
 LIMITS = {"in_channels": 64, "classes": 255, "width": 1024, "lstm_layers": 16, "lstm_kernel_size": 15}
 """Largest values that are accepted: no description can make the program allocate all memory of the computer."""
+
+PUBLISHED_KERNELS = ((3, 3, 3),) * 4
+PUBLISHED_POOLINGS = ((2, 2, 2),) * 3
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,9 @@ class NetworkOptions:
         last_stage: "published" for the last stage of the published checkpoints (eksubin/CLSTM-Unet4D), which works
             only at the patch size that it was trained with; "none" for a translation-equivariant network.
         lstm_kernel_size: edge of the cubic kernel of a CLSTM cell, odd.
+        kernels: kernel (D, H, W) of the convolutions of each of the four stages, from the first to the bottleneck's;
+            the encoder and the decoder have the same. Odd numbers; (1, 3, 3) keeps the slices of a stack apart.
+        poolings: factors (D, H, W), 1 or 2, by which the size is divided from each stage to the next.
         conv_bias: whether the convolutions before batch norms have a bias.
         align_corners: how the decoder up-samples. True, as in the published checkpoints, stretches the features from
             the middle of a tile towards its borders, by up to 2 voxels at the first stage. The labels of a structure
@@ -41,6 +49,8 @@ class NetworkOptions:
     lstm_layers: int = 1
     last_stage: str = "published"
     lstm_kernel_size: int = 3
+    kernels: tuple[Shape, ...] = PUBLISHED_KERNELS
+    poolings: tuple[Shape, ...] = PUBLISHED_POOLINGS
     conv_bias: bool = True
     align_corners: bool = True
 
@@ -53,6 +63,25 @@ class NetworkOptions:
             raise InputError(f"network: lstm_kernel_size must be odd, not {self.lstm_kernel_size}")
         if self.last_stage not in LAST_STAGES:
             raise InputError(f"network: last_stage must be one of {', '.join(LAST_STAGES)}, not {self.last_stage!r}")
+        if not _are_shapes(self.kernels, 4, {1, 3, 5, 7}):
+            raise InputError(f"network: kernels must be four times three of 1, 3, 5 and 7, not {self.kernels!r}")
+        if not _are_shapes(self.poolings, 3, {1, 2}):
+            raise InputError(f"network: poolings must be three times three of 1 and 2, not {self.poolings!r}")
+        if self.last_stage == "published" and (self.kernels, self.poolings) != (PUBLISHED_KERNELS, PUBLISHED_POOLINGS):
+            raise InputError("network: the published last stage needs kernels of 3 x 3 x 3 and poolings of 2 x 2 x 2")
         for option in ("conv_bias", "align_corners"):
             if not isinstance(getattr(self, option), bool):
                 raise InputError(f"network: {option} must be true or false, not {getattr(self, option)!r}")
+
+    @property
+    def strides(self) -> Shape:
+        """Return by how much smaller the bottleneck is than a frame, along D, H and W."""
+        return tuple(prod(factors) for factors in zip(*self.poolings, strict=True))
+
+
+def _are_shapes(value: object, count: int, allowed: set[int]) -> bool:
+    return (
+        isinstance(value, tuple)
+        and len(value) == count
+        and all(are_numbers(shape, 3, whole=True) and allowed.issuperset(shape) for shape in value)
+    )

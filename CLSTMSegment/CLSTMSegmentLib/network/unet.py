@@ -4,20 +4,28 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..core.boxes import Shape
 from .cells import CLSTM3D, State
 from .options import NetworkOptions
 
 
 class DoubleConv(nn.Module):
-    """Convolution 3x3x3, batch norm and ReLU, twice; the size (D, H, W) stays the same."""
+    """Convolution, batch norm and ReLU, twice; the size (D, H, W) stays the same.
 
-    def __init__(self, in_channels: int, out_channels: int, conv_bias: bool = True):
+    Args:
+        in_channels, out_channels: numbers of channels.
+        kernel: size (D, H, W) of the convolutions, odd.
+        conv_bias: whether the convolutions have a bias.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: Shape, conv_bias: bool):
         super().__init__()
+        padding = tuple(n // 2 for n in kernel)
         self.double_conv = nn.Sequential(
-            nn.Conv3d(in_channels, out_channels, 3, padding=1, bias=conv_bias),
+            nn.Conv3d(in_channels, out_channels, kernel, padding=padding, bias=conv_bias),
             nn.BatchNorm3d(out_channels),
             nn.ReLU(inplace=True),
-            nn.Conv3d(out_channels, out_channels, 3, padding=1, bias=conv_bias),
+            nn.Conv3d(out_channels, out_channels, kernel, padding=padding, bias=conv_bias),
             nn.BatchNorm3d(out_channels),
             nn.ReLU(inplace=True),
         )
@@ -27,26 +35,34 @@ class DoubleConv(nn.Module):
 
 
 class Down(nn.Module):
-    """2x max pooling, then `DoubleConv`."""
+    """Max pooling, then `double`."""
 
-    def __init__(self, in_channels: int, out_channels: int, conv_bias: bool = True):
+    def __init__(self, pooling: Shape, double: DoubleConv):
         super().__init__()
-        self.maxpool_conv = nn.Sequential(nn.MaxPool3d(2), DoubleConv(in_channels, out_channels, conv_bias))
+        self.maxpool_conv = nn.Sequential(nn.MaxPool3d(pooling), double)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.maxpool_conv(x)
 
 
 class Up(nn.Module):
-    """2x trilinear up-sampling, padding to the size of the skip, concatenation (skip first), `DoubleConv`."""
+    """Trilinear up-sampling, padding to the size of the skip, concatenation (skip first), then `double`.
 
-    def __init__(self, in_channels: int, out_channels: int, conv_bias: bool = True, align_corners: bool = True):
+    Args:
+        factors: by which the size (D, H, W) is multiplied, 1 or 2.
+        double: the convolutions.
+        align_corners: see `NetworkOptions`.
+    """
+
+    def __init__(self, factors: Shape, double: DoubleConv, align_corners: bool):
         super().__init__()
+        self.factors = factors
         self.align_corners = align_corners
-        self.conv = DoubleConv(in_channels, out_channels, conv_bias)
+        self.conv = double
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        x = functional.interpolate(x, scale_factor=2, mode="trilinear", align_corners=self.align_corners)
+        factors = tuple(map(float, self.factors))
+        x = functional.interpolate(x, scale_factor=factors, mode="trilinear", align_corners=self.align_corners)
         pad = []
         for axis in (-1, -2, -3):  # functional.pad takes the last axis first
             missing = skip.shape[axis] - x.shape[axis]
@@ -101,27 +117,32 @@ class CLSTMUNet4D(nn.Module):
     def __init__(self, options: NetworkOptions):
         super().__init__()
         self.options = options
-        w, bias, align_corners = options.width, options.conv_bias, options.align_corners
-        self.inc = DoubleConv(options.in_channels, w, bias)
-        self.down1 = Down(w, 2 * w, bias)
-        self.down2 = Down(2 * w, 4 * w, bias)
-        self.down3 = Down(4 * w, 8 * w, bias)
+        w, corners = options.width, options.align_corners
+        pool1, pool2, pool3 = options.poolings
+
+        def double(stage: int, in_channels: int, out_channels: int) -> DoubleConv:
+            return DoubleConv(in_channels, out_channels, options.kernels[stage - 1], options.conv_bias)
+
+        self.inc = double(1, options.in_channels, w)
+        self.down1 = Down(pool1, double(2, w, 2 * w))
+        self.down2 = Down(pool2, double(3, 2 * w, 4 * w))
+        self.down3 = Down(pool3, double(4, 4 * w, 8 * w))
         self.clstm = CLSTM3D(8 * w, 8 * w, options.lstm_layers, options.lstm_kernel_size)
-        self.up1 = Up(12 * w, 4 * w, bias, align_corners)
-        self.up2 = Up(6 * w, 2 * w, bias, align_corners)
-        self.up3 = Up(3 * w, w, bias, align_corners)
-        self.up4 = ZoomUp(2 * w, w, bias) if options.last_stage == "published" else None
+        self.up1 = Up(pool3, double(3, 12 * w, 4 * w), corners)
+        self.up2 = Up(pool2, double(2, 6 * w, 2 * w), corners)
+        self.up3 = Up(pool1, double(1, 3 * w, w), corners)
+        self.up4 = ZoomUp(pool1, double(1, 2 * w, w), corners) if options.last_stage == "published" else None
         self.outc = OutConv(w, options.classes)
 
     def step(self, frame: Tensor, state: list[State] | None = None) -> tuple[Tensor, list[State]]:
         """Segment one frame, given the recurrent state after the previous frame.
 
         Args:
-            frame: (B, C, D, H, W); D, H and W are at least 8.
+            frame: (B, C, D, H, W); D, H and W are at least the strides of the options.
             state: the state that the previous step returned; None for an empty state.
 
         Returns:
-            Logits (B, classes, D, H, W), and the new state: (h, c) of each CLSTM layer, at 1/8 of the resolution.
+            Logits (B, classes, D, H, W), and the new state: (h, c) of each CLSTM layer, smaller by the strides.
         """
         (x1, x2, x3), hidden, state = self._encode(frame, state)
         x = self.up1(hidden, x3)

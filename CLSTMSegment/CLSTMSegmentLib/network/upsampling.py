@@ -27,12 +27,13 @@ class Part:
 
 @dataclass(frozen=True)
 class AxisUpsampling:
-    """How a decoder stage doubles its input along one axis.
+    """How a decoder stage up-samples its input along one axis.
 
     In the methods below, an index counts the voxels of the stage along this axis.
 
     Attributes:
-        samples: number of input samples, which become twice as many up-sampled samples.
+        samples: number of input samples, which become `factor` times as many up-sampled samples.
+        factor: 2, or 1 for an axis along which nothing changes.
         shift: number of the up-sampled sample at index 0 of the stage. It is negative where the stage begins with
             zero padding.
         align_corners: True where the first and the last sample coincide before and after up-sampling, False where the
@@ -40,16 +41,19 @@ class AxisUpsampling:
     """
 
     samples: int
+    factor: int
     shift: int
     align_corners: bool
 
     def without_padding(self, start: int, stop: int) -> tuple[int, int]:
         """Return the part of an index range that holds up-sampled samples instead of zero padding."""
-        return max(start, -self.shift), min(stop, 2 * self.samples - self.shift)
+        return max(start, -self.shift), min(stop, self.factor * self.samples - self.shift)
 
     def source_range(self, start: int, stop: int) -> tuple[int, int]:
         """Return the range of the input samples from which an index range is interpolated."""
         first, last = self.without_padding(start, stop)
+        if self.factor == 1:
+            return first + self.shift, last + self.shift
         return max(self._lower_sample(first), 0), min(self._lower_sample(last - 1) + 2, self.samples)
 
     def _lower_sample(self, index: int) -> int:
@@ -65,6 +69,9 @@ class AxisUpsampling:
             start, stop: the index range.
             out: the result is written into it; stop - start long along the axis.
         """
+        if self.factor == 1:
+            out.copy_(x)
+            return
         first, last = self._lower_sample(start), self._lower_sample(stop - 1) + 2
         # before the first and after the last sample, that sample is repeated
         repeated = [x.narrow(axis, 0, 1)] * (first < 0) + [x] + [x.narrow(axis, -1, 1)] * (last > self.samples)
@@ -91,9 +98,10 @@ def axis_upsamplings(up: Up, input_size: Shape, output_size: Shape) -> list[Axis
         output_size: size (D, H, W) of its skip connection and its output.
     """
     if isinstance(up, ZoomUp):
-        return [AxisUpsampling(n, ceil(n / 2), True) for n in input_size]
+        return [AxisUpsampling(n, 2, ceil(n / 2), True) for n in input_size]
     return [
-        AxisUpsampling(n, -((m - 2 * n) // 2), up.align_corners) for n, m in zip(input_size, output_size, strict=True)
+        AxisUpsampling(n, factor, -((m - factor * n) // 2), up.align_corners)
+        for n, factor, m in zip(input_size, up.factors, output_size, strict=True)
     ]
 
 

@@ -74,5 +74,5 @@ def write_preview(
         sequence.frames[place].astype(np.float32),
         certain_labels(sequence.allowed[place]),
         logits.argmax(0).to(torch.uint8).cpu().numpy(),
-        model.geometry.spacing or (1.0, 1.0, 1.0),  # a model without a spacing keeps that of the frame
+        tuple(n or 1.0 for n in model.geometry.spacing or (None,) * 3),  # of the frame, where the model gives none
     )

@@ -130,7 +130,7 @@ def patch_for(sequences: list[LabelledSequence], model: Model, device: torch.dev
             if annotated.size:
                 extents.append(np.ptp(annotated, axis=0) + 1)
     if not extents:
-        size = " x ".join(f"{v:g}" for v in model.geometry.spacing)
+        size = " x ".join("own" if v is None else f"{v:g}" for v in model.geometry.spacing or (None,) * 3)
         raise InputError(
             f"what is annotated is too small for the voxels of {size} mm of the initial model: begin with random "
             "weights, or with another model"

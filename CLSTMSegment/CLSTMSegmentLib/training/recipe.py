@@ -58,7 +58,7 @@ def read_recipe(path: Path) -> Recipe:
     content = _read(path)
     try:
         model = described_model(content["model"], str(path))
-        if model.geometry.spacing is None:
+        if model.geometry.spacing is None or None in model.geometry.spacing:
             raise InputError(f"{path}: training needs [model.geometry] spacing")
         training = dict(content["training"])
         stages = tuple(_stage(**stage) for stage in training.pop("stages"))
