@@ -16,6 +16,7 @@ from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
 from CLSTMSegmentLib.phantoms.heart import heart_sequence
 from CLSTMSegmentLib.pipeline.cohort import ClusterSettings, segment_cohort
 from CLSTMSegmentLib.pipeline.cohort_table import read_cohort
+from CLSTMSegmentLib.pipeline.output_paths import record_outputs
 from CLSTMSegmentLib.pipeline.segment_to_files import Outputs, segment_to_files
 from conftest import REPOSITORY
 from worker.waiting import wait
@@ -183,6 +184,7 @@ def test_damaged_report_of_an_earlier_run_is_named(segment, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "first.seq.nrrd").write_bytes(b"labels")
     (tmp_path / "out" / "first.json").write_text("{", encoding="utf-8")
+    record_outputs(tmp_path / "out", [tmp_path / "out" / "first.seq.nrrd", tmp_path / "out" / "first.json"])
 
     with pytest.raises(InputError, match=r"first\.json cannot be used"):
         segment(resume=True)

@@ -16,11 +16,13 @@ def replacing(path: Path) -> Iterator[Path]:
     It has the same file name as `path`. It is renamed to `path` when the block ends without an error, else removed.
 
     Raises:
-        InputError: the folder around `path` is missing or cannot be written, or `path` is itself a folder.
+        InputError: the folder around `path` is missing or cannot be written, or `path` is itself a folder or a device.
         StorageError: the disk is full already.
     """
     if path.is_dir():
         raise InputError(f"{path} is a folder that exists already: give another name")
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is a device or a pipe, and no file: give another name")
     try:
         folder = TemporaryDirectory(prefix=".clstm-segment-", dir=path.parent)
     except OSError as error:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from ..core.atomic_write import replacing
 from ..core.errors import CohortIncomplete, InputError
 from ..engine.settings import RunSettings
 from ..model.bundle import load_model
 from ..model.description import Model
 from ..report.cohort_summary import CohortRow, write_overview, write_summary
 from .cohort_table import Cohort, CohortSequence
+from .output_paths import check_outputs, check_written_before, record_outputs
 from .writers import storing
 
 if TYPE_CHECKING:
@@ -64,15 +66,19 @@ def segment_cohort(
         The rows in the order of the cohort.
 
     Raises:
-        InputError: there are results already and `resume` is False, or the model or the cluster cannot be used.
+        InputError: there are results already and `resume` is False, a result would replace an input or a file that no
+            cohort wrote, or the model or the cluster cannot be used.
         CohortIncomplete: some sequences failed; the others are finished, and the summary says why each one failed.
     """
     model = load_model(settings.model)
+    check_outputs(cohort.outputs(), [*(sequence.input for sequence in cohort.sequences), cohort.source])
+    check_written_before(cohort.folder, cohort.outputs())
     finished = [sequence for sequence in cohort.sequences if sequence.is_finished]
     if finished and not resume:
         names = ", ".join(sorted(sequence.name for sequence in finished)[:3])
         raise InputError(f"{cohort.folder} contains results already ({names}): give --resume to segment the others")
     cohort.folder.mkdir(parents=True, exist_ok=True)
+    record_outputs(cohort.folder, cohort.outputs())
     rows: dict[str, CohortRow] = {}
     for row in _rows(cohort, finished, settings, cluster, model):
         rows[row.name] = row
@@ -84,7 +90,7 @@ def segment_cohort(
     if failed:
         raise CohortIncomplete(
             f"{len(failed)} of {len(ordered)} sequences failed: {', '.join(failed)}; "
-            f"{cohort.folder / 'summary.csv'} says why, and contains the results of the others"
+            f"{cohort.summary} says why, and contains the results of the others"
         )
     return ordered
 
@@ -160,8 +166,7 @@ def _connected(cluster: ClusterSettings, device: str) -> Iterator[tuple["Client"
 
 
 def _write(cohort: Cohort, model: Model, rows: list[CohortRow]) -> None:
-    summary, overview = cohort.folder / "summary.csv", cohort.folder / "overview.png"
-    with storing(summary):
-        write_summary(summary, model.segments, rows)
-    with storing(overview):
-        write_overview(overview, f"{model.title}: volumes [ml] by frame", model.segments, rows)
+    with replacing(cohort.summary) as partial, storing(partial):
+        write_summary(partial, model.segments, rows)
+    with replacing(cohort.overview) as partial, storing(partial):
+        write_overview(partial, f"{model.title}: volumes [ml] by frame", model.segments, rows)

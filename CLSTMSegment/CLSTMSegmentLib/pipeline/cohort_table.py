@@ -57,10 +57,35 @@ class CohortSequence:
 
 @dataclass(frozen=True)
 class Cohort:
-    """Sequences to segment, and the folder of their results."""
+    """Sequences to segment, and the folder of their results.
 
+    Attributes:
+        source: the table or folder that names the sequences.
+        folder: folder of the results.
+        sequences: the sequences.
+    """
+
+    source: Path
     folder: Path
     sequences: list[CohortSequence]
+
+    @property
+    def summary(self) -> Path:
+        """Return the path of the table with a row for each sequence."""
+        return self.folder / "summary.csv"
+
+    @property
+    def overview(self) -> Path:
+        """Return the path of the picture with the curves of all sequences."""
+        return self.folder / "overview.png"
+
+    def outputs(self) -> list[Path]:
+        """Return all files that the cohort writes."""
+        return [
+            *(path for sequence in self.sequences for path in sequence.outputs.paths()),
+            self.summary,
+            self.overview,
+        ]
 
 
 def read_cohort(source: Path, folder: Path) -> Cohort:
@@ -86,6 +111,7 @@ def read_cohort(source: Path, folder: Path) -> Cohort:
         raise InputError(f"{source}: the name {wrong[0]!r} cannot be the name of a file")
     absolute = folder.resolve()
     return Cohort(
+        source,
         folder,
         [
             CohortSequence(

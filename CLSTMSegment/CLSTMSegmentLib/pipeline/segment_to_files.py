@@ -20,6 +20,7 @@ from ..io.file_sequence import FileSequence
 from ..io.sequence_files import read_sequence
 from ..model.bundle import load_model
 from ..report.volumes_csv import write_volumes
+from .output_paths import check_outputs
 from .run_result import RunResult
 from .writers import LabelWriter, check_suffix, open_writer, storing
 
@@ -41,6 +42,10 @@ class Outputs:
     volumes: Path | None = None
     preview: Path | None = None
     report: Path | None = None
+
+    def paths(self) -> list[Path]:
+        """Return the files and folders that are written."""
+        return [path for field in fields(self) if (path := getattr(self, field.name)) is not None]
 
     @contextmanager
     def replaced_at_the_end(self) -> Iterator["Outputs"]:
@@ -86,6 +91,7 @@ def segment_to_files(
         Cancelled: see `cancelled`.
     """
     check_suffix(outputs.labels)
+    check_outputs(outputs.paths(), [sequence, Path(settings.model)])
     model = load_model(settings.model)
     segmenter = Segmenter(model, settings)
     with outputs.replaced_at_the_end() as partial:

@@ -1,0 +1,64 @@
+"""Where results may be written: never over an input, over each other, or over a file of somebody else."""
+
+import json
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+from pathlib import Path
+
+from ..core.atomic_write import write_text
+from ..core.errors import InputError
+
+RECORD = ".clstm-segment-files"
+"""JSON file in the folder of a cohort that names the files which cohorts have written there."""
+
+
+def check_outputs(outputs: Sequence[Path], inputs: Sequence[Path]) -> None:
+    """Raise an InputError unless the outputs are different files, and none of them is an input.
+
+    Two paths are the same file also when one of them is a link, or when they differ in upper and lower case only,
+    which some file systems ignore.
+
+    Args:
+        outputs: files or folders that will be written.
+        inputs: files or folders that are read; a folder stands for all files in it.
+    """
+    for one, other in combinations(outputs, 2):
+        if _are_same(one, other):
+            raise InputError(f"two results have the same place, {one}: give each one a name of its own")
+    read = [file for path in inputs for file in ([path, *path.iterdir()] if path.is_dir() else [path])]
+    for output in outputs:
+        for file in read:
+            if _are_same(output, file):
+                raise InputError(f"{output} is an input and would be replaced: choose another place for the result")
+
+
+def check_written_before(folder: Path, outputs: Iterable[Path]) -> None:
+    """Raise an InputError if one of the outputs in a cohort's folder is a file that no earlier cohort wrote there."""
+    ours = _recorded(folder)
+    for output in outputs:
+        if output.exists() and output.name not in ours:
+            raise InputError(
+                f"{output} exists, and no cohort wrote it: choose another folder for the results, or move this file"
+            )
+
+
+def record_outputs(folder: Path, outputs: Iterable[Path]) -> None:
+    """Record the names of files that a cohort is going to write into its folder, for `check_written_before`."""
+    names = sorted(_recorded(folder) | {output.name for output in outputs})
+    write_text(folder / RECORD, json.dumps(names, indent=1))
+
+
+def _recorded(folder: Path) -> set[str]:
+    path = folder / RECORD
+    if not path.exists():
+        return set()
+    try:
+        return {str(name) for name in json.loads(path.read_text(encoding="utf-8"))}
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path} is damaged ({error}): choose another folder for the results") from error
+
+
+def _are_same(one: Path, other: Path) -> bool:
+    if one.exists() and other.exists():
+        return one.samefile(other)
+    return str(one.resolve()).casefold() == str(other.resolve()).casefold()

@@ -1,0 +1,120 @@
+"""Results are never written over an input, over each other, or over a file of somebody else."""
+
+import os
+import shutil
+
+import pytest
+from CLSTMSegmentLib.__main__ import main
+from CLSTMSegmentLib.core.sequence import SequenceIndex
+from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
+from CLSTMSegmentLib.phantoms.heart import heart_sequence
+
+
+@pytest.fixture
+def folder(bundle, tmp_path, monkeypatch):
+    """The current folder, with the sequence `cine.seq.nrrd` and a model `tiny` in it."""
+    frames, _ = heart_sequence(0, 3, (8, 32, 32), (8.0, 4.0, 4.0))
+    index = SequenceIndex([frame.index_value for frame in frames], "time", "ms")
+    write_sequence(tmp_path / "cine.seq.nrrd", index, [frame.image for frame in frames])
+    shutil.copytree(bundle, tmp_path / "tiny")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def segment(*options):
+    return main(["segment", "cine.seq.nrrd", "--model", "tiny", "--device", "cpu", "--quiet", *options])
+
+
+def batch(*options):
+    return main(["batch", *options, "--model", "tiny", "--device", "cpu", "--quiet"])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("-o", "cine.seq.nrrd"),
+        ("-o", "./sub/../cine.seq.nrrd"),
+        ("-o", "link.seq.nrrd"),
+        ("-o", "hard-link.seq.nrrd"),
+        ("-o", "out.seq.nrrd", "--measurements", "cine.seq.nrrd"),
+        ("-o", "out.seq.nrrd", "--report", "cine.seq.nrrd"),
+        ("-o", "out.seq.nrrd", "--preview", "cine.seq.nrrd"),
+        ("-o", "out.seq.nrrd", "--report", "tiny/model.json"),
+        ("-o", "out.seq.nrrd", "--report", "tiny/weights.safetensors"),
+    ],
+    ids=" ".join,
+)
+def test_input_is_never_replaced_by_a_result(folder, options, capsys):
+    (folder / "sub").mkdir()
+    (folder / "link.seq.nrrd").symlink_to(folder / "cine.seq.nrrd")
+    os.link(folder / "cine.seq.nrrd", folder / "hard-link.seq.nrrd")
+    before = contents(folder)
+
+    status = segment(*options)
+
+    assert status == 2
+    assert "is an input and would be replaced: choose another place" in capsys.readouterr().err
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("-o", "out.nii.gz", "--measurements", "out.nii.gz"),
+        ("-o", "out.nii.gz", "--measurements", "OUT.nii.gz"),
+        ("-o", "out.nii.gz", "--report", "a.json", "--preview", "tiny/../a.json"),
+    ],
+    ids=" ".join,
+)
+def test_two_results_of_one_place_are_refused(folder, options, capsys):
+    before = contents(folder)
+
+    status = segment(*options)
+
+    assert status == 2
+    assert "two results have the same place" in capsys.readouterr().err
+    assert contents(folder) == before
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes in folders")
+def test_pipe_is_not_replaced_by_a_file(folder, capsys):
+    os.mkfifo(folder / "report.json")
+
+    status = segment("-o", "out.seq.nrrd", "--report", "report.json")
+
+    assert status == 2
+    assert "report.json is a device or a pipe" in capsys.readouterr().err
+    assert (folder / "report.json").is_fifo()
+    assert not (folder / "out.seq.nrrd").exists()
+
+
+def test_cohort_does_not_replace_its_inputs(folder, capsys):
+    (folder / "inputs").mkdir()
+    shutil.move(folder / "cine.seq.nrrd", folder / "inputs")
+    before = contents(folder)
+
+    status = batch("inputs", "--out", "inputs")
+
+    assert status == 2
+    assert "is an input and would be replaced" in capsys.readouterr().err
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize("name", ["cine.json", "summary.csv", "overview.png", "cine.seq.nrrd"])
+@pytest.mark.parametrize("resume", [(), ("--resume",)], ids=["", "resume"])
+def test_cohort_does_not_replace_a_file_that_no_cohort_wrote(folder, name, resume, capsys):
+    (folder / "inputs").mkdir()
+    shutil.move(folder / "cine.seq.nrrd", folder / "inputs")
+    (folder / "out").mkdir()
+    (folder / "out" / name).write_text("of the user", encoding="utf-8")
+    before = contents(folder)
+
+    status = batch("inputs", "--out", "out", *resume)
+
+    assert status == 2
+    assert f"{name} exists, and no cohort wrote it" in capsys.readouterr().err
+    assert contents(folder) == before
