@@ -51,6 +51,18 @@ def arguments(folder, *more, minutes=0.05):
     ]
 
 
+@pytest.mark.parametrize("picture", ["hook.seq.nrrd", "labels/0.nrrd"])
+def test_picture_never_replaces_an_input(files, picture, capsys):
+    before = {path: path.read_bytes() for path in files.rglob("*") if path.is_file()}
+    assert files / picture in before
+
+    status = main(arguments(files, "--picture", str(files / picture)))
+
+    assert status == 2
+    assert "is an input and would be replaced" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in files.rglob("*") if path.is_file()} == before
+
+
 @pytest.mark.slow
 def test_four_annotated_frames_teach_a_shape_that_no_model_knows(tmp_path):
     """What the README promises: ten minutes on two cores."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import SimpleITK as sitk
 from tqdm import tqdm
 
+from ..core.atomic_write import write_bytes
 from ..core.errors import InputError
 from ..core.progress import TeachingProgress
 from ..core.structure import PALETTE, Segment
@@ -17,6 +18,7 @@ from ..io.file_sequence import FileSequence
 from ..io.image_files import read_image
 from ..io.sequence_files import IMAGE_SUFFIXES, read_sequence
 from ..model.description import check_name
+from ..pipeline.output_paths import check_outputs
 from ..teaching.teaching_settings import TeachingSettings
 from ..teaching.training_set import preview_path, teaching_folder, write_training_set
 
@@ -84,6 +86,8 @@ def run(options: Namespace) -> None:
     """
     check_name(options.name)
     folder = teaching_folder(options.models, options.name)
+    if options.picture is not None:
+        check_outputs([options.picture], options.pairs)
     if not options.resume:
         if folder.exists():
             raise InputError(f"{folder} holds an unfinished teaching job: give --resume, or remove it")
@@ -99,7 +103,7 @@ def run(options: Namespace) -> None:
     for note in result.notes:
         print(note)
     if options.picture is not None and preview_path(folder).exists():
-        shutil.copyfile(preview_path(folder), options.picture)
+        write_bytes(options.picture, preview_path(folder).read_bytes())
     shutil.rmtree(folder)
     print(f"{result.folder}: clstm-segment segment INPUT -o OUTPUT --model {result.folder}")
 

@@ -15,8 +15,8 @@ RECORD = ".clstm-segment-files"
 def check_outputs(outputs: Sequence[Path], inputs: Sequence[Path]) -> None:
     """Raise an InputError unless the outputs are different files, and none of them is an input.
 
-    Two paths are the same file also when one of them is a link, or when they differ in upper and lower case only,
-    which some file systems ignore.
+    Two paths are the same file also when one of them is a link. Paths of two new files are taken for the same when they
+    differ in upper and lower case only, which some file systems ignore.
 
     Args:
         outputs: files or folders that will be written.
@@ -59,6 +59,6 @@ def _recorded(folder: Path) -> set[str]:
 
 
 def _are_same(one: Path, other: Path) -> bool:
-    if one.exists() and other.exists():
-        return one.samefile(other)
+    if one.exists() or other.exists():
+        return one.exists() and other.exists() and one.samefile(other)
     return str(one.resolve()).casefold() == str(other.resolve()).casefold()
