@@ -32,6 +32,18 @@ def evaluate(hearts, tmp_path):
     return run
 
 
+@pytest.mark.parametrize("option", ["--out", "--page"])
+def test_scores_never_replace_a_heart(hearts, option, capsys):
+    heart = next(path for path in sorted(hearts.rglob("*.nrrd")))
+    before = heart.read_bytes()
+
+    status = main(["evaluate", "--data", str(hearts), option, str(heart)])
+
+    assert status == 2
+    assert "is an input and would be replaced" in capsys.readouterr().err
+    assert heart.read_bytes() == before
+
+
 def test_hearts_kept_for_test_are_scored_by_default(evaluate, capsys):
     (report,) = evaluate("--phases-only")
 

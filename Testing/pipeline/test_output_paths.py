@@ -6,6 +6,8 @@ import shutil
 import pytest
 from CLSTMSegmentLib.__main__ import main
 from CLSTMSegmentLib.core.sequence import SequenceIndex
+from CLSTMSegmentLib.io.image_files import write_image
+from CLSTMSegmentLib.io.sequence_files import read_sequence
 from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
 from CLSTMSegmentLib.phantoms.heart import heart_sequence
 
@@ -118,3 +120,21 @@ def test_cohort_does_not_replace_a_file_that_no_cohort_wrote(folder, name, resum
     assert status == 2
     assert f"{name} exists, and no cohort wrote it" in capsys.readouterr().err
     assert contents(folder) == before
+
+
+def test_results_in_a_folder_of_images_are_replaced_by_those_of_the_next_run(folder):
+    (folder / "images").mkdir()
+    for number, frame in enumerate(read_sequence(folder / "cine.seq.nrrd")):
+        write_image(folder / "images" / f"{number}.nrrd", frame.image)
+    options = ("--model", "tiny", "--device", "cpu", "--quiet", "--report", "images/report.json")
+
+    statuses = [main(["segment", "images", "-o", "out.seq.nrrd", *options]) for _ in range(2)]
+
+    assert statuses == [0, 0]
+
+
+def test_cohort_in_a_folder_of_its_inputs_is_resumed(folder):
+    statuses = [batch(".", "--out", "results", *resume) for resume in ((), ("--resume",))]
+
+    assert statuses == [0, 0]
+    assert (folder / "results" / "cine.seq.nrrd").exists()

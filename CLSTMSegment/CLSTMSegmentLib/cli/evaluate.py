@@ -15,6 +15,7 @@ from ..evaluation.scoring import score_cases
 from ..evaluation.state_rules import StateRuleScore, compare_state_rules
 from ..evaluation.summary import report_entry
 from ..model.bundle import load_model
+from ..pipeline.output_paths import check_outputs, files_of_model
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -40,9 +41,13 @@ def run(options: Namespace) -> None:
     """Score the model, and its twin if there is one, and print the summaries side by side."""
     if options.cycles < 1:
         raise InputError(f"--cycles must be at least 1, not {options.cycles}")
+    outputs = [path for path in (options.out, options.page) if path is not None]
+    check_outputs(
+        outputs, [*options.data.rglob("*"), *files_of_model(options.model), *files_of_model(options.twin or "")]
+    )
     model = load_model(options.model)
     models = [model] if options.twin is None else [model, load_model(options.twin)]
-    settings = [RunSettings(model=name, device=options.device) for name in (options.model, options.twin) if name]
+    settings = [RunSettings(model=name, device=options.device) for name in names]
     hearts = options.hearts or model.training.get("kept_for_test")
     cases = read_cases(options.data, hearts, model.training.get("same_heart", {}))
     if not cases:

@@ -45,12 +45,22 @@ def read_sequence(path: Path) -> FileSequence:
     return FileSequence(index, lambda t: frame_image(voxels[t], header))
 
 
+def files_of_sequence(path: Path) -> list[Path]:
+    """Return the files from which `read_sequence` reads: the path itself, or the images in a folder, in natural order.
+
+    The DICOM files of a folder are returned only where it has no other images.
+    """
+    if not path.is_dir():
+        return [path]
+    images = [p for p in path.iterdir() if p.name.lower().endswith(IMAGE_SUFFIXES)]
+    images.sort(key=lambda p: [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", p.name)])
+    return images or [p for p in path.iterdir() if is_dicom(p)]
+
+
 def _read_folder(folder: Path) -> FileSequence:
-    images = [p for p in folder.iterdir() if p.name.lower().endswith(IMAGE_SUFFIXES)]
-    if images:
-        images.sort(key=lambda p: [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", p.name)])
-        return FileSequence(SequenceIndex([str(t) for t in range(len(images))]), lambda t: read_image(images[t]))
-    slices = [p for p in folder.iterdir() if is_dicom(p)]
-    if not slices:
+    files = files_of_sequence(folder)
+    if not files:
         raise InputError(f"{folder} holds no image files ({', '.join(IMAGE_SUFFIXES)} or DICOM)")
-    return CineSeries(folder, slices)
+    if not files[0].name.lower().endswith(IMAGE_SUFFIXES):
+        return CineSeries(folder, files)
+    return FileSequence(SequenceIndex([str(t) for t in range(len(files))]), lambda t: read_image(files[t]))

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 
 from ..core.atomic_write import write_text
@@ -12,7 +12,7 @@ RECORD = ".clstm-segment-files"
 """JSON file in the folder of a cohort that names the files which cohorts have written there."""
 
 
-def check_outputs(outputs: Sequence[Path], inputs: Sequence[Path]) -> None:
+def check_outputs(outputs: Sequence[Path], inputs: Iterable[Path]) -> None:
     """Raise an InputError unless the outputs are different files, and none of them is an input.
 
     Two paths are the same file also when one of them is a link. Paths of two new files are taken for the same when they
@@ -20,16 +20,20 @@ def check_outputs(outputs: Sequence[Path], inputs: Sequence[Path]) -> None:
 
     Args:
         outputs: files or folders that will be written.
-        inputs: files or folders that are read; a folder stands for all files in it.
+        inputs: files that are read, see `files_of_sequence` and `files_of_model`.
     """
     for one, other in combinations(outputs, 2):
         if _are_same(one, other):
             raise InputError(f"two results have the same place, {one}: give each one a name of its own")
-    read = [file for path in inputs for file in ([path, *path.iterdir()] if path.is_dir() else [path])]
-    for output in outputs:
-        for file in read:
-            if _are_same(output, file):
-                raise InputError(f"{output} is an input and would be replaced: choose another place for the result")
+    for output, file in product(outputs, inputs):
+        if _are_same(output, file):
+            raise InputError(f"{output} is an input and would be replaced: choose another place for the result")
+
+
+def files_of_model(name: str) -> list[Path]:
+    """Return the files of a model that its user has on disk, by the name with which the model is chosen."""
+    path = Path(name)
+    return list(path.iterdir()) if path.is_dir() else [path]
 
 
 def check_written_before(folder: Path, outputs: Iterable[Path]) -> None:
