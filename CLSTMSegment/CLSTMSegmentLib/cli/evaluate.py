@@ -15,7 +15,7 @@ from ..evaluation.scoring import score_cases
 from ..evaluation.state_rules import StateRuleScore, compare_state_rules
 from ..evaluation.summary import report_entry
 from ..model.bundle import load_model
-from ..pipeline.output_paths import check_outputs, files_of_model
+from ..pipeline.output_paths import check_outputs
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -42,9 +42,8 @@ def run(options: Namespace) -> None:
     if options.cycles < 1:
         raise InputError(f"--cycles must be at least 1, not {options.cycles}")
     outputs = [path for path in (options.out, options.page) if path is not None]
-    check_outputs(
-        outputs, [*options.data.rglob("*"), *files_of_model(options.model), *files_of_model(options.twin or "")]
-    )
+    names = [name for name in (options.model, options.twin) if name is not None]
+    check_outputs(outputs, options.data.rglob("*"), names)
     model = load_model(options.model)
     models = [model] if options.twin is None else [model, load_model(options.twin)]
     settings = [RunSettings(model=name, device=options.device) for name in names]

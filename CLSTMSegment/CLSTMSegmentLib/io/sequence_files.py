@@ -29,10 +29,13 @@ def read_sequence(path: Path) -> FileSequence:
     """
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
+    files = files_of_sequence(path)
+    if not files:
+        raise InputError(f"{path} holds no image files ({', '.join(IMAGE_SUFFIXES)} or DICOM)")
+    if is_dicom(files[0]):
+        return CineSeries(path, files)
     if path.is_dir():
-        return _read_folder(path)
-    if is_dicom(path):
-        return CineSeries(path, [path])
+        return FileSequence(SequenceIndex([str(t) for t in range(len(files))]), lambda t: read_image(files[t]))
     if not path.name.lower().endswith(IMAGE_SUFFIXES):
         raise InputError(f"{path}: unknown file type: give one of {', '.join(IMAGE_SUFFIXES)}, or a folder of them")
     header = read_header(path)
@@ -55,12 +58,3 @@ def files_of_sequence(path: Path) -> list[Path]:
     images = [p for p in path.iterdir() if p.name.lower().endswith(IMAGE_SUFFIXES)]
     images.sort(key=lambda p: [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", p.name)])
     return images or [p for p in path.iterdir() if is_dicom(p)]
-
-
-def _read_folder(folder: Path) -> FileSequence:
-    files = files_of_sequence(folder)
-    if not files:
-        raise InputError(f"{folder} holds no image files ({', '.join(IMAGE_SUFFIXES)} or DICOM)")
-    if not files[0].name.lower().endswith(IMAGE_SUFFIXES):
-        return CineSeries(folder, files)
-    return FileSequence(SequenceIndex([str(t) for t in range(len(files))]), lambda t: read_image(files[t]))

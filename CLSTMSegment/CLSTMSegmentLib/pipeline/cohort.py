@@ -12,12 +12,11 @@ import torch
 from ..core.atomic_write import replacing
 from ..core.errors import CohortIncomplete, InputError
 from ..engine.settings import RunSettings
-from ..io.sequence_files import files_of_sequence
 from ..model.bundle import load_model
 from ..model.description import Model
 from ..report.cohort_summary import CohortRow, write_overview, write_summary
 from .cohort_table import Cohort, CohortSequence
-from .output_paths import check_outputs, check_written_before, files_of_model, record_outputs
+from .output_paths import check_outputs, check_written_before, record_outputs
 from .writers import storing
 
 if TYPE_CHECKING:
@@ -72,8 +71,8 @@ def segment_cohort(
         CohortIncomplete: some sequences failed; the others are finished, and the summary says why each one failed.
     """
     model = load_model(settings.model)
-    read = [file for sequence in cohort.sequences for file in files_of_sequence(sequence.input)]
-    check_outputs(cohort.outputs(), [*read, cohort.source, *files_of_model(settings.model)])
+    inputs = [sequence.input for sequence in cohort.sequences]
+    check_outputs(cohort.outputs(), [*inputs, cohort.source], [settings.model])
     check_written_before(cohort.folder, cohort.outputs())
     finished = [sequence for sequence in cohort.sequences if sequence.is_finished]
     if finished and not resume:

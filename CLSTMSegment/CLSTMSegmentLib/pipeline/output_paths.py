@@ -7,12 +7,13 @@ from pathlib import Path
 
 from ..core.atomic_write import write_text
 from ..core.errors import InputError
+from ..io.sequence_files import files_of_sequence
 
 RECORD = ".clstm-segment-files"
 """JSON file in the folder of a cohort that names the files which cohorts have written there."""
 
 
-def check_outputs(outputs: Sequence[Path], inputs: Iterable[Path]) -> None:
+def check_outputs(outputs: Sequence[Path], inputs: Iterable[Path], models: Iterable[str] = ()) -> None:
     """Raise an InputError unless the outputs are different files, and none of them is an input.
 
     Two paths are the same file also when one of them is a link. Paths of two new files are taken for the same when they
@@ -20,20 +21,17 @@ def check_outputs(outputs: Sequence[Path], inputs: Iterable[Path]) -> None:
 
     Args:
         outputs: files or folders that will be written.
-        inputs: files that are read, see `files_of_sequence` and `files_of_model`.
+        inputs: sequences that are read, see `io.sequence_files.read_sequence`, or any other files.
+        models: names or paths of models that are read.
     """
     for one, other in combinations(outputs, 2):
         if _are_same(one, other):
             raise InputError(f"two results have the same place, {one}: give each one a name of its own")
-    for output, file in product(outputs, inputs):
+    read = [file for name in models for file in _files_of_model(Path(name))]
+    read += [file for path in inputs for file in files_of_sequence(path)]
+    for output, file in product(outputs, read):
         if _are_same(output, file):
             raise InputError(f"{output} is an input and would be replaced: choose another place for the result")
-
-
-def files_of_model(name: str) -> list[Path]:
-    """Return the files of a model that its user has on disk, by the name with which the model is chosen."""
-    path = Path(name)
-    return list(path.iterdir()) if path.is_dir() else [path]
 
 
 def check_written_before(folder: Path, outputs: Iterable[Path]) -> None:
@@ -60,6 +58,10 @@ def _recorded(folder: Path) -> set[str]:
         return {str(name) for name in json.loads(path.read_text(encoding="utf-8"))}
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"{path} is damaged ({error}): choose another folder for the results") from error
+
+
+def _files_of_model(path: Path) -> list[Path]:
+    return list(path.iterdir()) if path.is_dir() else [path]
 
 
 def _are_same(one: Path, other: Path) -> bool:
