@@ -16,7 +16,7 @@ from ..core.progress import TeachingProgress
 from ..core.structure import PALETTE, Segment
 from ..io.file_sequence import FileSequence
 from ..io.image_files import read_image
-from ..io.sequence_files import IMAGE_SUFFIXES, read_sequence
+from ..io.sequence_files import IMAGE_SUFFIXES, files_of_sequence, read_sequence
 from ..model.description import check_name
 from ..pipeline.output_paths import check_outputs
 from ..teaching.teaching_settings import TeachingSettings
@@ -87,7 +87,7 @@ def run(options: Namespace) -> None:
     check_name(options.name)
     folder = teaching_folder(options.models, options.name)
     if options.picture is not None:
-        check_outputs([options.picture], options.pairs)
+        check_outputs([options.picture], [file for path in options.pairs for file in files_of_sequence(path)])
     if not options.resume:
         if folder.exists():
             raise InputError(f"{folder} holds an unfinished teaching job: give --resume, or remove it")

@@ -12,6 +12,7 @@ import torch
 from ..core.atomic_write import replacing
 from ..core.errors import CohortIncomplete, InputError
 from ..engine.settings import RunSettings
+from ..io.sequence_files import files_of_sequence
 from ..model.bundle import load_model
 from ..model.description import Model
 from ..report.cohort_summary import CohortRow, write_overview, write_summary
@@ -71,7 +72,7 @@ def segment_cohort(
         CohortIncomplete: some sequences failed; the others are finished, and the summary says why each one failed.
     """
     model = load_model(settings.model)
-    inputs = [sequence.input for sequence in cohort.sequences]
+    inputs = [file for sequence in cohort.sequences for file in files_of_sequence(sequence.input)]
     check_outputs(cohort.outputs(), [*inputs, cohort.source], [settings.model])
     check_written_before(cohort.folder, cohort.outputs())
     finished = [sequence for sequence in cohort.sequences if sequence.is_finished]

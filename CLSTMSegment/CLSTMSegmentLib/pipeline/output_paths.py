@@ -7,7 +7,6 @@ from pathlib import Path
 
 from ..core.atomic_write import write_text
 from ..core.errors import InputError
-from ..io.sequence_files import files_of_sequence
 
 RECORD = ".clstm-segment-files"
 """JSON file in the folder of a cohort that names the files which cohorts have written there."""
@@ -21,15 +20,14 @@ def check_outputs(outputs: Sequence[Path], inputs: Iterable[Path], models: Itera
 
     Args:
         outputs: files or folders that will be written.
-        inputs: sequences that are read, see `io.sequence_files.read_sequence`, or any other files.
+        inputs: files that are read; see `io.sequence_files.files_of_sequence`.
         models: names or paths of models that are read.
     """
     for one, other in combinations(outputs, 2):
         if _are_same(one, other):
             raise InputError(f"two results have the same place, {one}: give each one a name of its own")
     read = [file for name in models for file in _files_of_model(Path(name))]
-    read += [file for path in inputs for file in files_of_sequence(path)]
-    for output, file in product(outputs, read):
+    for output, file in product(outputs, [*read, *inputs]):
         if _are_same(output, file):
             raise InputError(f"{output} is an input and would be replaced: choose another place for the result")
 

@@ -17,7 +17,7 @@ from ..engine.quality import measure_frame
 from ..engine.segmenter import Segmenter
 from ..engine.settings import RunSettings
 from ..io.file_sequence import FileSequence
-from ..io.sequence_files import read_sequence
+from ..io.sequence_files import files_of_sequence, read_sequence
 from ..model.bundle import load_model
 from ..report.volumes_csv import write_volumes
 from .output_paths import check_outputs
@@ -91,7 +91,7 @@ def segment_to_files(
         Cancelled: see `cancelled`.
     """
     check_suffix(outputs.labels)
-    check_outputs(outputs.paths(), [sequence], [settings.model])
+    check_outputs(outputs.paths(), files_of_sequence(sequence), [settings.model])
     model = load_model(settings.model)
     segmenter = Segmenter(model, settings)
     with outputs.replaced_at_the_end() as partial:
