@@ -32,10 +32,10 @@ def read_sequence(path: Path) -> FileSequence:
     files = files_of_sequence(path)
     if not files:
         raise InputError(f"{path} holds no image files ({', '.join(IMAGE_SUFFIXES)} or DICOM)")
+    if path.is_dir() and files[0].name.lower().endswith(IMAGE_SUFFIXES):
+        return FileSequence(SequenceIndex([str(t) for t in range(len(files))]), lambda t: read_image(files[t]))
     if is_dicom(files[0]):
         return CineSeries(path, files)
-    if path.is_dir():
-        return FileSequence(SequenceIndex([str(t) for t in range(len(files))]), lambda t: read_image(files[t]))
     if not path.name.lower().endswith(IMAGE_SUFFIXES):
         raise InputError(f"{path}: unknown file type: give one of {', '.join(IMAGE_SUFFIXES)}, or a folder of them")
     header = read_header(path)

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import torch
@@ -72,8 +73,8 @@ def segment_cohort(
         CohortIncomplete: some sequences failed; the others are finished, and the summary says why each one failed.
     """
     model = load_model(settings.model)
-    inputs = [file for sequence in cohort.sequences for file in files_of_sequence(sequence.input)]
-    check_outputs(cohort.outputs(), [*inputs, cohort.source], [settings.model])
+    inputs = (file for sequence in cohort.sequences for file in files_of_sequence(sequence.input))
+    check_outputs(cohort.outputs(), chain([cohort.source], inputs), [settings.model])
     check_written_before(cohort.folder, cohort.outputs())
     finished = [sequence for sequence in cohort.sequences if sequence.is_finished]
     if finished and not resume:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from itertools import combinations, product
+from itertools import chain
 from pathlib import Path
 
 from ..core.atomic_write import write_text
@@ -23,12 +23,16 @@ def check_outputs(outputs: Sequence[Path], inputs: Iterable[Path], models: Itera
         inputs: files that are read; see `io.sequence_files.files_of_sequence`.
         models: names or paths of models that are read.
     """
-    for one, other in combinations(outputs, 2):
-        if _are_same(one, other):
-            raise InputError(f"two results have the same place, {one}: give each one a name of its own")
-    read = [file for name in models for file in _files_of_model(Path(name))]
-    for output, file in product(outputs, [*read, *inputs]):
-        if _are_same(output, file):
+    places: dict[object, Path] = {}
+    for output in outputs:
+        if _identity(output) in places:
+            raise InputError(f"two results have the same place, {output}: give each one a name of its own")
+        places[_identity(output)] = output
+    if not any(output.exists() for output in outputs):  # the inputs may be many files
+        return
+    for file in chain((file for name in models for file in _files_of_model(Path(name))), inputs):
+        if _identity(file) in places:
+            output = places[_identity(file)]
             raise InputError(f"{output} is an input and would be replaced: choose another place for the result")
 
 
@@ -62,7 +66,9 @@ def _files_of_model(path: Path) -> list[Path]:
     return list(path.iterdir()) if path.is_dir() else [path]
 
 
-def _are_same(one: Path, other: Path) -> bool:
-    if one.exists() or other.exists():
-        return one.exists() and other.exists() and one.samefile(other)
-    return str(one.resolve()).casefold() == str(other.resolve()).casefold()
+def _identity(path: Path) -> object:
+    """Return a value that two paths share when they are the same file, or would become the same file."""
+    if path.exists():
+        status = path.stat()
+        return status.st_dev, status.st_ino
+    return str(path.resolve()).casefold()
