@@ -64,15 +64,14 @@ class ConvLSTMCell(_GatedCell):
 
     convolution = nn.Conv2d
 
-    def __init__(self, in_channels: int, hidden_channels: int, kernel_size: int = 3, bias: bool = True):
+    def __init__(
+        self, in_channels: int, hidden_channels: int, kernel_size: int | tuple[int, ...] = 3, bias: bool = True
+    ):
         super().__init__()
         self.hidden_channels = hidden_channels
+        padding = kernel_size // 2 if isinstance(kernel_size, int) else tuple(n // 2 for n in kernel_size)
         self.conv = self.convolution(
-            in_channels + hidden_channels,
-            4 * hidden_channels,
-            kernel_size,
-            padding=kernel_size // 2,
-            bias=bias,
+            in_channels + hidden_channels, 4 * hidden_channels, kernel_size, padding=padding, bias=bias
         )
 
     def gates(self, stacked: Tensor) -> Tensor:
@@ -92,7 +91,7 @@ class CLSTM3D(nn.Module):
         in_channels: channels of the input.
         hidden_channels: channels of every layer's hidden state.
         layers: number of cells on top of each other.
-        kernel_size: edge of the cubic kernel, odd.
+        kernel_size: size (D, H, W) of the kernel, odd; one number for a cubic kernel.
         bias: whether the convolutions have a bias.
         batch_first: True for stacks (B, T, C, D, H, W), False for (T, B, C, D, H, W).
     """
@@ -102,7 +101,7 @@ class CLSTM3D(nn.Module):
         in_channels: int,
         hidden_channels: int,
         layers: int = 1,
-        kernel_size: int = 3,
+        kernel_size: int | tuple[int, int, int] = 3,
         bias: bool = True,
         batch_first: bool = True,
     ):

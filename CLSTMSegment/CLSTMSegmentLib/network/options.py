@@ -12,7 +12,7 @@ from ..core.errors import InputError
 
 LAST_STAGES = ("published", "none")
 
-LIMITS = {"in_channels": 64, "classes": 255, "width": 1024, "lstm_layers": 16, "lstm_kernel_size": 15}
+LIMITS = {"in_channels": 64, "classes": 255, "width": 1024, "lstm_layers": 16}
 """Largest values that are accepted: no description can make the program allocate all memory of the computer."""
 
 PUBLISHED_KERNELS = ((3, 3, 3),) * 4
@@ -30,7 +30,7 @@ class NetworkOptions:
         lstm_layers: number of CLSTM cells at the bottleneck.
         last_stage: "published" for the last stage of the published checkpoints (eksubin/CLSTM-Unet4D), which works
             only at the patch size that it was trained with; "none" for a translation-equivariant network.
-        lstm_kernel_size: edge of the cubic kernel of a CLSTM cell, odd.
+        lstm_kernel_size: kernel (D, H, W) of a CLSTM cell, odd numbers; one number for a cubic kernel.
         kernels: kernel (D, H, W) of the convolutions of each of the four stages, from the first to the bottleneck's;
             the encoder and the decoder have the same. Odd numbers; (1, 3, 3) keeps the slices of a stack apart.
         poolings: factors (D, H, W), 1 or 2, by which the size is divided from each stage to the next.
@@ -48,7 +48,7 @@ class NetworkOptions:
     width: int = 64
     lstm_layers: int = 1
     last_stage: str = "published"
-    lstm_kernel_size: int = 3
+    lstm_kernel_size: int | Shape = 3
     kernels: tuple[Shape, ...] = PUBLISHED_KERNELS
     poolings: tuple[Shape, ...] = PUBLISHED_POOLINGS
     conv_bias: bool = True
@@ -59,8 +59,10 @@ class NetworkOptions:
             value = getattr(self, option)
             if not is_number(value, whole=True) or not 1 <= value <= most:
                 raise InputError(f"network: {option} must be a whole number from 1 to {most}, not {value!r}")
-        if self.lstm_kernel_size % 2 == 0:
-            raise InputError(f"network: lstm_kernel_size must be odd, not {self.lstm_kernel_size}")
+        if not _are_shapes((self.lstm_kernel,), 1, set(range(1, 16, 2))):
+            raise InputError(
+                f"network: lstm_kernel_size must be an odd number up to 15, or three, not {self.lstm_kernel_size!r}"
+            )
         if self.last_stage not in LAST_STAGES:
             raise InputError(f"network: last_stage must be one of {', '.join(LAST_STAGES)}, not {self.last_stage!r}")
         if not _are_shapes(self.kernels, 4, {1, 3, 5, 7}):
@@ -72,6 +74,12 @@ class NetworkOptions:
         for option in ("conv_bias", "align_corners"):
             if not isinstance(getattr(self, option), bool):
                 raise InputError(f"network: {option} must be true or false, not {getattr(self, option)!r}")
+
+    @property
+    def lstm_kernel(self) -> Shape:
+        """Return the kernel (D, H, W) of a CLSTM cell."""
+        size = self.lstm_kernel_size
+        return size if isinstance(size, tuple) else (size, size, size)
 
     @property
     def strides(self) -> Shape:

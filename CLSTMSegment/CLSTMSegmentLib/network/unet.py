@@ -127,7 +127,7 @@ class CLSTMUNet4D(nn.Module):
         self.down1 = Down(pool1, double(2, w, 2 * w))
         self.down2 = Down(pool2, double(3, 2 * w, 4 * w))
         self.down3 = Down(pool3, double(4, 4 * w, 8 * w))
-        self.clstm = CLSTM3D(8 * w, 8 * w, options.lstm_layers, options.lstm_kernel_size)
+        self.clstm = CLSTM3D(8 * w, 8 * w, options.lstm_layers, options.lstm_kernel)
         self.up1 = Up(pool3, double(3, 12 * w, 4 * w), corners)
         self.up2 = Up(pool2, double(2, 6 * w, 2 * w), corners)
         self.up3 = Up(pool1, double(1, 3 * w, w), corners)
@@ -144,13 +144,22 @@ class CLSTMUNet4D(nn.Module):
         Returns:
             Logits (B, classes, D, H, W), and the new state: (h, c) of each CLSTM layer, smaller by the strides.
         """
+        features, state = self.decoder_features(frame, state)
+        return self.outc(features[-1]), state
+
+    def decoder_features(self, frame: Tensor, state: list[State] | None = None) -> tuple[list[Tensor], list[State]]:
+        """Return the features of every stage of the decoder, the coarsest first, and the new state.
+
+        Args:
+            frame, state: as in `step`.
+        """
         (x1, x2, x3), hidden, state = self._encode(frame, state)
-        x = self.up1(hidden, x3)
-        x = self.up2(x, x2)
-        x = self.up3(x, x1)
+        features = [self.up1(hidden, x3)]
+        features.append(self.up2(features[-1], x2))
+        features.append(self.up3(features[-1], x1))
         if self.up4 is not None:
-            x = self.up4(x, x1)
-        return self.outc(x), state
+            features.append(self.up4(features[-1], x1))
+        return features, state
 
     def update_state(self, frame: Tensor, state: list[State] | None = None) -> list[State]:
         """Return the state that `step` returns, without computing logits."""
