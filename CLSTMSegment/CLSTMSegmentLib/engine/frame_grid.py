@@ -111,6 +111,11 @@ class FrameGrid:
             for n, own, target in zip(self.box_shape, self.frame_spacing, self._spacing, strict=True)
         )
 
+    @property
+    def model_spacing(self) -> tuple[float, float, float]:
+        """Return the voxel size in mm on the model's grid, along D, H and W."""
+        return self.frame_spacing if self._spacing is None else self._spacing
+
     def check_size(self, name: str) -> None:
         """Raise an InputError that names the frame when it would have too many voxels on the model's grid."""
         if np.prod(self.model_shape, dtype=float) > MOST_VOXELS:

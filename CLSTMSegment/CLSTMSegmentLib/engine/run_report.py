@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ..core.boxes import Shape
 
-STAGES = ("read", "preprocess", "network", "postprocess")
+STAGES = ("read", "locate", "preprocess", "network", "postprocess")
 """The stages of a run whose times are measured."""
 
 

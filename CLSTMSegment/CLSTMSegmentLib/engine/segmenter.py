@@ -2,24 +2,25 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import SimpleITK as sitk
 from torch import Tensor
 
-from ..core.boxes import Box, intersection, union
+from ..core.boxes import intersection
 from ..core.errors import Cancelled, is_out_of_memory
 from ..core.progress import Progress
 from ..core.sequence import Frame, SegmentedFrame, check_frame
 from ..model.description import Model
 from .frame_grid import FrameGrid
-from .intensity_window import IntensityWindow, find_intensity_window
+from .intensity_window import IntensityWindow
 from .labelling import labels_on_frame, largest_component
 from .out_of_distribution import measure_image, measure_prediction, outside_training_range
-from .preparation import PreparedFrame, foreground_box, prepare, scaled_sample
+from .preparation import PreparedFrame, prepare, scaled_sample
 from .settings import RunSettings
 from .state_schedule import Stack, StateSchedule
+from .structure_locator import StructureLocator
+from .survey import Survey, Surveyor
 from .tiled_network import TiledNetwork
 
 
@@ -32,6 +33,8 @@ class Segmenter:
 
     Attributes:
         state_rule: how long the recurrent state lasts: the model's rule with the changes of the settings.
+        network: the model's network on the device.
+        locator: the model's locator; None where it has none.
         report: the report of the run so far.
 
     Raises:
@@ -42,8 +45,9 @@ class Segmenter:
         self.model = model
         self.settings = settings or RunSettings()
         self.state_rule = model.state.changed(self.settings.state_rule, self.settings.warm_up_frames)
-        self._network = TiledNetwork(model, self.settings)
-        self.report = self._network.report
+        self.network = TiledNetwork(model, self.settings)
+        self.locator = None if model.locator is None else StructureLocator(model, self.settings)
+        self.report = self.network.report
 
     def segment(
         self,
@@ -69,7 +73,7 @@ class Segmenter:
         """
         remaining = self.settings.frame_numbers(len(frames))
         timer = _StepTimer(len(remaining), progress, cancelled)
-        run = _SequenceRun(self, self._network, frames, timer)
+        run = _SequenceRun(self, frames, timer)
         while remaining:
             try:
                 for result in run.segment(list(remaining)):
@@ -78,7 +82,7 @@ class Segmenter:
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                self._network.use_less_memory()
+                self.network.use_less_memory()
 
 
 class _StepTimer:
@@ -115,10 +119,14 @@ class _StepTimer:
         before = self._seconds_per_step
         self._seconds_per_step = took if before is None else 0.7 * before + 0.3 * took
 
-    def before_tile(self, tile: int, tiles: int) -> None:
-        """Report the progress before a tile (counted from 0), and raise `Cancelled` when the run is cancelled."""
+    def check_cancelled(self, *_: int) -> None:
+        """Raise `Cancelled` when the run is cancelled."""
         if self._cancelled is not None and self._cancelled():
             raise Cancelled
+
+    def before_tile(self, tile: int, tiles: int) -> None:
+        """Report the progress before a tile (counted from 0), and raise `Cancelled` when the run is cancelled."""
+        self.check_cancelled()
         if self._progress is not None:
             left = None
             if self._seconds_per_step is not None:
@@ -127,31 +135,19 @@ class _StepTimer:
             self._progress(Progress(frame, self._wanted, tile + 1, tiles, left))
 
 
-@dataclass(frozen=True)
-class _Survey:
-    """The result of one pass over the frames.
-
-    Attributes:
-        window: the intensity window.
-        boxes: the box around the foreground of all frames with the same grid, by the key of that grid.
-    """
-
-    window: IntensityWindow
-    boxes: dict[tuple, Box]
-
-
 class _SequenceRun:
     """One call of `Segmenter.segment`."""
 
-    def __init__(self, segmenter: Segmenter, network: TiledNetwork, frames: Sequence[Frame], timer: _StepTimer):
+    def __init__(self, segmenter: Segmenter, frames: Sequence[Frame], timer: _StepTimer):
         self._model = segmenter.model
         self._region = segmenter.settings.region
         self._report = segmenter.report
         self._schedule = StateSchedule(segmenter.state_rule, len(frames))
-        self._network = network
+        self._network = segmenter.network
         self._frames = frames
         self._timer = timer
-        self._sequence_survey: _Survey | None = None
+        self._surveyor = Surveyor(self._model, segmenter.locator, self._read, self._report, timer.check_cancelled)
+        self._sequence_survey: Survey | None = None
 
     def segment(self, wanted: list[int]) -> Iterator[SegmentedFrame]:
         """Segment the wanted frames, beginning with empty recurrent states."""
@@ -193,33 +189,15 @@ class _SequenceRun:
         check_frame(frame, number)
         return frame
 
-    def _survey(self, stack: Stack) -> _Survey:
+    def _survey(self, stack: Stack) -> Survey:
         """Return the survey of a stack, or of the whole sequence, as the model's intensity rule asks for."""
-        over_sequence = self._model.intensity.over == "sequence"
-        if over_sequence and self._sequence_survey is not None:
-            return self._sequence_survey
-        numbers = range(len(self._frames)) if over_sequence else stack.frames
-        with self._report.timed("read"):
-            arrays = (sitk.GetArrayFromImage(self._read(n).image) for n in numbers)
-            window = find_intensity_window(self._model.intensity, arrays)
-        if not window.high > window.low:
-            self._report.warn(
-                "the frames have no contrast, since all voxels have the same value: nothing can be segmented"
-            )
-        boxes: dict[tuple, Box] = {}
-        if self._model.geometry.crop == "foreground":
-            for n in numbers:
-                image = self._read(n).image
-                grid = FrameGrid(image, self._model.geometry)
-                box = foreground_box(image, grid, window)
-                if box is not None:
-                    boxes[grid.key] = union(box, boxes.get(grid.key, box))
-        survey = _Survey(window, boxes)
-        if over_sequence:
-            self._sequence_survey = survey
-        return survey
+        if self._model.intensity.over == "stack":
+            return self._surveyor.survey(stack.frames)
+        if self._sequence_survey is None:
+            self._sequence_survey = self._surveyor.survey(range(len(self._frames)))
+        return self._sequence_survey
 
-    def _prepare(self, number: int, survey: _Survey) -> tuple[Frame, PreparedFrame]:
+    def _prepare(self, number: int, survey: Survey) -> tuple[Frame, PreparedFrame]:
         with self._report.timed("read"):
             frame = self._read(number)
         with self._report.timed("preprocess"):

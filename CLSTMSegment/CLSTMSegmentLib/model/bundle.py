@@ -86,7 +86,7 @@ def write_bundle(model: Model, state_dict: dict[str, Tensor], folder: Path) -> M
 
     Args:
         model: the description.
-        state_dict: the weights.
+        state_dict: the weights, those of a locator included; see `Model.stored_weights`.
         folder: the bundle; it is created, and must not hold a model yet.
 
     Returns:
@@ -102,10 +102,12 @@ def write_bundle(model: Model, state_dict: dict[str, Tensor], folder: Path) -> M
     folder.mkdir(parents=True, exist_ok=True)
     weights = save_safetensors({k: v.contiguous() for k, v in state_dict.items()})
     content = {"format": FORMAT} | {
-        f.name: getattr(model, f.name) for f in fields(model) if f.name not in ("weights", "sha256")
+        f.name: getattr(model, f.name) for f in fields(model) if f.name not in ("weights", "sha256", "locator")
     }
     for key, _ in RULES:
         content[key] = asdict(content[key])
+    if model.locator is not None:
+        content["locator"] = asdict(model.locator)
     content["segments"] = [asdict(s) for s in model.segments]
     content["sha256"] = hashlib.sha256(weights).hexdigest()
     (folder / "weights.safetensors").write_bytes(weights)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..core.checks import are_numbers
+from ..core.checks import are_numbers, is_number
 from ..core.errors import InputError
 from ..core.structure import Segment
 from ..network.options import NetworkOptions
@@ -25,6 +25,35 @@ def check_name(name: object) -> None:
     """Raise an InputError unless this can be the name of a model and of its folder."""
     if not isinstance(name, str) or not re.fullmatch(r"\w[\w. -]{0,99}", name):
         raise InputError(f"a model's name is letters, digits, dots, spaces, - and _, not {name!r}")
+
+
+LOCATOR_PREFIX = "locator."
+"""In the weights file of a model, the names of the weights of its locator begin with it."""
+
+
+@dataclass(frozen=True)
+class Locator:
+    """A small network that finds the structures of a model in the whole frame, so that the model sees only their box.
+
+    Its classes are those of the model.
+
+    Attributes:
+        network: the options of its network.
+        geometry: its grid, usually a coarse one.
+        margin_mm: margin on each side of the box of what it finds, in mm along H and W. Along D, the box holds all
+            slices.
+
+    Raises:
+        InputError: the margin is not a length.
+    """
+
+    network: NetworkOptions
+    geometry: GeometryRule
+    margin_mm: float
+
+    def __post_init__(self):
+        if not is_number(self.margin_mm) or not 0 <= self.margin_mm <= 1000:
+            raise InputError(f"locator: margin_mm must be a length from 0 to 1000 mm, not {self.margin_mm!r}")
 
 
 @dataclass(frozen=True)
@@ -43,6 +72,7 @@ class Model:
         typical: the least and the greatest value of each measure of `engine.out_of_distribution` in the training;
             empty where they are not known.
         state: how long the recurrent state lasts.
+        locator: finds the box of the frame that the network reads; None where it reads the whole frame.
         components: "largest" keeps only the largest connected component of all segments together; "all" keeps
             everything.
         training, scores: texts and figures for people.
@@ -67,6 +97,7 @@ class Model:
     intensity: IntensityRule = field(default_factory=IntensityRule)
     typical: dict[str, tuple[float, float]] = field(default_factory=dict)
     state: StateRule = field(default_factory=StateRule)
+    locator: Locator | None = None
     components: str = "all"
     training: dict[str, object] = field(default_factory=dict)
     scores: dict[str, object] = field(default_factory=dict)
@@ -93,6 +124,8 @@ class Model:
                 f"model {self.name}: {len(self.segments)} segments with {self.activation} need a network of "
                 f"{expected} classes, but it has {self.network.classes}"
             )
+        if self.locator is not None and self.locator.network.classes != self.network.classes:
+            raise InputError(f"model {self.name}: its locator needs {self.network.classes} classes, as the model has")
         if len({s.id for s in self.segments}) != len(self.segments):
             raise InputError(f"model {self.name}: two segments have the same id")
         if self.components not in ("largest", "all"):
@@ -115,9 +148,46 @@ class Model:
 
         with torch.device("meta"):  # no random weights, since the weights are loaded below
             network = CLSTMUNet4D(self.network)
-        state_dict = self.weights if isinstance(self.weights, dict) else self._read_weights()
-        load_weights(network, {k: v.float() if v.is_floating_point() else v for k, v in state_dict.items()}, self.name)
+        weights = {
+            key: value.float() if value.is_floating_point() else value
+            for key, value in self.stored_weights().items()
+            if self.locator is None or not key.startswith(LOCATOR_PREFIX)
+        }
+        load_weights(network, weights, self.name)
         return network.eval()
+
+    def locator_model(self) -> Model | None:
+        """Return the locator as a model of its own, which segments single frames; None where there is no locator.
+
+        Raises:
+            InputError: the weights are missing or damaged.
+        """
+        if self.locator is None:
+            return None
+        return replace(
+            self,
+            name=f"{self.name} locator",
+            network=self.locator.network,
+            geometry=self.locator.geometry,
+            typical={},
+            state=StateRule("reset"),
+            locator=None,
+            components="largest",
+            weights={key.removeprefix(LOCATOR_PREFIX): value for key, value in self.locator_weights().items()},
+        )
+
+    def locator_weights(self) -> dict[str, Tensor]:
+        """Return the part of the stored weights that belongs to the locator, with the names that it has there."""
+        weights = {} if self.locator is None else self.stored_weights()
+        return {key: value for key, value in weights.items() if key.startswith(LOCATOR_PREFIX)}
+
+    def stored_weights(self) -> dict[str, Tensor]:
+        """Return all weights as they are stored, those of the locator included.
+
+        Raises:
+            InputError: the weights are missing or damaged.
+        """
+        return self.weights if isinstance(self.weights, dict) else self._read_weights()
 
     def _read_weights(self) -> dict[str, Tensor]:
         from safetensors import SafetensorError
@@ -166,13 +236,21 @@ def described_model(content: dict, source: str, weights: Path | dict[str, Tensor
         content = dict(content)
         for key, kind in RULES:
             if key in content:
-                content[key] = kind(**{k: _tuples(v) for k, v in content[key].items()})
+                content[key] = _rule(kind, content[key])
+        if content.get("locator") is not None:
+            locator = dict(content["locator"])
+            network, geometry = (_rule(kind, locator.pop(key)) for key, kind in RULES[:2])
+            content["locator"] = Locator(network, geometry, **locator)
         content["segments"] = tuple(
             Segment(**{k: _tuples(v) if k == "color" else v for k, v in s.items()}) for s in content["segments"]
         )
         return Model(**content, weights=weights)
     except (TypeError, KeyError, AttributeError) as error:
         raise InputError(f"{source} is not a complete model description ({error})") from error
+
+
+def _rule(kind: type, values: dict) -> object:
+    return kind(**{key: _tuples(value) for key, value in values.items()})
 
 
 def _tuples(value: object) -> object:

@@ -44,7 +44,7 @@ def addModel(file: Path, folder: Path) -> str:
         InputError: the file is no model or is damaged, or the folder has a model of this name already.
     """
     model = load_model(file.parent if file.name == "model.json" else file)
-    network = model.build_network()  # checks the weights before anything is copied
+    model.build_network()  # checks the weights before anything is copied
     target = folder / model.name
     if target.exists():
         raise InputError(
@@ -57,7 +57,7 @@ def addModel(file: Path, folder: Path) -> str:
         if file.name == "model.json":
             shutil.copytree(file.parent, copy)
         else:
-            write_bundle(model, network.state_dict(), copy)
+            write_bundle(model, model.stored_weights(), copy)
     return str(target)
 
 

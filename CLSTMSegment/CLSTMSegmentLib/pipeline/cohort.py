@@ -121,7 +121,8 @@ def _rows_of_cluster(
     from .dask_worker import SentModel, segment_sequence
 
     with _connected(cluster, settings.device) as (client, threads):
-        sent = SentModel(model.build_network().state_dict(), model)
+        model.build_network()  # checks the weights before anything is sent
+        sent = SentModel(model.stored_weights(), model)
         client.register_plugin(sent, name=f"model-{sent.digest}")
         futures = {}
         for sequence in sequences:

@@ -1,7 +1,7 @@
 """The model that a teaching job makes: its description before it is taught, and the weights to begin with."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import SimpleITK as sitk
@@ -32,11 +32,13 @@ class UntaughtModel:
         description: the model that will be taught, without weights.
         weights: state dict to begin with; None for random weights.
         origin: a sentence that says where the weights come from.
+        locator_weights: stored weights of the locator of `description`, which is not taught; empty without one.
     """
 
     description: Model
     weights: dict[str, torch.Tensor] | None
     origin: str
+    locator_weights: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
 def untaught_model(training_set: TrainingSet, device: torch.device) -> UntaughtModel:
@@ -108,17 +110,20 @@ def _with_initial_weights(initial: Model, common: dict[str, object]) -> Untaught
     geometry, state = replace(initial.geometry, patch=None, crop=None), initial.state
     if initial.geometry.patch is not None:  # without its last stage, the network works on tiles of any size
         geometry, state = replace(geometry, smallest=(32, 32, 32)), _carried_state()
+    # what the initial model locates is the same only if it has the same segments
+    same = {segment.name for segment in common["segments"]} == {segment.name for segment in initial.segments}
     model = Model(
         **common,
         network=network,
         geometry=geometry,
         state=state,
+        locator=initial.locator if same else None,
         modality=initial.modality,
         licence=initial.licence,
         citation=initial.citation,
     )
     weights, origin = adapted_weights(initial, CLSTMUNet4D(network).state_dict(), model.segments)
-    return UntaughtModel(model, weights, origin)
+    return UntaughtModel(model, weights, origin, initial.locator_weights() if same else {})
 
 
 def _carried_state() -> StateRule:

@@ -165,7 +165,7 @@ class _Job:
         model = replace(self.untaught.description, training=training, scores=self._scores(learnt))
         try:
             with replacing(target) as partial:  # a model that is written in part is never seen
-                write_bundle(model, learnt.result.weights(), partial)
+                write_bundle(model, learnt.result.weights() | self.untaught.locator_weights, partial)
         except OSError as error:
             raise StorageError(
                 f"the model cannot be written to {target} ({error.strerror}): make room there, then resume the "

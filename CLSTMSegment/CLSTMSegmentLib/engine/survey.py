@@ -1,0 +1,110 @@
+"""The survey of a sequence before it is segmented: its intensity window, and the box of its frames to segment."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..core.boxes import Box, union
+from ..core.sequence import Frame
+from ..model.description import Model
+from .frame_grid import FrameGrid
+from .intensity_window import IntensityWindow, find_intensity_window
+from .preparation import foreground_box
+from .run_report import RunReport
+from .structure_locator import StructureLocator
+
+MOST_LOOKS = 5
+"""Largest number of frames of the same geometry in which a locator looks for the structures."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is known about frames before they are segmented.
+
+    Attributes:
+        window: the intensity window.
+        boxes: the box of all frames with the same grid that is segmented, by the key of that grid: around what the
+            model's locator found, or around the foreground; the whole frame where there is none.
+    """
+
+    window: IntensityWindow
+    boxes: dict[tuple, Box]
+
+
+class Surveyor:
+    """Surveys frames.
+
+    Args:
+        model: its intensity rule gives the window.
+        locator: the locator of the model; None where it has none.
+        read: reads a frame by its number.
+        report: gets the times and the warnings.
+        check_cancelled: raises `Cancelled` once the run is cancelled.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        locator: StructureLocator | None,
+        read: Callable[[int], Frame],
+        report: RunReport,
+        check_cancelled: Callable[..., None],
+    ):
+        self._model = model
+        self._locator = locator
+        self._read = read
+        self._report = report
+        self._check_cancelled = check_cancelled
+
+    def survey(self, numbers: Sequence[int]) -> Survey:
+        """Return the survey of the frames with these numbers, each of which is read once, and some again."""
+        grids: dict[int, tuple] = {}
+        with self._report.timed("read"):
+            window = find_intensity_window(self._model.intensity, self._arrays(numbers, grids))
+        if not window.high > window.low:
+            self._report.warn(
+                "the frames have no contrast, since all voxels have the same value: nothing can be segmented"
+            )
+        if self._locator is not None:
+            return Survey(window, self._located(grids, window))
+        if self._model.geometry.crop == "foreground":
+            return Survey(window, self._foreground(numbers, window))
+        return Survey(window, {})
+
+    def _arrays(self, numbers: Sequence[int], grids: dict[int, tuple]) -> Iterator[np.ndarray]:
+        """Yield the voxels of each frame, and note the key of its grid."""
+        for number in numbers:
+            self._check_cancelled()
+            image = self._read(number).image
+            grids[number] = FrameGrid(image, self._model.geometry).key
+            yield sitk.GetArrayFromImage(image)
+
+    def _located(self, grids: dict[int, tuple], window: IntensityWindow) -> dict[tuple, Box]:
+        """Return the box around what the locator finds, for each grid."""
+        boxes = {}
+        for key in dict.fromkeys(grids.values()):
+            alike = [number for number, other in grids.items() if other == key]
+            chosen = np.linspace(0, len(alike) - 1, min(MOST_LOOKS, len(alike))).round().astype(int)
+            with self._report.timed("locate"):
+                box = self._locator.find((self._read(alike[n]).image for n in chosen), window, self._check_cancelled)
+            if box is not None:
+                boxes[key] = box
+            else:
+                self._report.warn(
+                    f"the locator of {self._model.title} found nothing in frame {alike[0]} and those like it: the "
+                    "whole frame is segmented, where more may be found than there is"
+                )
+        return boxes
+
+    def _foreground(self, numbers: Sequence[int], window: IntensityWindow) -> dict[tuple, Box]:
+        """Return the box around the foreground of all frames with the same grid."""
+        boxes: dict[tuple, Box] = {}
+        for number in numbers:
+            image = self._read(number).image
+            grid = FrameGrid(image, self._model.geometry)
+            box = foreground_box(image, grid, window)
+            if box is not None:
+                boxes[grid.key] = union(box, boxes.get(grid.key, box))
+        return boxes
