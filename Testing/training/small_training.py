@@ -1,4 +1,4 @@
-"""Trainings that take seconds: the bundled heart model's recipe made small, and small networks."""
+"""Trainings that take seconds: the recipes of the heart models made small, and small networks."""
 
 import math
 from dataclasses import replace
@@ -15,7 +15,7 @@ from CLSTMSegmentLib.training.stacks import StackRule, TrainingStacks
 from CLSTMSegmentLib.training.training_task import TrainingTask
 from conftest import REPOSITORY, smallModel
 
-RECIPE = REPOSITORY / "recipes" / "cardiac-cine-lv.toml"
+HEARTS = REPOSITORY / "recipes" / "sunnybrook-hearts.toml"
 CPU = torch.device("cpu")
 RULE = StackRule(
     frames=3,
@@ -36,25 +36,53 @@ def stacks(sequences=(), **changes):
     return TrainingStacks(list(sequences), HeartPhantom, MODEL, replace(RULE, **changes), seed=4)
 
 
+STAGE = """
+[[training.stages]]
+iterations = {iterations}
+learning_rate = 1.5e-3
+frames = {frames}
+lead = {lead}
+labelled = 1
+batch = 2
+patches = [[8, 24, 24]]
+phantom_share = 0.25
+cine_share = 0.25
+animated_share = 0.3
+corrupted_share = 0.2
+elsewhere_share = 0.5
+slice_shift = 0.5
+"""
+
+
 def small_recipe(folder, iterations, width=2):
-    """Write the bundled heart model's recipe with three short stages, and return its path."""
-    wanted = {
-        "validation": '["A"]',
-        "test": '["B"]',
-        "lead": "1",
-        "patches": "[[8, 24, 24]]",
-        "iterations": iterations,
-        "validate_every": 2,
-        "norms_frozen_from": 3,
-        "width": width,
-        "spacing": "[8.0, 6.0, 6.0]",
-    }
-    lines = []
-    for line in RECIPE.read_text(encoding="utf-8").splitlines():
-        key = line.split(" = ")[0]
-        lines.append(f"{key} = {wanted[key]}" if key in wanted else line)
+    """Write a recipe for a heart model with three short stages, and return its path."""
+    text = f"""like = "{HEARTS.as_posix()}"
+[data]
+validation = ["A"]
+test = ["B"]
+
+[training]
+validate_every = 2
+norms_frozen_from = 3
+seed = 5
+keep = "last"
+deep_supervision = true
+
+[model]
+name = "cardiac-cine-lv"
+title = "Left ventricle (cine MR)"
+
+[model.network]
+width = {width}
+
+[model.geometry]
+spacing = ["own", 6.0, 6.0]
+"""
+    stages = (
+        STAGE.format(iterations=iterations, frames=frames, lead=lead) for frames, lead in ((1, 0), (3, 1), (3, 1))
+    )
     path = folder / f"small-{iterations}-{width}.toml"
-    path.write_text("\n".join(lines), encoding="utf-8")
+    path.write_text(text + "".join(stages), encoding="utf-8")
     return path
 
 

@@ -86,4 +86,6 @@ def test_small_structure_that_is_missed_costs_as_much_beside_a_large_one_as_alon
     cross_entropy = 60.0 * 8 / allowed.numel()
     loss = marginal_loss(missed, allowed) - marginal_loss(right, allowed) - cross_entropy
 
-    assert loss == pytest.approx(0.5 * (1 - 1 / 9), abs=1e-3)
+    by_frame = 0.5 * (1 - 1 / 9)  # of two frames
+    by_slice = 0.5 * 2 / 8 * (1 - 1 / 5)  # of two slices and six
+    assert loss == pytest.approx(by_frame + by_slice, abs=1e-3)

@@ -3,16 +3,17 @@
 import csv
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from CLSTMSegmentLib.__main__ import main
 from CLSTMSegmentLib.core.errors import InputError, StorageError, TrainingDiverged
 from CLSTMSegmentLib.model.bundle import load_model, write_bundle
-from CLSTMSegmentLib.network.options import NetworkOptions
 from CLSTMSegmentLib.network.unet import CLSTMUNet4D
 from CLSTMSegmentLib.phantoms.heart import HeartPhantom
 from CLSTMSegmentLib.training import trainer as trainer_module
-from CLSTMSegmentLib.training.stacks import labelled_phantom
+from CLSTMSegmentLib.training.phantom_frames import labelled_phantom
+from CLSTMSegmentLib.training.recipe import read_recipe
 from CLSTMSegmentLib.training.trainer import Trainer
 from CLSTMSegmentLib.training.training_rule import Stage, TrainingRule
 from CLSTMSegmentLib.training.training_state import TrainingState
@@ -83,7 +84,7 @@ def test_training_interrupted_and_resumed_or_branched_off_is_training_in_one_go(
 def test_training_can_begin_with_the_weights_of_a_narrower_model(hearts, bundle, tmp_path):
     wide = small_recipe(tmp_path, 4, width=4)
     arguments = ["train", str(wide), "--data", str(hearts), "--out", str(tmp_path / "run"), "--device", "cpu"]
-    options = NetworkOptions(classes=3, width=2, last_stage="none", conv_bias=False)
+    options = replace(read_recipe(wide).model.network, width=2)
     narrow = CLSTMUNet4D(options).state_dict()
     write_bundle(replace(MODEL, network=options), narrow, tmp_path / "narrow")
 
@@ -139,14 +140,16 @@ def test_stopped_training_is_validated_and_gives_its_network(task, tmp_path):
     assert result.score is not None
 
 
-def test_training_stopped_before_the_first_validation_gives_no_network(task, tmp_path):
-    late = replace(task, rule=replace(task.rule, norms_frozen_from=4))
+def test_training_stopped_while_its_batch_norms_are_live_gives_a_network_that_works(task, tmp_path):
+    late = replace(task, rule=replace(task.rule, norms_frozen_from=8))
 
     result = Trainer(late, tmp_path, CPU).run(cancelled=lambda: True)
 
     assert result.stopped
-    assert result.network is None
-    assert result.history[-1].score is None
+    assert result.score == result.history[-1].score
+    assert np.isfinite(result.score.mean)
+    statistics = {key: value for key, value in result.network.state_dict().items() if "running" in key}
+    assert all(not torch.equal(value, torch.zeros_like(value)) for value in statistics.values())
 
 
 def test_training_that_diverges_keeps_its_best_network(task, tmp_path, monkeypatch):

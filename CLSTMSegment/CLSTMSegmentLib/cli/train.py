@@ -9,6 +9,7 @@ from tqdm import tqdm
 from ..core.devices import choose_device
 from ..core.errors import InputError, RunFailed
 from ..model.bundle import load_model, write_bundle
+from ..model.description import LOCATOR_PREFIX, Locator
 from ..network.inference import inference_network
 
 
@@ -35,6 +36,11 @@ def add_options(parser: ArgumentParser) -> None:
         help="begin with the weights of this model, whose network is at most as wide",
     )
     parser.add_argument(
+        "--locator",
+        metavar="NAME|FOLDER",
+        help="the model that becomes the locator of the new one; needed if the recipe has a table [locator]",
+    )
+    parser.add_argument(
         "--start",
         type=Path,
         metavar="CHECKPOINT",
@@ -58,6 +64,10 @@ def run(options: Namespace) -> None:
     from ..training.validation import typical_of
 
     recipe = read_recipe(options.recipe)
+    if (recipe.margin_mm is None) != (options.locator is None):
+        wants = "no" if recipe.margin_mm is None else "a"
+        raise InputError(f"{options.recipe} wants {wants} locator: see the option --locator and its table [locator]")
+    locator = None if options.locator is None else load_model(options.locator)
     if Trainer.has_begun(options.out) and not options.resume:
         raise InputError(f"{options.out} holds a training already: give --resume, or choose another folder")
     device, warnings = choose_device(options.device)
@@ -90,9 +100,12 @@ def run(options: Namespace) -> None:
     description = {"training_file": options.recipe.name} | split.description
     if initial is not None:
         description["began_with"] = f"{initial.name}, version {initial.version}"
-    weights = result.weights()
+    weights, model = result.weights(), replace(task.model, training=description)
+    if locator is not None:
+        model = replace(model, locator=Locator(locator.network, locator.geometry, recipe.margin_mm))
+        weights |= {f"{LOCATOR_PREFIX}{key}": value for key, value in locator.stored_weights().items()}
     network = inference_network(result.network, device)
-    typical = typical_of(network, examples(recipe, split), task.model, device)
-    folder = options.out / task.model.name
-    write_bundle(replace(task.model, training=description, typical=typical), weights, folder)
+    model = replace(model, typical=typical_of(network, examples(recipe, split), model, device))
+    folder = options.out / model.name
+    write_bundle(model, weights, folder)
     print(f"{folder}: the finished model")

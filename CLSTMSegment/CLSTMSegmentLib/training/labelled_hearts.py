@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import ceil
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
+from ..core.boxes import bounding_box, with_margin
 from ..core.errors import InputError
 from ..core.sequence import Frame
 from ..engine.frame_grid import FrameGrid
@@ -16,7 +18,7 @@ from ..engine.preparation import prepare, prepare_labels
 from ..io.image_files import read_image
 from ..io.sequence_files import read_sequence
 from ..model.rules import GeometryRule, IntensityRule
-from .sparse_labels import UNKNOWN, Border, allowed_classes
+from .sparse_labels import BACKGROUND, UNKNOWN, Border, allowed_classes, certain_labels
 
 CLASSES = 3
 """Number of classes: background, cavity and muscle."""
@@ -31,12 +33,29 @@ class LabelledSequence:
         frames: float16 (D, H, W) arrays, scaled to [0, 1] by the model's intensity rule.
         allowed: uint8 bit sets (D, H, W) by number of the annotated frames, see `sparse_labels`.
         cyclic: whether the first frame follows the last.
+        spacing: voxel size (D, H, W) in mm.
     """
 
     name: str
     frames: list[np.ndarray]
     allowed: dict[int, np.ndarray] = field(default_factory=dict)
     cyclic: bool = True
+    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+    def cropped(self, margin_mm: float) -> "LabelledSequence":
+        """Return the sequence cropped to the box of what is annotated in any frame, with all slices.
+
+        Args:
+            margin_mm: margin on both sides of the box in mm, along H and W.
+        """
+        annotated = np.any([certain_labels(bits) > 0 for bits in self.allowed.values()], axis=0)
+        box = bounding_box(annotated)
+        if box is None:
+            return self
+        margins = (annotated.shape[0], *(ceil(margin_mm / step) for step in self.spacing[1:]))
+        index = tuple(slice(*edge) for edge in with_margin(box, margins, annotated.shape))
+        allowed = {t: bits[index] for t, bits in self.allowed.items()}
+        return replace(self, frames=[frame[index] for frame in self.frames], allowed=allowed)
 
 
 @dataclass
@@ -68,18 +87,20 @@ def to_grid(
 
     Args:
         annotations: annotations by frame number.
-        border: narrows the bit sets where its outer class is not annotated.
+        border: narrows the bit sets where its outer class is not annotated, and beyond the annotated slices.
     """
     window = find_intensity_window(intensity, (sitk.GetArrayViewFromImage(frame.image) for frame in frames))
     grids = [FrameGrid(frame.image, geometry) for frame in frames]
     prepared = (prepare(frame.image, grid, window) for frame, grid in zip(frames, grids, strict=True))
-    sequence = LabelledSequence(name, [frame.volume.astype(np.float16) for frame in prepared])
+    volumes = [frame.volume.astype(np.float16) for frame in prepared]
+    sequence = LabelledSequence(name, volumes, spacing=grids[0].model_spacing)
     for t, annotation in annotations.items():
         on_grid = prepare_labels(annotation.labels, grids[t], annotation.classes)
         allowed = allowed_classes(on_grid, annotation.classes, CLASSES)
         if border is not None and border.outer not in annotation.classes:
-            border.apply(allowed, geometry.spacing)
-        allowed[~_annotated_slices(annotation, grids[t])] = UNKNOWN
+            border.apply(allowed, grids[t].model_spacing)
+        beyond = BACKGROUND if border is not None and border.ends_annotated else UNKNOWN
+        allowed[~_annotated_slices(annotation, grids[t])] = beyond
         sequence.allowed[t] = allowed
     return sequence
 

@@ -29,9 +29,11 @@ class Recipe:
         phantom: makes a phantom from a seed.
         validation, test: names of hearts that are not trained on. Without any, no real data are needed: the network
             is trained and validated on phantoms.
+        twice: beginnings of the names of hearts that are drawn twice as often as the others.
         excluded: names of hearts that are not used at all, because their annotations are wrong.
         same_heart: the name of the heart for each cine that shows a heart with single phases under another name.
         border: what is known from anatomy about a surrounding class where it is not annotated; None for nothing.
+        margin_mm: a locator will crop each frame to the box of the structures and this margin; None without one.
         training: how the training goes.
         model: what will be trained, without weights.
     """
@@ -39,9 +41,11 @@ class Recipe:
     phantom: Callable[[int], Phantom]
     validation: tuple[str, ...]
     test: tuple[str, ...]
+    twice: tuple[str, ...]
     excluded: tuple[str, ...]
     same_heart: dict[str, str]
     border: Border | None
+    margin_mm: float | None
     training: TrainingRule
     model: Model
 
@@ -50,16 +54,16 @@ def read_recipe(path: Path) -> Recipe:
     """Return what a recipe says.
 
     A file that begins with `like = "OTHER.toml"` says only how it differs from that file in the same folder: tables
-    are merged, all other values are replaced.
+    are merged, all other values are replaced. A spacing of "own" along an axis of the grid is that of the image.
 
     Raises:
         InputError: the file cannot be read, or something in it is missing, unknown or contradictory.
     """
     content = _read(path)
     try:
-        model = described_model(content["model"], str(path))
-        if model.geometry.spacing is None or None in model.geometry.spacing:
-            raise InputError(f"{path}: training needs [model.geometry] spacing")
+        model = described_model(_own_spacing_as_none(content["model"]), str(path))
+        if model.geometry.spacing is None or None in model.geometry.spacing[1:]:
+            raise InputError(f"{path}: training needs the spacing of rows and columns in [model.geometry]")
         training = dict(content["training"])
         stages = tuple(_stage(**stage) for stage in training.pop("stages"))
         data = dict(content["data"])
@@ -68,9 +72,11 @@ def read_recipe(path: Path) -> Recipe:
             phantom=PHANTOMS[data.pop("phantom")],
             validation=tuple(data.pop("validation", ())),
             test=tuple(data.pop("test", ())),
+            twice=tuple(data.pop("twice", ())),
             excluded=tuple(data.pop("excluded", ())),
             same_heart=data.pop("same_heart", {}),
             border=None if border is None else Border(**border),
+            margin_mm=content.get("locator", {}).get("margin_mm"),
             training=TrainingRule(stages, **training),
             model=model,
             **data,  # an unknown key is a TypeError
@@ -94,6 +100,14 @@ def _read(path: Path) -> dict:
     return content if other is None else _merged(_read(path.parent / other), content)
 
 
+def _own_spacing_as_none(model: dict) -> dict:
+    """Return the description of a model with None, which TOML does not have, for each spacing that is "own"."""
+    geometry = dict(model.get("geometry", {}))
+    if isinstance(geometry.get("spacing"), list):
+        geometry["spacing"] = [None if step == "own" else step for step in geometry["spacing"]]
+    return model | {"geometry": geometry}
+
+
 def _merged(content: dict, changes: dict) -> dict:
     changed = {
         key: _merged(content[key], value) if isinstance(value, dict) and isinstance(content.get(key), dict) else value
@@ -102,5 +116,7 @@ def _merged(content: dict, changes: dict) -> dict:
     return content | changed
 
 
-def _stage(iterations: int, learning_rate: float, patches: list[list[int]], **rule: object) -> Stage:
-    return Stage(iterations, learning_rate, StackRule(patches=tuple(map(tuple, patches)), **rule))
+def _stage(
+    iterations: int, learning_rate: float, patches: list[list[int]], encoder_rate: float = 1.0, **rule: object
+) -> Stage:
+    return Stage(iterations, learning_rate, StackRule(patches=tuple(map(tuple, patches)), **rule), encoder_rate)

@@ -10,6 +10,9 @@ from torch import Tensor
 UNKNOWN = 255
 """The bit set of a voxel about which nothing is known: every class is allowed."""
 
+BACKGROUND = 1
+"""The bit set of a voxel that is known to be background."""
+
 
 def allowed_classes(labels: np.ndarray, labelled: list[int], classes: int) -> np.ndarray:
     """Return bit sets in which bit c says that the voxel may belong to class c.
@@ -43,6 +46,10 @@ class Border:
     Within each slice, voxels from `from_mm` to `to_mm` outside the inner class belong to the outer class (the wall of a
     heart is at least that thick), and voxels farther than `most_mm` belong to neither. Voxels nearer than `from_mm`
     stay unknown: if they belonged to the outer class, its Dice would pull the contour between the two classes inwards.
+
+    Attributes:
+        ends_annotated: whether the annotated slices are all that hold the classes, so that the slices beyond them are
+            background; otherwise nothing is known there.
     """
 
     inner: int
@@ -50,6 +57,7 @@ class Border:
     from_mm: float
     to_mm: float
     most_mm: float
+    ends_annotated: bool = False
 
     def apply(self, allowed: np.ndarray, spacing: tuple[float, float, float]) -> None:
         """Narrow bit sets in place, in the slices that hold the inner class.
@@ -77,13 +85,14 @@ def marginal_loss(logits: Tensor, allowed: Tensor) -> Tensor:
     """Return cross entropy plus soft Dice for voxels of which only a set of possible classes is known.
 
     The cross entropy is -log of the summed probability of the allowed classes, averaged over the voxels about which
-    something is known. The Dice term is 1 - Dice, averaged over frames and over the annotated classes except
-    background; it counts the voxels that are known to belong to the class, or known not to (Shi et al. 2021, marginal
-    loss).
+    something is known. The Dice terms are 1 - Dice; they count the voxels that are known to belong to the class, or
+    known not to (Shi et al. 2021, marginal loss), for every annotated class except background.
 
-    The Dice is computed for each of the N frames alone: in one Dice of the whole batch, small structures would hardly
-    count beside large ones. A class that is not annotated in a frame has no Dice there: it would be nearly 0 whatever
-    the network predicts, and the cross entropy already keeps the class off the voxels of other classes.
+    One Dice is computed for each of the N frames alone: in one Dice of the whole batch, small structures would hardly
+    count beside large ones. Another one, with half the weight, is computed for each slice that holds the class, so
+    that its small slices count as much as the large ones. A class that is not annotated in a frame has no Dice there:
+    it would be nearly 0 whatever the network predicts, and the cross entropy already keeps the class off the voxels of
+    other classes.
 
     Args:
         logits: (N, C, D, H, W).
@@ -100,12 +109,14 @@ def marginal_loss(logits: Tensor, allowed: Tensor) -> Tensor:
     allowed_log_p = torch.logsumexp(log_p.masked_fill(~may_be, -1e4), dim=1)
     cross_entropy = -(allowed_log_p * known).sum() / known.sum().clamp(min=1)
     single = may_be.sum(dim=1, keepdim=True) == 1
-    is_class = may_be & single
-    decided = is_class | ~may_be
-    p = log_p.exp() * decided
-    overlap, total = (p * is_class).sum((2, 3, 4)), (p + is_class).sum((2, 3, 4))
-    annotated = is_class.flatten(2).any(dim=2)[:, 1:]
+    is_class = (may_be & single)[:, 1:]
+    decided = is_class | ~may_be[:, 1:]
+    p = log_p[:, 1:].exp() * decided
+    # of each slice, (N, classes without background, D)
+    overlap, total, voxels = (p * is_class).sum((3, 4)), (p + is_class).sum((3, 4)), is_class.sum((3, 4))
+    annotated, slices = voxels.sum(2) > 0, voxels > 0
     if not annotated.any():
         return cross_entropy
-    dice = (2 * overlap[:, 1:] + 1) / (total[:, 1:] + 1)
-    return cross_entropy + 1 - dice[annotated].mean()
+    by_frame = (2 * overlap.sum(2) + 1) / (total.sum(2) + 1)
+    by_slice = (2 * overlap + 1) / (total + 1)
+    return cross_entropy + 1 - by_frame[annotated].mean() + 0.5 * (1 - by_slice[slices].mean())

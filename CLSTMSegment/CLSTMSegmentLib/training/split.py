@@ -6,8 +6,8 @@ from pathlib import Path
 from ..core.boxes import Shape
 from ..core.errors import InputError
 from .labelled_hearts import LabelledSequence, load_hearts
+from .phantom_frames import labelled_phantom
 from .recipe import Recipe
-from .stacks import labelled_phantom
 
 VALIDATION_PHANTOMS = 4
 VALIDATION_SHAPE = (24, 64, 64)
@@ -46,6 +46,8 @@ def split_sequences(recipe: Recipe, data: Path | None) -> Split:
     training = [heart for heart in hearts if heart.name not in held_out | {*recipe.excluded}]
     # single phases with all their slices; sequences of both phases hold the same slices again
     validation = [heart for heart in hearts if heart.name in recipe.validation and len(heart.frames) == 1]
+    if recipe.margin_mm is not None:
+        validation = [heart.cropped(recipe.margin_mm) for heart in validation]
     description: dict[str, object] = {
         "trained_on": sorted({heart.name for heart in training}),
         "validated_on": sorted(recipe.validation),
@@ -53,6 +55,7 @@ def split_sequences(recipe: Recipe, data: Path | None) -> Split:
     }
     if recipe.same_heart:
         description["same_heart"] = recipe.same_heart
+    training += [heart for heart in training if heart.name.startswith(recipe.twice)]
     return Split(training, validation, description)
 
 

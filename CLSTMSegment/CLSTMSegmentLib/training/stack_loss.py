@@ -6,6 +6,7 @@ import torch
 
 from ..core.boxes import Shape
 from ..network.unet import CLSTMUNet4D
+from .deep_supervision import WEIGHTS, SupervisionHeads
 from .sparse_labels import UNKNOWN, marginal_loss
 
 LEAST_COSINE = 0.9
@@ -13,7 +14,12 @@ LEAST_COSINE = 0.9
 
 
 def stack_loss(
-    network: CLSTMUNet4D, images: torch.Tensor, allowed: torch.Tensor, frames: int, bfloat16: bool = False
+    network: CLSTMUNet4D,
+    images: torch.Tensor,
+    allowed: torch.Tensor,
+    frames: int,
+    bfloat16: bool = False,
+    heads: SupervisionHeads | None = None,
 ) -> torch.Tensor:
     """Return the marginal loss of a batch of stacks, over their annotated frames.
 
@@ -23,8 +29,10 @@ def stack_loss(
         frames: number of frames at the end of the stacks through which gradients flow. Those before only fill the
             recurrent state (truncated back-propagation through time).
         bfloat16: whether to compute in mixed precision.
+        heads: where given, the losses of the decoder's coarse stages are added; see `deep_supervision`.
     """
-    state, logits, known = None, [], []
+    state, known = None, []
+    logits: list[list[torch.Tensor]] = []  # of each annotated frame: of the finest stage, then of the coarse ones
     with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=bfloat16):
         for t, frame in enumerate(images.unbind(1)):
             frame, frame_allowed = frame[:, None], allowed[:, t]
@@ -34,10 +42,11 @@ def stack_loss(
             elif (frame_allowed == UNKNOWN).all():
                 state = network.update_state(frame, state)
             else:
-                frame_logits, state = network.step(frame, state)
-                logits.append(frame_logits)
+                features, state = network.decoder_features(frame, state)
+                logits.append([network.outc(features[-1]), *(heads(features) if heads is not None else ())])
                 known.append(frame_allowed)
-    return marginal_loss(torch.cat(logits), torch.cat(known))
+    finest, *coarse = (marginal_loss(torch.cat(stage), torch.cat(known)) for stage in zip(*logits, strict=True))
+    return finest + sum(weight * loss for weight, loss in zip(WEIGHTS, coarse, strict=False))
 
 
 def bfloat16_learns(network: CLSTMUNet4D, patches: tuple[Shape, ...], device: torch.device) -> bool:

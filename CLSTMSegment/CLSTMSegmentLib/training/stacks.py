@@ -6,28 +6,25 @@ from math import prod
 
 import numpy as np
 import torch
-from monai.transforms import (
-    Compose,
-    RandAdjustContrastd,
-    RandAffined,
-    RandBiasFieldd,
-    RandFlipd,
-    RandGaussianNoised,
-    RandGaussianSmoothd,
-    RandScaleIntensityd,
-)
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..core.boxes import Shape
-from ..engine.intensity_window import find_intensity_window
 from ..engine.state_schedule import frame_at
 from ..model.description import Model
 from ..phantoms.phantom import Phantom, grid_points
 from .animation import animate
+from .augmentation import Augmentation, augmented
 from .corruption import KINDS, corrupted
 from .labelled_hearts import LabelledSequence
-from .sparse_labels import UNKNOWN, allowed_classes
+from .phantom_frames import phantom_frames, phantom_spacing
+from .sparse_labels import UNKNOWN, certain_labels
+
+LARGEST_GROWTH = 1.7
+"""How many times larger than in its image a structure becomes in an animated frame, at most."""
+
+NOT_NEAR = 0.4
+"""Least distance of another place of the image from the structure, as a fraction of the smaller side of a slice."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +46,10 @@ class StackRule:
         animated_share: part of the real stacks in which one annotated frame is animated.
         corrupted_share: part of the frames that are corrupted.
         far_share: part of the patches that lie anywhere, instead of near the structure.
+        elsewhere_share: part of the stacks with fewer slices than the patch that are continued with slices from another
+            place of the image, so that the network learns that a structure ends. Otherwise they are padded.
+        largest_contraction: largest part of its radius by which a structure shrinks in an animated frame.
+        any_rotation_share, slice_shift: see `Augmentation`.
     """
 
     frames: int
@@ -61,6 +62,10 @@ class StackRule:
     animated_share: float
     corrupted_share: float
     far_share: float = 0.2
+    elsewhere_share: float = 0.0
+    largest_contraction: float = 0.42
+    any_rotation_share: float = 0.3
+    slice_shift: float = 0.0
 
 
 class TrainingStacks(Dataset):
@@ -93,6 +98,7 @@ class TrainingStacks(Dataset):
         self._rule = rule
         self._seed = seed
         self._structures = structures
+        self._augmentation = Augmentation(rule.any_rotation_share, rule.slice_shift)
 
     def __getitem__(self, n: int) -> tuple[Tensor, Tensor]:
         rng, rule = np.random.default_rng((self._seed, n)), self._rule
@@ -100,7 +106,7 @@ class TrainingStacks(Dataset):
         batch = max(2, round(rule.batch * min(map(prod, rule.patches)) / prod(patch)))
         length = rule.frames + int((rule.lead + 1) * rng.random() ** 2)
         labelled = length - rule.frames + rng.permutation(rule.frames)[: rule.labelled]
-        stacks = [self._stack(patch, length, labelled, rng) for _ in range(batch)]
+        stacks = [self._stack(patch, length, labelled, stack_rng) for stack_rng in rng.spawn(batch)]
         return torch.stack([images for images, _ in stacks]), torch.stack([allowed for _, allowed in stacks])
 
     def _stack(
@@ -117,7 +123,7 @@ class TrainingStacks(Dataset):
             sequence = sequences[rng.integers(len(sequences))]
             annotated = int(rng.choice(list(sequence.allowed)))
             structure = self._structure(sequence.allowed[annotated], rng)
-            middle = _middle(structure, sequence.frames[0].shape, patch, rule.far_share, rng)
+            middle = _middle(structure, patch, rule.far_share, rng)
             if structure.any() and rng.random() < rule.animated_share:
                 images, allowed = self._animated_stack(sequence, annotated, middle, extent, length, rng)
             elif cines:
@@ -125,8 +131,10 @@ class TrainingStacks(Dataset):
                 images, allowed = frames_at(sequence, times, middle, extent)
             else:
                 images, allowed = frames_at(sequence, phase_times(sequence, length, rng), middle, extent)
+            if rng.random() < rule.elsewhere_share:
+                _continue_elsewhere(images, allowed, middle[0], sequence, annotated, rng)
         allowed[np.setdiff1d(np.arange(length), labelled)] = UNKNOWN
-        images, allowed = _augmented(images, allowed, patch, rng)
+        images, allowed = augmented(images, allowed, patch, self._augmentation, rng)
         for t in np.flatnonzero(rng.random(length) < rule.corrupted_share):
             images[t] = torch.from_numpy(corrupted(images[t].numpy(), str(rng.choice(KINDS)), rng))
         return images, allowed
@@ -152,38 +160,19 @@ class TrainingStacks(Dataset):
         if not structure.any():
             return np.repeat(images, length, 0), np.repeat(allowed, length, 0)
         squeeze = 0.5 - 0.5 * np.cos(2 * np.pi * _random_phases(length, rng))
-        strength, at_image = rng.uniform(0.1, 0.42), rng.random()
+        strength = rng.uniform(0.1, self._rule.largest_contraction)
+        at_image = rng.random() * min(1, (1 - 1 / LARGEST_GROWTH) / strength)
         scales = (1 - strength * squeeze) / (1 - strength * at_image)
         shifts = squeeze[:, None] * rng.normal(0, 1, 2)
         return animate(images[0], allowed[0], structure, scales, shifts)
 
     def _phantom_stack(self, extent: Shape, length: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Return consecutive frames of a new phantom at a random frame rate, in either direction of time."""
-        model, phantom = self._model, self._phantom(int(rng.integers(2**31)))
-        points = grid_points(extent, model.geometry.spacing)
-        points[1:] += _offset(rng, 60, self._rule.far_share)[:, None, None, None] * np.float32(
-            model.geometry.spacing[1]
-        )
-        times = _random_phases(length, rng)
-        pairs = [phantom.frame(phase, points, noise_seed=t) for t, phase in enumerate(times)]
-        images = np.stack([image for image, _ in pairs])
-        images = find_intensity_window(model.intensity, images).apply(images)
-        labels = np.stack([labels for _, labels in pairs])
-        classes = model.network.classes
-        return images, allowed_classes(labels, list(range(1, classes)), classes)
-
-
-def labelled_phantom(phantom: Phantom, name: str, model: Model, frames: int, shape: Shape) -> LabelledSequence:
-    """Return one cycle of a phantom on a model's grid, with every frame annotated."""
-    points = grid_points(shape, model.geometry.spacing)
-    pairs = [phantom.frame(t / frames, points, noise_seed=t) for t in range(frames)]
-    window = find_intensity_window(model.intensity, [image for image, _ in pairs])
-    classes = model.network.classes
-    return LabelledSequence(
-        name,
-        [window.apply(image).astype(np.float16) for image, _ in pairs],
-        {t: allowed_classes(labels, list(range(1, classes)), classes) for t, (_, labels) in enumerate(pairs)},
-    )
+        spacing = phantom_spacing(self._model, rng.random())
+        points = grid_points(extent, spacing)
+        points[1:] += _offset(rng, 60, self._rule.far_share)[:, None, None, None] * np.float32(spacing[1])
+        phantom = self._phantom(int(rng.integers(2**31)))
+        return phantom_frames(phantom, _random_phases(length, rng), points, self._model)
 
 
 def _offset(rng: np.random.Generator, far: float, far_share: float) -> np.ndarray:
@@ -192,15 +181,52 @@ def _offset(rng: np.random.Generator, far: float, far_share: float) -> np.ndarra
     return rng.uniform(-reach, reach, 2).astype(np.float32)
 
 
-def _middle(structure: np.ndarray, shape: Shape, patch: Shape, far_share: float, rng: np.random.Generator) -> Shape:
-    """Return the voxel in the middle of a patch that mostly shows the structure; large patches stay on the frame."""
-    wanted = np.array(shape[1:]) / 2
+def _middle(structure: np.ndarray, patch: Shape, far_share: float, rng: np.random.Generator) -> Shape:
+    """Return the voxel in the middle of a patch that mostly shows the structure.
+
+    Along D, the patch holds all slices of the frame, or else as many as it can, at a random place. In the plane of the
+    slices, large patches stay on the frame.
+
+    Args:
+        structure: the mask of the structure in the whole frame.
+    """
+    slices, *plane = structure.shape
+    wanted = np.array(plane) / 2
     if structure.any():
         wanted = np.argwhere(structure.any(0)).mean(0)
-    wanted = wanted + _offset(rng, max(shape[1:]) / 2, far_share)
-    edge = np.minimum(np.array(patch[1:]) / 2 - 8, np.array(shape[1:]) / 2)
-    y, x = np.clip(wanted, edge, shape[1:] - edge).round().astype(int)
-    return shape[0] // 2, int(y), int(x)
+    wanted = wanted + _offset(rng, max(plane) / 2, far_share)
+    edge = np.minimum(np.array(patch[1:]) / 2 - 8, np.array(plane) / 2)
+    y, x = np.clip(wanted, edge, plane - edge).round().astype(int)
+    start = int(rng.integers(min(slices - patch[0], 0), max(slices - patch[0], 0) + 1))
+    return start + patch[0] // 2, int(y), int(x)
+
+
+def _continue_elsewhere(
+    images: np.ndarray,
+    allowed: np.ndarray,
+    middle_slice: int,
+    sequence: LabelledSequence,
+    annotated: int,
+    rng: np.random.Generator,
+) -> None:
+    """Fill the slices of a stack that lie beyond the ends of the frame with slices from other places of the image.
+
+    Args:
+        images, allowed: the stack (T, D, H, W), changed in place.
+        middle_slice: the slice of the frame in the middle of the stack.
+        annotated: number of the frame whose slices are used.
+    """
+    structures = certain_labels(sequence.allowed[annotated]) > 0
+    slices, *plane = structures.shape
+    near = np.argwhere(structures.any(0)).mean(0) if structures.any() else np.array(plane) / 2
+    first = middle_slice - images.shape[1] // 2
+    for number in range(images.shape[1]):
+        y, x = (int(n * rng.uniform(0.2, 0.8)) for n in plane)
+        if 0 <= first + number < slices or np.hypot(y - near[0], x - near[1]) < NOT_NEAR * min(plane):
+            continue
+        middle = (int(rng.integers(slices)), y, x)
+        image, bits = frames_at(sequence, [annotated], middle, (1, *images.shape[2:]))
+        images[:, number], allowed[:, number] = image[:, 0], bits[:, 0]
 
 
 def _random_phases(length: int, rng: np.random.Generator) -> np.ndarray:
@@ -250,35 +276,3 @@ def frames_at(
         images[place][target] = sequence.frames[t][source]
         allowed[place][target] = sequence.allowed[t][source] if t in sequence.allowed else UNKNOWN
     return images, allowed
-
-
-def _augmented(
-    images: np.ndarray, allowed: np.ndarray, patch: Shape, rng: np.random.Generator
-) -> tuple[Tensor, Tensor]:
-    """Return all frames with the same random rotation, scale, contrast and bias field, and each with its own noise."""
-    rotation = np.pi if rng.random() < 0.3 else 0.35
-    transform = Compose(
-        [
-            RandAffined(
-                ["image", "allowed"],
-                prob=1.0,
-                rotate_range=(rotation, 0.0, 0.0),
-                scale_range=(0.12, 0.2, 0.2),
-                translate_range=(1.5, 0.0, 0.0),
-                spatial_size=patch,
-                mode=("bilinear", "nearest"),
-                padding_mode="zeros",
-            ),
-            RandFlipd(["image", "allowed"], prob=0.25, spatial_axis=0),
-            RandAdjustContrastd("image", prob=0.5, gamma=(0.6, 1.6)),
-            RandScaleIntensityd("image", prob=0.7, factors=0.35),
-            RandBiasFieldd("image", prob=0.3, degree=2, coeff_range=(-0.3, 0.3)),
-            RandGaussianSmoothd("image", prob=0.15, sigma_x=(0, 0.4), sigma_y=(0.3, 1.0), sigma_z=(0.3, 1.0)),
-            RandGaussianNoised("image", prob=0.4, std=0.04),
-        ]
-    ).set_random_state(int(rng.integers(2**31)))
-    # 0 marks what lies outside the image after the rotation
-    done = transform({"image": torch.from_numpy(images), "allowed": torch.from_numpy(allowed.astype(np.float32))})
-    bits = done["allowed"].as_tensor().round().to(torch.uint8)
-    bits[bits == 0] = UNKNOWN
-    return done["image"].as_tensor().clamp(0, 1).float(), bits

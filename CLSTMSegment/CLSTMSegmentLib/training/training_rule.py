@@ -17,11 +17,13 @@ class Stage:
         iterations: number of optimiser steps, each on one batch of stacks.
         learning_rate: the maximum of the learning rate, see `learning_rate_at`.
         stacks: what the stacks look like.
+        encoder_rate: learning rate of the encoder, as a multiple of that of all other weights.
     """
 
     iterations: int
     learning_rate: float
     stacks: StackRule
+    encoder_rate: float = 1.0
 
     @property
     def is_recurrent(self) -> bool:
@@ -47,14 +49,15 @@ class TrainingRule:
     Attributes:
         stages: one after the other; each starts from the moving average of the weights.
         validate_every: number of iterations between validations, each of which stores a checkpoint.
-        norms_frozen_from: the iteration from which batch norms use fixed statistics, as they will in a run of the
-            model. The statistics of a small batch differ too much from these: before this iteration there is no
-            validation, and the moving average has not begun.
+        norms_frozen_from: the iteration from which batch norms use fixed statistics, as they do in a run of the model;
+            the number of all iterations for never. A long training learns more with the statistics of each batch; with
+            small batches, as of stacks of many frames, these differ too much from the fixed ones.
         seed: the same seed gives the same training.
         bfloat16: whether to compute in mixed precision where the device has it in hardware and its gradients are
             right (see `stack_loss.bfloat16_learns`).
         average_decay: decay of the moving average of the weights at each step.
         structures: the classes around which patches are cut and still images move, and whose Dice is the score.
+        deep_supervision: whether the coarse stages of the decoder are trained on the labels, too.
         keep: "best" keeps the network of the last stage with the best score, "last" the last network, which has
             learnt most about what validation does not show, such as corrupted frames.
 
@@ -69,12 +72,13 @@ class TrainingRule:
     bfloat16: bool = False
     average_decay: float = 0.997
     structures: tuple[int, ...] = (1,)
+    deep_supervision: bool = False
     keep: str = "best"
 
     def __post_init__(self):
         if self.keep not in KEEP:
             raise InputError(f"keep must be 'best' or 'last', not {self.keep!r}")
-        if not 0 <= self.norms_frozen_from < self.iterations:
+        if not 0 <= self.norms_frozen_from <= self.iterations:
             raise InputError(f"norms_frozen_from must lie within the {self.iterations} iterations of all stages")
 
     @property

@@ -11,6 +11,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from ..core.atomic_write import write_bytes
 from ..core.errors import InputError
 from ..network.unet import CLSTMUNet4D
+from .deep_supervision import SupervisionHeads
 from .validation import Score
 
 CHECKPOINT = "checkpoint.pt"
@@ -38,7 +39,8 @@ class TrainingState:
     Attributes:
         network: as the optimiser left it.
         average: the exponential moving average of its weights.
-        optimiser: AdamW.
+        heads: the heads of deep supervision.
+        optimiser: AdamW. Its first group are the weights of the encoder, its second group all others.
         iteration: number of steps done.
         best_score: score of `best_weights`; None where these were not validated.
         best_weights: state dict of the network to keep, on the CPU; None before there is one.
@@ -47,6 +49,7 @@ class TrainingState:
 
     network: CLSTMUNet4D
     average: AveragedModel
+    heads: SupervisionHeads
     optimiser: torch.optim.Optimizer
     iteration: int = 0
     best_score: Score | None = None
@@ -57,7 +60,11 @@ class TrainingState:
     def of(cls, network: CLSTMUNet4D, average_decay: float) -> "TrainingState":
         """Return the state of a training that begins with a network."""
         average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(average_decay), use_buffers=True)
-        return cls(network, average, torch.optim.AdamW(network.parameters(), lr=0.0, weight_decay=1e-4))
+        heads = SupervisionHeads(network.options).to(network.outc.conv.weight.device)
+        encoder = [w for name, w in network.named_parameters() if name.startswith(("inc.", "down"))]
+        others = [w for name, w in network.named_parameters() if not name.startswith(("inc.", "down"))]
+        groups = [{"params": encoder}, {"params": [*others, *heads.parameters()]}]
+        return cls(network, average, heads, torch.optim.AdamW(groups, lr=0.0, weight_decay=1e-4))
 
     def keep_average(self, score: Score | None) -> None:
         """Make the moving average, as it is now, the network to keep."""
@@ -73,6 +80,7 @@ class TrainingState:
         content = {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
+            "heads": self.heads.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "iteration": self.iteration,
             "best_score": _numbers(self.best_score),
@@ -92,8 +100,8 @@ class TrainingState:
         """
         try:
             content = torch.load(path, weights_only=True, map_location=device)
-            for part, key in ((self.network, "network"), (self.average, "average"), (self.optimiser, "optimiser")):
-                part.load_state_dict(content[key])
+            for key in ("network", "average", "heads", "optimiser"):
+                getattr(self, key).load_state_dict(content[key])
             self.iteration = content["iteration"]
             self.best_score = _score(content["best_score"])
             self.best_weights = content["best_weights"]

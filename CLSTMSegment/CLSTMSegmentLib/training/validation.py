@@ -87,9 +87,17 @@ def validate(
 def typical_of(
     network: CLSTMUNet4D, sequences: list[LabelledSequence], model: Model, device: torch.device
 ) -> dict[str, tuple[float, float]]:
-    """Return the typical ranges of annotated frames and of the network's output, see `engine.out_of_distribution`."""
+    """Return the typical ranges of annotated frames and of the network's output, see `engine.out_of_distribution`.
+
+    Args:
+        sequences: whole frames; if the model has a locator, the network reads only the box that it should find.
+    """
     recurrent = model.state.rule != "reset"
+    margin = None if model.locator is None else model.locator.margin_mm
     return typical_ranges(
         measure_image(sequence.frames[t].astype(np.float32)) | measure_prediction(logits.softmax(0), "softmax")
-        for sequence, t, logits in predictions(network, sequences, model, recurrent, device)
+        for sequence in sequences
+        for _, t, logits in predictions(
+            network, [sequence if margin is None else sequence.cropped(margin)], model, recurrent, device
+        )
     )
