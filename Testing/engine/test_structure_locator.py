@@ -36,7 +36,7 @@ def threshold_weights(options, limit):
             for conv in (block.double_conv[0], block.double_conv[3]):
                 conv.weight[(0, 0, *middle)] = 1
         network.outc.conv.weight[1, 0] = 100
-        network.outc.conv.bias[1] = -100 * limit
+        network.outc.conv.bias[1:] = torch.tensor([-100 * limit, -100.0])
     return network.state_dict()
 
 
