@@ -7,6 +7,7 @@ from pathlib import Path
 from ..core.errors import InputError
 from ..model.description import Model, described_model
 from ..phantoms.airway import AirwayPhantom
+from ..phantoms.foreign import heart_or_foreign
 from ..phantoms.heart import HeartPhantom
 from ..phantoms.phantom import Phantom
 from .sparse_labels import Border
@@ -18,7 +19,11 @@ try:
 except ModuleNotFoundError:  # Python 3.10
     import tomli as tomllib
 
-PHANTOMS: dict[str, Callable[[int], Phantom]] = {"heart": HeartPhantom, "airway": AirwayPhantom}
+PHANTOMS: dict[str, Callable[[int], Phantom]] = {
+    "heart": HeartPhantom,
+    "airway": AirwayPhantom,
+    "heart or foreign": heart_or_foreign,
+}
 
 
 @dataclass(frozen=True)
