@@ -31,7 +31,7 @@ def test_dice_counts_one_label_in_all_slices():
 def test_dice_counts_the_annotated_slices_only():
     found, truth = label_image([[[1, 1, 2]], [[0, 1, 1]]]), label_image([[[1, 0, 2]], [[0, 0, 0]]])
 
-    values = [dice(found, truth, 1, slices) for slices in ((0, 0), (1, 1))]
+    values = [dice(found, truth, 1, slices) for slices in ([0], [1])]
 
     assert values == [pytest.approx(2 * 1 / (2 + 1)), 0.0]
 

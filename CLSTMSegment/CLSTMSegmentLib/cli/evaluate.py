@@ -48,7 +48,8 @@ def run(options: Namespace) -> None:
     models = [model] if options.twin is None else [model, load_model(options.twin)]
     settings = [RunSettings(model=name, device=options.device) for name in names]
     hearts = options.hearts or model.training.get("kept_for_test")
-    cases = read_cases(options.data, hearts, model.training.get("same_heart", {}))
+    training = model.training
+    cases = read_cases(options.data, hearts, training.get("same_heart", {}), training.get("masked_slices", {}))
     if not cases:
         raise InputError(f"{options.data} has none of the hearts {', '.join(hearts or []) or 'that can be scored'}")
     if options.page is not None and all(case.source != "phases" for case in cases):

@@ -40,13 +40,19 @@ class Case:
     corrupted: frozenset[int] = frozenset()
 
 
-def read_cases(data: Path, hearts: Collection[str] | None, same_heart: Mapping[str, str]) -> list[Case]:
+def read_cases(
+    data: Path,
+    hearts: Collection[str] | None,
+    same_heart: Mapping[str, str],
+    masked: Mapping[str, Collection[int]] | None = None,
+) -> list[Case]:
     """Return the cines, then the single phases in a data folder.
 
     Args:
         data: folder of labelled hearts.
         hearts: names of the hearts to read; None for all.
         same_heart: name of the heart by the name of a cine, where the two differ.
+        masked: see `read_phases`.
     """
     cines = [
         Case(same_heart.get(name, name), "cine", frames, annotations)
@@ -54,7 +60,7 @@ def read_cases(data: Path, hearts: Collection[str] | None, same_heart: Mapping[s
     ]
     phases = [
         Case(heart, "phases", [frame], {0: annotation})
-        for heart, stacks in read_phases(data, hearts).items()
+        for heart, stacks in read_phases(data, hearts, masked).items()
         for frame, annotation, _ in stacks.values()
     ]
     return cines + phases

@@ -1,10 +1,12 @@
 """Measures of how well labels agree with an annotation, and of how steady a volume is over time."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import SimpleITK as sitk
 
-Slices = tuple[int, int]
-"""Numbers of the first and last slice, along the image's index axis k."""
+Slices = Sequence[int]
+"""Numbers of slices, along the image's index axis k."""
 
 
 def dice(found: sitk.Image, truth: sitk.Image, label: int, slices: Slices | None = None) -> float:
@@ -59,9 +61,16 @@ def flicker(volumes: list[float]) -> float:
     return float(np.abs(np.diff(volumes, 2)).mean() / np.mean(volumes)) if np.mean(volumes) > 0 else float("nan")
 
 
+def selected_slices(image: sitk.Image, slices: Slices) -> sitk.Image:
+    """Return some slices of an image, one directly after the other."""
+    selected = sitk.GetImageFromArray(sitk.GetArrayViewFromImage(image)[list(slices)])
+    selected.SetSpacing(image.GetSpacing())
+    return selected
+
+
 def _masks(found: sitk.Image, truth: sitk.Image, label: int, slices: Slices | None) -> tuple[sitk.Image, sitk.Image]:
     if slices is not None:
-        found, truth = (image[:, :, slices[0] : slices[1] + 1] for image in (found, truth))
+        found, truth = (selected_slices(image, slices) for image in (found, truth))
     return sitk.Cast(found == label, sitk.sitkUInt8), sitk.Cast(truth == label, sitk.sitkUInt8)
 
 

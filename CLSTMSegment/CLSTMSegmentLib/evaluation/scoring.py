@@ -6,13 +6,13 @@ from statistics import fmean
 
 import SimpleITK as sitk
 
-from ..core.sequence import SequenceIndex
+from ..core.sequence import SegmentedFrame, SequenceIndex
 from ..core.volume_curve import VolumeCurve
 from ..engine.quality import measure_frame, volumes_ml
 from ..engine.segmenter import Segmenter
-from ..training.labelled_hearts import Annotation
 from .cases import Case
-from .metrics import dice, flicker, surface_distances
+from .metrics import dice, flicker, selected_slices, surface_distances
+from .slice_measures import DisplacedSlice, displaced_slices, in_plane_distance, slices_beyond_ends
 
 SHORTEST_CURVE = 3
 """Least number of frames for which flicker can be computed."""
@@ -29,7 +29,11 @@ class FrameScore:
         corrupted: whether the frame was corrupted.
         dice: Dice coefficient.
         hausdorff95_mm, mean_surface_distance_mm: see `surface_distances`; None where one surface is missing.
+        in_plane_distance_mm: see `in_plane_distance`; None where no slice has both contours.
         volume_ml, true_volume_ml: volume of what was found, and of the annotation.
+        displaced: the displaced slices, see `displaced_slices`.
+        beyond_ends: slices found beyond the annotated apex and base of a cine, see `slices_beyond_ends`; None for
+            single phases, whose images have no slices beyond.
     """
 
     frame: int
@@ -39,8 +43,11 @@ class FrameScore:
     dice: float
     hausdorff95_mm: float | None
     mean_surface_distance_mm: float | None
+    in_plane_distance_mm: float | None
     volume_ml: float
     true_volume_ml: float
+    displaced: tuple[DisplacedSlice, ...]
+    beyond_ends: tuple[int, int] | None
 
 
 @dataclass(frozen=True)
@@ -129,33 +136,30 @@ def _score_case(segmenter: Segmenter, case: Case) -> CaseScore:
         labels_before = frame.labels
         annotation = case.annotations.get(frame.number)
         if annotation is not None:
-            names = [segments[label - 1].name for label in annotation.classes]
-            corrupted = frame.number in case.corrupted
             score.frames.extend(
-                _frame_score(frame.number, name, corrupted, frame.labels, annotation, label)
-                for name, label in zip(names, annotation.classes, strict=True)
+                _frame_score(frame, case, segments[label - 1].name, label) for label in annotation.classes
             )
             if case.source == "phases":
                 score.labels[frame.number] = frame.labels
     return score
 
 
-def _frame_score(
-    number: int, segment: str, corrupted: bool, labels: sitk.Image, annotation: Annotation, label: int
-) -> FrameScore:
-    first, last = annotation.slices
-    hausdorff, mean = surface_distances(labels, annotation.labels, label, annotation.slices) or (None, None)
-    volume, true_volume = (
-        volumes_ml(image[:, :, first : last + 1], label)[-1] for image in (labels, annotation.labels)
-    )
+def _frame_score(frame: SegmentedFrame, case: Case, segment: str, label: int) -> FrameScore:
+    annotation = case.annotations[frame.number]
+    found, truth, slices = frame.labels, annotation.labels, annotation.slices
+    hausdorff, mean = surface_distances(found, truth, label, slices) or (None, None)
+    volume, true_volume = (volumes_ml(selected_slices(image, slices), label)[-1] for image in (found, truth))
     return FrameScore(
-        number,
+        frame.number,
         annotation.phase,
         segment,
-        corrupted,
-        dice(labels, annotation.labels, label, annotation.slices),
+        frame.number in case.corrupted,
+        dice(found, truth, label, slices),
         hausdorff,
         mean,
+        in_plane_distance(found, truth, label, slices),
         volume,
         true_volume,
+        displaced_slices(found, truth, label, slices),
+        slices_beyond_ends(found, truth, label) if case.source == "cine" else None,
     )

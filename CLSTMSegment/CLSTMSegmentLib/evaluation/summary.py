@@ -84,6 +84,14 @@ def summarize(scores: list[CaseScore], segments: tuple[Segment, ...]) -> dict[st
             if score.condition == "plain":
                 add(f"{where}{phase}: {frame.segment}, 95 % Hausdorff distance [mm]", frame.hausdorff95_mm)
                 add(f"{where}{phase}: {frame.segment}, mean surface distance [mm]", frame.mean_surface_distance_mm)
+                add(f"{where}{phase}: {frame.segment}, distance in plane [mm]", frame.in_plane_distance_mm)
+                if frame.true_volume_ml > 0:
+                    add(f"{where}{phase}: {frame.segment}, volume / true", frame.volume_ml / frame.true_volume_ml)
+                for end, beyond in zip(("apex", "base"), frame.beyond_ends or (), strict=False):
+                    add(f"{where}{phase}: {frame.segment}, slices beyond the {end}", beyond)
+                for displaced in frame.displaced:
+                    add(f"{where}: {frame.segment}, displaced slices, Dice", displaced.dice)
+                    add(f"{where}: {frame.segment}, displaced slices, pulled to the neighbours", displaced.pulled)
         if score.is_curve:
             for n, segment in enumerate(segments):
                 add(f"{where}: {segment.name}, flicker", score.flicker(n))

@@ -1,7 +1,7 @@
 """Labelled hearts on disk, brought to a model's grid: cines, and single phases at end-diastole and end-systole."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
 from pathlib import Path
@@ -65,13 +65,13 @@ class Annotation:
     Attributes:
         labels: label image on the grid of the frame.
         classes: the classes that are annotated.
-        slices: the first and the last annotated slice.
+        slices: numbers of the annotated slices.
         phase: "ED", "ES" or any other.
     """
 
     labels: sitk.Image
     classes: list[int]
-    slices: tuple[int, int]
+    slices: tuple[int, ...]
     phase: str
 
 
@@ -99,20 +99,24 @@ def to_grid(
         allowed = allowed_classes(on_grid, annotation.classes, CLASSES)
         if border is not None and border.outer not in annotation.classes:
             border.apply(allowed, grids[t].model_spacing)
-        beyond = BACKGROUND if border is not None and border.ends_annotated else UNKNOWN
-        allowed[~_annotated_slices(annotation, grids[t])] = beyond
+        known = _slices_on_grid(annotation.slices, annotation.labels, grids[t])
+        if border is not None and border.ends_annotated:
+            first, last = min(annotation.slices), max(annotation.slices)
+            within = _slices_on_grid(range(first, last + 1), annotation.labels, grids[t])
+            allowed[~within] = BACKGROUND
+            known |= ~within
+        allowed[~known] = UNKNOWN
         sequence.allowed[t] = allowed
     return sequence
 
 
-def _annotated_slices(annotation: Annotation, grid: FrameGrid) -> np.ndarray:
-    """Return which voxels of the model's grid lie completely in the annotated slices, (D, H, W) bool."""
-    array = np.zeros(annotation.labels.GetSize()[::-1], np.float32)
-    first, last = annotation.slices
-    array[first : last + 1] = 1
-    image = sitk.GetImageFromArray(array)
-    image.CopyInformation(annotation.labels)
-    return grid.to_model(grid.reoriented(image)) >= 0.99
+def _slices_on_grid(slices: Sequence[int], image: sitk.Image, grid: FrameGrid) -> np.ndarray:
+    """Return which voxels of the model's grid lie completely in some slices of an image, (D, H, W) bool."""
+    array = np.zeros(image.GetSize()[::-1], np.float32)
+    array[list(slices)] = 1
+    marked = sitk.GetImageFromArray(array)
+    marked.CopyInformation(image)
+    return grid.to_model(grid.reoriented(marked)) >= 0.99
 
 
 def read_cines(
@@ -138,7 +142,7 @@ def read_cines(
                 int(t): Annotation(
                     read_image(index.parent / entry["file"]),
                     entry["labelled_classes"],
-                    tuple(entry["labelled_slices"]),
+                    tuple(range(entry["labelled_slices"][0], entry["labelled_slices"][1] + 1)),
                     entry["phase"],
                 )
                 for t, entry in labelled.items()
@@ -148,7 +152,7 @@ def read_cines(
 
 
 def read_phases(
-    data: Path, hearts: Collection[str] | None = None
+    data: Path, hearts: Collection[str] | None = None, masked: Mapping[str, Collection[int]] | None = None
 ) -> dict[str, dict[str, tuple[Frame, Annotation, int]]]:
     """Return the single phases in a folder and in its subfolders, by heart and phase: frame, annotation, first slice.
 
@@ -158,8 +162,9 @@ def read_phases(
 
     Args:
         hearts: names of the hearts to read; all by default.
+        masked: by heart, numbers of slices of the whole image whose annotation is wrong, so that it is not used.
     """
-    stacks = {}
+    stacks, masked = {}, masked or {}
     for index in _index_files(data, "index.json"):
         for name, phases in json.loads(index.read_text(encoding="utf-8")).items():
             if hearts is not None and name not in hearts:
@@ -168,8 +173,9 @@ def read_phases(
             for phase, entry in phases.items():
                 image = read_image(index.parent / f"{name}_{phase}.nrrd")
                 labels = read_image(index.parent / f"{name}_{phase}_cavity.nrrd")
-                annotation = Annotation(labels, [1], (0, image.GetDepth() - 1), phase)
-                stacks[name][phase] = (Frame(image, phase), annotation, entry["slices"][0])
+                first = entry["slices"][0]
+                right = tuple(n for n in range(image.GetDepth()) if first + n not in masked.get(name, ()))
+                stacks[name][phase] = (Frame(image, phase), Annotation(labels, [1], right, phase), first)
     return stacks
 
 
@@ -183,6 +189,7 @@ def load_hearts(
     intensity: IntensityRule,
     border: Border | None = None,
     same_heart: Mapping[str, str] | None = None,
+    masked: Mapping[str, Collection[int]] | None = None,
 ) -> list[LabelledSequence]:
     """Return all annotated hearts in the data folder, on a model's grid.
 
@@ -192,6 +199,7 @@ def load_hearts(
     Args:
         border: see `to_grid`.
         same_heart: see `read_cines`.
+        masked: see `read_phases`.
 
     Raises:
         InputError: the folder has no labelled hearts.
@@ -200,7 +208,7 @@ def load_hearts(
     names = same_heart or {}
     for case, (frames, annotations) in read_cines(data).items():
         sequences.append(to_grid(names.get(case, case), frames, annotations, geometry, intensity, border))
-    for name, phases in read_phases(data).items():
+    for name, phases in read_phases(data, masked=masked).items():
         for frame, annotation, _ in phases.values():
             sequences.append(to_grid(name, [frame], {0: annotation}, geometry, intensity, border))
         first = max(start for _, _, start in phases.values())
@@ -208,7 +216,12 @@ def load_hearts(
         both = [phases["ED"], phases["ES"]]
         frames = [Frame(frame.image[:, :, first - start : last - start], frame.index_value) for frame, _, start in both]
         annotations = {
-            t: Annotation(a.labels[:, :, first - start : last - start], [1], (0, last - first - 1), a.phase)
+            t: Annotation(
+                a.labels[:, :, first - start : last - start],
+                [1],
+                tuple(n - (first - start) for n in a.slices if first - start <= n < last - start),
+                a.phase,
+            )
             for t, (_, a, start) in enumerate(both)
         }
         sequences.append(to_grid(name, frames, annotations, geometry, intensity, border))

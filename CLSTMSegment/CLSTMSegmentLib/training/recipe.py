@@ -36,6 +36,7 @@ class Recipe:
             is trained and validated on phantoms.
         twice: beginnings of the names of hearts that are drawn twice as often as the others.
         excluded: names of hearts that are not used at all, because their annotations are wrong.
+        masked_slices: by heart, numbers of slices of the whole image whose annotation is wrong.
         same_heart: the name of the heart for each cine that shows a heart with single phases under another name.
         border: what is known from anatomy about a surrounding class where it is not annotated; None for nothing.
         margin_mm: a locator will crop each frame to the box of the structures and this margin; None without one.
@@ -48,6 +49,7 @@ class Recipe:
     test: tuple[str, ...]
     twice: tuple[str, ...]
     excluded: tuple[str, ...]
+    masked_slices: dict[str, list[int]]
     same_heart: dict[str, str]
     border: Border | None
     margin_mm: float | None
@@ -79,6 +81,7 @@ def read_recipe(path: Path) -> Recipe:
             test=tuple(data.pop("test", ())),
             twice=tuple(data.pop("twice", ())),
             excluded=tuple(data.pop("excluded", ())),
+            masked_slices=data.pop("masked_slices", {}),
             same_heart=data.pop("same_heart", {}),
             border=None if border is None else Border(**border),
             margin_mm=content.get("locator", {}).get("margin_mm"),

@@ -39,7 +39,7 @@ def split_sequences(recipe: Recipe, data: Path | None) -> Split:
         return Split([], validation, {"trained_on": "phantoms alone"})
     if data is None:
         raise InputError("this recipe needs labelled hearts: give their folder with --data")
-    hearts = load_hearts(data, model.geometry, model.intensity, recipe.border, recipe.same_heart)
+    hearts = load_hearts(data, model.geometry, model.intensity, recipe.border, recipe.same_heart, recipe.masked_slices)
     missing = held_out - {heart.name for heart in hearts}
     if missing:
         raise InputError(f"{data} has no heart {', '.join(sorted(missing))}, which the recipe names")
@@ -55,6 +55,8 @@ def split_sequences(recipe: Recipe, data: Path | None) -> Split:
     }
     if recipe.same_heart:
         description["same_heart"] = recipe.same_heart
+    if recipe.masked_slices:
+        description["masked_slices"] = recipe.masked_slices
     training += [heart for heart in training if heart.name.startswith(recipe.twice)]
     return Split(training, validation, description)
 
