@@ -32,13 +32,14 @@ lint: install
 	$(BIN)/lint-imports
 
 # Train the bundled models again; the heart model takes hours on a CPU. A training that was stopped continues from its
-# last checkpoint. The heart model begins with the weights of a model that is half as wide; its per-frame twin, which has
-# no recurrent state, continues from the stage that both have in common.
+# last checkpoint. The heart model needs its locator first. Its per-frame twin, which has no recurrent state, continues
+# from the stage that both have in common.
 DATA ?= ../shared/data
+LOCATOR := training-run-locator/cardiac-cine-lv-locator
 train: install
-	$(BIN)/clstm-segment train recipes/cardiac-cine-lv-narrow.toml --data "$(DATA)" --out training-run-narrow --resume
-	$(BIN)/clstm-segment train recipes/cardiac-cine-lv.toml --data "$(DATA)" --out training-run --initial training-run-narrow/cardiac-cine-lv-narrow --resume
-	$(BIN)/clstm-segment train recipes/cardiac-cine-lv-per-frame.toml --data "$(DATA)" --out training-run-per-frame --start training-run/stage-1.pt --resume
+	$(BIN)/clstm-segment train recipes/cardiac-cine-lv-locator.toml --data "$(DATA)" --out training-run-locator --resume
+	$(BIN)/clstm-segment train recipes/cardiac-cine-lv.toml --data "$(DATA)" --locator $(LOCATOR) --out training-run --resume
+	$(BIN)/clstm-segment train recipes/cardiac-cine-lv-per-frame.toml --data "$(DATA)" --locator $(LOCATOR) --start training-run/stage-1.pt --out training-run-per-frame --resume
 	$(BIN)/clstm-segment train recipes/airway-phantom.toml --out training-run-airway --resume
 
 # Compute the scores in the README of the heart model.
@@ -67,4 +68,4 @@ figures: install
 	$(BIN)/python Testing/tutorial.py docs/figures
 
 clean:
-	rm -rf .venv demo training-run training-run-narrow training-run-per-frame training-run-airway
+	rm -rf .venv demo training-run training-run-locator training-run-per-frame training-run-airway
