@@ -42,42 +42,38 @@ class CLSTMSegment(ScriptedLoadableModule):
         slicer.app.connect("startupCompleted()", registerSampleData)
 
 
+PHANTOM_ADDRESS = "clstmsegment:phantom-heart"
+"""Stands for the phantom heart in the Sample Data module, which only loads what has an address."""
+
+
 def registerSampleData() -> None:
-    """Add two sequences to the Sample Data module: a phantom, which is computed, and Slicer's own 4D CT."""
+    """Add the phantom heart to the Sample Data module, by a click and with `SampleData.downloadSample`."""
     import SampleData
 
-    icons = Path(__file__).resolve().parent / "Resources" / "Icons"
-    register = SampleData.SampleDataLogic.registerCustomSampleDataSource
-    register(
+    SampleData.SampleDataLogic.registerUrlRewriteRule("CLSTMSegment", makeSamplePhantom)
+    SampleData.SampleDataLogic.registerCustomSampleDataSource(
         category="CLSTMSegment",
-        sampleName="CLSTMSegmentPhantomHeart",
-        thumbnailFileName=str(icons / "PhantomHeart.png"),
+        sampleName="Phantom heart",
+        thumbnailFileName=str(Path(__file__).resolve().parent / "Resources" / "Icons" / "PhantomHeart.png"),
+        uris=PHANTOM_ADDRESS,
+        fileNames="PhantomHeart.seq.nrrd",
         nodeNames="Phantom heart",
-        customDownloader=lambda source: addSamplePhantom(),
-    )
-    digest = "d1a1119969acead6c39c7c3ec69223fa2957edc561bc5bf384a203e2284dbc93"
-    register(
-        category="CLSTMSegment",
-        sampleName="CLSTMSegmentCTCardioSeq",
-        thumbnailFileName=str(icons / "CLSTMSegment.png"),
-        uris=f"https://github.com/Slicer/SlicerDataStore/releases/download/SHA256/{digest}",
-        fileNames="CT-cardio.seq.nrrd",
-        nodeNames="CTCardioSeq",
-        checksums=f"SHA256:{digest}",
         loadFileTypes="SequenceFile",
     )
 
 
-def addSamplePhantom() -> slicer.vtkMRMLSequenceNode:
-    """Add the phantom heart to the scene and show it in the slice views."""
-    from CLSTMSegmentLib.scene.inputs import resolveInput
-    from CLSTMSegmentLib.scene.sample_phantom import addHeartPhantom
+def makeSamplePhantom(address: str) -> str:
+    """Compute the phantom heart when Slicer asks for it, and return the address of its file; others stay as they are.
 
-    sequenceNode = addHeartPhantom(slicer.mrmlScene, seed=4)
-    applicationLogic = slicer.app.applicationLogic()
-    applicationLogic.GetSelectionNode().SetActiveVolumeID(resolveInput(sequenceNode).proxyNode.GetID())
-    applicationLogic.PropagateVolumeSelection()
-    return sequenceNode
+    Slicer calls this for every address that it downloads.
+    """
+    if address != PHANTOM_ADDRESS:
+        return address
+    from CLSTMSegmentLib.scene.sample_phantom import writeHeartPhantom
+
+    path = Path(slicer.app.temporaryPath).resolve() / "PhantomHeart.seq.nrrd"
+    writeHeartPhantom(path, seed=4)
+    return path.as_uri()
 
 
 class CLSTMSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):

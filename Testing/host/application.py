@@ -15,7 +15,7 @@ from PySide6.QtGui import QGuiApplication
 
 from host import SampleData, ScriptedLoadableModule, i18n, parameterNodeWrapper, qt, widgets
 
-APPLICATION, PLOTS = 0, 1
+APPLICATION, PLOTS, SEQUENCES = 0, 1, 2
 moduleLogics = []
 """What the application keeps alive: they play sequences when a browser changes."""
 
@@ -38,14 +38,39 @@ def start() -> None:
         applicationLogic=lambda: moduleLogics[APPLICATION],
         clipboard=QGuiApplication.clipboard,
         layoutManager=lambda: layout,
+        temporaryPath=folder.name,
+        coreIOManager=IOManager,
+        testingEnabled=lambda: False,
         # start-up is complete once a module is made
         connect=lambda signal, slot: slot(),
     )
     layout = widgets.LayoutManager()
     sys.modules["SampleData"] = SampleData
-    slicer.modules = SimpleNamespace(plots=SimpleNamespace(logic=lambda: moduleLogics[PLOTS]))
+    slicer.modules = SimpleNamespace(
+        plots=SimpleNamespace(logic=lambda: moduleLogics[PLOTS]),
+        sequences=SimpleNamespace(activeBrowserNode=None),
+    )
     registerConverters()
     slicer.mrmlScene = newScene()
+
+
+class IOManager:
+    """Loads a sequence from a file, shows it, and offers it in the toolbar of sequences, as the application does."""
+
+    def loadNodes(self, fileType, properties, loadedNodes):
+        assert fileType == "SequenceFile"
+        scene, logic = slicer.mrmlScene, moduleLogics[SEQUENCES]
+        sequenceNode = logic.AddSequence(properties["fileName"])
+        sequenceNode.SetName(scene.GetUniqueNameByString(properties["name"]))
+        browserNode = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", f"{sequenceNode.GetName()} browser")
+        browserNode.SetAndObserveMasterSequenceNodeID(sequenceNode.GetID())
+        slicer.modules.sequences.activeBrowserNode = browserNode
+        logic.UpdateProxyNodesFromSequences(browserNode)
+        selectionNode = moduleLogics[APPLICATION].GetSelectionNode()
+        selectionNode.SetActiveVolumeID(browserNode.GetProxyNode(sequenceNode).GetID())
+        for node in (sequenceNode, browserNode):
+            loadedNodes.AddItem(node)
+        return True
 
 
 def parentWidget() -> widgets.qMRMLWidget:

@@ -13,12 +13,13 @@ def main(folder: Path) -> None:
     application.start()
     import slicer
     from CLSTMSegmentLib.scene.inputs import holds, resolveInput
+    from CLSTMSegmentLib.scene.sample_phantom import addHeartPhantom
 
     import CLSTMSegment
 
     colors = slicer.vtkMRMLColorLogic()
     colors.SetMRMLScene(slicer.mrmlScene)
-    source = resolveInput(CLSTMSegment.addSamplePhantom())
+    source = resolveInput(addHeartPhantom(slicer.mrmlScene, seed=4))
     parent = application.parentWidget()
     widget = CLSTMSegment.CLSTMSegmentWidget(parent)
     widget.setup()

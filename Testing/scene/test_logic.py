@@ -1,7 +1,5 @@
 """The module's logic as a user calls it in the Python console, and the module's self-test."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -224,21 +222,6 @@ def test_self_test_of_the_module_passes(scene, bundled):
 
     assert module.parent.title
     module.runTest()
-
-
-def test_sample_data_are_offered_and_the_phantom_needs_no_download(scene):
-    from host import SampleData
-
-    import CLSTMSegment
-
-    CLSTMSegment.registerSampleData()
-    sequenceNode = SampleData.downloadSample("CLSTMSegmentPhantomHeart")
-
-    assert sequenceNode.GetNumberOfDataNodes() == 20
-    assert resolveInput(sequenceNode).proxyNode is not None
-    for source in SampleData.sources.values():
-        assert source["category"] == "CLSTMSegment"
-        assert Path(source["thumbnailFileName"]).is_file()
 
 
 @pytest.fixture
