@@ -249,7 +249,7 @@ class CLSTMSegmentLogic(ScriptedLoadableModuleLogic):
         from CLSTMSegmentLib.scene.keywords import checkTeachingKeywords
         from CLSTMSegmentLib.teaching.teaching_job import teach
         from CLSTMSegmentLib.teaching.teaching_settings import TeachingSettings
-        from CLSTMSegmentLib.teaching.training_set import teaching_folder, write_training_set
+        from CLSTMSegmentLib.teaching.training_set import check_new_model, teaching_folder, write_training_set
 
         self.teachResult = None
         checkTeachingKeywords(settings)
@@ -259,13 +259,13 @@ class CLSTMSegmentLogic(ScriptedLoadableModuleLogic):
         source = resolveInput(inputNode)
         segments, annotations = readAnnotations(annotationNode, source, chambers)
         job = TeachingSettings(name, segments, **settings)
+        check_new_model(Path(modelsFolder), name)
         folder = teaching_folder(Path(modelsFolder), name)
         sequences = [(SequenceFrames(source.sequenceNode), annotations)]
         write_training_set(folder, job, sequences, {(0, number): mark for number, mark in marks.items()})
         self.teachResult = teach(folder, Path(modelsFolder), progress, cancelled)
         shutil.rmtree(folder)
-        for note in self.teachResult.notes:
-            logging.info(note)
+        logging.info("\n".join(self.teachResult.notes))
         return self.teachResult.folder
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from . import __version__
 from .cli import batch, demo, evaluate, model, segment, teach, train
+from .cli.stop_signals import stopped_by_signals
 from .core.errors import Cancelled, CohortIncomplete, InputError, RunFailed
 
 
@@ -20,7 +21,8 @@ def main(arguments: list[str] | None = None) -> int:
     """
     options = parser().parse_args(arguments)
     try:
-        options.command(options)
+        with stopped_by_signals():
+            options.command(options)
     except InputError as error:
         return _print_error(str(error), 2)
     except CohortIncomplete as error:

@@ -1,6 +1,5 @@
 """The worker dies: at any moment, this is reported, finished frames are complete, and nothing is left behind."""
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -13,7 +12,6 @@ from CLSTMSegmentLib.core.progress import Progress
 from CLSTMSegmentLib.engine.settings import RunSettings
 from CLSTMSegmentLib.worker.events import Done, Failed, FrameDone, Started
 from CLSTMSegmentLib.worker.job_folder import FOLDER_PREFIX, JobFolder
-from CLSTMSegmentLib.worker.parent_process import is_running
 from CLSTMSegmentLib.worker.worker_process import PACKAGE_FOLDER, SEGMENT, WorkerProcess, creation_flags
 from conftest import large_frame
 from worker.waiting import events_of, events_until, wait
@@ -77,15 +75,32 @@ def test_killed_worker_is_reported_and_its_finished_frames_are_complete(moment, 
         assert run.folder.read_result(event).labels.GetSize() == large_frame().GetSize()
 
 
+MAKER = """
+import sys, time
+from pathlib import Path
+from CLSTMSegmentLib.engine.settings import RunSettings
+from CLSTMSegmentLib.worker.job_folder import JobFolder
+
+folder = JobFolder.make(RunSettings(), ["0"], Path(sys.argv[1]))
+print(folder.path.name, flush=True)
+time.sleep(600)
+"""
+
+
 def test_folder_of_a_process_that_was_killed_with_its_worker_is_removed_by_the_next_run(tmp_path):
-    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
-        pass
-    (tmp_path / f"{FOLDER_PREFIX}{gone.pid}-abc" / "frames").mkdir(parents=True)
-    (tmp_path / f"{FOLDER_PREFIX}notes").mkdir()
+    command = [sys.executable, "-c", MAKER, str(tmp_path)]
+    environment = os.environ | {"PYTHONPATH": str(PACKAGE_FOLDER)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as maker:
+        killed = tmp_path / maker.stdout.readline().strip()
+        meanwhile = JobFolder.make(RunSettings(), ["0"], tmp_path)
+        assert killed.exists()
+        maker.kill()
+    (tmp_path / f"{FOLDER_PREFIX}{maker.pid}-thesis").mkdir()
 
-    folders = [JobFolder.make(RunSettings(), ["0"], tmp_path) for _ in range(2)]
+    folders = [meanwhile, *(JobFolder.make(RunSettings(), ["0"], tmp_path) for _ in range(2))]
 
-    assert sorted(tmp_path.iterdir()) == sorted([*(f.path for f in folders), tmp_path / f"{FOLDER_PREFIX}notes"])
+    kept = {folder.path for folder in folders} | {tmp_path / f"{FOLDER_PREFIX}{maker.pid}-thesis"}
+    assert set(tmp_path.iterdir()) == kept
 
 
 PARENT = """
@@ -149,23 +164,8 @@ def test_frame_damaged_on_its_way_to_the_worker_is_named(startRun):
     assert "frame 1 (1) cannot be read" in events[-1].message
 
 
-def test_windows_is_asked_for_processes_without_signals(monkeypatch):
-    """There, os.kill(process, 0) would end the process."""
-    closed = []
-
-    class Kernel32:
-        @staticmethod
-        def OpenProcess(access, inherit, process):
-            return 77 if process == 4242 else 0
-
-        CloseHandle = closed.append
-
+def test_worker_opens_no_console_window_on_windows(monkeypatch):
     monkeypatch.setattr(sys, "platform", "win32")
-    monkeypatch.setattr(ctypes, "windll", SimpleNamespace(kernel32=Kernel32), raising=False)
     monkeypatch.setattr(subprocess, "CREATE_NO_WINDOW", 0x08000000, raising=False)
-    monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("a signal was sent"))
 
-    assert is_running(4242)
-    assert closed == [77]
-    assert not is_running(4243)
     assert creation_flags() == 0x08000000

@@ -274,6 +274,17 @@ def test_annotation_without_a_drawn_segment_teaches_nothing(hookSequenceNode, lo
     assert list(tmp_path.iterdir()) == []
 
 
+def test_name_of_a_model_that_exists_is_refused_before_images_are_written(
+    hookSequenceNode, annotationNode, logic, tmp_path
+):
+    (tmp_path / "hook").mkdir()
+
+    with pytest.raises(InputError, match="there is a model 'hook'"):
+        logic.teach(hookSequenceNode, annotationNode, "hook", tmp_path)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["hook"]
+
+
 def test_unknown_setting_of_a_teaching_job_is_refused_with_the_known_ones(
     hookSequenceNode, annotationNode, logic, tmp_path
 ):

@@ -97,6 +97,16 @@ def test_short_teaching_job_leaves_a_model_that_says_what_it_is_worth(files, few
     assert "there is a model 'hook'" in capsys.readouterr().err
 
 
+def test_name_that_is_taken_is_refused_before_anything_is_written(files, capsys):
+    (files / "models" / "hook").mkdir()
+
+    status = main(arguments(files))
+
+    assert status == 2
+    assert "there is a model 'hook'" in capsys.readouterr().err
+    assert [path.name for path in (files / "models").iterdir()] == ["hook"]
+
+
 def test_killed_teaching_job_is_resumed_only_when_that_is_asked_for(files, bundle):
     command = [sys.executable, "-m", "CLSTMSegmentLib", *arguments(files, "--initial", str(bundle))]
     environment = os.environ | {"PYTHONPATH": str(PACKAGE_FOLDER)}

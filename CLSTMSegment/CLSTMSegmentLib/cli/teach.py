@@ -20,7 +20,7 @@ from ..io.sequence_files import IMAGE_SUFFIXES, files_of_sequence, read_sequence
 from ..model.description import check_name
 from ..pipeline.output_paths import check_outputs
 from ..teaching.teaching_settings import TeachingSettings
-from ..teaching.training_set import preview_path, teaching_folder, write_training_set
+from ..teaching.training_set import check_new_model, preview_path, teaching_folder, write_training_set
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -85,6 +85,7 @@ def run(options: Namespace) -> None:
         RunFailed: the job could not be finished.
     """
     check_name(options.name)
+    check_new_model(options.models, options.name)
     folder = teaching_folder(options.models, options.name)
     if options.picture is not None:
         check_outputs([options.picture], [file for path in options.pairs for file in files_of_sequence(path)])

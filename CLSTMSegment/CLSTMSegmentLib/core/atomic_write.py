@@ -4,16 +4,17 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from .errors import InputError, StorageError
+from .own_folder import OwnFolder
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path for a file or folder to write.
 
-    It has the same file name as `path`. It is renamed to `path` when the block ends without an error, else removed.
+    It has the same file name as `path`. It is renamed to `path` when the block ends without an error, else removed. If
+    the process is killed in the block, it is removed when the next file is written into the same folder.
 
     Raises:
         InputError: the folder around `path` is missing or cannot be written, or `path` is itself a folder or a device.
@@ -24,13 +25,13 @@ def replacing(path: Path) -> Iterator[Path]:
     if path.exists() and not path.is_file():
         raise InputError(f"{path} is a device or a pipe, and no file: give another name")
     try:
-        folder = TemporaryDirectory(prefix=".clstm-segment-", dir=path.parent)
+        folder = OwnFolder(".clstm-segment-", path.parent)
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise StorageError(f"{path} cannot be written: the disk is full") from error
         raise InputError(f"{path} cannot be written ({error.strerror}): choose another place") from error
-    with folder:
-        partial = Path(folder.name) / path.name
+    with folder as place:
+        partial = place / path.name
         yield partial
         partial.replace(path)
 

@@ -21,7 +21,7 @@ from .annotated_sequence import annotated_sequence
 from .job_progress import TrainingClock, write_preview
 from .taught_model import UntaughtModel, untaught_model
 from .teaching_plan import Fold, TeachingPlan, plan_trainings
-from .training_set import TrainingSet, preview_path
+from .training_set import TrainingSet, check_new_model, preview_path
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,7 @@ def teach(
             anything had been learnt; the message says what was kept.
     """
     training_set = TrainingSet.read(folder)
-    target = models / training_set.settings.name
-    if target.exists():
-        raise InputError(f"there is a model {target.name!r} in {models} already: choose another name")
+    target = check_new_model(models, training_set.settings.name)
     models.mkdir(parents=True, exist_ok=True)
     device, warnings = choose_device(training_set.settings.device)
     torch.manual_seed(0)  # so that a resumed job begins with the same random weights

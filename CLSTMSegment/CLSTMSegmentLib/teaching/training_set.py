@@ -124,6 +124,22 @@ class TrainingSet:
         return [(self.image(frame), self.labels(frame)) for frame in self.frames]
 
 
+def check_new_model(models: Path, name: str) -> Path:
+    """Return the folder of a model that is going to be taught.
+
+    Args:
+        models: the folder in which the folder of the model will be made.
+        name: name of the model.
+
+    Raises:
+        InputError: there is a model of this name already.
+    """
+    target = models / name
+    if target.exists():
+        raise InputError(f"there is a model {name!r} in {models} already: choose another name")
+    return target
+
+
 def write_training_set(
     folder: Path,
     settings: TeachingSettings,

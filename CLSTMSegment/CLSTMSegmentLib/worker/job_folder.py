@@ -14,7 +14,6 @@ The folder of a teaching job also holds its training set, see `teaching.training
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 import time
@@ -27,14 +26,14 @@ import SimpleITK as sitk
 
 from ..core.atomic_write import write_text
 from ..core.errors import InputError, StorageError, sitk_cause
+from ..core.own_folder import OwnFolder
 from ..core.sequence import SegmentedFrame
 from ..engine.settings import RunSettings
 from ..io.image_files import read_image, write_image
 from .events import Event, FrameDone, event_from_line, event_to_line
-from .parent_process import is_running
 
 FOLDER_PREFIX = "CLSTMSegment-"
-"""Begin of the name of a job folder; the id of the process that made it follows."""
+"""Begin of the name of a job folder."""
 
 RUN, PAUSE, STOP = "run", "pause", "stop"
 """What the control file can say."""
@@ -128,7 +127,15 @@ class WorkFolder:
 
 
 class JobFolder(WorkFolder):
-    """The folder of a run: what every worker's folder has, the settings, the input frames and the results."""
+    """The folder of a run: what every worker's folder has, the settings, the input frames and the results.
+
+    Args:
+        own_folder: the folder; in the worker its path, because it belongs to the process that made it.
+    """
+
+    def __init__(self, own_folder: OwnFolder | Path):
+        super().__init__(own_folder.path if isinstance(own_folder, OwnFolder) else own_folder)
+        self._own_folder = own_folder
 
     @classmethod
     def make(cls, settings: RunSettings, index_values: list[str], parent: Path | None = None) -> JobFolder:
@@ -142,14 +149,19 @@ class JobFolder(WorkFolder):
         Raises:
             OSError: the folder cannot be made.
         """
-        parent = parent or Path(tempfile.gettempdir())
-        _remove_orphans(parent)
-        folder = cls(Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-", dir=parent)))
+        folder = cls(OwnFolder(FOLDER_PREFIX, parent or Path(tempfile.gettempdir())))
         for part in (folder._frames_path, folder._results_path):
             part.mkdir()
         write_text(folder._settings_path, settings.to_json())
         write_text(folder._index_values_path, json.dumps(index_values))
         return folder
+
+    def remove(self) -> None:
+        """Remove the folder with everything in it."""
+        if isinstance(self._own_folder, OwnFolder):
+            self._own_folder.remove()
+        else:
+            super().remove()
 
     def settings(self) -> RunSettings:
         """Return the settings of the run.
@@ -233,11 +245,3 @@ def _storing(frame: str, folder: Path) -> Iterator[None]:
         yield
     except (RuntimeError, OSError, InputError) as error:
         raise StorageError(f"{frame} cannot be written to {folder}: is the disk full? ({sitk_cause(error)})") from error
-
-
-def _remove_orphans(parent: Path) -> None:
-    """Remove the job folders of processes that were killed together with their worker."""
-    for path in parent.glob(f"{FOLDER_PREFIX}*-*"):
-        process_id = path.name.removeprefix(FOLDER_PREFIX).partition("-")[0]
-        if process_id.isdecimal() and not is_running(int(process_id)):
-            shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,35 @@
+"""Signals that ask a process to end: they end a command as Ctrl-C does, so that no part of an output stays behind."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+NAMES = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGBREAK")
+"""A system has only some of them."""
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """While the block runs, raise a KeyboardInterrupt at the first of these signals, and ignore further ones.
+
+    A signal that the caller ignores, as `nohup` does, stays ignored.
+    """
+    before = {}
+    if threading.current_thread() is threading.main_thread():  # only this thread may set handlers
+        signals = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
+        before = {one: signal.getsignal(one) for one in signals if signal.getsignal(one) is not signal.SIG_IGN}
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for one in before:
+            signal.signal(one, signal.SIG_IGN)  # so that nothing interrupts the clearing up
+        raise KeyboardInterrupt
+
+    for one in before:
+        signal.signal(one, stop)
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)

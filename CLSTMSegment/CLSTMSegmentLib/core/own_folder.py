@@ -1,0 +1,113 @@
+"""Temporary folders of this process, and the removal of those that a killed process has left behind."""
+
+import json
+import platform
+import shutil
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+MARKER = ".clstm-segment-owner"
+"""File in every such folder. It says who made the folder, and its maker holds a lock on it."""
+
+_in_use: set[Path] = set()
+"""The folders of this process: some file systems give a lock to the process that holds it already."""
+
+
+class OwnFolder:
+    """A new temporary folder, which is removed by `remove` or at the end of a `with` block.
+
+    When its process is killed, the next `OwnFolder` with the same parent and prefix removes it.
+
+    Args:
+        prefix: begin of the folder's name.
+        parent: the folder in which it is made.
+
+    Attributes:
+        path: path of the folder.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+
+    def __init__(self, prefix: str, parent: Path):
+        _remove_orphans(prefix, parent)
+        self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        _in_use.add(self.path)
+        try:
+            self._marker = (self.path / MARKER).open("w+b")
+            # without a lock the marker stays empty, and nobody else removes this folder
+            if _lock(self._marker):
+                self._marker.write(_mark(self.path))
+                self._marker.flush()
+        except OSError:
+            _in_use.discard(self.path)
+            _remove(self.path)
+            raise
+
+    def __enter__(self) -> Path:
+        return self.path
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+    def remove(self) -> None:
+        """Remove the folder with everything in it."""
+        with suppress(OSError):  # of a marker that the full disk could not take
+            self._marker.close()  # Windows does not remove files that are open
+        _remove(self.path)
+        _in_use.discard(self.path)
+
+
+def _mark(folder: Path) -> bytes:
+    """Return the content of the marker: a copy of the folder, another computer or container has another one."""
+    namespace = Path("/proc/self/ns/pid")  # Linux alone has it
+    processes = str(namespace.readlink()) if namespace.is_symlink() else ""
+    return json.dumps({"folder": folder.name, "host": platform.node(), "processes": processes}).encode()
+
+
+def _lock(file: BinaryIO) -> bool:
+    """Lock a file until it is closed; return False where somebody holds the lock, or the file system has no locks."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _remove_orphans(prefix: str, parent: Path) -> None:
+    for folder in parent.glob(f"{prefix}*"):
+        if folder not in _in_use and _is_orphan(folder):
+            _remove(folder)
+
+
+def _is_orphan(folder: Path) -> bool:
+    """Return whether a process of this computer and container made a folder, and has ended."""
+    marker = folder / MARKER
+    try:
+        if folder.is_symlink() or marker.is_symlink() or not marker.is_file():
+            return False
+        with marker.open("r+b") as file:
+            return _lock(file) and file.read() == _mark(folder)
+    except OSError:  # of a folder of another user, for instance
+        return False
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, its marker last: if this process is killed now, another one can finish the work."""
+    with suppress(OSError):
+        for path in folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name != MARKER:
+                path.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
