@@ -3,11 +3,13 @@
 import argparse
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 from . import __version__
 from .cli import batch, demo, evaluate, model, segment, teach, train
-from .cli.stop_signals import stopped_by_signals
+from .cli.terminal import printable, show
 from .core.errors import Cancelled, CohortIncomplete, InputError, RunFailed
+from .core.stop_signals import stopped_by_signals
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -29,20 +31,27 @@ def main(arguments: list[str] | None = None) -> int:
         return _print_error(str(error), 1)
     except (RunFailed, MemoryError, OSError) as error:
         return _print_error(f"the run failed: {error}", 1)
-    except (KeyboardInterrupt, Cancelled):
-        return _print_error("stopped; no unfinished result was written", 1)
+    except (KeyboardInterrupt, Cancelled) as error:
+        return _print_error(str(error) or "stopped; no unfinished result was written", 1)
     return 0
 
 
 def _print_error(message: str, status: int) -> int:
     """Print an error as one line, and return the exit status."""
-    print(f"clstm-segment: error: {' '.join(message.split())}", file=sys.stderr)
+    show(f"clstm-segment: error: {' '.join(message.split())}", sys.stderr)
     return status
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors can name any file."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands and their options."""
-    top = argparse.ArgumentParser(
+    top = _Parser(
         "clstm-segment",
         description="Segments 4D medical images with a recurrent U-Net. Not for clinical decisions.",
     )

@@ -1,7 +1,9 @@
-"""`clstm-segment demo` on a file of the user."""
+"""`clstm-segment demo` on a file of the user, and beside files of the user."""
 
+import pytest
 import SimpleITK as sitk
 from CLSTMSegmentLib.__main__ import main
+from CLSTMSegmentLib.pipeline.output_paths import RECORD
 
 
 def test_demo_segments_a_file_of_the_user_and_names_its_results(phantom, tmp_path, capsys):
@@ -15,4 +17,20 @@ def test_demo_segments_a_file_of_the_user_and_names_its_results(phantom, tmp_pat
     names = ["mine-segmentation.seq.mrb", "mine-volumes.csv", "mine.png", "mine-report.json"]
     assert lines[0].startswith(f"{source}: 2 frames in ")
     assert lines[1:] == [str(out / name) for name in names]
-    assert sorted(path.name for path in out.iterdir()) == sorted(names)
+    assert sorted(path.name for path in out.iterdir()) == sorted([*names, RECORD])
+    assert main(["demo", "--input", str(source), "--out", str(out)]) == 0  # it replaces what it wrote
+
+
+OF_THE_USER = ["phantom.seq.nrrd", "phantom-segmentation.seq.mrb", "phantom-volumes.csv", "phantom.png"]
+
+
+@pytest.mark.parametrize("name", [*OF_THE_USER, "phantom-report.json"])
+def test_demo_does_not_replace_a_file_of_the_user(name, tmp_path, capsys):
+    (tmp_path / name).write_bytes(b"of the user")
+
+    status = main(["demo", "--out", str(tmp_path)])
+
+    assert status == 2
+    assert f"{name} exists, and no demo wrote it" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_bytes() == b"of the user"

@@ -1,8 +1,6 @@
-"""A cohort on a Dask cluster: every sequence once, as in a run of its own, whatever happens to workers."""
+"""A cohort: every sequence once, as in a run of its own, whatever happens to workers."""
 
-import csv
 import json
-import subprocess
 import sys
 from dataclasses import replace
 from functools import partial
@@ -10,77 +8,12 @@ from functools import partial
 import psutil
 import pytest
 from CLSTMSegmentLib.core.errors import CohortIncomplete, InputError
-from CLSTMSegmentLib.core.sequence import SequenceIndex
 from CLSTMSegmentLib.engine.settings import RunSettings
-from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
-from CLSTMSegmentLib.phantoms.heart import heart_sequence
 from CLSTMSegmentLib.pipeline.cohort import ClusterSettings, segment_cohort
 from CLSTMSegmentLib.pipeline.cohort_table import read_cohort
 from CLSTMSegmentLib.pipeline.output_paths import record_outputs
-from CLSTMSegmentLib.pipeline.segment_to_files import Outputs, segment_to_files
-from conftest import REPOSITORY
-from worker.waiting import wait
 
-COUNT = 12
-
-
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory):
-    """A folder of twelve phantom hearts."""
-    folder = tmp_path_factory.mktemp("cohort")
-    for seed in range(COUNT):
-        frames, _ = heart_sequence(seed, 6, (8, 48, 48), (8.0, 4.0, 4.0))
-        index = SequenceIndex([frame.index_value for frame in frames], "time", "ms")
-        write_sequence(folder / f"heart {seed:02}.seq.nrrd", index, [frame.image for frame in frames])
-    return folder
-
-
-@pytest.fixture(scope="module")
-def alone(inputs, bundle, tmp_path_factory):
-    """Content of each label file of single runs, by its name."""
-    folder, contents = tmp_path_factory.mktemp("alone"), {}
-    for path in inputs.iterdir():
-        segment_to_files(RunSettings(str(bundle), device="cpu"), path, Outputs(folder / path.name))
-        contents[path.name] = (folder / path.name).read_bytes()
-    return contents
-
-
-def started(arguments, log):
-    """Start a Python module in a process of its own, whose output goes to a file."""
-    with log.open("wb") as file:
-        return subprocess.Popen(
-            [sys.executable, "-m", *map(str, arguments)],
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            cwd=REPOSITORY / "CLSTMSegment",
-        )
-
-
-def wait_until(condition, log):
-    return wait(condition, patience_s=120, said=lambda: log.read_text(encoding="utf-8", errors="replace"))
-
-
-def first_outputs(folder, log):
-    """Wait for a finished sequence; return when the outputs that are finished by then were written, by name."""
-    wait_until(lambda: list(folder.glob("*.json")), log)
-    return {path.stem: (folder / f"{path.stem}.seq.nrrd").stat().st_mtime_ns for path in folder.glob("*.json")}
-
-
-def check_results(folder, alone, before):
-    outputs = {path.name: path for path in folder.glob("*.seq.nrrd")}
-    assert {name: path.read_bytes() for name, path in outputs.items()} == alone
-    for name, modified in before.items():  # what was finished is not done again
-        assert outputs[f"{name}.seq.nrrd"].stat().st_mtime_ns == modified
-    rows = summary(folder)
-    assert list(rows) == [f"heart {seed:02}" for seed in range(COUNT)]
-    assert all(row["error"] == "" and row["frames"] == "6" for row in rows.values())
-    assert (folder / "overview.png").stat().st_size > 0
-
-
-def summary(folder):
-    """The rows of a summary by name."""
-    with (folder / "summary.csv").open(encoding="utf-8", newline="") as file:
-        return {row["name"]: row for row in csv.DictReader(file)}
+from pipeline.cohort_processes import COUNT, check_results, dask_cluster, first_outputs, started, summary
 
 
 def test_cohort_is_finished_though_a_worker_is_killed(inputs, bundle, alone, tmp_path):
@@ -102,17 +35,8 @@ def test_cohort_is_finished_though_a_worker_is_killed(inputs, bundle, alone, tmp
 
 
 def test_cohort_on_a_scheduler_of_its_own_survives_the_loss_of_a_worker(inputs, bundle, alone, tmp_path):
-    out, log, address_file = tmp_path / "out", tmp_path / "log", tmp_path / "scheduler.json"
-    scheduler = ["dask", "scheduler", "--host", "127.0.0.1", "--port", 0, "--no-dashboard"]
-    processes = [started([*scheduler, "--scheduler-file", address_file], tmp_path / "scheduler.log")]
-    try:
-        wait_until(address_file.exists, tmp_path / "scheduler.log")
-        address = wait_until(lambda: address_file.read_text(encoding="utf-8"), tmp_path / "scheduler.log")
-        address = json.loads(address)["address"]
-        worker = ["dask", "worker", address, "--nthreads", 1, "--no-dashboard", "--no-nanny", "--host", "127.0.0.1"]
-        for n in range(2):
-            local = ["--local-directory", tmp_path / f"worker {n}"]
-            processes.append(started([*worker, *local], tmp_path / f"worker-{n}.log"))
+    out, log = tmp_path / "out", tmp_path / "log"
+    with dask_cluster(tmp_path, workers=2) as (address, processes):
         arguments = ["batch", inputs, "--out", out, "--model", bundle, "--dask", address, "--device", "cpu"]
         running = started(["CLSTMSegmentLib", *arguments], log)
         processes.append(running)
@@ -120,10 +44,6 @@ def test_cohort_on_a_scheduler_of_its_own_survives_the_loss_of_a_worker(inputs, 
         processes[1].kill()
         assert len(before) < COUNT
         assert running.wait(180) == 0, log.read_text(encoding="utf-8", errors="replace")
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
 
     check_results(out, alone, before)
 
@@ -219,8 +139,9 @@ def test_scheduler_that_does_not_answer_is_named(inputs, bundle, tmp_path):
         segment_cohort(cohort, RunSettings(str(bundle)), cluster)
 
 
-def test_without_dask_the_error_says_what_to_install(segment, monkeypatch):
+def test_without_dask_the_error_says_what_to_install(inputs, bundle, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
+    cluster = ClusterSettings("tcp://127.0.0.1:1")
 
     with pytest.raises(InputError, match="pip install distributed"):
-        segment()
+        segment_cohort(read_cohort(inputs, tmp_path), RunSettings(str(bundle)), cluster)

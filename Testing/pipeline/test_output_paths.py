@@ -63,6 +63,18 @@ def test_input_is_never_replaced_by_a_result(folder, options, capsys):
     assert contents(folder) == before
 
 
+def test_bundled_model_is_never_replaced_by_a_result(folder, bundle, monkeypatch, capsys):
+    shutil.copytree(bundle, folder / "models" / "ours")
+    monkeypatch.setattr("CLSTMSegmentLib.model.bundle.MODELS_FOLDER", folder / "models")
+    before = contents(folder)
+
+    status = segment("--model", "ours", "-o", "out.seq.nrrd", "--report", "models/ours/model.json")
+
+    assert status == 2
+    assert "is an input and would be replaced" in capsys.readouterr().err
+    assert contents(folder) == before
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -1,14 +1,17 @@
-"""`clstm-segment batch`: segment many sequences with Dask, on this computer or on a cluster."""
+"""`clstm-segment batch`: segment many sequences, on this computer or on a Dask cluster."""
 
+import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from tqdm import tqdm
 
-from ..pipeline.cohort import ClusterSettings, segment_cohort
+from ..core.errors import InputError
+from ..pipeline.cohort import ClusterSettings, TlsFiles, segment_cohort
 from ..pipeline.cohort_table import read_cohort
 from ..report.cohort_summary import CohortRow
 from .run_options import add_run_options, read_run_options
+from .terminal import printable, show
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -38,6 +41,13 @@ def add_options(parser: ArgumentParser) -> None:
     where.add_argument(
         "--dask", metavar="ADDRESS", help="address of a Dask scheduler whose workers have this package installed"
     )
+    for name, what in (("ca", "certificate of the authority"), ("cert", "own certificate"), ("key", "own key")):
+        parser.add_argument(
+            f"--dask-tls-{name}",
+            type=Path,
+            metavar="PEM",
+            help=f"{what}, for a Dask scheduler that is protected by TLS",
+        )
     parser.add_argument(
         "--resume", action="store_true", help="keep the results that are finished in --out, and segment the others"
     )
@@ -52,14 +62,33 @@ def run(options: Namespace) -> None:
         CohortIncomplete: some sequences failed.
     """
     settings = read_run_options(options)
-    cluster = ClusterSettings(options.dask, options.workers)
+    cluster = ClusterSettings(options.dask, options.workers, _tls(options))
+    if options.dask is not None and not options.dask.startswith("tls://"):
+        show(
+            f"clstm-segment: warning: {options.dask} is not protected by TLS: everybody who reaches it can run code as "
+            "the users who started it and its workers",
+            file=sys.stderr,
+        )
     cohort = read_cohort(options.inputs, options.out)
     with tqdm(total=len(cohort.sequences), disable=options.quiet or None, unit="sequence") as bar:
 
-        def show(row: CohortRow) -> None:
+        def on_row(row: CohortRow) -> None:
             bar.update()
             if row.error:
-                bar.write(f"{row.name}: {row.error}")
+                on_note(f"{row.name}: {row.error}")
 
-        rows = segment_cohort(cohort, settings, cluster, options.resume, show)
-    print(f"{options.out}: {len(rows)} of {len(rows)} sequences, see summary.csv and overview.png")
+        def on_note(text: str) -> None:
+            bar.write(printable(text))
+
+        rows = segment_cohort(cohort, settings, cluster, options.resume, on_row, on_note)
+    show(f"{options.out}: {len(rows)} of {len(rows)} sequences, see summary.csv and overview.png")
+
+
+def _tls(options: Namespace) -> TlsFiles | None:
+    """Return the files for a protected scheduler; Dask's own configuration can name them too."""
+    files = (options.dask_tls_ca, options.dask_tls_cert, options.dask_tls_key)
+    if not any(files):
+        return None
+    if not all(files):
+        raise InputError("give --dask-tls-ca, --dask-tls-cert and --dask-tls-key together")
+    return TlsFiles(*files)

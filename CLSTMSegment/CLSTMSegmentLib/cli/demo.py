@@ -7,13 +7,16 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from ..core.atomic_write import replacing
 from ..core.sequence import SegmentedFrame, SequenceIndex
 from ..engine.settings import RunSettings
 from ..evaluation.metrics import dice
 from ..io.sequence_nrrd import write_sequence
 from ..phantoms.heart import heart_sequence
+from ..pipeline.output_paths import check_written_before, record_outputs
 from ..pipeline.segment_to_files import Outputs, segment_to_files
 from .progress_bar import progress_bar
+from .terminal import show
 
 SEED = 4
 """Which random heart the phantom is."""
@@ -30,11 +33,7 @@ def add_options(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> None:
     """Segment with the default model on the CPU, write the results into a folder, and print a summary."""
     out: Path = options.out
-    out.mkdir(parents=True, exist_ok=True)
-    source, truth = options.input, []
-    if source is None:
-        source = out / "phantom.seq.nrrd"
-        truth = write_phantom(source)
+    source = options.input or out / "phantom.seq.nrrd"
     name = source.name.split(".")[0]
     outputs = Outputs(
         labels=out / f"{name}-segmentation.seq.mrb",
@@ -42,6 +41,11 @@ def run(options: Namespace) -> None:
         preview=out / f"{name}.png",
         report=out / f"{name}-report.json",
     )
+    written = outputs.paths() if options.input else [source, *outputs.paths()]
+    check_written_before(out, written, "demo")
+    out.mkdir(parents=True, exist_ok=True)
+    record_outputs(out, written)
+    truth = [] if options.input else write_phantom(source)
     labels: list[SegmentedFrame] = []
     began = time.perf_counter()
     with progress_bar() as progress:
@@ -50,17 +54,18 @@ def run(options: Namespace) -> None:
         )
     seconds = time.perf_counter() - began
     frames = len(result.curve.frames)
-    print(f"{source}: {frames} frames in {seconds:.1f} s, peak memory {result.peak_memory_mib} MiB")
+    show(f"{source}: {frames} frames in {seconds:.1f} s, peak memory {result.peak_memory_mib} MiB")
     for n, segment in enumerate(result.curve.segments if truth else (), start=1):
         values = np.array([dice(frame.labels, truth[frame.number], n) for frame in labels])
-        print(f"{segment.name}: Dice {values.mean():.3f} (least {values.min():.3f}) against the truth")
+        show(f"{segment.name}: Dice {values.mean():.3f} (least {values.min():.3f}) against the truth")
     for path in (outputs.labels, outputs.volumes, outputs.preview, outputs.report):
-        print(path)
+        show(path)
 
 
 def write_phantom(path: Path) -> list[sitk.Image]:
     """Write the phantom, 20 oblique frames, as .seq.nrrd, and return its true labels."""
     cine, truth = heart_sequence(SEED)
     index = SequenceIndex([frame.index_value for frame in cine], "time", "ms")
-    write_sequence(path, index, [frame.image for frame in cine])
+    with replacing(path) as partial:
+        write_sequence(partial, index, [frame.image for frame in cine])
     return truth

@@ -6,7 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import InputError, StorageError
-from .own_folder import OwnFolder
+from .own_folder import OwnFolder, remove_orphans
+
+PREFIX = ".clstm-segment-"
+"""Begin of the name of the folder in which an output is written, beside its place."""
 
 
 @contextmanager
@@ -25,7 +28,7 @@ def replacing(path: Path) -> Iterator[Path]:
     if path.exists() and not path.is_file():
         raise InputError(f"{path} is a device or a pipe, and no file: give another name")
     try:
-        folder = OwnFolder(".clstm-segment-", path.parent)
+        folder = OwnFolder(PREFIX, path.parent)
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise StorageError(f"{path} cannot be written: the disk is full") from error
@@ -34,6 +37,11 @@ def replacing(path: Path) -> Iterator[Path]:
         partial = place / path.name
         yield partial
         partial.replace(path)
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove what processes have left that were killed while they wrote into a folder."""
+    remove_orphans(PREFIX, folder)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

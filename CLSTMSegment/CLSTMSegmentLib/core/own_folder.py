@@ -33,8 +33,8 @@ class OwnFolder:
     """
 
     def __init__(self, prefix: str, parent: Path):
-        _remove_orphans(prefix, parent)
-        self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        remove_orphans(prefix, parent)
+        self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent.resolve()))
         _in_use.add(self.path)
         try:
             self._marker = (self.path / MARKER).open("w+b")
@@ -84,8 +84,9 @@ def _lock(file: BinaryIO) -> bool:
     return True
 
 
-def _remove_orphans(prefix: str, parent: Path) -> None:
-    for folder in parent.glob(f"{prefix}*"):
+def remove_orphans(prefix: str, parent: Path) -> None:
+    """Remove the folders with this parent and prefix that killed processes have left."""
+    for folder in parent.resolve().glob(f"{prefix}*"):
         if folder not in _in_use and _is_orphan(folder):
             _remove(folder)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -37,20 +38,28 @@ def load_model(source: str | os.PathLike) -> Model:
     Raises:
         InputError: there is no such file or folder, or it is not a model.
     """
-    path = Path(source)
+    path, folder_here = model_path(source), Path(source).absolute()
+    if path != Path(source) and folder_here != path and (folder_here / "model.json").is_file():
+        logging.getLogger(__name__).warning(
+            "model %s is the one of the extension; for the folder of this name here, give %s", source, folder_here
+        )
     if path.suffix.lower() in (".pth", ".pt"):
         from .published import published_model  # imports torch, which takes seconds
 
         return published_model(path)
     if not (path / "model.json").is_file():
-        bundled = MODELS_FOLDER / path.name
-        if path.name != str(source) or not (bundled / "model.json").is_file():
-            raise InputError(
-                f"no model {str(source)!r}: give a bundled one ({', '.join(bundled_models()) or 'there are none'}), "
-                "a folder with model.json, or a .pth file"
-            )
-        path = bundled
+        raise InputError(
+            f"no model {str(source)!r}: give a bundled one ({', '.join(bundled_models()) or 'there are none'}), "
+            "a folder with model.json, or a .pth file"
+        )
     return read_bundle(path)
+
+
+def model_path(source: str | os.PathLike) -> Path:
+    """Return the path of the model that `load_model` reads; the name of a bundled model is no folder of this name."""
+    bundled = MODELS_FOLDER / source
+    is_name = Path(source).name == source
+    return bundled if is_name and (bundled / "model.json").is_file() else Path(source)
 
 
 def read_bundle(folder: Path) -> Model:
@@ -97,10 +106,31 @@ def write_bundle(model: Model, state_dict: dict[str, Tensor], folder: Path) -> M
     """
     from safetensors.torch import save as save_safetensors
 
-    if (folder / "model.json").exists():
+    if any((folder / name).exists() for name in ("model.json", "weights.safetensors")):
         raise InputError(f"{folder} already holds a model: choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
     weights = save_safetensors({k: v.contiguous() for k, v in state_dict.items()})
+    content = _description(model) | {"sha256": hashlib.sha256(weights).hexdigest()}
+    (folder / "weights.safetensors").write_bytes(weights)
+    (folder / "model.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return read_bundle(folder)
+
+
+def model_digest(model: Model) -> str:
+    """Return the SHA-256 of a model: its description, and its weights as float32, in whatever file they are.
+
+    Raises:
+        InputError: the weights cannot be read.
+    """
+    digest = hashlib.sha256(json.dumps(_description(model), sort_keys=True).encode())
+    for key, value in sorted(model.stored_weights().items()):
+        digest.update(key.encode())
+        digest.update((value.float() if value.is_floating_point() else value).contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def _description(model: Model) -> dict[str, object]:
+    """Return the content of a model.json, except the checksum of the weights file."""
     content = {"format": FORMAT} | {
         f.name: getattr(model, f.name) for f in fields(model) if f.name not in ("weights", "sha256", "locator")
     }
@@ -109,7 +139,4 @@ def write_bundle(model: Model, state_dict: dict[str, Tensor], folder: Path) -> M
     if model.locator is not None:
         content["locator"] = asdict(model.locator)
     content["segments"] = [asdict(s) for s in model.segments]
-    content["sha256"] = hashlib.sha256(weights).hexdigest()
-    (folder / "weights.safetensors").write_bytes(weights)
-    (folder / "model.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return read_bundle(folder)
+    return content

@@ -1,51 +1,70 @@
-"""A cohort of runs with Dask, on this computer or on a cluster."""
+"""A cohort of runs, in worker processes of this computer or on a Dask cluster."""
 
 import hashlib
-import os
+import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
-from ..core.atomic_write import replacing
-from ..core.errors import CohortIncomplete, InputError
+from ..core.atomic_write import remove_parts, replacing
+from ..core.errors import Cancelled, CohortIncomplete, InputError
+from ..core.own_folder import OwnFolder
 from ..engine.settings import RunSettings
 from ..io.sequence_files import files_of_sequence
-from ..model.bundle import load_model
+from ..model.bundle import load_model, model_digest, write_bundle
 from ..model.description import Model
 from ..report.cohort_summary import CohortRow, write_overview, write_summary
 from .cohort_table import Cohort, CohortSequence
+from .local_workers import segment_on_this_computer
 from .output_paths import check_outputs, check_written_before, record_outputs
 from .writers import storing
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Security
+
+
+@dataclass(frozen=True)
+class TlsFiles:
+    """The PEM files with which a Dask scheduler and this computer prove to each other who they are.
+
+    Attributes:
+        authority: the certificate that signed those of the cluster.
+        certificate, key: those of this computer.
+    """
+
+    authority: Path
+    certificate: Path
+    key: Path
 
 
 @dataclass(frozen=True)
 class ClusterSettings:
-    """Which Dask cluster segments a cohort.
+    """Where a cohort is segmented.
 
     Attributes:
-        address: address of a Dask scheduler whose workers have this package installed; None for workers on this
-            machine.
-        workers: number of workers on this machine; None for one on each GPU, or one on the CPU.
+        address: address of a Dask scheduler whose workers have this package installed; None for worker processes of
+            this computer.
+        workers: number of workers on this computer; None for one on each GPU, or one on the CPU.
+        tls: for a scheduler that asks for certificates; None for what Dask's own configuration says.
         patience_s: seconds within which the scheduler must answer.
 
     Raises:
-        InputError: a number of workers below 1.
+        InputError: a number of workers below 1, or certificates without a scheduler.
     """
 
     address: str | None = None
     workers: int | None = None
+    tls: TlsFiles | None = None
     patience_s: float = 20
 
     def __post_init__(self):
         if self.workers is not None and self.workers < 1:
             raise InputError(f"the number of workers must be at least 1, not {self.workers}")
+        if self.tls is not None and self.address is None:
+            raise InputError("certificates are for a Dask scheduler: give its address too")
 
 
 def segment_cohort(
@@ -54,39 +73,64 @@ def segment_cohort(
     cluster: ClusterSettings,
     resume: bool = False,
     on_row: Callable[[CohortRow], None] | None = None,
+    on_note: Callable[[str], None] | None = None,
 ) -> list[CohortRow]:
-    """Segment all sequences of a cohort, each in a task of its own, and write `summary.csv` and `overview.png`.
+    """Segment all sequences of a cohort, each as a task of its own, and write `summary.csv` and `overview.png`.
 
     Args:
         cohort: the sequences; a sequence that fails does not stop the others.
         settings: settings of every run.
         cluster: where the runs happen.
-        resume: keep the results of sequences that are finished, and segment the others.
+        resume: keep the results of sequences that are finished, and segment the others. A sequence is segmented again
+            if its input has changed, or the file of its labels is truncated.
         on_row: called with the row of each sequence as soon as it is known, those of finished ones first.
+        on_note: called with remarks for people.
 
     Returns:
         The rows in the order of the cohort.
 
     Raises:
-        InputError: there are results already and `resume` is False, a result would replace an input or a file that no
-            cohort wrote, or the model or the cluster cannot be used.
+        InputError: there are results already and `resume` is False, or they come from another model or from other
+            settings, or were edited; a result would replace an input or a file that no cohort wrote; or the model or
+            the cluster cannot be used.
         CohortIncomplete: some sequences failed; the others are finished, and the summary says why each one failed.
+        Cancelled: Ctrl-C; the message says how many sequences are finished.
     """
     model = load_model(settings.model)
     inputs = (file for sequence in cohort.sequences for file in files_of_sequence(sequence.input))
     check_outputs(cohort.outputs(), chain([cohort.source], inputs), [settings.model])
     check_written_before(cohort.folder, cohort.outputs())
-    finished = [sequence for sequence in cohort.sequences if sequence.is_finished]
-    if finished and not resume:
-        names = ", ".join(sorted(sequence.name for sequence in finished)[:3])
+    with_results = [sequence for sequence in cohort.sequences if sequence.has_results]
+    if with_results and not resume:
+        names = ", ".join(sorted(sequence.name for sequence in with_results)[:3])
         raise InputError(f"{cohort.folder} contains results already ({names}): give --resume to segment the others")
     cohort.folder.mkdir(parents=True, exist_ok=True)
     record_outputs(cohort.folder, cohort.outputs())
+    remove_parts(cohort.folder)
+    model.build_network()  # checks the weights before anything runs
+    digest = model_digest(model)
     rows: dict[str, CohortRow] = {}
-    for row in _rows(cohort, finished, settings, cluster, model):
+
+    def take(row: CohortRow) -> None:
         rows[row.name] = row
         if on_row is not None:
             on_row(row)
+
+    try:
+        for sequence in with_results:
+            row = sequence.finished_row(model.segments, digest, settings)
+            if row is not None:
+                take(row)
+            elif on_note is not None:
+                on_note(f"{sequence.name}: segmented again, because its input has changed or its labels are truncated")
+        waiting = [sequence for sequence in cohort.sequences if sequence.name not in rows]
+        if waiting:
+            with closing(_rows(waiting, settings, cluster, model, digest)) as found:
+                for row in found:
+                    take(row)
+    except KeyboardInterrupt as error:
+        remove_parts(cohort.folder)
+        raise Cancelled(_what_is_there(cohort, rows, cluster)) from error
     ordered = [rows[sequence.name] for sequence in cohort.sequences]
     _write(cohort, model, ordered)
     failed = [row.name for row in ordered if row.curve is None]
@@ -98,75 +142,94 @@ def segment_cohort(
     return ordered
 
 
+def _what_is_there(cohort: Cohort, rows: dict[str, CohortRow], cluster: ClusterSettings) -> str:
+    """Return what a cohort that was stopped has come to, in words."""
+    finished = sum(row.curve is not None for row in rows.values())
+    text = f"stopped; {finished} of {len(cohort.sequences)} sequences are finished in {cohort.folder}"
+    if cluster.address is not None:
+        text += ", and the cluster still finishes those that its workers have begun"
+    return f"{text}: give --resume to segment the others and to write the summary"
+
+
 def _rows(
-    cohort: Cohort, finished: list[CohortSequence], settings: RunSettings, cluster: ClusterSettings, model: Model
+    sequences: list[CohortSequence], settings: RunSettings, cluster: ClusterSettings, model: Model, digest: str
 ) -> Iterator[CohortRow]:
-    """Yield the rows of the finished sequences, then those of the others in the order in which they end."""
-    for sequence in finished:
-        yield sequence.finished_row(model.segments)
-    waiting = [sequence for sequence in cohort.sequences if sequence not in finished]
-    if waiting:
-        yield from _rows_of_cluster(waiting, settings, cluster, model)
+    """Segment sequences, and yield the row of each one as it ends."""
+    if cluster.address is not None:
+        yield from _rows_of_cluster(sequences, settings, cluster, model, digest)
+        return
+    # a copy of the model, so that one model segments all sequences whatever happens to its files
+    with OwnFolder("clstm-segment-model-", Path(tempfile.gettempdir())) as folder:
+        write_bundle(model, model.stored_weights(), folder / "model")
+        copied = replace(settings, model=str(folder / "model"))
+        with closing(segment_on_this_computer(sequences, copied, digest, cluster.workers)) as found:
+            yield from found
 
 
 def _rows_of_cluster(
-    sequences: list[CohortSequence], settings: RunSettings, cluster: ClusterSettings, model: Model
+    sequences: list[CohortSequence], settings: RunSettings, cluster: ClusterSettings, model: Model, digest: str
 ) -> Iterator[CohortRow]:
-    """Segment sequences on a cluster, and yield the row of each one as it ends."""
+    """Segment sequences on a Dask cluster, and yield the row of each one as it ends."""
     try:
-        # Dask is needed for cohorts alone, and not installed everywhere
+        # Dask is needed for clusters alone, and not installed everywhere
         from distributed import as_completed
     except ImportError as error:
-        raise InputError("a cohort needs Dask: pip install distributed") from error
-    from .dask_worker import SentModel, segment_sequence
+        raise InputError("a cluster needs Dask: pip install distributed") from error
+    from .dask_worker import SentModel, segment_on_worker
 
-    with _connected(cluster, settings.device) as (client, threads):
-        model.build_network()  # checks the weights before anything is sent
-        sent = SentModel(model.stored_weights(), model)
-        client.register_plugin(sent, name=f"model-{sent.digest}")
+    with _connected(cluster) as client:
+        sent = SentModel(model, model.stored_weights(), digest)
+        client.register_plugin(sent, name=f"model-{digest}")
         futures = {}
         for sequence in sequences:
             # Dask takes tasks of one key for one task, also those of other clients of the same scheduler
-            digest = hashlib.sha256(repr((sequence, settings, sent.digest)).encode()).hexdigest()
+            key = hashlib.sha256(repr((sequence, settings, digest)).encode()).hexdigest()
             future = client.submit(
-                segment_sequence,
+                segment_on_worker,
                 sequence,
                 settings,
-                sent.digest,
-                threads,
-                key=f"{sequence.name}-{digest}",
+                digest,
+                key=f"{sequence.name}-{key}",
                 retries=2,  # the reason may be the worker on which it failed
             )
             futures[future] = sequence
         for future in as_completed(futures):
             if future.status == "finished":
                 yield future.result()
-            else:
-                yield futures[future].failed_row(f"its worker was lost or failed: {future.exception()}")
+                continue
+            # where the scheduler is lost, the worker may have finished the sequence without telling it
+            sequence = futures[future]
+            row = sequence.finished_row(model.segments, digest, settings)
+            yield row or sequence.failed_row(f"its worker or the scheduler was lost, or failed: {future.exception()}")
 
 
 @contextmanager
-def _connected(cluster: ClusterSettings, device: str) -> Iterator[tuple["Client", int | None]]:
-    """Yield a Dask client, and the number of threads for each task (None: as its worker was set up)."""
-    from distributed import Client, LocalCluster
+def _connected(cluster: ClusterSettings) -> Iterator["Client"]:
+    """Yield a client of the cluster's scheduler."""
+    from distributed import Client
 
-    if cluster.address is not None:
-        try:
-            client = Client(cluster.address, timeout=cluster.patience_s)
-        except (OSError, ValueError, TypeError) as error:
-            raise InputError(f"no Dask scheduler answers at {cluster.address} ({error})") from error
-        with client:
-            yield client, None
-        return
-    gpus = torch.cuda.device_count() if device in ("auto", "cuda") else 0
-    workers = cluster.workers or gpus or 1
-    with (
-        LocalCluster(
-            n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=0
-        ) as local,
-        Client(local) as client,
-    ):
-        yield client, max(1, (os.cpu_count() or 1) // workers)
+    try:
+        client = Client(cluster.address, timeout=cluster.patience_s, security=_security(cluster.tls))
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"no Dask scheduler answers at {cluster.address} ({error})") from error
+    with client:
+        yield client
+
+
+def _security(tls: TlsFiles | None) -> "Security | None":
+    from distributed import Security
+
+    if tls is None:
+        return None
+    for path in (tls.authority, tls.certificate, tls.key):
+        if not path.is_file():
+            raise InputError(f"{path}: no such file, which should be a certificate or a key")
+    return Security(
+        require_encryption=True,
+        tls_ca_file=str(tls.authority),
+        tls_client_cert=str(tls.certificate),
+        tls_client_key=str(tls.key),
+    )
 
 
 def _write(cohort: Cohort, model: Model, rows: list[CohortRow]) -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from ..core.errors import InputError
 from ..core.structure import Segment
-from ..io.sequence_files import IMAGE_SUFFIXES
+from ..engine.settings import RunSettings
+from ..io.sequence_files import IMAGE_SUFFIXES, read_sequence
 from ..report.cohort_summary import CohortRow
+from .fingerprints import file_digest, sequence_digest, settings_digest
 from .run_result import RunResult
 from .segment_to_files import Outputs
 
@@ -27,7 +29,7 @@ class CohortSequence:
     outputs: Outputs
 
     @property
-    def is_finished(self) -> bool:
+    def has_results(self) -> bool:
         """Return whether an earlier run wrote its results: the report is written last."""
         return self.outputs.labels.exists() and self.outputs.report.exists()
 
@@ -35,20 +37,43 @@ class CohortSequence:
         """Return the row of this sequence in the summary."""
         return CohortRow(self.name, self.input, result.curve, result.seconds)
 
-    def finished_row(self, segments: tuple[Segment, ...]) -> CohortRow:
+    def finished_row(self, segments: tuple[Segment, ...], digest: str, settings: RunSettings) -> CohortRow | None:
         """Return the row of this sequence from the results that an earlier run wrote.
 
         Args:
             segments: segments of the model.
+            digest: see `model.bundle.model_digest`.
+            settings: settings of the run.
+
+        Returns:
+            None where there are none, the input has changed since, or the file of the labels is truncated.
 
         Raises:
-            InputError: the report is damaged, or it belongs to another model.
+            InputError: the report is damaged, the results come from another model or from other settings, or the
+                labels were edited.
         """
-        path = self.outputs.report
+        if not self.has_results:
+            return None
+        path, labels = self.outputs.report, self.outputs.labels
+        advice = "choose another folder, or remove it"
         try:
-            return self.row(RunResult.from_json(path.read_text(encoding="utf-8"), segments))
+            result = RunResult.from_json(path.read_text(encoding="utf-8"), segments)
         except (InputError, UnicodeDecodeError) as error:
-            raise InputError(f"{path} cannot be used ({error}): remove it, or choose another folder") from error
+            raise InputError(f"{path} cannot be used ({error}): {advice}") from error
+        made_from = result.fingerprints
+        if made_from is None:
+            raise InputError(f"{path} does not say what it was made from: {advice}")
+        if made_from.model != digest:
+            raise InputError(
+                f"{path} is a result of another model ({result.model}, version {result.version}): {advice}"
+            )
+        if made_from.settings != settings_digest(settings):
+            raise InputError(f"{path} is a result of a run with other settings: {advice}")
+        if file_digest(labels) != made_from.labels:
+            if _digest_of(labels) is not None:
+                raise InputError(f"{labels} was changed after the run: move it, or choose another folder")
+            return None
+        return self.row(result) if _digest_of(self.input) == made_from.input else None
 
     def failed_row(self, error: str) -> CohortRow:
         """Return the row of this sequence after it failed."""
@@ -122,6 +147,14 @@ def read_cohort(source: Path, folder: Path) -> Cohort:
             for name, path in inputs
         ],
     )
+
+
+def _digest_of(sequence: Path) -> str | None:
+    """Return the digest of a sequence file; None where it cannot be read."""
+    try:
+        return sequence_digest(read_sequence(sequence))
+    except InputError:
+        return None
 
 
 def _inputs_of_folder(folder: Path) -> list[tuple[str, Path]]:

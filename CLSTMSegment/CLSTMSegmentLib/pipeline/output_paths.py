@@ -7,9 +7,10 @@ from pathlib import Path
 
 from ..core.atomic_write import write_text
 from ..core.errors import InputError
+from ..model.bundle import model_path
 
 RECORD = ".clstm-segment-files"
-"""JSON file in the folder of a cohort that names the files which cohorts have written there."""
+"""JSON file in the folder of a cohort or demo that names the files which cohorts and demos have written there."""
 
 
 def check_outputs(outputs: Sequence[Path], inputs: Iterable[Path], models: Iterable[str] = ()) -> None:
@@ -30,24 +31,30 @@ def check_outputs(outputs: Sequence[Path], inputs: Iterable[Path], models: Itera
         places[_identity(output)] = output
     if not any(output.exists() for output in outputs):  # the inputs may be many files
         return
-    for file in chain((file for name in models for file in _files_of_model(Path(name))), inputs):
+    for file in chain((file for name in models for file in _files_of_model(model_path(name))), inputs):
         if _identity(file) in places:
             output = places[_identity(file)]
             raise InputError(f"{output} is an input and would be replaced: choose another place for the result")
 
 
-def check_written_before(folder: Path, outputs: Iterable[Path]) -> None:
-    """Raise an InputError if one of the outputs in a cohort's folder is a file that no earlier cohort wrote there."""
+def check_written_before(folder: Path, outputs: Iterable[Path], writer: str = "cohort") -> None:
+    """Raise an InputError if one of the outputs in a folder is a file that no earlier cohort or demo wrote there.
+
+    Args:
+        folder: the folder of the results.
+        outputs: files in it that will be written.
+        writer: what writes them, for messages.
+    """
     ours = _recorded(folder)
     for output in outputs:
         if output.exists() and output.name not in ours:
             raise InputError(
-                f"{output} exists, and no cohort wrote it: choose another folder for the results, or move this file"
+                f"{output} exists, and no {writer} wrote it: choose another folder for the results, or move this file"
             )
 
 
 def record_outputs(folder: Path, outputs: Iterable[Path]) -> None:
-    """Record the names of files that a cohort is going to write into its folder, for `check_written_before`."""
+    """Record the names of files that a cohort or demo is going to write into a folder, for `check_written_before`."""
     names = sorted(_recorded(folder) | {output.name for output in outputs})
     write_text(folder / RECORD, json.dumps(names, indent=1))
 

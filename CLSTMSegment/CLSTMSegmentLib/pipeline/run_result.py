@@ -8,6 +8,7 @@ from ..core.sequence import SequenceIndex
 from ..core.structure import Segment
 from ..core.volume_curve import VolumeCurve
 from ..engine.run_report import RunReport
+from .fingerprints import Fingerprints
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class RunResult:
         state_rule: how long the recurrent state lasted: "carry", "window:N" or "reset".
         warm_up_frames: number of frames that filled an empty recurrent state.
         peak_memory_mib: the most memory that the process has held, in MiB.
+        fingerprints: of what the result was made from, and of its labels; None for a run without a report file.
     """
 
     model: str
@@ -30,6 +32,7 @@ class RunResult:
     state_rule: str
     warm_up_frames: int
     peak_memory_mib: int
+    fingerprints: Fingerprints | None = None
 
     @property
     def seconds(self) -> float:
@@ -53,6 +56,7 @@ class RunResult:
             "volumes_ml": self.curve.to_rows(),
             "warnings": report.warnings,
             "flags": self.curve.flags_to_rows(),
+            "sha256": None if self.fingerprints is None else asdict(self.fingerprints),
         }
         return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
@@ -85,6 +89,7 @@ class RunResult:
                 content["state_rule"]["rule"],
                 content["state_rule"]["warm_up_frames"],
                 content["peak_memory_mib"],
+                None if content["sha256"] is None else Fingerprints(**content["sha256"]),
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InputError(f"this is not the report of a run with these segments ({error})") from error

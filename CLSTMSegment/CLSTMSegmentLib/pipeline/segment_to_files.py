@@ -18,8 +18,9 @@ from ..engine.segmenter import Segmenter
 from ..engine.settings import RunSettings
 from ..io.file_sequence import FileSequence
 from ..io.sequence_files import files_of_sequence, read_sequence
-from ..model.bundle import load_model
+from ..model.bundle import load_model, model_digest
 from ..report.volumes_csv import write_volumes
+from .fingerprints import Fingerprints, file_digest, sequence_digest, settings_digest
 from .output_paths import check_outputs
 from .run_result import RunResult
 from .writers import LabelWriter, check_suffix, open_writer, storing
@@ -97,6 +98,8 @@ def segment_to_files(
     with outputs.replaced_at_the_end() as partial:
         with segmenter.report.timed("read"):
             frames = read_sequence(sequence)
+            # before the run: what changes later is noticed
+            input_digest = None if partial.report is None else sequence_digest(frames)
         numbers = settings.frame_numbers(len(frames))
         curve = VolumeCurve(model.segments, frames.index)
         preview = None if partial.preview is None else _Preview(partial.preview, frames, numbers)
@@ -123,6 +126,10 @@ def segment_to_files(
         peak_mib = round(peak_memory() / 2**20)
         result = RunResult(model.name, model.version, curve, segmenter.report, str(rule), rule.warm_up_frames, peak_mib)
         if partial.report is not None:
+            fingerprints = Fingerprints(
+                input_digest, model_digest(model), settings_digest(settings), file_digest(partial.labels)
+            )
+            result = replace(result, fingerprints=fingerprints)
             with storing(partial.report):
                 partial.report.write_text(result.to_json(), encoding="utf-8")
     return result

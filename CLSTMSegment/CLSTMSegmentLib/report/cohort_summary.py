@@ -1,12 +1,12 @@
 """The results of a cohort: a table with a row for every sequence, and all volume curves in one picture."""
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.structure import Segment
 from ..core.volume_curve import VolumeCurve, with_unit
+from .csv_table import write_table
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,11 @@ def write_summary(path: Path, segments: Sequence[Segment], rows: Sequence[Cohort
         header += [with_unit(f"{segment.name}, {extreme} volume", "ml") for extreme in ("greatest", "least")]
     header += [with_unit(f"{segments[n].name}, ejection fraction", "%") for n in chambers]
     header += ["flags", "time [s]", "error"]
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        for row in rows:
-            cells = [""] * (len(header) - 3) if row.curve is None else _cells(row.curve, chambers, row.seconds)
-            writer.writerow([row.name, row.input, *cells, row.error])
+    table = [header]
+    for row in rows:
+        cells = [""] * (len(header) - 3) if row.curve is None else _cells(row.curve, chambers, row.seconds)
+        table.append([row.name, row.input, *cells, row.error])
+    write_table(path, table)
 
 
 def _cells(curve: VolumeCurve, chambers: Sequence[int], seconds: float) -> list[str]:

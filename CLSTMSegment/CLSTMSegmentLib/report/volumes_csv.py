@@ -1,9 +1,9 @@
 """Segment volumes over time as CSV."""
 
-import csv
 from pathlib import Path
 
 from ..core.volume_curve import VolumeCurve
+from .csv_table import write_table
 
 
 def write_volumes(path: Path, curve: VolumeCurve) -> None:
@@ -16,8 +16,5 @@ def write_volumes(path: Path, curve: VolumeCurve) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["frame", curve.index_title, *curve.volume_titles])
-        for frame in curve.frames:
-            writer.writerow([frame.number, frame.index_value, *(f"{ml:.3f}" for ml in frame.ml)])
+    rows = ([frame.number, frame.index_value, *(f"{ml:.3f}" for ml in frame.ml)] for frame in curve.frames)
+    write_table(path, [["frame", curve.index_title, *curve.volume_titles], *rows])

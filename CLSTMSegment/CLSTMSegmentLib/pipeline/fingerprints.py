@@ -1,0 +1,64 @@
+"""SHA-256 of what a result was made from, and of the result: a cohort that is resumed keeps only what still holds."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..core.sequence import Frame
+from ..engine.settings import RunSettings
+
+
+@dataclass(frozen=True)
+class Fingerprints:
+    """What a result was made from, and its labels; each one is a SHA-256.
+
+    Attributes:
+        input: index values, geometry and voxels of the whole sequence, in whatever file they are.
+        model: see `model.bundle.model_digest`.
+        settings: settings of the run, except the model, the device and the limit of RAM.
+        labels: the file of the labels.
+    """
+
+    input: str
+    model: str
+    settings: str
+    labels: str
+
+
+def sequence_digest(frames: Sequence[Frame]) -> str:
+    """Return the SHA-256 of all frames.
+
+    Raises:
+        InputError: a frame cannot be read.
+    """
+    digest = hashlib.sha256()
+    for frame in frames:
+        image = frame.image
+        geometry = (image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+        digest.update(repr((frame.index_value, image.GetPixelIDTypeAsString(), geometry)).encode())
+        if image.GetNumberOfPixels():
+            digest.update(np.ascontiguousarray(sitk.GetArrayViewFromImage(image)).data)
+    return digest.hexdigest()
+
+
+def settings_digest(settings: RunSettings) -> str:
+    """Return the SHA-256 of the settings, except those that say where and with how much RAM a model runs."""
+    content = replace(settings, model="any", device="auto", ram_gb=None)
+    return hashlib.sha256(content.to_json().encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(2**20):
+            digest.update(chunk)
+    return digest.hexdigest()

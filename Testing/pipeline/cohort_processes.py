@@ -1,0 +1,72 @@
+"""Cohorts in processes of their own, and what they leave."""
+
+import csv
+import json
+import subprocess
+import sys
+from contextlib import contextmanager
+
+from conftest import REPOSITORY
+from worker.waiting import wait
+
+COUNT = 12
+"""Number of sequences in the fixture `inputs`."""
+
+
+def started(arguments, log):
+    """Start a Python module in a process of its own, whose output goes to a file."""
+    with log.open("wb") as file:
+        return subprocess.Popen(
+            [sys.executable, "-m", *map(str, arguments)],
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            cwd=REPOSITORY / "CLSTMSegment",
+        )
+
+
+@contextmanager
+def dask_cluster(folder, workers=1, tls=()):
+    """Start a Dask scheduler and workers; yield its address, and a list of the processes, the scheduler first."""
+    address_file, protocol = folder / "scheduler.json", "tls" if tls else "tcp"
+    scheduler = ["dask", "scheduler", "--protocol", protocol, "--host", "127.0.0.1", "--port", 0, "--no-dashboard"]
+    log = folder / "scheduler.log"
+    processes = [started([*scheduler, *tls, "--scheduler-file", address_file], log)]
+    try:
+        wait_until(lambda: address_file.exists() and address_file.read_text(encoding="utf-8"), log)
+        address = json.loads(address_file.read_text(encoding="utf-8"))["address"]
+        for n in range(workers):
+            worker = ["dask", "worker", address, *tls, "--nthreads", 1, "--no-dashboard", "--no-nanny"]
+            local = ["--host", "127.0.0.1", "--local-directory", folder / f"worker {n}"]
+            processes.append(started([*worker, *local], folder / f"worker-{n}.log"))
+        yield address, processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def wait_until(condition, log):
+    return wait(condition, patience_s=120, said=lambda: log.read_text(encoding="utf-8", errors="replace"))
+
+
+def first_outputs(folder, log):
+    """Wait for a finished sequence; return when the outputs that are finished by then were written, by name."""
+    wait_until(lambda: list(folder.glob("*.json")), log)
+    return {path.stem: (folder / f"{path.stem}.seq.nrrd").stat().st_mtime_ns for path in folder.glob("*.json")}
+
+
+def check_results(folder, alone, before):
+    outputs = {path.name: path for path in folder.glob("*.seq.nrrd")}
+    assert {name: path.read_bytes() for name, path in outputs.items()} == alone
+    for name, modified in before.items():  # what was finished is not done again
+        assert outputs[f"{name}.seq.nrrd"].stat().st_mtime_ns == modified
+    rows = summary(folder)
+    assert list(rows) == [f"heart {seed:02}" for seed in range(COUNT)]
+    assert all(row["error"] == "" and row["frames"] == "6" for row in rows.values())
+    assert (folder / "overview.png").stat().st_size > 0
+
+
+def summary(folder):
+    """The rows of a summary by name."""
+    with (folder / "summary.csv").open(encoding="utf-8", newline="") as file:
+        return {row["name"]: row for row in csv.DictReader(file)}

@@ -1,0 +1,162 @@
+"""A cohort that is resumed keeps results that still hold, and no others."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from CLSTMSegmentLib.__main__ import main
+from CLSTMSegmentLib.core.errors import InputError
+from CLSTMSegmentLib.io.sequence_files import read_sequence
+from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
+from CLSTMSegmentLib.model.bundle import load_model, model_digest, write_bundle
+from CLSTMSegmentLib.pipeline.cohort_table import CohortSequence
+from CLSTMSegmentLib.pipeline.segment_to_files import Outputs, segment_to_files
+
+
+@pytest.fixture
+def sequence(cine, tmp_path):
+    """A sequence of a cohort, in files of its own."""
+    (tmp_path / "out").mkdir()
+    outputs = Outputs(tmp_path / "out" / "cine.seq.nrrd", report=tmp_path / "out" / "cine.json")
+    return CohortSequence("cine", Path(shutil.copy(cine, tmp_path)), outputs)
+
+
+@pytest.fixture
+def finished(sequence, settings):
+    """The sequence after a run over two of its frames."""
+    segment_to_files(replace(settings, frames="0,3"), sequence.input, sequence.outputs)
+    return sequence
+
+
+def row_of(sequence, settings, **changes):
+    model = load_model(changes.get("model", settings.model))
+    settings = replace(settings, **{"frames": "0,3"} | changes)
+    return sequence.finished_row(model.segments, model_digest(model), settings)
+
+
+def rewrite(path, change):
+    """Change the images of a sequence file."""
+    frames = list(read_sequence(path))
+    index = read_sequence(path).index
+    write_sequence(path, index, [change(frame.image) for frame in frames])
+
+
+def one_voxel_more(image):
+    voxels = sitk.GetArrayFromImage(image)
+    voxels[2, 3, 4] += 1
+    changed = sitk.GetImageFromArray(voxels)
+    changed.CopyInformation(image)
+    return changed
+
+
+def moved(image):
+    image = sitk.Image(image)
+    image.SetOrigin(np.add(image.GetOrigin(), 1.0).tolist())
+    return image
+
+
+def test_result_is_kept_whatever_the_device_and_the_ram_and_wherever_model_and_input_are(finished, settings, tmp_path):
+    model = load_model(settings.model)
+    write_bundle(model, model.build_network().state_dict(), tmp_path / "copy of the model")
+    (tmp_path / "moved").mkdir()
+    elsewhere = replace(finished, input=finished.input.rename(tmp_path / "moved" / "cine.seq.nrrd"))
+
+    row = row_of(elsewhere, settings, model=str(tmp_path / "copy of the model"), device="auto", ram_gb=64.0)
+
+    assert row.curve.numbers == [0, 3]
+    assert row.error == ""
+
+
+@pytest.mark.parametrize("change", [one_voxel_more, moved])
+def test_result_of_an_input_that_has_changed_is_not_kept(change, finished, settings):
+    rewrite(finished.input, change)
+
+    assert row_of(finished, settings) is None
+
+
+@pytest.mark.parametrize("bytes_left", [0, 100, 2000])
+def test_result_with_truncated_labels_is_not_kept(bytes_left, finished, settings):
+    labels = finished.outputs.labels
+    content = labels.read_bytes()
+
+    labels.write_bytes(content[:bytes_left])
+
+    assert row_of(finished, settings) is None
+
+
+def test_labels_that_the_user_edited_are_never_replaced(finished, settings):
+    rewrite(finished.outputs.labels, one_voxel_more)
+
+    with pytest.raises(InputError, match="was changed after the run"):
+        row_of(finished, settings)
+
+
+def test_result_of_another_model_is_refused(finished, settings, tmp_path):
+    model = load_model(settings.model)
+    weights = {key: value * 1.001 for key, value in model.build_network().state_dict().items()}
+    write_bundle(replace(model, version="2"), model.build_network().state_dict(), tmp_path / "version 2")
+    write_bundle(model, weights, tmp_path / "other weights")
+
+    for name in ("version 2", "other weights"):
+        with pytest.raises(InputError, match=r"is a result of another model \(small, version 1\)"):
+            row_of(finished, settings, model=str(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    "change", [{"frames": "all"}, {"tile": (8, 32, 32)}, {"state_rule": "reset"}, {"warm_up_frames": 1}], ids=str
+)
+def test_result_of_other_settings_is_refused(change, finished, settings):
+    with pytest.raises(InputError, match="is a result of a run with other settings"):
+        row_of(finished, settings, **change)
+
+
+def test_report_that_does_not_say_what_it_was_made_from_is_refused(finished, settings):
+    report = json.loads(finished.outputs.report.read_text(encoding="utf-8"))
+    finished.outputs.report.write_text(json.dumps(report | {"sha256": None}), encoding="utf-8")
+
+    with pytest.raises(InputError, match="does not say what it was made from"):
+        row_of(finished, settings)
+
+
+def test_resumed_cohort_segments_again_what_has_changed_and_says_so(cine, bundle, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    for name in ("changed", "kept", "truncated"):
+        shutil.copy(cine, tmp_path / "in" / f"{name}.seq.nrrd")
+    arguments = ["batch", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--model", str(bundle), "--quiet"]
+    arguments += ["--frames", "0", "--device", "cpu"]
+    assert main(arguments) == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.seq.nrrd")}
+    modified = (tmp_path / "out" / "kept.seq.nrrd").stat().st_mtime_ns
+    rewrite(tmp_path / "in" / "changed.seq.nrrd", moved)
+    (tmp_path / "out" / "truncated.seq.nrrd").write_bytes(before["truncated.seq.nrrd"][:200])
+
+    status = main([*arguments, "--resume"])
+
+    assert status == 0
+    printed = capsys.readouterr().out
+    assert "changed: segmented again" in printed
+    assert "truncated: segmented again" in printed
+    assert "kept: segmented again" not in printed
+    after = {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.seq.nrrd")}
+    assert after["truncated.seq.nrrd"] == before["truncated.seq.nrrd"]
+    assert after["changed.seq.nrrd"] != before["changed.seq.nrrd"]
+    assert (tmp_path / "out" / "kept.seq.nrrd").stat().st_mtime_ns == modified
+
+
+def test_resume_that_is_refused_leaves_every_file_as_it_was(cine, bundle, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    shutil.copy(cine, tmp_path / "in")
+    arguments = ["batch", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--model", str(bundle), "--quiet"]
+    arguments += ["--device", "cpu"]
+    assert main([*arguments, "--frames", "0"]) == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+
+    status = main([*arguments, "--frames", "1", "--resume"])
+
+    assert status == 2
+    assert "is a result of a run with other settings" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
