@@ -106,11 +106,10 @@ def test_job_folder_that_cannot_be_made_is_an_error_at_the_start(bundle, tmp_pat
 
 def test_model_added_on_a_full_disk_leaves_no_incomplete_copy(bundle, tmp_path, monkeypatch):
     def full(source, target, *rest, **more):
-        Path(target).mkdir(parents=True)
-        (Path(target) / "model.json").write_text("{", encoding="utf-8")
+        Path(target).write_text("{", encoding="utf-8")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(shutil, "copytree", full)
+    monkeypatch.setattr(shutil, "copyfile", full)
 
     with pytest.raises(OSError, match="No space left"):
         addModel(bundle / "model.json", tmp_path / "models")

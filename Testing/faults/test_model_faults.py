@@ -1,7 +1,9 @@
 """Models that are missing, damaged, hostile or absurd are refused with the reason, and no code of theirs is run."""
 
 import json
+import os
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -96,6 +98,41 @@ def test_damaged_model_is_refused(damage, bundle, tmp_path):
             addModel(folder / "model.json", models)
     assert list(models.iterdir()) == []
     assert [path.name for path in (tmp_path / "user").iterdir()] == ["models"]
+
+
+def test_only_the_two_files_of_a_model_are_copied(bundle, tmp_path):
+    downloads = tmp_path / "downloads"
+    shutil.copytree(bundle, downloads)
+    (downloads / "letter.txt").write_text("private", encoding="utf-8")
+    (downloads / "letters").mkdir()
+    (downloads / "home").symlink_to(Path.home(), target_is_directory=True)
+
+    source = addModel(downloads / "model.json", tmp_path / "models")
+
+    assert sorted(path.name for path in Path(source).iterdir()) == ["model.json", "weights.safetensors"]
+    for path in Path(source).iterdir():
+        assert path.read_bytes() == (bundle / path.name).read_bytes()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes in folders")
+@pytest.mark.parametrize("name", ["model.json", "weights.safetensors"])
+@pytest.mark.parametrize("kind", ["pipe", "device", "huge file"])
+def test_what_is_no_plain_file_of_a_usual_size_is_not_added(kind, name, bundle, tmp_path):
+    shutil.copytree(bundle, tmp_path / "small")
+    path = tmp_path / "small" / name
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        with path.open("wb") as file:
+            file.truncate(2**36)  # of which the disk stores nothing
+
+    with pytest.raises(InputError, match=f"{name} is (missing, or is no file|larger)"):
+        addModel(tmp_path / "small" / "model.json", tmp_path / "models")
+
+    assert not (tmp_path / "models").exists()
 
 
 def test_damaged_model_of_the_user_does_not_hide_the_others(bundle, tmp_path):

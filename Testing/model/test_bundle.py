@@ -1,11 +1,13 @@
 """Model bundles: what is written is read back, and descriptions of an earlier format are still read."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.core.structure import Segment
-from CLSTMSegmentLib.model.bundle import read_bundle, write_bundle
+from CLSTMSegmentLib.model.bundle import load_model, read_bundle, write_bundle
 from CLSTMSegmentLib.model.rules import GeometryRule, StateRule
 from CLSTMSegmentLib.network.options import NetworkOptions
 from conftest import smallModel
@@ -78,3 +80,33 @@ def test_chamber_that_may_eject_or_not_is_refused(tmp_path):
 
     with pytest.raises(InputError, match="ejecting_chamber must be true or false"):
         read_bundle(tmp_path / "small")
+
+
+def test_folder_here_does_not_take_the_place_of_a_bundled_model_and_that_is_said(
+    bundled, bundle, tmp_path, monkeypatch, caplog
+):
+    shutil.copytree(bundle, tmp_path / bundled)
+    monkeypatch.chdir(tmp_path)
+
+    by_name, by_path = load_model(bundled), load_model(f"./{bundled}")
+
+    assert (by_name.name, by_path.name) == (bundled, "small")
+    assert load_model(Path(bundled)).name == "small"
+    assert [str(tmp_path / bundled) in message for message in caplog.messages] == [True]
+
+
+def test_folder_of_any_other_name_here_is_a_model(bundle, tmp_path, monkeypatch, caplog):
+    shutil.copytree(bundle, tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+
+    assert load_model("mine").name == "small"
+    assert caplog.messages == []
+
+
+def test_weights_of_the_user_are_never_replaced(tmp_path):
+    (tmp_path / "weights.safetensors").write_bytes(b"of the user")
+
+    with pytest.raises(InputError, match="already holds a model"):
+        write_bundle(smallModel(), smallModel().weights, tmp_path)
+
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"of the user"]

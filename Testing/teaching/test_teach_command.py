@@ -150,7 +150,7 @@ def test_ejecting_chamber_that_is_no_segment_is_refused(files, capsys):
     assert list((files / "models").iterdir()) == []
 
 
-def test_options_say_how_complete_the_annotation_of_a_frame_is(files, monkeypatch):
+def test_options_say_how_complete_the_annotation_of_a_frame_is(files, monkeypatch, capsys):
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
@@ -158,6 +158,7 @@ def test_options_say_how_complete_the_annotation_of_a_frame_is(files, monkeypatc
 
     assert main(arguments(files, "--whole", "0", "--slices", "4")) == 1
 
+    assert "the teaching job is not finished: give --resume to go on, or remove" in capsys.readouterr().err
     training_set = TrainingSet.read(teaching_folder(files / "models", "hook"))
     assert {frame.number: frame.mark for frame in training_set.frames} == {0: "whole", 2: "drawn", 4: "slices"}
 

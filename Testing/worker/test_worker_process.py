@@ -1,5 +1,6 @@
 """A run in a real worker process: frames arrive one by one, and whatever ends it is reported and cleaned up."""
 
+import json
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from CLSTMSegmentLib.engine.settings import RunSettings
 from CLSTMSegmentLib.model.bundle import read_bundle, write_bundle
 from CLSTMSegmentLib.network.options import NetworkOptions
 from CLSTMSegmentLib.network.unet import CLSTMUNet4D
+from CLSTMSegmentLib.worker import worker_process
 from CLSTMSegmentLib.worker.events import Done, Failed, FrameDone, Started
 from CLSTMSegmentLib.worker.job_folder import JobFolder
 from CLSTMSegmentLib.worker.worker_process import PACKAGE_FOLDER
@@ -189,3 +191,16 @@ def test_worker_ends_with_its_parent_and_removes_the_job_folder(bundle, tmp_path
         parent.kill()  # so that it can clean up nothing itself
 
     wait(lambda: not folder.path.exists())
+
+
+def test_worker_takes_no_library_from_the_folder_in_which_it_runs(tmp_path, monkeypatch):
+    (tmp_path / "CLSTMSegmentLib").symlink_to(PACKAGE_FOLDER / "CLSTMSegmentLib", target_is_directory=True)
+    for name in ("json", "torch", "SimpleITK"):
+        (tmp_path / f"{name}.py").write_text("open('taken', 'w').close()", encoding="utf-8")
+    monkeypatch.setattr(worker_process, "PACKAGE_FOLDER", tmp_path)
+    command = worker_process.module_command(sys.executable, "CLSTMSegmentLib.worker.list_devices")
+
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    assert not (tmp_path / "taken").exists()
+    assert json.loads(done.stdout)[-1][0] == "cpu"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from ..core.atomic_write import write_text
+from ..core.atomic_write import replacing, write_text
 from ..core.errors import InputError
 from ..engine.segmenter import Segmenter
 from ..engine.settings import DEFAULT_MODEL, RunSettings
@@ -16,6 +16,7 @@ from ..evaluation.state_rules import StateRuleScore, compare_state_rules
 from ..evaluation.summary import report_entry
 from ..model.bundle import load_model
 from ..pipeline.output_paths import check_outputs
+from .terminal import show
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -75,13 +76,14 @@ def run(options: Namespace) -> None:
     if options.page is not None:
         from ..evaluation.page import write_page  # needs matplotlib, which is not installed everywhere
 
-        write_page(options.page, models, cases, scores)
+        with replacing(options.page) as partial:
+            write_page(partial, models, cases, scores)
 
 
 def _announced(cases: list[Case]) -> Iterator[Case]:
     """Yield the cases, and print a line before each."""
     for n, case in enumerate(cases, 1):
-        print(f"{n} of {len(cases)}: {case.heart}, {case.source}, {case.condition}", flush=True)
+        show(f"{n} of {len(cases)}: {case.heart}, {case.source}, {case.condition}", flush=True)
         yield case
 
 
@@ -90,15 +92,15 @@ def _print_summaries(report: list[dict], cycles: int) -> None:
     for name, figures in report[0]["summary"].items():
         columns = [entry["summary"].get(name) for entry in report]
         texts = [f"{c['mean']:8.3f} ({c['least']:.3f} to {c['largest']:.3f})" if c else "" for c in columns]
-        print(f"{name:90}{figures['count']:4} {' | '.join(texts)}")
+        show(f"{name:90}{figures['count']:4} {' | '.join(texts)}")
     for entry in report:
         for row in entry["cycles"]:
             values = ", ".join(f"{value:.3f}" for value in row["dice"])
-            print(f"{entry['model']}, {row['heart']} repeated {cycles} times: {row['segment']}, Dice {values}")
+            show(f"{entry['model']}, {row['heart']} repeated {cycles} times: {row['segment']}, Dice {values}")
 
 
 def _print_state_rule(segment: str, score: StateRuleScore) -> None:
-    print(
+    show(
         f"state rule {score.rule}, {score.warm_up_frames} warm-up frames, {score.cycles} cycles: {segment}, "
         f"Dice {score.dice:.4f}, flicker {score.flicker:.4f}",
         flush=True,

@@ -8,6 +8,7 @@ from ..model.bundle import bundled_models, load_model, write_bundle
 from ..model.description import Model
 from ..model.published import published_model
 from ..model.rules import StateRule
+from .terminal import show
 
 
 def add_commands(parser: ArgumentParser) -> None:
@@ -28,12 +29,12 @@ def list_models(options: Namespace) -> None:
     """Print a line for each bundled model."""
     for name in bundled_models():
         model = load_model(name)
-        print(f"{name}: {model.title}; segments: {', '.join(s.name for s in model.segments)}; {model.modality}")
+        show(f"{name}: {model.title}; segments: {', '.join(s.name for s in model.segments)}; {model.modality}")
 
 
 def describe(options: Namespace) -> None:
     """Print everything that is known about one model."""
-    print(description(load_model(options.name)))
+    show(description(load_model(options.name)))
 
 
 def import_checkpoint(options: Namespace) -> None:
@@ -43,7 +44,7 @@ def import_checkpoint(options: Namespace) -> None:
     """
     model = published_model(options.file)
     write_bundle(model, model.weights, options.output)
-    print(f"{options.output}: imported. Check model.json, and give its segments their names there.")
+    show(f"{options.output}: imported. Check model.json, and give its segments their names there.")
 
 
 def description(model: Model) -> str:

@@ -9,6 +9,7 @@ from ..pipeline.segment_to_files import Outputs, segment_to_files
 from ..pipeline.writers import SUFFIXES
 from .progress_bar import progress_bar
 from .run_options import add_run_options, read_run_options
+from .terminal import show
 
 FLAGS_SHOWN = 5
 
@@ -59,8 +60,8 @@ def run(options: Namespace) -> None:
 def print_warnings(result: RunResult) -> None:
     """Print the warnings of a run, and its first quality flags, on standard error."""
     for warning in result.report.warnings:
-        print(f"clstm-segment: warning: {warning}", file=sys.stderr)
+        show(f"clstm-segment: warning: {warning}", file=sys.stderr)
     flags = [str(flag) for flag in result.curve.flags]
     if flags:
         more = f"; and {len(flags) - FLAGS_SHOWN} more" if len(flags) > FLAGS_SHOWN else ""
-        print(f"clstm-segment: frames to check: {'; '.join(flags[:FLAGS_SHOWN])}{more}", file=sys.stderr)
+        show(f"clstm-segment: frames to check: {'; '.join(flags[:FLAGS_SHOWN])}{more}", file=sys.stderr)

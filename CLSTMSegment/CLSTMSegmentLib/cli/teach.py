@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from tqdm import tqdm
 
 from ..core.atomic_write import write_bytes
-from ..core.errors import InputError
+from ..core.errors import Cancelled, InputError
 from ..core.progress import TeachingProgress
 from ..core.structure import PALETTE, Segment
 from ..io.file_sequence import FileSequence
@@ -21,6 +21,7 @@ from ..model.description import check_name
 from ..pipeline.output_paths import check_outputs
 from ..teaching.teaching_settings import TeachingSettings
 from ..teaching.training_set import check_new_model, preview_path, teaching_folder, write_training_set
+from .terminal import show
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -83,6 +84,7 @@ def run(options: Namespace) -> None:
     Raises:
         InputError: images and annotations that cannot be used.
         RunFailed: the job could not be finished.
+        Cancelled: a second Ctrl-C, or another signal to stop.
     """
     check_name(options.name)
     check_new_model(options.models, options.name)
@@ -100,13 +102,18 @@ def run(options: Namespace) -> None:
         _asked_to_stop() as asked,
         tqdm(total=100, disable=options.quiet or None, bar_format="{desc}|{bar}| {n:.0f} %") as bar,
     ):
-        result = teach(folder, options.models, lambda progress: _show(bar, progress), lambda: bool(asked))
+        try:
+            result = teach(folder, options.models, lambda progress: _show(bar, progress), lambda: bool(asked))
+        except KeyboardInterrupt as error:
+            raise Cancelled(
+                f"stopped; the teaching job is not finished: give --resume to go on, or remove {folder}"
+            ) from error
     for note in result.notes:
-        print(note)
+        show(note)
     if options.picture is not None and preview_path(folder).exists():
         write_bytes(options.picture, preview_path(folder).read_bytes())
     shutil.rmtree(folder)
-    print(f"{result.folder}: clstm-segment segment INPUT -o OUTPUT --model {result.folder}")
+    show(f"{result.folder}: clstm-segment segment INPUT -o OUTPUT --model {result.folder}")
 
 
 @contextmanager
@@ -118,7 +125,7 @@ def _asked_to_stop() -> Iterator[list[bool]]:
         if asked:
             raise KeyboardInterrupt
         asked.append(True)
-        print("\nstopping: the best network so far is kept (press Ctrl-C again to discard it)", flush=True)
+        show("\nstopping: the best network so far is kept (press Ctrl-C again to discard it)", flush=True)
 
     before = signal.signal(signal.SIGINT, on_interrupt)
     try:

@@ -11,6 +11,7 @@ from ..core.errors import InputError, RunFailed
 from ..model.bundle import load_model, write_bundle
 from ..model.description import LOCATOR_PREFIX, Locator
 from ..network.inference import inference_network
+from .terminal import show
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -72,7 +73,7 @@ def run(options: Namespace) -> None:
         raise InputError(f"{options.out} holds a training already: give --resume, or choose another folder")
     device, warnings = choose_device(options.device)
     for warning in warnings:
-        print(warning)
+        show(warning)
     initial = None if options.initial is None else load_model(options.initial)
     split = split_sequences(recipe, options.data)
     if options.start is not None and not Trainer.has_begun(options.out):
@@ -87,12 +88,12 @@ def run(options: Namespace) -> None:
     )
     with tqdm(total=task.rule.iterations) as bar:
 
-        def show(step: TrainingStep) -> None:
+        def on_step(step: TrainingStep) -> None:
             precision = "bfloat16" if step.bfloat16 else "float32"
             bar.set_description_str(f"stage {step.stage} of {step.stages}, {precision}", refresh=False)
             bar.update(step.iteration - bar.n)
 
-        result = Trainer(task, options.out, device).run(show)
+        result = Trainer(task, options.out, device).run(on_step)
     if result.error is not None:
         raise result.error
     if result.network is None:
@@ -108,4 +109,4 @@ def run(options: Namespace) -> None:
     model = replace(model, typical=typical_of(network, examples(recipe, split), model, device))
     folder = options.out / model.name
     write_bundle(model, weights, folder)
-    print(f"{folder}: the finished model")
+    show(f"{folder}: the finished model")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import qt
 
-from ..worker.worker_process import PACKAGE_FOLDER, creation_flags
+from ..worker.worker_process import PACKAGE_FOLDER, creation_flags, module_command
 
 POLL_MS = 200
 
@@ -22,7 +22,7 @@ class DeviceQuestion:
     def __init__(self, python: str, answered: Callable[[list[list[str]]], None]):
         self._answered = answered
         self._process = subprocess.Popen(  # noqa: S603  our own module, by the interpreter that runs Slicer
-            [python, "-m", "CLSTMSegmentLib.worker.list_devices"],
+            module_command(python, "CLSTMSegmentLib.worker.list_devices"),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=PACKAGE_FOLDER,

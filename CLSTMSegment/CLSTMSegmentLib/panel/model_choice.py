@@ -11,6 +11,9 @@ from ..core.errors import InputError
 from ..model.bundle import bundled_models, load_model, write_bundle
 from ..model.description import Model
 
+MOST_BYTES = {"model.json": 2**20, "weights.safetensors": 2**34}
+"""The files of a bundle, and how large each may be; nothing else that lies beside them is copied."""
+
 
 def choosableModels(folder: Path) -> list[tuple[str, Model]]:
     """Return all bundled models and all in the user's folder, each with the source from which it is loaded.
@@ -43,6 +46,9 @@ def addModel(file: Path, folder: Path) -> str:
     Raises:
         InputError: the file is no model or is damaged, or the folder has a model of this name already.
     """
+    names = MOST_BYTES if file.name == "model.json" else {file.name: MOST_BYTES["weights.safetensors"]}
+    for name, mostBytes in names.items():
+        _checkFile(file.with_name(name), mostBytes)
     model = load_model(file.parent if file.name == "model.json" else file)
     model.build_network()  # checks the weights before anything is copied
     target = folder / model.name
@@ -55,10 +61,20 @@ def addModel(file: Path, folder: Path) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(target) as copy:  # an incomplete copy is never seen
         if file.name == "model.json":
-            shutil.copytree(file.parent, copy)
+            copy.mkdir()
+            for name in names:
+                shutil.copyfile(file.with_name(name), copy / name)
         else:
             write_bundle(model, model.stored_weights(), copy)
     return str(target)
+
+
+def _checkFile(path: Path, mostBytes: int) -> None:
+    """Raise an InputError unless this is a file, or a link to one, of a size that can be copied."""
+    if not path.is_file():
+        raise InputError(_("{path} is missing, or is no file").format(path=path))
+    if path.stat().st_size > mostBytes:
+        raise InputError(_("{path} is larger than such a file can be: is it another one?").format(path=path))
 
 
 def summaryAsHtml(model: Model) -> str:

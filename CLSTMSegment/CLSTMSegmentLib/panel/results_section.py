@@ -8,7 +8,8 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
-from ..core.errors import InputError
+from ..core.atomic_write import replacing
+from ..core.errors import InputError, RunFailed
 from ..core.volume_curve import VolumeCurve
 from ..report.volumes_csv import write_volumes
 from ..scene.volumes_plot import markFrame, volumesChart
@@ -149,8 +150,9 @@ class ResultsSection:
         if not path:
             return
         try:
-            write_volumes(Path(path), self._run.curve)
-        except (InputError, OSError) as error:
+            with replacing(Path(path)) as partial:
+                write_volumes(partial, self._run.curve)
+        except (InputError, RunFailed, OSError) as error:
             self._ui.statusLabel.text = _("The volumes cannot be written: {error}").format(error=error)
 
     def _outputNode(self) -> slicer.vtkMRMLSequenceNode:

@@ -64,7 +64,7 @@ class WorkerProcess:
 
     def __init__(self, module: str, folder: WorkFolder, arguments: Sequence[str] = (), python: str = sys.executable):
         self._folder = folder
-        self._command = [python, "-m", module, str(folder.path), *arguments]
+        self._command = module_command(python, module, str(folder.path), *arguments)
         self._process: subprocess.Popen | None = None
         self._ended = False
 
@@ -132,6 +132,17 @@ class WorkerProcess:
                 "choose a smaller region or smaller tiles"
             )
         return f"the worker ended unexpectedly (exit status {status}): the log may say why"
+
+
+def module_command(python: str, module: str, *arguments: str) -> list[str]:
+    """Return the command that runs one of our modules in a process of its own.
+
+    Nothing is imported from the current folder, and our own folder comes last, so that no file in it takes the place of
+    a library. Python's isolated mode would be too much: PythonSlicer finds its libraries by environment variables.
+    """
+    start = "import runpy, sys; sys.path[:] = [*filter(None, sys.path), sys.argv.pop(1)]; "
+    start += "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
+    return [python, "-c", start, str(PACKAGE_FOLDER), module, *arguments]
 
 
 def creation_flags() -> int:
