@@ -13,7 +13,7 @@ from CLSTMSegmentLib.engine.intensity_window import find_intensity_window
 from CLSTMSegmentLib.engine.preparation import prepare
 from CLSTMSegmentLib.training.labelled_hearts import Annotation, load_hearts, read_cines, to_grid
 from CLSTMSegmentLib.training.recipe import read_recipe
-from CLSTMSegmentLib.training.sparse_labels import UNKNOWN
+from CLSTMSegmentLib.training.sparse_labels import BACKGROUND, UNKNOWN, Border, certain_labels
 
 from training.small_training import MODEL, small_recipe
 
@@ -38,12 +38,48 @@ def test_annotated_slices_and_classes_alone_are_known(hearts, model):
     assert set(np.unique(phase.allowed[0])) == {0b101, 0b010}
 
 
+def test_slices_beyond_the_ends_are_background_where_the_annotation_says_so(hearts, model):
+    border = Border(1, 2, 2.5, 4.5, 30.0, ends_annotated=True)
+
+    sequences = load_hearts(hearts, model.geometry, model.intensity, border)
+
+    cine = next(s for s in sequences if len(s.frames) == 4)
+    assert (cine.allowed[0][[0, 1, 6, 7]] == BACKGROUND).all()
+    assert not (cine.allowed[0][2:6] == UNKNOWN).any()
+
+
+def test_slices_whose_annotation_is_wrong_are_unknown_in_every_sequence_of_their_heart(hearts, model):
+    sequences = load_hearts(hearts, model.geometry, model.intensity, masked={"A": [3]})  # of slices 1 to 6
+
+    unknown = {
+        (s.name, t): np.flatnonzero((bits == UNKNOWN).all(axis=(1, 2))).tolist()
+        for s in sequences
+        if len(s.frames) < 4
+        for t, bits in s.allowed.items()
+    }
+    assert {name: slices for (name, _), slices in unknown.items()} == {"SC-HF-I-01": [], "A": [2], "B": []}
+
+
+def test_heart_is_cropped_to_what_is_annotated_in_any_frame_with_all_its_slices(hearts, model):
+    heart = next(s for s in load_hearts(hearts, model.geometry, model.intensity) if len(s.frames) == 2)
+
+    cropped = heart.cropped(12.0)
+
+    certain = [np.argwhere(certain_labels(bits) > 0) for bits in heart.allowed.values()]
+    extent = np.ptp(np.concatenate(certain), axis=0) + 1
+    assert cropped.frames[0].shape[0] == heart.frames[0].shape[0]
+    assert cropped.frames[0].shape[1:] == tuple(extent[1:] + 4)  # 2 voxels of 6 mm on each side
+    assert sum((bits == 2).sum() for bits in cropped.allowed.values()) == sum(
+        (bits == 2).sum() for bits in heart.allowed.values()
+    )
+
+
 def test_voxel_that_is_not_finite_is_prepared_as_in_a_run(phantom):
     array = sitk.GetArrayFromImage(phantom[0][0].image).astype(np.float32)
     array[3, 30:34, 30:34] = np.nan
     image = sitk.GetImageFromArray(array)
     image.CopyInformation(phantom[0][0].image)
-    annotation = Annotation(phantom[1][0], [1, 2], (0, 7), "ED")
+    annotation = Annotation(phantom[1][0], [1, 2], tuple(range(8)), "ED")
 
     sequence = to_grid("heart", [Frame(image, "0")], {0: annotation}, MODEL.geometry, MODEL.intensity)
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from CLSTMSegmentLib.core.devices import has_bfloat16
 from CLSTMSegmentLib.training import stack_loss as stack_loss_module
+from CLSTMSegmentLib.training.deep_supervision import SupervisionHeads
 from CLSTMSegmentLib.training.stack_loss import bfloat16_learns, stack_loss
 from conftest import smallModel
 
@@ -50,3 +51,15 @@ def test_mixed_precision_that_loses_a_gradient_is_found_out(error, monkeypatch):
 
     assert bfloat16_learns(network, ((8, 24, 24), (8, 32, 32)), CPU) is (error == 0)
     assert all(weight.grad is None for weight in network.parameters())
+
+
+def test_coarse_stages_of_the_decoder_are_trained_too_where_there_are_heads():
+    network, heads = small_network(), SupervisionHeads(small_network().options)
+    images, allowed = stacks(lead=0, frames=1)[0]
+
+    plain = stack_loss(network, images, allowed, 1)
+    supervised = stack_loss(network, images, allowed, 1, heads=heads)
+    supervised.backward()
+
+    assert supervised > plain
+    assert all(weight.grad.abs().sum() > 0 for weight in heads.parameters())

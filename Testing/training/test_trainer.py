@@ -152,6 +152,18 @@ def test_training_stopped_while_its_batch_norms_are_live_gives_a_network_that_wo
     assert all(not torch.equal(value, torch.zeros_like(value)) for value in statistics.values())
 
 
+def test_encoder_learns_as_slowly_as_its_stage_says(task, tmp_path):
+    (stage,) = task.rule.stages
+    still = replace(task, rule=replace(task.rule, stages=(replace(stage, encoder_rate=0.0),), keep="last"))
+    torch.manual_seed(task.rule.seed)
+    initial = CLSTMUNet4D(task.model.network).state_dict()
+
+    learnt = Trainer(still, tmp_path, CPU).run().network.state_dict()
+
+    moved = {key for key, value in learnt.items() if key.endswith("weight") and not torch.equal(value, initial[key])}
+    assert {key.split(".")[0] for key in moved} == {"clstm", "up1", "up2", "up3", "outc"}
+
+
 def test_training_that_diverges_keeps_its_best_network(task, tmp_path, monkeypatch):
     monkeypatch.setattr(trainer_module, "stack_loss", diverging_after(4))
 
