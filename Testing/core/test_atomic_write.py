@@ -1,6 +1,9 @@
 """Files and folders are replaced as a whole, or stay as they were."""
 
+from pathlib import Path
+
 import pytest
+from CLSTMSegmentLib.core import atomic_write
 from CLSTMSegmentLib.core.atomic_write import replacing, write_bytes, write_text
 from CLSTMSegmentLib.core.errors import InputError
 
@@ -48,3 +51,45 @@ def test_place_that_does_not_exist_is_named_before_anything_is_written(tmp_path)
 
     with pytest.raises(InputError, match=r"volumes\.csv cannot be written"), replacing(path):
         pytest.fail("the block must not run")
+
+
+@pytest.fixture
+def fileInUse(monkeypatch):
+    """Let the system refuse to replace files, as Windows does while another process reads them, a number of times."""
+    replace = Path.replace
+
+    def begin(times):
+        left = [times]
+
+        def refuse(path, target):
+            left[0] -= 1
+            if left[0] >= 0:
+                raise PermissionError(13, "Access is denied", str(target))
+            return replace(path, target)
+
+        monkeypatch.setattr(Path, "replace", refuse)
+
+    return begin
+
+
+def test_file_that_is_in_use_for_a_moment_is_replaced_after_it(tmp_path, fileInUse):
+    path = tmp_path / "control"
+    write_text(path, "run")
+    fileInUse(3)
+
+    write_text(path, "stop")
+
+    assert path.read_text(encoding="utf-8") == "stop"
+
+
+def test_file_that_stays_in_use_is_an_error_and_stays_as_it_was(tmp_path, fileInUse, monkeypatch):
+    monkeypatch.setattr(atomic_write, "PATIENCE_S", 0.05)
+    path = tmp_path / "control"
+    write_text(path, "run")
+    fileInUse(10**6)
+
+    with pytest.raises(PermissionError, match="Access is denied"):
+        write_text(path, "stop")
+
+    assert path.read_text(encoding="utf-8") == "run"
+    assert list(tmp_path.iterdir()) == [path]

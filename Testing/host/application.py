@@ -13,7 +13,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 from CLSTMSegmentLib.scene.headless import registerConverters
 from PySide6.QtGui import QGuiApplication
 
-from host import SampleData, ScriptedLoadableModule, i18n, parameterNodeWrapper, qt, widgets
+from host import SampleData, ScriptedLoadableModule, i18n, launcher, parameterNodeWrapper, qt, widgets
 
 APPLICATION, PLOTS, SEQUENCES = 0, 1, 2
 moduleLogics = []
@@ -50,6 +50,7 @@ def start() -> None:
         plots=SimpleNamespace(logic=lambda: moduleLogics[PLOTS]),
         sequences=SimpleNamespace(activeBrowserNode=None),
     )
+    launcher.put_on_path(Path(folder.name))
     registerConverters()
     slicer.mrmlScene = newScene()
 

@@ -6,10 +6,17 @@ import pytest
 from CLSTMSegmentLib.engine.settings import RunSettings
 from CLSTMSegmentLib.worker.job_folder import JobFolder
 from CLSTMSegmentLib.worker.worker_process import SEGMENT, WorkerProcess
+from host.launcher import write_launcher
 
 
 @pytest.fixture
-def startRun(bundle, phantom, tmp_path):
+def python(tmp_path_factory):
+    """The interpreter of the workers: a launcher, as in Slicer."""
+    return write_launcher(tmp_path_factory.mktemp("launcher"))
+
+
+@pytest.fixture
+def startRun(bundle, phantom, python, tmp_path):
     """Start a run on the phantom's frames of which some have arrived, and end it after the test.
 
     Returns its folder and its worker.
@@ -19,7 +26,7 @@ def startRun(bundle, phantom, tmp_path):
     def begin(arrived=range(6), index_values=None, **settings):
         values = [frame.index_value for frame in phantom[0]] if index_values is None else index_values
         folder = JobFolder.make(RunSettings(**{"model": str(bundle), "device": "cpu"} | settings), values, tmp_path)
-        run = SimpleNamespace(folder=folder, worker=WorkerProcess(SEGMENT, folder))
+        run = SimpleNamespace(folder=folder, worker=WorkerProcess(SEGMENT, folder, python=python))
         runs.append(run)
         for number in arrived:
             folder.write_frame(number, phantom[0][number].image)

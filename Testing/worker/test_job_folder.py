@@ -1,5 +1,6 @@
 """The folder of a worker: what is written to it is read again, and the control file pauses and stops."""
 
+import io
 import shutil
 import threading
 
@@ -158,3 +159,26 @@ def test_worker_that_starts_again_in_a_folder_begins_without_the_events_and_the_
 
     assert "no model 'no such model'" in failure.message
     assert not folder.should_stop()
+
+
+def test_files_that_are_in_use_for_a_moment_are_read_and_written_after_it(folder, monkeypatch):
+    """As on Windows, where one process cannot open a file that another one replaces at this moment."""
+    refused, openFile = set(), io.open
+
+    def refuseOnce(path, *arguments, **keywords):
+        if path.parent == folder.path and path.name not in refused:
+            refused.add(path.name)
+            raise PermissionError(13, "Access is denied", str(path))
+        return openFile(path, *arguments, **keywords)
+
+    monkeypatch.setattr(io, "open", refuseOnce)
+    folder.append(Note("one"))
+    folder.control(STOP)
+    assert refused == {"events.jsonl"}
+    refused.clear()
+
+    events, stops = folder.new_events(), folder.should_stop()
+
+    assert events == [Note("one")]
+    assert stops
+    assert refused == {"events.jsonl", "control"}

@@ -1,15 +1,41 @@
 """Atomic writes: a file or folder appears under its name only when all of it is written."""
 
 import errno
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from .errors import InputError, StorageError
 from .own_folder import OwnFolder, remove_orphans
 
 PREFIX = ".clstm-segment-"
 """Begin of the name of the folder in which an output is written, beside its place."""
+
+PATIENCE_S = 1.0
+"""Seconds for which `patiently` tries again."""
+
+Result = TypeVar("Result")
+
+
+def patiently(action: Callable[[], Result]) -> Result:
+    """Return what an action on a file returns; while the file is in use, try again.
+
+    Windows neither replaces nor removes a file that another process reads at this moment, and opens none that is being
+    replaced.
+
+    Raises:
+        PermissionError: the file is in use for longer, or it may not be used at all.
+    """
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return action()
+        except PermissionError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
 
 
 @contextmanager
@@ -36,7 +62,7 @@ def replacing(path: Path) -> Iterator[Path]:
     with folder as place:
         partial = place / path.name
         yield partial
-        partial.replace(path)
+        patiently(lambda: partial.replace(path))
 
 
 def remove_parts(folder: Path) -> None:

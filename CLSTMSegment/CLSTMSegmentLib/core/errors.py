@@ -35,9 +35,15 @@ def sitk_cause(error: RuntimeError) -> str:
 
 def is_out_of_memory(error: Exception) -> bool:
     """Return whether an error of NumPy, SimpleITK or PyTorch says that memory ran out, on any device."""
+    return isinstance(error, MemoryError) or says_out_of_memory(str(error))
+
+
+def says_out_of_memory(text: str) -> bool:
+    """Return whether the text of an error, or what a process printed, says that memory ran out."""
     signs = (
         "out of memory",
         "can't allocate memory",
+        "cannot allocate memory",
         "not enough memory",
         "Failed to allocate memory",
         "bad_alloc",
@@ -48,4 +54,4 @@ def is_out_of_memory(error: Exception) -> bool:
         "Unable to create thread",
         "Unable to join thread",
     )
-    return isinstance(error, MemoryError) or any(sign in str(error) for sign in signs)
+    return any(sign in text for sign in signs)

@@ -3,6 +3,7 @@
 events.jsonl       what the worker reports, see `events`
 control            what the worker is to do: run, pause or stop
 worker.log         what else the worker prints
+process-id         the id of the worker's process, which a launcher may have started
 settings.json      of a run: its settings, see `engine.settings.RunSettings`
 index-values.json  of a run: the index values of all frames of the sequence
 frames/N.nrrd      of a run: the input frames, which may arrive while the worker runs
@@ -14,17 +15,19 @@ The folder of a teaching job also holds its training set, see `teaching.training
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 import SimpleITK as sitk
 
-from ..core.atomic_write import write_text
+from ..core.atomic_write import patiently, write_text
 from ..core.errors import InputError, StorageError, sitk_cause
 from ..core.own_folder import OwnFolder
 from ..core.sequence import SegmentedFrame
@@ -54,14 +57,25 @@ class WorkFolder:
         self._events_read = 0
 
     def forget_earlier_worker(self) -> None:
-        """Remove the events of an earlier worker in this folder, and what it was told to do."""
-        self._events_path.unlink(missing_ok=True)
-        self._control_path.unlink(missing_ok=True)
+        """Remove the events and the process id of an earlier worker in this folder, and what it was told to do."""
+        for path in (self._events_path, self._control_path, self._process_id_path):
+            patiently(partial(path.unlink, missing_ok=True))
         self._events_read = 0
+
+    def report_process(self) -> None:
+        """Let the parent process know the id of this process."""
+        write_text(self._process_id_path, str(os.getpid()))
+
+    def process_id(self) -> int | None:
+        """Return the id of the worker's process; None before the worker has reported it."""
+        try:
+            return int(patiently(lambda: self._process_id_path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return None
 
     def append(self, event: Event) -> None:
         """Append an event."""
-        with self._events_path.open("a", encoding="utf-8") as file:
+        with patiently(lambda: self._events_path.open("a", encoding="utf-8")) as file:
             file.write(event_to_line(event) + "\n")
 
     def new_events(self) -> list[Event]:
@@ -73,7 +87,7 @@ class WorkFolder:
             InputError: a line is damaged; the lines after it are not read.
         """
         try:
-            with self._events_path.open("rb") as file:
+            with patiently(lambda: self._events_path.open("rb")) as file:
                 file.seek(self._events_read)
                 content = file.read()
         except FileNotFoundError:
@@ -94,7 +108,7 @@ class WorkFolder:
 
     def _command(self) -> str:
         try:
-            return self._control_path.read_text(encoding="utf-8")
+            return patiently(lambda: self._control_path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return RUN
 
@@ -110,8 +124,11 @@ class WorkFolder:
             return ""
 
     def remove(self) -> None:
-        """Remove the folder with everything in it."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Remove the folder with everything in it; what another program holds open stays."""
+        try:
+            patiently(lambda: shutil.rmtree(self.path))
+        except OSError:
+            shutil.rmtree(self.path, ignore_errors=True)
 
     @property
     def _events_path(self) -> Path:
@@ -124,6 +141,10 @@ class WorkFolder:
     @property
     def _log_path(self) -> Path:
         return self.path / "worker.log"
+
+    @property
+    def _process_id_path(self) -> Path:
+        return self.path / "process-id"
 
 
 class JobFolder(WorkFolder):

@@ -10,11 +10,10 @@ from pathlib import Path
 
 from ..core.errors import InputError
 from ..core.sequence import Frame
-from ..engine.segmenter import Segmenter
 from ..model.bundle import load_model
-from .events import Done, Failed, Started
+from .events import Done, Started
 from .job_folder import JobFolder
-from .parent_process import leave_with_parent
+from .parent_process import work_for_parent
 
 WAIT_S = 0.01
 """Seconds between two looks for a frame that has not arrived yet."""
@@ -44,6 +43,8 @@ class ArrivingFrames(Sequence):
 
 def segment_in_folder(folder: JobFolder) -> None:
     """Segment the frames of a job folder as its settings say, and report every step as an event."""
+    from ..engine.segmenter import Segmenter  # with torch, which takes seconds to import
+
     frames = ArrivingFrames(folder)
     settings = folder.settings()
     segmenter = Segmenter(load_model(settings.model), settings)
@@ -54,15 +55,9 @@ def segment_in_folder(folder: JobFolder) -> None:
 
 
 def main(path: Path) -> int:
-    """Do the run in a job folder; return 0, or 1 where the last event says why it failed."""
+    """Do the run in a job folder, and return the exit status."""
     folder = JobFolder(path)
-    leave_with_parent(folder.remove)
-    try:
-        segment_in_folder(folder)
-    except Exception as error:  # noqa: BLE001  the events are the only way in which the parent can see it
-        folder.append(Failed.from_error(error))
-        return 1
-    return 0
+    return work_for_parent(folder, lambda: segment_in_folder(folder), clean_up=folder.remove)
 
 
 if __name__ == "__main__":

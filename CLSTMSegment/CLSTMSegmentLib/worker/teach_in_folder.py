@@ -7,10 +7,9 @@ parent process ends, it ends too; the folder stays, so that the job can be resum
 import sys
 from pathlib import Path
 
-from ..teaching.teaching_job import teach
-from .events import Done, Failed, Note
+from .events import Done, Note
 from .job_folder import WorkFolder
-from .parent_process import leave_with_parent
+from .parent_process import work_for_parent
 
 
 def teach_in_folder(folder: WorkFolder, models: Path) -> None:
@@ -20,6 +19,8 @@ def teach_in_folder(folder: WorkFolder, models: Path) -> None:
         folder: with a training set.
         models: where the new model becomes a folder.
     """
+    from ..teaching.teaching_job import teach  # with torch, which takes seconds to import
+
     result = teach(folder.path, models, progress=folder.append, cancelled=folder.should_stop)
     for note in result.notes:
         folder.append(Note(note))
@@ -27,15 +28,9 @@ def teach_in_folder(folder: WorkFolder, models: Path) -> None:
 
 
 def main(path: Path, models: Path) -> int:
-    """Do the teaching job in a folder; return 0, or 1 where the last event says why it failed."""
+    """Do the teaching job in a folder, and return the exit status."""
     folder = WorkFolder(path)
-    leave_with_parent(lambda: None)
-    try:
-        teach_in_folder(folder, models)
-    except Exception as error:  # noqa: BLE001  the events are the only way in which the parent can see it
-        folder.append(Failed.from_error(error))
-        return 1
-    return 0
+    return work_for_parent(folder, lambda: teach_in_folder(folder, models), clean_up=lambda: None)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,16 @@
-"""Worker processes as their parent sees them: started, asked for events, ended; the parent never waits for them."""
+"""Worker processes as their parent sees them: started, asked for events, ended."""
 
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from ..core.errors import InputError
+from ..core.errors import InputError, says_out_of_memory
 from .events import Done, Event, Failed
 from .job_folder import WorkFolder
+from .process_ids import is_running, kill
 
 SEGMENT = "CLSTMSegmentLib.worker.segment_in_folder"
 """The module that does a run."""
@@ -18,6 +20,9 @@ TEACH = "CLSTMSegmentLib.worker.teach_in_folder"
 
 PACKAGE_FOLDER = Path(__file__).resolve().parents[2]
 """The folder that contains CLSTMSegmentLib."""
+
+PATIENCE_S = 10.0
+"""Seconds for which `end` waits for a worker that ends; one that has reported its process id ends at once."""
 
 
 class Worker(Protocol):
@@ -42,7 +47,7 @@ class Worker(Protocol):
         """Return the events since the last call, oldest first, without waiting; the last of all is Done or Failed."""
 
     def end(self) -> None:
-        """End the work at once, if it goes on."""
+        """End the work, if it goes on, and return when its files are closed and its memory is free."""
 
 
 class MakeWorker(Protocol):
@@ -54,6 +59,9 @@ class MakeWorker(Protocol):
 
 class WorkerProcess:
     """A worker in a process of its own.
+
+    The interpreter may be a launcher, which starts the worker as its child, does not hand signals on, and turns every
+    crash of its child into exit status 1. PythonSlicer and the interpreters of virtual environments on Windows are.
 
     Args:
         module: the Python module to run, `SEGMENT` or `TEACH`; its first argument is the path of the folder.
@@ -75,8 +83,8 @@ class WorkerProcess:
 
     @property
     def process_id(self) -> int:
-        """Return the id of the process, after `start`."""
-        return self._process.pid
+        """Return the id of the process that works, after `start`."""
+        return self._folder.process_id() or self._process.pid
 
     def start(self) -> None:
         """Start the process.
@@ -116,17 +124,27 @@ class WorkerProcess:
         return events
 
     def end(self) -> None:
-        """Kill the process, if it runs."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process.stdin.close()
+        """End the process, if it runs, and wait until it has ended."""
         self._ended = True
+        if self._process is None:
+            return
+        worker = self._folder.process_id()
+        self._process.stdin.close()  # then the worker ends by itself, if it has not reported its id yet
+        if worker is not None and self.running:
+            kill(worker)
+        deadline = time.monotonic() + PATIENCE_S
+        while (self.running or (worker is not None and is_running(worker))) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        self._process.kill()
+        self._process.wait()
 
     def _how_it_ended(self) -> str:
-        status = self._process.returncode
+        status, log = self._process.returncode, self._folder.log()
+        crashed = any(sign in log for sign in ("Traceback", "Fatal Python error", "Windows fatal exception"))
+        # what a launcher makes of a worker that was killed
+        killed = status == 1 and self._folder.process_id() is not None and not crashed
         # the C library itself ends a process that has no memory left for a thread
-        if status in (-9, 137) or "cannot allocate memory" in self._folder.log():
+        if killed or status in (-9, 137) or says_out_of_memory(log):
             return (
                 "the worker was killed, most likely because the computer ran out of memory: close other programs, "
                 "choose a smaller region or smaller tiles"
