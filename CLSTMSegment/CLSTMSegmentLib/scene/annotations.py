@@ -11,7 +11,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from ..core.errors import InputError
 from ..core.structure import Segment
-from .images import imageFromVolume, orientedImage
+from .images import imageFromVolume, imageGeometry, volumeGeometry
 from .inputs import SequenceInput
 from .outputs import copyIndex, emptySegmentation, placeBeside
 
@@ -33,7 +33,7 @@ def newAnnotation(source: SequenceInput, name: str) -> slicer.vtkMRMLSequenceNod
     annotationNode = slicer.vtkMRMLSequenceNode()
     copyIndex(sequenceNode, annotationNode)
     for number in range(sequenceNode.GetNumberOfDataNodes()):
-        node = emptySegmentation(orientedImage(imageFromVolume(sequenceNode.GetNthDataNode(number))))
+        node = emptySegmentation(volumeGeometry(sequenceNode.GetNthDataNode(number)))
         node.GetSegmentation().AddEmptySegment("segment-1", "Segment 1")
         annotationNode.SetDataNodeAtValue(node, sequenceNode.GetNthIndexValue(number))
     annotationNode.SetName(scene.GenerateUniqueName(name))
@@ -115,7 +115,7 @@ def readAnnotations(
             raise InputError(f"{annotationNode.GetName()!r} has an annotation at {value}, where the input has no frame")
         number = numbers[value]
         image = imageFromVolume(sequenceNode.GetNthDataNode(number))
-        reference = orientedImage(image)
+        reference = imageGeometry(image)
         array = np.zeros(image.GetSize()[::-1], np.uint8)
         for segmentID, segment in _segmentsOf(node):
             if _isEmpty(segment):

@@ -6,6 +6,8 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
+from ..core.boxes import Box, bounding_box, full_box
+
 LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0])
 """Converts RAS to LPS coordinates, and LPS to RAS."""
 
@@ -26,18 +28,51 @@ def imageFromVolume(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> sitk.Image:
 
 def orientedImage(image: sitk.Image) -> slicer.vtkOrientedImageData:
     """Return a copy of an image as VTK image data that carries its geometry."""
-    oriented = slicer.vtkOrientedImageData()
-    _copyVoxels(image, oriented)
-    oriented.SetSpacing(image.GetSpacing())
-    oriented.SetOrigin((LPS_FROM_RAS @ image.GetOrigin()).tolist())
-    oriented.SetDirectionMatrix(_directionsInRAS(image))
+    return _oriented(image, full_box(image.GetSize()[::-1]))
+
+
+def labelmapImage(labels: sitk.Image) -> slicer.vtkOrientedImageData:
+    """Return a copy of labels as VTK image data that is cropped to what is not 0.
+
+    The geometry is that of the whole image; the extent says which part of it the data are. Without any label, the
+    extent is empty.
+    """
+    return _oriented(labels, bounding_box(sitk.GetArrayViewFromImage(labels) != 0) or ((0, 0),) * 3)
+
+
+def volumeGeometry(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> slicer.vtkOrientedImageData:
+    """Return the geometry of a scalar volume node as VTK image data without voxels."""
+    geometry = slicer.vtkOrientedImageData()
+    geometry.SetDimensions(volumeNode.GetImageData().GetDimensions())
+    ijkToRAS = vtk.vtkMatrix4x4()
+    volumeNode.GetIJKToRASMatrix(ijkToRAS)
+    geometry.SetGeometryFromImageToWorldMatrix(ijkToRAS)
+    return geometry
+
+
+def imageGeometry(image: sitk.Image) -> slicer.vtkOrientedImageData:
+    """Return the geometry of an image as VTK image data without voxels."""
+    geometry = slicer.vtkOrientedImageData()
+    geometry.SetDimensions(image.GetSize())
+    geometry.SetSpacing(image.GetSpacing())
+    geometry.SetOrigin((LPS_FROM_RAS @ image.GetOrigin()).tolist())
+    geometry.SetDirectionMatrix(_directionsInRAS(image))
+    return geometry
+
+
+def _oriented(image: sitk.Image, box: Box) -> slicer.vtkOrientedImageData:
+    oriented = imageGeometry(image)
+    part = sitk.GetArrayViewFromImage(image)[tuple(slice(start, stop) for start, stop in box)]
+    oriented.SetExtent([end for start, stop in reversed(box) for end in (start, stop - 1)])
+    oriented.GetPointData().SetScalars(_scalars(part))
     return oriented
 
 
 def volumeFromImage(image: sitk.Image) -> slicer.vtkMRMLScalarVolumeNode:
     """Return a copy of an image as a scalar volume node that is in no scene."""
     imageData = vtk.vtkImageData()
-    _copyVoxels(image, imageData)
+    imageData.SetDimensions(image.GetSize())
+    imageData.GetPointData().SetScalars(_scalars(sitk.GetArrayViewFromImage(image)))
     volumeNode = slicer.vtkMRMLScalarVolumeNode()
     volumeNode.SetAndObserveImageData(imageData)
     volumeNode.SetSpacing(image.GetSpacing())
@@ -46,11 +81,10 @@ def volumeFromImage(image: sitk.Image) -> slicer.vtkMRMLScalarVolumeNode:
     return volumeNode
 
 
-def _copyVoxels(image: sitk.Image, imageData: vtk.vtkImageData) -> None:
-    scalars = numpy_to_vtk(sitk.GetArrayFromImage(image).ravel(), deep=True)
+def _scalars(voxels: np.ndarray) -> vtk.vtkDataArray:
+    scalars = numpy_to_vtk(voxels.ravel(), deep=True)
     scalars.SetName("ImageScalars")
-    imageData.SetDimensions(image.GetSize())
-    imageData.GetPointData().SetScalars(scalars)
+    return scalars
 
 
 def _directionsInRAS(image: sitk.Image) -> vtk.vtkMatrix4x4:

@@ -9,7 +9,7 @@ from ..core.structure import Segment
 from ..core.volume_curve import VolumeCurve
 from ..engine.quality import measure_frame
 from ..model.description import Model
-from .images import orientedImage
+from .images import imageGeometry, labelmapImage
 from .inputs import SequenceFrames, SequenceInput
 from .volumes_plot import removeChart
 from .volumes_table import volumesTable
@@ -198,8 +198,8 @@ def segmentationNode(labels: sitk.Image, model: Model) -> slicer.vtkMRMLSegmenta
         labels: uint8, n for the model's n-th segment; its geometry becomes the reference geometry.
         model: the model, which names the segments.
     """
-    labelmap = orientedImage(labels)
-    node = emptySegmentation(labelmap)
+    node = emptySegmentation(imageGeometry(labels))
+    labelmap = labelmapImage(labels)
     segmentation = node.GetSegmentation()
     binaryLabelmap = slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
     for value, description in enumerate(model.segments, start=1):
