@@ -1,6 +1,7 @@
 """The panel used by clicking: what is preselected, what can be started, and what a run leaves."""
 
 import os
+import shutil
 import signal
 import sys
 
@@ -246,6 +247,22 @@ def test_moving_through_time_during_a_run_is_fine(sequence, widget):
     wait(done, "the end of the run")
 
     assert outputs()[0].GetNumberOfDataNodes() == 6
+
+
+@pytest.fixture
+def withoutInterpreter(monkeypatch, tmp_path):
+    """A Slicer whose interpreter for worker processes is not where it was."""
+    monkeypatch.setattr(shutil, "which", lambda name: str(tmp_path / "moved" / name))
+
+
+def test_panel_without_an_interpreter_says_so_and_works_on(withoutInterpreter, sequence, widget):
+    assert "The devices of this computer are not known" in widget.ui.statusLabel.text
+    assert [widget.ui.deviceComboBox.itemData(n) for n in range(2)] == ["auto", "cpu"]
+
+    widget.ui.applyButton.click()
+
+    assert "The run cannot start" in widget.ui.statusLabel.text
+    assert outputs() == []
 
 
 def test_devices_of_this_computer_are_offered_once_they_are_known(sequence, widget):

@@ -1,68 +1,162 @@
-"""Python packages that a run needs and Slicer lacks: installed before the first run, if the user agrees."""
+"""Python packages that the module needs and Slicer lacks: which are missing, and their installation."""
 
+import importlib.metadata
 import importlib.util
+import platform
+import re
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from subprocess import CalledProcessError
 
 import slicer
 from slicer.i18n import tr as _
 
-RESOURCES = Path(__file__).resolve().parents[2] / "Resources"
+from ..core.errors import InputError, RunFailed
+
+TORCH = "torch>=2.4"
 
 
 @dataclass(frozen=True)
 class Need:
-    """The packages that an action needs beside PyTorch, the file with their versions, and their size in words."""
+    """The packages that an action needs beside what Slicer brings, as pip is told them, and their size without PyTorch.
+
+    They are installed without the packages that they require in turn: Slicer has those, and pip would replace PyTorch.
+    """
 
     packages: tuple[str, ...]
-    requirements: Path
     size: str
 
 
-TO_SEGMENT = Need(("safetensors",), RESOURCES / "requirements.txt", _("less than a megabyte"))
-TO_TEACH = Need(("safetensors", "monai", "tqdm"), RESOURCES / "requirements-teach.txt", _("two megabytes"))
+TO_SEGMENT = Need((TORCH, "safetensors>=0.4.3"), _("less than a megabyte"))
+# MONAI 1.6 needs a PyTorch that is newer than the one that many users have
+TO_TEACH = Need((*TO_SEGMENT.packages, "monai>=1.4,<1.6", "tqdm>=4.66"), _("two megabytes"))
 
 
-def missingPackages(need: Need = TO_SEGMENT) -> list[str]:
-    """Return the names of the packages that are not installed, without importing any."""
-    return [name for name in ("torch", *need.packages) if importlib.util.find_spec(name) is None]
+def missingPackages(need: Need) -> list[str]:
+    """Return the packages that are not installed or too old, without importing any."""
+    return [package for package in need.packages if not _isInstalled(package)]
 
 
-def installMissing(need: Need = TO_SEGMENT) -> bool:
-    """Ask for consent and install what is missing.
+def checkInstalled(need: Need) -> None:
+    """Raise an InputError that says what to do if a package is missing."""
+    missing = missingPackages(need)
+    if missing:
+        raise InputError(
+            _(
+                "{packages} must be installed first: call setupPythonRequirements() of the logic, or use the panel, "
+                "which offers it"
+            ).format(packages=", ".join(missing))
+        )
 
-    Returns:
-        Whether all packages are installed now.
+
+def install(need: Need) -> None:
+    """Install the packages that are missing, without asking.
+
+    Raises:
+        InputError: they cannot be installed in this Slicer.
+        RunFailed: they could not be installed.
     """
     missing = missingPackages(need)
-    if not missing:
-        return True
-    if "torch" in missing and importlib.util.find_spec("PyTorchUtils") is None:
-        slicer.util.errorDisplay(_("Install the PyTorch extension in the Extensions Manager, then restart Slicer."))
-        return False
-    size = _("a gigabyte or more") if "torch" in missing else need.size
-    if not slicer.util.confirmOkCancelDisplay(
-        _("For this, {packages} must be downloaded and installed once ({size}). This may take minutes.").format(
-            packages=", ".join(missing), size=size
-        ),
-        _("Install packages"),
-    ):
-        return False
+    if TORCH in missing:
+        _checkTorchCanBeInstalled()
     try:
-        if "torch" in missing:
+        if TORCH in missing:
             import PyTorchUtils  # from the PyTorch extension, which chooses the build for this computer's GPU
 
-            PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=False)
-        if any(name != "torch" for name in missing):
-            slicer.util.pip_install(["-r", str(need.requirements)])
-    except CalledProcessError as error:
-        slicer.util.errorDisplay(
-            _(
-                "{packages} could not be installed (exit status {status}): check the internet connection and the free "
-                "disk space, then try again. The Python console says more."
-            ).format(packages=", ".join(missingPackages(need)), status=error.returncode)
-        )
-        return False
+            version = TORCH.removeprefix("torch")
+            PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=False, torchVersionRequirement=version)
+        others = [package for package in missing if package != TORCH]
+        if others:
+            slicer.util.pip_install(["--no-deps", *others])
+    except Exception as error:  # the code of others, which fails in any way
+        raise _failure(missingPackages(need), error) from error
     importlib.invalidate_caches()
-    return not missingPackages(need)
+    if missingPackages(need):
+        raise _failure(missingPackages(need), _("restart Slicer and try again"))
+
+
+class PackageInstaller:
+    """Installs packages when the user agrees.
+
+    Slicer reacts to the user while packages are installed, so that a button can be clicked again: then nothing happens.
+
+    Args:
+        installed: called after an installation.
+    """
+
+    def __init__(self, installed: Callable[[], None]):
+        self._installed = installed
+        self._busy = False
+
+    def ensure(self, need: Need, tell: Callable[[str], None]) -> bool:
+        """Ask for consent and install what is missing.
+
+        Args:
+            need: what an action needs.
+            tell: shows a line of text to the user.
+
+        Returns:
+            Whether all packages are there now.
+        """
+        if self._busy:
+            return False
+        missing = missingPackages(need)
+        if not missing:
+            return True
+        self._busy = True
+        try:
+            if TORCH in missing:
+                _checkTorchCanBeInstalled()
+            size = _("a gigabyte or more") if TORCH in missing else need.size
+            if not slicer.util.confirmOkCancelDisplay(
+                _("For this, {packages} must be downloaded and installed once ({size}). This may take minutes.").format(
+                    packages=", ".join(missing), size=size
+                ),
+                _("Install packages"),
+            ):
+                return False
+            tell(_("Installing {packages}...").format(packages=", ".join(missing)))
+            install(need)
+        except (InputError, RunFailed) as error:
+            tell(str(error))
+            return False
+        finally:
+            self._busy = False
+        tell("")
+        self._installed()
+        return True
+
+
+def _isInstalled(package: str) -> bool:
+    name, least = re.match(r"(\w+)>=([\d.]+)", package).groups()
+    if importlib.util.find_spec(name) is None:
+        return False
+    try:
+        version = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return True  # it is there, and nobody says which version it is
+    return _numbers(version) >= _numbers(least)
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", version.partition("+")[0])]
+
+
+def _checkTorchCanBeInstalled() -> None:
+    if sys.platform == "darwin" and platform.machine() == "x86_64":
+        raise InputError(
+            _(
+                "This Slicer cannot run models: they need {torch}, and for Macs with an Intel processor there is none."
+            ).format(torch=TORCH)
+        )
+    if importlib.util.find_spec("PyTorchUtils") is None:
+        raise InputError(_("Install the PyTorch extension in the Extensions Manager, then restart Slicer."))
+
+
+def _failure(missing: list[str], cause: object) -> RunFailed:
+    return RunFailed(
+        _(
+            "{packages} could not be installed ({cause}): check the internet connection and the free disk space, then "
+            "try again. The Python console says more."
+        ).format(packages=", ".join(missing), cause=cause)
+    )

@@ -8,6 +8,7 @@ from slicer.i18n import tr as _
 
 from ..core.errors import InputError
 from ..model.description import Model
+from .dependencies import TO_SEGMENT, PackageInstaller
 from .model_choice import addModel, choosableModels, detailsAsHtml, summaryAsHtml
 
 
@@ -18,13 +19,15 @@ class ModelSection:
         ui: the panel's widgets.
         modelsFolder: the folder of the models that the user added.
         added: called with the source of a model that the user has added.
+        installer: installs what is needed to check a model before it is added.
 
     Attributes:
         models: the models to choose from, by what `model.bundle.load_model` loads them by.
     """
 
-    def __init__(self, ui: object, modelsFolder: Path, added: Callable[[str], None]):
+    def __init__(self, ui: object, modelsFolder: Path, added: Callable[[str], None], installer: PackageInstaller):
         self._ui = ui
+        self._installer = installer
         self._modelsFolder = modelsFolder
         self._added = added
         self.models: dict[str, Model] = {}
@@ -58,7 +61,12 @@ class ModelSection:
             raise InputError(_("model {name} is missing: choose another").format(name=source))
         return self.models[source]
 
+    def _tell(self, text: str) -> None:
+        self._ui.statusLabel.text = text
+
     def _onAddModel(self) -> None:
+        if not self._installer.ensure(TO_SEGMENT, self._tell):
+            return
         file = qt.QFileDialog.getOpenFileName(
             self._ui.addModelButton, _("Add a model"), "", _("Models") + " (model.json *.pth)"
         )
@@ -67,7 +75,7 @@ class ModelSection:
         try:
             self._added(addModel(Path(file), self._modelsFolder))
         except (InputError, OSError) as error:
-            self._ui.statusLabel.text = str(error)
+            self._tell(str(error))
 
     def _onOpenModelFolder(self) -> None:
         self._modelsFolder.mkdir(parents=True, exist_ok=True)

@@ -10,12 +10,12 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
-from ..core.errors import InputError
+from ..core.errors import InputError, RunFailed
 from ..scene.inputs import holds, resolveInput, roiAround
 from ..scene.outputs import checkOutput
 from ..worker.worker_process import MakeWorker, WorkerProcess
 from .background_run import BackgroundRun, RunRequest
-from .dependencies import installMissing
+from .dependencies import TO_SEGMENT, PackageInstaller
 from .device_question import DeviceQuestion
 from .model_section import ModelSection
 from .parameter_node import CLSTMSegmentParameterNode, readEarlierNames, runSettingsFor, settingsWithoutScene
@@ -40,9 +40,10 @@ class SegmentPanel:
         self._guiTag = self._observerTag = None
         self._run: BackgroundRun | None = None
         self._waiting: deque[RunRequest] = deque()
-        self._models = ModelSection(ui, modelsFolder, self._useModel)
+        self._installer = PackageInstaller(self._askForDevices)
+        self._models = ModelSection(ui, modelsFolder, self._useModel, self._installer)
         self._results = ResultsSection(ui)
-        self._teach = TeachSection(ui, self._makeWorker, modelsFolder, self._useModel)
+        self._teach = TeachSection(ui, self._makeWorker, modelsFolder, self._useModel, self._installer)
         self._teach.fillModels(self._models.models)
         self._choices = (
             (ui.modelComboBox, "model"),
@@ -53,13 +54,13 @@ class SegmentPanel:
         self._fillChoices()
         self._connect()
         ui.unfinishedWidget.visible = False
-        self._deviceQuestion = DeviceQuestion(python, self._onDevices)
+        self._deviceQuestion = DeviceQuestion(ui.deviceComboBox, python, self.update)
+        self._askForDevices()
 
     def _fillChoices(self) -> None:
         ui = self._ui
         for box, choices in (
             (ui.framesComboBox, ((_("All"), "all"), (_("The current one"), "current"), (_("A range"), "range"))),
-            (ui.deviceComboBox, ((_("Automatic"), "auto"), (_("CPU"), "cpu"))),
             (
                 ui.stateComboBox,
                 (
@@ -73,16 +74,11 @@ class SegmentPanel:
             for text, data in choices:
                 box.addItem(text, data)
 
-    def _onDevices(self, devices: list[list[str]]) -> None:
-        """Replace the choices that every computer has by the devices that this one has."""
-        box = self._ui.deviceComboBox
-        wasBlocked = box.blockSignals(True)
-        while box.count > 1:
-            box.removeItem(box.count - 1)
-        for name, text in devices:
-            box.addItem(text, name)
-        box.blockSignals(wasBlocked)
-        self.update()
+    def _askForDevices(self) -> None:
+        try:
+            self._deviceQuestion.ask()
+        except OSError as error:
+            self._ui.statusLabel.text = _("The devices of this computer are not known: {error}").format(error=error)
 
     def _connect(self) -> None:
         ui = self._ui
@@ -199,7 +195,7 @@ class SegmentPanel:
         self._parameterNode.roi = roiAround(resolveInput(self._parameterNode.inputSequence))
 
     def _onApply(self) -> None:
-        if not installMissing():
+        if not self._installer.ensure(TO_SEGMENT, self._tell) or self._parameterNode is None:
             return
         try:
             request = self._request(self._parameterNode)
@@ -211,6 +207,9 @@ class SegmentPanel:
             self._showRun(self._run)
         else:
             self._start(request)
+
+    def _tell(self, text: str) -> None:
+        self._ui.statusLabel.text = text
 
     def _request(self, parameters: CLSTMSegmentParameterNode) -> RunRequest:
         source = resolveInput(parameters.inputSequence)
@@ -224,7 +223,7 @@ class SegmentPanel:
         self._ui.resultsCollapsibleButton.collapsed = False
         try:
             self._run = BackgroundRun(request, self._makeWorker, self._showRun)
-        except (InputError, OSError) as error:
+        except (InputError, RunFailed, OSError) as error:
             self._ui.statusLabel.text = _("The run cannot start: {error}").format(error=error)
             return
         self._showRun(self._run)

@@ -19,7 +19,7 @@ from ..teaching.training_set import preview_path, teaching_folder, write_trainin
 from ..worker.events import Done, Event, Failed, Note
 from ..worker.job_folder import PAUSE, RUN, STOP, WorkFolder
 from ..worker.worker_process import TEACH, MakeWorker, Worker
-from .dependencies import TO_TEACH, installMissing
+from .dependencies import TO_TEACH, PackageInstaller
 from .parameter_node import CLSTMSegmentParameterNode
 
 TICK_MS = 200
@@ -33,10 +33,19 @@ class TeachSection:
         makeWorker: what makes the worker of a teaching job.
         modelsFolder: where taught models go.
         taught: called with the folder of a new model.
+        installer: installs what is needed to teach.
     """
 
-    def __init__(self, ui: object, makeWorker: MakeWorker, modelsFolder: Path, taught: Callable[[str], None]):
+    def __init__(
+        self,
+        ui: object,
+        makeWorker: MakeWorker,
+        modelsFolder: Path,
+        taught: Callable[[str], None],
+        installer: PackageInstaller,
+    ):
         self._ui = ui
+        self._installer = installer
         self._makeWorker = makeWorker
         self._modelsFolder = modelsFolder
         self._taught = taught
@@ -154,12 +163,15 @@ class TeachSection:
         self.update(parameters)
 
     def _onTeach(self) -> None:
-        if not installMissing(TO_TEACH):
+        if not self._installer.ensure(TO_TEACH, self._tell) or self._parameters is None:
             return
         try:
             self._start(self._jobFolder())
         except (InputError, RunFailed, OSError) as error:
             self._ui.teachStatusLabel.text = str(error)
+
+    def _tell(self, text: str) -> None:
+        self._ui.teachStatusLabel.text = text
 
     def _jobFolder(self) -> WorkFolder:
         """Return the folder of the teaching job: a new one, or the unfinished one of this name if the user agrees."""
@@ -239,17 +251,17 @@ class TeachSection:
             case Done(model_folder=model):
                 folder = self._folder
                 self._end(_("Taught: {name}. Press Segment to use it.").format(name=Path(model).name))
-                folder.remove()
                 self._taught(model)
+                folder.remove()
             case Failed(message, details):
                 if details:
                     ui.logText.appendPlainText(details)
                 self._end(message)
 
     def _showPreview(self, dice: float) -> None:
-        path = preview_path(self._folder.path)
-        if path.exists():
-            self._ui.teachPreviewLabel.setPixmap(qt.QPixmap(str(path)).scaledToWidth(360))
+        picture = qt.QPixmap(str(preview_path(self._folder.path)))
+        if not picture.isNull():  # as it is while the worker replaces the file
+            self._ui.teachPreviewLabel.setPixmap(picture.scaledToWidth(360))
             self._ui.teachPreviewLabel.toolTip = _(
                 "The annotation is tinted, the result so far outlined: Dice {dice:.3f}."
             ).format(dice=dice)
