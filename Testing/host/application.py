@@ -41,6 +41,9 @@ def start() -> None:
         temporaryPath=folder.name,
         coreIOManager=IOManager,
         testingEnabled=lambda: False,
+        setOverrideCursor=qt.QtWidgets.QApplication.setOverrideCursor,
+        restoreOverrideCursor=qt.QtWidgets.QApplication.restoreOverrideCursor,
+        processEvents=qt.QtWidgets.QApplication.processEvents,
         # start-up is complete once a module is made
         connect=lambda signal, slot: slot(),
     )

@@ -6,10 +6,10 @@ property that the class has.
 """
 
 from PySide6 import QtCore, QtWidgets
-from PySide6.QtCore import QModelIndex, QObject, Qt, QUrl
+from PySide6.QtCore import QEventLoop, QModelIndex, QObject, Qt, QUrl
 from PySide6.QtGui import QDesktopServices, QPixmap
 
-__all__ = ["QDesktopServices", "QModelIndex", "QPixmap", "QUrl", "Qt"]
+__all__ = ["QDesktopServices", "QEventLoop", "QModelIndex", "QPixmap", "QUrl", "Qt"]
 
 
 def connect(self, signal, slot):

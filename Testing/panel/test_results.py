@@ -7,7 +7,7 @@ from CLSTMSegmentLib.scene.inputs import resolveInput
 from host import qt
 from scene.conftest import play
 
-from panel.conftest import choose, outputs, runToEnd
+from panel.conftest import choose, outputs, runToEnd, wait
 
 
 def test_results_lead_to_frames_plot_and_file(sequence, widget, tmp_path):
@@ -92,6 +92,7 @@ def test_surfaces_are_made_only_when_asked_for(sequence, widget):
 
     ui.show3DButton.click()
 
+    wait(lambda: ui.statusLabel.text == "The surfaces of 2 frames are made.", "all surfaces")
     assert all(frame.ContainsRepresentation(surface) for frame in frames)
     proxyNode = resolveInput(sequence).browserNode.GetProxyNode(outputs()[0])
     assert proxyNode.GetSegmentation().ContainsRepresentation(surface)

@@ -14,6 +14,8 @@ from ..core.volume_curve import VolumeCurve
 from ..report.volumes_csv import write_volumes
 from ..scene.volumes_plot import markFrame, volumesChart
 from .background_run import BackgroundRun
+from .busy import busy
+from .surface_maker import SurfaceMaker
 
 
 class ResultsSection:
@@ -28,6 +30,7 @@ class ResultsSection:
         self._run: BackgroundRun | None = None
         self._marking: tuple | None = None
         self._plotViews: list = []
+        self._surfaces = SurfaceMaker(self._tell)
         # by mouse or Enter; Tab, which reaches a row too, must not change the frame
         for signal in ("cellClicked(int,int)", "cellActivated(int,int)"):
             ui.volumesTable.connect(signal, self._onRow)
@@ -43,6 +46,7 @@ class ResultsSection:
     def clear(self) -> None:
         """Show nothing."""
         self._stopMarking()
+        self._surfaces.stop()
         self._run = None
         self._ui.volumesTable.setRowCount(0)
         self._ui.flagsList.clear()
@@ -155,6 +159,9 @@ class ResultsSection:
         except (InputError, RunFailed, OSError) as error:
             self._ui.statusLabel.text = _("The volumes cannot be written: {error}").format(error=error)
 
+    def _tell(self, text: str) -> None:
+        self._ui.statusLabel.text = text
+
     def _outputNode(self) -> slicer.vtkMRMLSequenceNode:
         return self._run.request.outputNode or self._run.output.sequenceNode
 
@@ -166,11 +173,12 @@ class ResultsSection:
         proxyNode = self._proxyNode()
         if proxyNode is None:
             return
-        outputNode = self._outputNode()
         if shown:
-            for number in range(outputNode.GetNumberOfDataNodes()):
-                outputNode.GetNthDataNode(number).CreateClosedSurfaceRepresentation()
-            proxyNode.CreateClosedSurfaceRepresentation()
+            with busy(self._ui.statusLabel):
+                self._surfaces.start(self._outputNode(), proxyNode)
+        else:
+            self._surfaces.stop()
+            self._tell("")
         proxyNode.GetDisplayNode().SetVisibility3D(shown)
 
     def _onDisplay(self, _value: object) -> None:

@@ -19,6 +19,7 @@ from ..teaching.training_set import preview_path, teaching_folder, write_trainin
 from ..worker.events import Done, Event, Failed, Note
 from ..worker.job_folder import PAUSE, RUN, STOP, WorkFolder
 from ..worker.worker_process import TEACH, MakeWorker, Worker
+from .busy import busy
 from .dependencies import TO_TEACH, PackageInstaller
 from .parameter_node import CLSTMSegmentParameterNode
 
@@ -145,7 +146,8 @@ class TeachSection:
     def _onNewAnnotation(self) -> None:
         try:
             name = f"{self._parameters.inputSequence.GetName()} {_('annotation')}"
-            self._parameters.annotationSequence = newAnnotation(self._source(), name)
+            with busy(self._ui.teachStatusLabel):
+                self._parameters.annotationSequence = newAnnotation(self._source(), name)
         except InputError as error:
             self._ui.teachStatusLabel.text = str(error)
 
@@ -195,7 +197,9 @@ class TeachSection:
 
     def _writeTrainingSet(self, path: Path, name: str) -> None:
         parameters, source = self._parameters, self._source()
-        segments, annotations = readAnnotations(parameters.annotationSequence, source)
+        with busy(self._ui.teachStatusLabel) as show:
+            show(_("Reading the annotations..."))
+            segments, annotations = readAnnotations(parameters.annotationSequence, source)
         if parameters.ejectingChamber:
             segments = (replace(segments[0], ejecting_chamber=True), *segments[1:])
         settings = TeachingSettings(
@@ -209,7 +213,12 @@ class TeachSection:
         marks = dict.fromkeys(annotations, self._ui.markComboBox.currentData)
         marks |= dict.fromkeys(self._wholeFrames(), "whole")
         sequences = [(SequenceFrames(source.sequenceNode), annotations)]
-        write_training_set(path, settings, sequences, {(0, number): mark for number, mark in marks.items()})
+        byFrame = {(0, number): mark for number, mark in marks.items()}
+        with busy(self._ui.teachStatusLabel) as show:
+            text = _("Preparing the images: {done} of {total}")
+            write_training_set(
+                path, settings, sequences, byFrame, lambda done, total: show(text.format(done=done, total=total))
+            )
 
     def _start(self, folder: WorkFolder) -> None:
         worker = self._makeWorker(TEACH, folder, (str(self._modelsFolder),))

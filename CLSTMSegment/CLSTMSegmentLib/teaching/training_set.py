@@ -9,8 +9,9 @@ Nothing here imports torch: Slicer writes a training set in its own process.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +146,7 @@ def write_training_set(
     settings: TeachingSettings,
     sequences: Sequence[tuple[Sequence[Frame], Mapping[int, sitk.Image]]],
     marks: Mapping[tuple[int, int], str] | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> TrainingSet:
     """Write the training set of a teaching job into a new folder.
 
@@ -153,6 +155,7 @@ def write_training_set(
         settings: settings of the job.
         sequences: for each sequence its frames, and the label images of the annotated ones by frame number.
         marks: see `AnnotatedFrame.mark`, by (sequence, frame number); "drawn" for all other annotated frames.
+        on_progress: called before each image is read or written, with the number of images before it and of all.
 
     Raises:
         InputError: the folder exists, nothing is annotated, a frame cannot be used, or a label image does not fit
@@ -165,12 +168,26 @@ def write_training_set(
     if not any(sitk.GetArrayViewFromImage(labels).any() for labels in annotations):
         raise InputError("no frame is annotated: draw the segments in some frames first")
     frames = tuple(_annotated_frames(sequences, marks or {}, len(settings.segments)))
+    to_write = sorted({(frame.sequence, n) for frame in frames for n in frame.around})
+    total = sum(len(images) for images, _ in sequences) + len(to_write)
+    steps = count()
+
+    def report() -> None:
+        on_progress(next(steps), total)
+
     rule = settings.intensity_rule()
-    windows = tuple(_window_of(images, rule) for images, _ in sequences)
+    windows = tuple(_window_of(images, rule, report) for images, _ in sequences)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with replacing(folder) as partial:  # a training set that is written in part is never seen
-            _write_images(partial, sequences, frames)
+            for part in ("images", "labels"):
+                (partial / part).mkdir(parents=True)
+            for s, n in to_write:
+                report()
+                write_image(_image_path(partial, s, n), sequences[s][0][n].image)
+            for frame in frames:
+                labels = sitk.Cast(sequences[frame.sequence][1][frame.number], sitk.sitkUInt8)
+                write_image(_labels_path(partial, frame.sequence, frame.number), labels, compressed=True)
             content = {
                 "settings": asdict(settings),
                 "frames": [asdict(frame) for frame in frames],
@@ -225,27 +242,14 @@ def _check_annotation(annotated: AnnotatedFrame, frame: Frame, labels: sitk.Imag
         raise InputError(f"{name}: labels must be whole numbers from 0 to {segments}")
 
 
-def _window_of(images: Sequence[Frame], rule: IntensityRule) -> IntensityWindow:
+def _window_of(images: Sequence[Frame], rule: IntensityRule, report: Callable[[], None]) -> IntensityWindow:
     def voxels() -> Iterable[np.ndarray]:
         for number, frame in enumerate(images):
+            report()
             check_frame(frame, number)
             yield sitk.GetArrayFromImage(frame.image)
 
     return find_intensity_window(rule, voxels())
-
-
-def _write_images(
-    folder: Path,
-    sequences: Sequence[tuple[Sequence[Frame], Mapping[int, sitk.Image]]],
-    frames: Sequence[AnnotatedFrame],
-) -> None:
-    for name in ("images", "labels"):
-        (folder / name).mkdir(parents=True)
-    for s, n in sorted({(frame.sequence, n) for frame in frames for n in frame.around}):
-        write_image(_image_path(folder, s, n), sequences[s][0][n].image)
-    for frame in frames:
-        labels = sitk.Cast(sequences[frame.sequence][1][frame.number], sitk.sitkUInt8)
-        write_image(_labels_path(folder, frame.sequence, frame.number), labels, compressed=True)
 
 
 def _index_path(folder: Path) -> Path:
