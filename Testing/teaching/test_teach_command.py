@@ -107,6 +107,17 @@ def test_name_that_is_taken_is_refused_before_anything_is_written(files, capsys)
     assert [path.name for path in (files / "models").iterdir()] == ["hook"]
 
 
+def test_what_is_left_of_a_job_that_was_killed_when_its_model_was_finished_is_named(files, capsys):
+    (files / "models" / "hook").mkdir()
+    left = teaching_folder(files / "models", "hook")
+    left.mkdir()
+
+    status = main(arguments(files, "--resume"))
+
+    assert status == 2
+    assert f"remove {left}" in capsys.readouterr().err
+
+
 def test_killed_teaching_job_is_resumed_only_when_that_is_asked_for(files, bundle):
     command = [sys.executable, "-m", "CLSTMSegmentLib", *arguments(files, "--initial", str(bundle))]
     environment = os.environ | {"PYTHONPATH": str(PACKAGE_FOLDER)}

@@ -41,7 +41,7 @@ def load_model(source: str | os.PathLike) -> Model:
     path, folder_here = model_path(source), Path(source).absolute()
     if path != Path(source) and folder_here != path and (folder_here / "model.json").is_file():
         logging.getLogger(__name__).warning(
-            "model %s is the one of the extension; for the folder of this name here, give %s", source, folder_here
+            "model %s is the one of the extension; for the folder of this name here, give %r", source, str(folder_here)
         )
     if path.suffix.lower() in (".pth", ".pt"):
         from .published import published_model  # imports torch, which takes seconds

@@ -137,7 +137,9 @@ def check_new_model(models: Path, name: str) -> Path:
     """
     target = models / name
     if target.exists():
-        raise InputError(f"there is a model {name!r} in {models} already: choose another name")
+        left = teaching_folder(models, name)
+        hint = f", and remove {left}, which is left of the teaching job that made it" if left.exists() else ""
+        raise InputError(f"there is a model {name!r} in {models} already: choose another name{hint}")
     return target
 
 
