@@ -68,6 +68,20 @@ def test_killed_cohort_leaves_no_part_of_an_output_and_is_resumed(inputs, bundle
     check_results(out, alone, before)
 
 
+def test_worker_takes_no_module_from_the_folder_in_which_the_user_is(inputs, bundle, tmp_path, monkeypatch):
+    (tmp_path / "in").mkdir()
+    shutil.copy(min(inputs.iterdir()), tmp_path / "in")
+    for name in ("multiprocessing", "struct", "socket", "torch"):
+        (tmp_path / f"{name}.py").write_text("open('taken', 'w').close()", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+
+    status = main(["batch", "in", "--out", "out", "--model", str(bundle), "--frames", "0", "--device", "cpu"])
+
+    assert status == 0
+    assert not (tmp_path / "taken").exists()
+    assert len(list((tmp_path / "out").glob("*.seq.nrrd"))) == 1
+
+
 @pytest.fixture
 def certificates(tmp_path):
     """The files of an authority, and a certificate with its key that the authority has signed."""

@@ -10,12 +10,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 
 import torch
 
 from ..core.stop_signals import stopped_by_signals
 from ..engine.settings import RunSettings
 from ..report.cohort_summary import CohortRow
+from ..worker.worker_process import PACKAGE_FOLDER
 from .cohort_table import CohortSequence
 from .cohort_task import device_of_worker, segment_sequence
 
@@ -93,7 +95,12 @@ class _LocalWorker:
         self.sequence: CohortSequence | None = None
         arguments = (its_connection, settings, model_digest, threads)
         self._process = context.Process(target=_work, args=arguments, daemon=True)
-        self._process.start()
+        here = Path.cwd()
+        os.chdir(PACKAGE_FOLDER)  # a new Python imports from the current folder at first, in which anything may lie
+        try:
+            self._process.start()
+        finally:
+            os.chdir(here)
         its_connection.close()
 
     @property
