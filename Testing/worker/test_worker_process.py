@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,10 +19,9 @@ from CLSTMSegmentLib.engine.settings import RunSettings
 from CLSTMSegmentLib.model.bundle import read_bundle, write_bundle
 from CLSTMSegmentLib.network.options import NetworkOptions
 from CLSTMSegmentLib.network.unet import CLSTMUNet4D
-from CLSTMSegmentLib.worker import worker_process
 from CLSTMSegmentLib.worker.events import Done, Failed, FrameDone, Started
 from CLSTMSegmentLib.worker.job_folder import JobFolder
-from CLSTMSegmentLib.worker.worker_process import PACKAGE_FOLDER
+from CLSTMSegmentLib.worker.worker_process import PACKAGE_FOLDER, module_command
 from conftest import address_space, large_frame, smallModel
 
 from worker.waiting import events_of, events_until, wait
@@ -193,14 +194,16 @@ def test_worker_ends_with_its_parent_and_removes_the_job_folder(bundle, tmp_path
     wait(lambda: not folder.path.exists())
 
 
-def test_worker_takes_no_library_from_the_folder_in_which_it_runs(tmp_path, monkeypatch):
-    (tmp_path / "CLSTMSegmentLib").symlink_to(PACKAGE_FOLDER / "CLSTMSegmentLib", target_is_directory=True)
-    for name in ("json", "torch", "SimpleITK"):
+def test_worker_takes_no_library_from_the_folder_in_which_it_runs(tmp_path):
+    shutil.copytree(PACKAGE_FOLDER / "CLSTMSegmentLib", tmp_path / "CLSTMSegmentLib")
+    for name in ("json", "runpy", "torch", "SimpleITK"):
         (tmp_path / f"{name}.py").write_text("open('taken', 'w').close()", encoding="utf-8")
-    monkeypatch.setattr(worker_process, "PACKAGE_FOLDER", tmp_path)
-    command = worker_process.module_command(sys.executable, "CLSTMSegmentLib.worker.list_devices")
+    _, ours, *arguments = module_command(sys.executable, "CLSTMSegmentLib.worker.list_devices")
+    copied = tmp_path / Path(ours).relative_to(PACKAGE_FOLDER)
 
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, copied, *arguments], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
 
     assert not (tmp_path / "taken").exists()
     assert json.loads(done.stdout)[-1][0] == "cpu"

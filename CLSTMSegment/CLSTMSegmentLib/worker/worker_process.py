@@ -153,14 +153,8 @@ class WorkerProcess:
 
 
 def module_command(python: str, module: str, *arguments: str) -> list[str]:
-    """Return the command that runs one of our modules in a process of its own.
-
-    Nothing is imported from the current folder, and our own folder comes last, so that no file in it takes the place of
-    a library. Python's isolated mode would be too much: PythonSlicer finds its libraries by environment variables.
-    """
-    start = "import runpy, sys; sys.path[:] = [*filter(None, sys.path), sys.argv.pop(1)]; "
-    start += "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
-    return [python, "-c", start, str(PACKAGE_FOLDER), module, *arguments]
+    """Return the command that runs one of our modules in a process of its own; see `run_module`."""
+    return [python, str(Path(__file__).with_name("run_module.py")), module, *arguments]
 
 
 def creation_flags() -> int:
