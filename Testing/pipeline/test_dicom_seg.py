@@ -1,5 +1,6 @@
 """DICOM SEG objects beside the usual output: one for each frame, with the geometry of the images it was made from."""
 
+import shutil
 import sys
 from dataclasses import replace
 
@@ -68,6 +69,23 @@ def test_input_that_is_not_dicom_images_in_files_of_their_own_is_refused(setting
             segment_to_files(settings, tmp_path / name, outputs)
 
     assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(("attribute", "value"), [("SOPClassUID", "1.2.3.4"), ("PatientID", None)])
+def test_images_of_which_no_object_can_be_made_are_named(attribute, value, series, settings, outputs, tmp_path):
+    shutil.copytree(series, tmp_path / "odd")
+    for path in (tmp_path / "odd").iterdir():
+        image = dcmread(path)
+        if value is None:
+            delattr(image, attribute)
+        else:
+            setattr(image, attribute, value)
+        image.save_as(path)
+
+    with pytest.raises(InputError, match=r"frame 0: .*odd.* lacks information that a DICOM SEG object needs"):
+        segment_to_files(replace(settings, frames="0"), tmp_path / "odd", outputs)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["odd"]
 
 
 def test_folder_that_exists_already_is_not_written_into(series, settings, outputs):

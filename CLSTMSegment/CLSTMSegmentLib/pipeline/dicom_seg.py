@@ -71,7 +71,7 @@ class DicomSegWriter:
                 device_serial_number="1",
                 content_description=f"frame {frame.number}",
             )
-        except (AttributeError, ValueError) as error:
+        except (AttributeError, KeyError, ValueError) as error:
             raise InputError(
                 f"frame {frame.number}: {images[0].filename} lacks information that a DICOM SEG object needs ({error})"
             ) from error
