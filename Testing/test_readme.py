@@ -3,6 +3,7 @@
 import re
 import shlex
 
+import dask
 import pytest
 import SimpleITK as sitk
 import slicer
@@ -13,8 +14,9 @@ from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
 from CLSTMSegmentLib.model.bundle import write_bundle
 from CLSTMSegmentLib.training.recipe import read_recipe
 from conftest import REPOSITORY, smallModel
-from distributed import LocalCluster
+from distributed import LocalCluster, Security
 from model.published_state_dict import random_published_weights
+from pipeline.cohort_processes import made_certificates
 from scene.conftest import scene, sequenceNode  # noqa: F401
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -164,14 +166,28 @@ def test_models_are_listed_described_and_imported(desk):
     assert (desk / "my-model" / "model.json").is_file()
 
 
-def test_batch_on_a_scheduler(desk):
+def test_batch_on_a_protected_scheduler(desk):
     (here,) = typed("batch")
-    first, batch = typed("batch", pages=(DOCS["cohorts"],))
+    first, resumed, with_files = typed("batch", pages=(DOCS["cohorts"],))
+    authority, certificate, key = map(str, made_certificates(desk))
+    files = {"cert": certificate, "key": key}
+    parts = {f"tls_{who}_{what}": files[what] for who in ("scheduler", "worker", "client") for what in files}
+    configured = {"distributed.comm.tls.ca-file": authority}
+    configured |= {f"distributed.comm.tls.client.{what}": files[what] for what in files}
 
     assert first == here
-    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
-        words = [cluster.scheduler_address if word.startswith("tcp:") else word for word in batch]
-        assert main([*words, "--model", str(desk / "small")]) == 0
+    security = Security(require_encryption=True, tls_ca_file=authority, **parts)
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, dashboard_address=None, protocol="tls", security=security
+    ) as cluster:
+
+        def batch(words):
+            words = [cluster.scheduler_address if word.startswith("tls:") else word for word in words]
+            return main([*words, "--model", str(desk / "small")])
+
+        assert batch(with_files) == 0
+        with dask.config.set(configured):
+            assert batch(resumed) == 0
 
     assert (desk / "results" / "summary.csv").is_file()
 

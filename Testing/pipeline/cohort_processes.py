@@ -2,10 +2,12 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
 
+import pytest
 from conftest import REPOSITORY
 from worker.waiting import wait
 
@@ -43,6 +45,24 @@ def dask_cluster(folder, workers=1, tls=()):
         for process in processes:
             process.kill()
             process.wait()
+
+
+def made_certificates(folder):
+    """Return the files of an authority, and of a certificate with its key that the authority has signed."""
+    program = shutil.which("openssl")
+    if program is None:
+        pytest.skip("openssl makes the certificates")
+    authority, key, request, certificate = (folder / name for name in ("ca.pem", "key.pem", "csr.pem", "cert.pem"))
+
+    def openssl(*words):
+        subprocess.run([program, *map(str, words)], check=True, capture_output=True)
+
+    new_key = ("-newkey", "rsa:2048", "-nodes")
+    openssl("req", "-x509", *new_key, "-keyout", folder / "ca-key.pem", "-out", authority, "-subj", "/CN=authority")
+    openssl("req", *new_key, "-keyout", key, "-out", request, "-subj", "/CN=cluster")
+    signing = ("-CA", authority, "-CAkey", folder / "ca-key.pem", "-CAcreateserial")
+    openssl("x509", "-req", "-in", request, *signing, "-out", certificate)
+    return authority, certificate, key
 
 
 def wait_until(condition, log):

@@ -2,7 +2,6 @@
 
 import shutil
 import signal
-import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import replace
@@ -15,7 +14,15 @@ from CLSTMSegmentLib.engine.settings import RunSettings
 from CLSTMSegmentLib.pipeline.cohort import ClusterSettings, TlsFiles, segment_cohort
 from CLSTMSegmentLib.pipeline.cohort_table import read_cohort
 
-from pipeline.cohort_processes import COUNT, check_results, dask_cluster, first_outputs, started, summary
+from pipeline.cohort_processes import (
+    COUNT,
+    check_results,
+    dask_cluster,
+    first_outputs,
+    made_certificates,
+    started,
+    summary,
+)
 
 
 def listening(process):
@@ -82,25 +89,8 @@ def test_worker_takes_no_module_from_the_folder_in_which_the_user_is(inputs, bun
     assert len(list((tmp_path / "out").glob("*.seq.nrrd"))) == 1
 
 
-@pytest.fixture
-def certificates(tmp_path):
-    """The files of an authority, and a certificate with its key that the authority has signed."""
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl makes the certificates")
-    authority, key, request, certificate = (tmp_path / name for name in ("ca.pem", "key.pem", "csr.pem", "cert.pem"))
-
-    def openssl(*words):
-        subprocess.run([shutil.which("openssl"), *map(str, words)], check=True, capture_output=True)
-
-    new_key = ("-newkey", "rsa:2048", "-nodes")
-    openssl("req", "-x509", *new_key, "-keyout", tmp_path / "ca-key.pem", "-out", authority, "-subj", "/CN=authority")
-    openssl("req", *new_key, "-keyout", key, "-out", request, "-subj", "/CN=cluster")
-    signing = ("-CA", authority, "-CAkey", tmp_path / "ca-key.pem", "-CAcreateserial")
-    openssl("x509", "-req", "-in", request, *signing, "-out", certificate)
-    return authority, certificate, key
-
-
-def test_scheduler_that_asks_for_certificates_gets_them(inputs, bundle, certificates, tmp_path):
+def test_scheduler_that_asks_for_certificates_gets_them(inputs, bundle, tmp_path):
+    certificates = made_certificates(tmp_path)
     options = ("--tls-ca-file", "--tls-cert", "--tls-key")
     tls = [word for pair in zip(options, certificates, strict=True) for word in pair]
     cohort = read_cohort(inputs, tmp_path / "out")
