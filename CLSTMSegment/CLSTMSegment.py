@@ -6,8 +6,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import qt
 import slicer
+import vtk
 from CLSTMSegmentLib.engine.settings import DEFAULT_MODEL
+from CLSTMSegmentLib.panel.sample_data import registerSampleData
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import (
@@ -42,40 +45,6 @@ class CLSTMSegment(ScriptedLoadableModule):
         slicer.app.connect("startupCompleted()", registerSampleData)
 
 
-PHANTOM_ADDRESS = "clstmsegment:phantom-heart"
-"""Stands for the phantom heart in the Sample Data module, which only loads what has an address."""
-
-
-def registerSampleData() -> None:
-    """Add the phantom heart to the Sample Data module, by a click and with `SampleData.downloadSample`."""
-    import SampleData
-
-    SampleData.SampleDataLogic.registerUrlRewriteRule("CLSTMSegment", makeSamplePhantom)
-    SampleData.SampleDataLogic.registerCustomSampleDataSource(
-        category="CLSTMSegment",
-        sampleName="Phantom heart",
-        thumbnailFileName=str(Path(__file__).resolve().parent / "Resources" / "Icons" / "PhantomHeart.png"),
-        uris=PHANTOM_ADDRESS,
-        fileNames="PhantomHeart.seq.nrrd",
-        nodeNames="Phantom heart",
-        loadFileTypes="SequenceFile",
-    )
-
-
-def makeSamplePhantom(address: str) -> str:
-    """Compute the phantom heart when Slicer asks for it, and return the address of its file; others stay as they are.
-
-    Slicer calls this for every address that it downloads.
-    """
-    if address != PHANTOM_ADDRESS:
-        return address
-    from CLSTMSegmentLib.scene.sample_phantom import writeHeartPhantom
-
-    path = Path(slicer.app.temporaryPath).resolve() / "PhantomHeart.seq.nrrd"
-    writeHeartPhantom(path, seed=4)
-    return path.as_uri()
-
-
 class CLSTMSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """The module's panel as Slicer shows it; `panel.segment_panel.SegmentPanel` connects its widgets."""
 
@@ -99,10 +68,16 @@ class CLSTMSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         python = shutil.which("PythonSlicer") or sys.executable
         self.panel = SegmentPanel(self.ui, python, settingsFolder / "CLSTMSegment" / "Models")
         scene = slicer.mrmlScene
-        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
-        for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndImportEvent):
-            self.addObserver(scene, event, self.onSceneChanged)
+        for event, method in (
+            (scene.StartCloseEvent, self.onSceneStartClose),
+            (scene.EndCloseEvent, self.onSceneEnd),
+            (scene.StartImportEvent, self.onSceneStartImport),
+            (scene.EndImportEvent, self.onSceneEnd),
+            (scene.NodeAddedEvent, self.onNodeAdded),
+            (scene.NodeAboutToBeRemovedEvent, self.onNodeAboutToBeRemoved),
+            (scene.NodeRemovedEvent, self.onSceneChanged),
+        ):
+            self.addObserver(scene, event, method)
         self.useParameterNode()
 
     def cleanup(self) -> None:
@@ -113,8 +88,7 @@ class CLSTMSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def enter(self) -> None:
         """Suggest the volume in the slice views as the input; Slicer calls this when the user opens the module."""
         self.useParameterNode()
-        selectionNode = slicer.app.applicationLogic().GetSelectionNode()
-        self.panel.preselect(slicer.mrmlScene.GetNodeByID(selectionNode.GetActiveVolumeID() or ""))
+        self.panel.preselect()
 
     def useParameterNode(self) -> None:
         """Show the settings of the panel that are saved with the scene."""
@@ -127,14 +101,30 @@ class CLSTMSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.panel.abandonRuns()
         self.panel.setParameterNode(None)
 
-    def onSceneEndClose(self, caller: object, event: object) -> None:
-        """Show the default settings after the scene was closed."""
+    def onSceneStartImport(self, caller: object, event: object) -> None:
+        """Show no settings while a scene is loaded: a node that is chosen there is not in the scene yet."""
+        self.panel.setParameterNode(None)
+
+    def onSceneEnd(self, caller: object, event: object) -> None:
+        """Show the settings of the scene that was loaded, or the default settings after a scene was closed."""
         self.useParameterNode()
 
     def onSceneChanged(self, caller: object, event: object) -> None:
         """Update the panel after a node was added or removed."""
         if not slicer.mrmlScene.IsBatchProcessing():  # while a scene is loaded, wait for the end of the import
             self.panel.update()
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onNodeAdded(self, caller: object, event: object, node: slicer.vtkMRMLNode) -> None:
+        """Suggest a sequence that the user loads while the module is open."""
+        self.onSceneChanged(caller, event)
+        if node.IsA("vtkMRMLSequenceNode"):
+            qt.QTimer.singleShot(0, self.panel.preselect)  # once it is loaded completely, and shown
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onNodeAboutToBeRemoved(self, caller: object, event: object, node: slicer.vtkMRMLNode) -> None:
+        """Choose a node no more before it is removed."""
+        self.panel.deselect(node)
 
 
 class CLSTMSegmentLogic(ScriptedLoadableModuleLogic):

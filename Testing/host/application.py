@@ -13,11 +13,17 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 from CLSTMSegmentLib.scene.headless import registerConverters
 from PySide6.QtGui import QGuiApplication
 
-from host import SampleData, ScriptedLoadableModule, i18n, launcher, parameterNodeWrapper, qt, widgets
+from host import SampleData, ScriptedLoadableModule, i18n, launcher, parameterNodeWrapper, plots, qt, widgets
 
-APPLICATION, PLOTS, SEQUENCES = 0, 1, 2
+APPLICATION, SEQUENCES = 0, 1
 moduleLogics = []
 """What the application keeps alive: they play sequences when a browser changes."""
+
+questions = []
+"""What the user was asked, and has agreed to."""
+
+layoutManagers = []
+"""The one of the scene."""
 
 folder = tempfile.TemporaryDirectory(prefix="clstmsegment-test-")
 """For its settings and caches, until the process ends."""
@@ -31,13 +37,14 @@ def start() -> None:
         setattr(slicer, name, module)
     sys.modules["qt"] = qt
     qt.application()
+    slicer.util.confirmOkCancelDisplay = lambda text, windowTitle=None: questions.append(text) or True
     slicer.util.loadUI, slicer.util.childWidgetVariables = widgets.loadUI, widgets.childWidgetVariables
     settings = Path(tempfile.mkdtemp(prefix="settings-", dir=folder.name)) / "Slicer.ini"
     slicer.app = SimpleNamespace(
         slicerUserSettingsFilePath=str(settings),
         applicationLogic=lambda: moduleLogics[APPLICATION],
         clipboard=QGuiApplication.clipboard,
-        layoutManager=lambda: layout,
+        layoutManager=lambda: layoutManagers[-1],
         temporaryPath=folder.name,
         coreIOManager=IOManager,
         testingEnabled=lambda: False,
@@ -47,12 +54,8 @@ def start() -> None:
         # start-up is complete once a module is made
         connect=lambda signal, slot: slot(),
     )
-    layout = widgets.LayoutManager()
     sys.modules["SampleData"] = SampleData
-    slicer.modules = SimpleNamespace(
-        plots=SimpleNamespace(logic=lambda: moduleLogics[PLOTS]),
-        sequences=SimpleNamespace(activeBrowserNode=None),
-    )
+    slicer.modules = SimpleNamespace(sequences=SimpleNamespace(activeBrowserNode=None))
     launcher.put_on_path(Path(folder.name))
     registerConverters()
     slicer.mrmlScene = newScene()
@@ -94,12 +97,12 @@ def newScene() -> slicer.vtkMRMLScene:
     scene = slicer.vtkMRMLScene()
     moduleLogics[:] = [
         slicer.vtkMRMLApplicationLogic(),
-        slicer.vtkSlicerPlotsLogic(),
         slicer.vtkSlicerSequencesLogic(),
         slicer.vtkSlicerSegmentationsModuleLogic(),
     ]
     for logic in moduleLogics:
         logic.SetMRMLScene(scene)
+    layoutManagers[:] = [plots.LayoutManager(scene)]
     cacheManager = slicer.vtkCacheManager()
     cacheManager.SetRemoteCacheDirectory(tempfile.mkdtemp(prefix="cache-", dir=folder.name))
     dataIOManager = slicer.vtkDataIOManager()

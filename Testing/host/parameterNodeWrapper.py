@@ -1,6 +1,7 @@
 """Stands in for slicer.parameterNodeWrapper: typed attributes over a scripted module node, bound to widgets."""
 
 import typing
+import weakref
 from dataclasses import dataclass
 
 import vtk
@@ -23,7 +24,11 @@ class WithinRange:
 
 
 def parameterNodeWrapper(cls):
-    """Make a wrapper of a class with annotated attributes: str, int, float, bool or MRML node classes."""
+    """Make a wrapper of a class with annotated attributes: str, int, float, bool or MRML node classes.
+
+    As in Slicer, a wrapper writes all defaults when it is made, and caches values, references to nodes too, until the
+    parameter node is modified. A reference to a node that is not loaded yet stays None.
+    """
     hints = typing.get_type_hints(cls, include_extras=True)
     ranges = {name: hint.__metadata__[0] for name, hint in hints.items() if hasattr(hint, "__metadata__")}
     types = typing.get_type_hints(cls)
@@ -32,22 +37,42 @@ def parameterNodeWrapper(cls):
     def __init__(self, parameterNode):
         self.parameterNode = parameterNode
         self._gui = {}
+        for name in types:
+            if not parameterNode.HasParameter(name):
+                store(parameterNode, name, defaults[name])
+        self._values = {name: load(parameterNode, name) for name in types}
+        me = weakref.ref(self)
+        self._tag = parameterNode.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: me() and me()._cache())
 
-    def read(self, name):
+    def __del__(self):
+        self.parameterNode.RemoveObserver(self._tag)
+
+    def _cache(self):
+        self._values = {name: load(self.parameterNode, name) for name in types}
+
+    def load(parameterNode, name):
         if issubclass(types[name], vtk.vtkObject):
-            return self.parameterNode.GetNodeReference(name)
-        text = self.parameterNode.GetParameter(name)
-        if text == "" and name not in self.parameterNode.GetParameterNames():
-            return defaults[name]
+            return parameterNode.GetNodeReference(name)
+        text = parameterNode.GetParameter(name)
         return text == "True" if types[name] is bool else types[name](text)
 
-    def write(self, name, value):
+    def store(parameterNode, name, value):
         if issubclass(types[name], vtk.vtkObject):
-            self.parameterNode.SetNodeReferenceID(name, value.GetID() if value is not None else None)
+            parameterNode.SetParameter(name, "")  # that there is a value, even if it is None
+            parameterNode.SetNodeReferenceID(name, value.GetID() if value is not None else None)
         else:
-            if name in ranges:
-                ranges[name].check(value)
-            self.parameterNode.SetParameter(name, str(types[name](value)))
+            parameterNode.SetParameter(name, str(types[name](value)))
+
+    def read(self, name):
+        return self._values[name]
+
+    def write(self, name, value):
+        if name in ranges:
+            ranges[name].check(value)
+        wasModifying = self.parameterNode.StartModify()
+        store(self.parameterNode, name, value)
+        self._values[name] = load(self.parameterNode, name)  # before any observer reads it
+        self.parameterNode.EndModify(wasModifying)
 
     for name in types:
         setattr(cls, name, property(lambda self, n=name: read(self, n), lambda self, v, n=name: write(self, n, v)))
@@ -55,31 +80,40 @@ def parameterNodeWrapper(cls):
     def connectGui(self, ui):
         """Two-way binding of the widgets whose property SlicerParameterName names a parameter."""
         bound = {w: n for w in vars(ui).values() if (n := QObject.property(w, "SlicerParameterName"))}
-        tag = len(self._gui)
-        self._gui[tag] = True
-
-        def toNode(name, value):
-            if self._gui.get(tag) and value != read(self, name):
-                write(self, name, value)
+        showing = []
 
         def toGui(*_):
-            for widget, name in bound.items() if self._gui.get(tag) else ():
+            if showing:
+                return
+            showing.append(True)
+            for widget, name in bound.items():
                 _show(widget, read(self, name))
+            showing.clear()
+
+        def toNode(widget, name):
+            if not showing:
+                write(self, name, _value(widget))
 
         for widget, name in bound.items():
             if types[name] in (int, float):  # as Slicer does: no range given, none kept
                 limits = ranges.get(name, WithinRange(-(2**31), 2**31 - 1))
                 widget.setRange(limits.minimum, limits.maximum)
         toGui()
-        for widget, name in bound.items():
-            _signal(widget).connect(lambda *_, w=widget, n=name: toNode(n, _value(w)))
-        self.parameterNode.AddObserver(vtk.vtkCommand.ModifiedEvent, toGui)
+        slots = {widget: lambda *_, w=widget, n=name: toNode(w, n) for widget, name in bound.items()}
+        for widget, slot in slots.items():
+            _signal(widget).connect(slot)
+        tag = len(self._gui)
+        self._gui[tag] = slots, self.parameterNode.AddObserver(vtk.vtkCommand.ModifiedEvent, toGui)
         return tag
 
     def disconnectGui(self, tag):
-        self._gui.pop(tag, None)
+        slots, observerTag = self._gui.pop(tag)
+        self.parameterNode.RemoveObserver(observerTag)
+        for widget, slot in slots.items():
+            _signal(widget).disconnect(slot)
 
-    cls.__init__, cls.setValue, cls.getValue = __init__, write, read
+    cls.__init__, cls.__del__, cls._cache = __init__, __del__, _cache
+    cls.setValue, cls.getValue = write, read
     cls.connectGui, cls.disconnectGui = connectGui, disconnectGui
     cls.AddObserver = lambda self, *arguments: self.parameterNode.AddObserver(*arguments)
     cls.RemoveObserver = lambda self, tag: self.parameterNode.RemoveObserver(tag)

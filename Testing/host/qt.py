@@ -5,6 +5,9 @@ methods. Every widget class that the panel uses is subclassed here, with a Pytho
 property that the class has.
 """
 
+import traceback
+
+import shiboken6
 from PySide6 import QtCore, QtWidgets
 from PySide6.QtCore import QEventLoop, QModelIndex, QObject, Qt, QUrl
 from PySide6.QtGui import QDesktopServices, QPixmap
@@ -12,14 +15,52 @@ from PySide6.QtGui import QDesktopServices, QPixmap
 __all__ = ["QDesktopServices", "QEventLoop", "QModelIndex", "QPixmap", "QUrl", "Qt"]
 
 
+failures = []
+"""Exceptions in slots: PythonQt prints them, and nothing else happens. The scene fixture fails the test for them."""
+
+_connections = {}
+"""What each Qt object calls, held strongly until the object is destroyed: as in PythonQt, no garbage collector sees
+that a timer which calls a method of its owner is all that keeps both alive."""
+
+
 def connect(self, signal, slot):
     """PythonQt's way to connect a signal, beside PySide6's own; a bool is whether that worked."""
-    getattr(self, signal.split("(")[0]).connect(slot)
+    name, _, types = signal.removesuffix(")").partition("(")
+    count = len(types.split(",")) if types else 0
+
+    def call(*arguments):
+        try:
+            slot(*arguments[:count])
+        except Exception as error:  # noqa: BLE001
+            traceback.print_exc()
+            failures.append(error)
+
+    address = shiboken6.getCppPointer(self)[0]
+    if address not in _connections:
+        _connections[address] = []
+        self.destroyed.connect(lambda *_: _connections.pop(address, None))
+    _connections[address].append((signal, slot, call))
+    getattr(self, name).connect(call)
     return True
 
 
-VIRTUAL = {QtWidgets.QWidget: ("sizeHint", "minimumSizeHint"), QtWidgets.QProgressBar: ("text",)}
-"""Properties whose getters Qt itself calls as virtual methods: they stay methods."""
+def disconnect(self, signal, slot):
+    """PythonQt's way to disconnect a slot; the slot must be the same or equal, as two bound methods are."""
+    connections = _connections.get(shiboken6.getCppPointer(self)[0], [])
+    for connection in connections:
+        if connection[:2] == (signal, slot):
+            connections.remove(connection)
+            getattr(self, signal.split("(")[0]).disconnect(connection[2])
+            return True
+    return False
+
+
+METHODS = {
+    QtWidgets.QWidget: ("sizeHint", "minimumSizeHint"),
+    QtWidgets.QProgressBar: ("text",),
+    QtCore.QTimer: ("singleShot",),
+}
+"""Properties that stay methods: Qt itself calls them, or there is a static method of this name too."""
 
 
 def python_qt(cls):
@@ -28,13 +69,13 @@ def python_qt(cls):
     meta = cls.staticMetaObject
     for n in range(meta.propertyCount()):
         name = meta.property(n).name()
-        if name in VIRTUAL.get(cls, ()) or name in VIRTUAL[QtWidgets.QWidget]:
+        if name in METHODS.get(cls, ()) or name in METHODS[QtWidgets.QWidget]:
             continue
         properties[name] = property(
             lambda self, name=name: QObject.property(self, name),
             lambda self, value, name=name: QObject.setProperty(self, name, value),
         )
-    return type(cls.__name__, (cls,), properties | {"connect": connect})
+    return type(cls.__name__, (cls,), properties | {"connect": connect, "disconnect": disconnect})
 
 
 for _name in (

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import vtk
 from PySide6.QtCore import QEvent, QObject, Signal
 from PySide6.QtUiTools import QUiLoader
 
@@ -15,7 +16,7 @@ class ctkCollapsibleButton(qt.QGroupBox):
 
     contentsCollapsed = Signal(bool)
 
-    connect = qt.connect
+    connect, disconnect = qt.connect, qt.disconnect
 
     def event(self, event):
         # the .ui and the panel set properties of ctk that a group box does not have
@@ -47,6 +48,8 @@ class qMRMLNodeComboBox(qt.QComboBox):
 
     currentNodeChanged = Signal(object)
 
+    connect, disconnect = qt.connect, qt.disconnect
+
     def __init__(self, parent=None):
         super().__init__(parent)
         self._scene = None
@@ -59,9 +62,21 @@ class qMRMLNodeComboBox(qt.QComboBox):
 
     def setMRMLScene(self, scene):
         self._scene = scene
-        for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndCloseEvent, scene.EndImportEvent):
+        for event in (scene.NodeAddedEvent, scene.EndCloseEvent, scene.EndImportEvent):
             scene.AddObserver(event, lambda *_: self._refresh())
+
+        @vtk.calldata_type(vtk.VTK_OBJECT)
+        def removing(_caller, _event, node):
+            self._remove(node)
+
+        scene.AddObserver(scene.NodeAboutToBeRemovedEvent, removing, -10.0)  # the priority that it has in Slicer
         self._refresh()
+
+    def _remove(self, node):
+        """Remove a node from the list; if it is the current one, its neighbour becomes that, as in Slicer."""
+        row = self.findData(node.GetID())
+        if row >= 0:
+            self.removeItem(row)
 
     def currentNode(self):
         node_id = self.currentData
@@ -111,25 +126,6 @@ class _Filter:
         if list(ids) != self._hidden:
             self._hidden = list(ids)
             self._changed()
-
-
-class LayoutManager:
-    """A layout with one plot view, which says when points are selected in it."""
-
-    class _PlotView(QObject):
-        dataSelected = Signal(object, object)
-
-        connect = qt.connect
-
-        def disconnect(self, signal, slot):
-            getattr(self, signal.split("(")[0]).disconnect(slot)
-
-    def __init__(self):
-        self.plotViewCount = 1
-        self._view = self._PlotView()
-
-    def plotWidget(self, number):
-        return SimpleNamespace(plotView=lambda: self._view)
 
 
 class Loader(QUiLoader):

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 import slicer
+from CLSTMSegmentLib.engine.run_report import RunReport
 from CLSTMSegmentLib.scene.inputs import holds, resolveInput
+from CLSTMSegmentLib.worker.events import Done
 from CLSTMSegmentLib.worker.worker_process import WorkerProcess
 from host import application, qt
 from scene.conftest import addSequence, scene  # noqa: F401
@@ -127,6 +129,41 @@ def fakePanel(scene, smallModelAdded, fakes):  # noqa: F811
     yield ui
     panel.close()
     parent.deleteLater()
+
+
+@pytest.fixture
+def fakeWidget(scene, smallModelAdded, fakes, monkeypatch):  # noqa: F811
+    """The module's widget as Slicer shows it, whose workers are fakes, with the small model chosen."""
+    import CLSTMSegment
+
+    def makeFake(module, folder, arguments=(), python=None):
+        fakes.append(FakeWorker(module, folder, arguments))
+        return fakes[-1]
+
+    monkeypatch.setattr("CLSTMSegmentLib.panel.segment_panel.WorkerProcess", makeFake)
+    parent = application.parentWidget()
+    shown = CLSTMSegment.CLSTMSegmentWidget(parent)
+    shown.setup()
+    shown.enter()
+    chooseSmallModel(shown.ui)
+    yield shown
+    shown.cleanup()
+    parent.deleteLater()
+
+
+def report(worker, frames):
+    """Let a fake worker report finished frames."""
+    for frame in frames:
+        worker.folder.write_result(frame)
+        worker.reported += worker.folder.new_events()
+
+
+def fakeRun(ui, fakes, frames):
+    """Press Segment, and let the fake worker report some frames, and the end of the run."""
+    ui.applyButton.click()
+    report(fakes[-1], frames)
+    fakes[-1].reported.append(Done(report=RunReport("cpu")))
+    wait(lambda: not ui.cancelButton.enabled, "the end of the run")
 
 
 def wait(condition, what="the condition"):

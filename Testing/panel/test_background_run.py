@@ -15,7 +15,7 @@ from CLSTMSegmentLib.worker.events import Done, Failed, Note, Started
 from CLSTMSegmentLib.worker.worker_process import SEGMENT
 from conftest import smallModel
 
-from panel.conftest import choose, jobFolders, modelsFolder, nodeIDs, outputs, unfinishedFramesAreOffered, wait
+from panel.conftest import choose, jobFolders, modelsFolder, nodeIDs, outputs, report, unfinishedFramesAreOffered, wait
 
 
 @pytest.fixture
@@ -41,10 +41,8 @@ def labels(phantom, number, inner):
 
 def finish(worker, phantom, volumes):
     """Let the fake worker report finished frames with these numbers of voxels in the first segment."""
-    for number, voxels in enumerate(volumes):
-        frame = SegmentedFrame(number, phantom[0][number].index_value, labels(phantom, number, voxels))
-        worker.folder.write_result(frame)
-        worker.reported += worker.folder.new_events()
+    values = [frame.index_value for frame in phantom[0]]
+    report(worker, [SegmentedFrame(n, values[n], labels(phantom, n, voxels)) for n, voxels in enumerate(volumes)])
 
 
 def test_worker_gets_the_settings_of_all_widgets(fakePanel, fakeRun):

@@ -191,6 +191,20 @@ def test_buttons_write_the_control_file(fakeAnnotated, fakes):
     assert ui.teachStatusLabel.text == "Stopping..."
 
 
+@pytest.mark.parametrize("paused", [True, False])
+def test_pausing_and_resuming_after_a_stop_do_not_undo_it(fakeAnnotated, fakes, paused):
+    ui = fakeAnnotated
+    ui.teachNameLineEdit.text = f"Stopped-{paused}"
+    ui.teachButton.click()
+    if paused:
+        ui.pauseTeachingButton.click()
+
+    ui.stopTeachingButton.click()
+    ui.pauseTeachingButton.click()
+
+    assert fakes[-1].folder.should_stop()
+
+
 def test_progress_of_a_teaching_job_is_shown_with_the_time_left(fakeAnnotated, fakes):
     ui = fakeAnnotated
     ui.teachNameLineEdit.text = "Progress"

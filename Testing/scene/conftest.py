@@ -4,17 +4,19 @@ import pytest
 import slicer
 from CLSTMSegmentLib.scene.images import volumeFromImage
 from CLSTMSegmentLib.scene.inputs import resolveInput
-from host import application
+from host import application, qt
 
 application.start()
 
 
 @pytest.fixture
 def scene():
-    """A new scene of the application."""
+    """A new scene of the application; an exception in a slot, which is only printed, fails the test."""
+    qt.failures.clear()
     slicer.mrmlScene = application.newScene()
     yield slicer.mrmlScene
     slicer.mrmlScene.Clear(1)
+    assert qt.failures == []
 
 
 @pytest.fixture

@@ -7,9 +7,10 @@ import slicer
 import vtk
 from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.core.sequence import SequenceIndex
+from CLSTMSegmentLib.scene.images import volumeFromImage
 from CLSTMSegmentLib.scene.inputs import SequenceFrames, regionFromROI, resolveInput, roiAround
 
-from scene.conftest import addSequence
+from scene.conftest import addSequence, play
 
 
 def test_sequence_proxy_and_browser_mean_the_same(sequenceNode):
@@ -197,3 +198,41 @@ def test_new_roi_encloses_the_first_frame_and_moves_with_the_proxy(scene, source
     np.testing.assert_allclose(region.center, middle, atol=1e-6)
     np.testing.assert_allclose(region.size, np.multiply(image.GetSize(), image.GetSpacing()), atol=1e-6)
     assert roiNode.GetTransformNodeID() == proxyNode.GetTransformNodeID()
+
+
+@pytest.fixture
+def slowSource(scene, sequenceNode, browserNode, phantom):
+    """A sequence that has every other frame of the master sequence of the browser that plays it."""
+    slowNode = addSequence(scene, phantom[0][::2], "Slow", browser=False)
+    browserNode.AddSynchronizedSequenceNode(slowNode)
+    play(browserNode, 0)
+    return resolveInput(slowNode)
+
+
+def test_frames_of_an_input_that_is_not_the_master_are_found_by_their_index_values(slowSource, browserNode):
+    slowSource.showFrame(1)
+
+    assert browserNode.GetSelectedItemNumber() == 2
+    assert slowSource.shownFrame == 1
+    play(browserNode, 3)  # between two frames, the earlier one is shown
+    assert slowSource.shownFrame == 1
+
+
+def test_frame_between_two_items_of_the_master_is_shown_with_the_first_item_after_it(scene, browserNode, phantom):
+    middleNode = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "Between")
+    for value, frame in zip(("0", "50", "450"), phantom[0], strict=False):
+        middleNode.SetDataNodeAtValue(volumeFromImage(frame.image), value)
+    browserNode.AddSynchronizedSequenceNode(middleNode)
+    source = resolveInput(middleNode)
+
+    source.showFrame(1)
+
+    assert source.shownFrame == 1
+
+
+def test_no_frame_is_shown_without_a_browser(scene, phantom):
+    source = resolveInput(addSequence(scene, phantom[0], browser=False))
+
+    source.showFrame(2)
+
+    assert source.shownFrame is None

@@ -256,7 +256,7 @@ def test_withdrawn_output_leaves_only_the_nodes_that_were_there_before(scene, se
     output = finishedOutput(sequenceNode, phantom, [0, 1])
     output.publish()
     chartNode = volumesChart(output.tableNode, output.curve, MODEL.title)
-    markFrame(chartNode, output.tableNode, "40")
+    markFrame(chartNode, output.curve, 1)
 
     output.withdraw()
 
@@ -272,11 +272,13 @@ def test_published_output_is_removed_when_it_replaces_another(scene, sequenceNod
     for frame in segmentedFrames(sequenceNode, phantom, [0, 1]):
         output.add(frame)
         output.publish()
+    newNode = output.sequenceNode
 
     publishedNode = output.publish(oldNode)
 
     assert publishedNode is oldNode
     assert oldNode.GetNumberOfDataNodes() == 2
-    assert output.sequenceNode.GetScene() is None
+    assert output.sequenceNode is oldNode
+    assert newNode.GetScene() is None
     assert scene.GetNumberOfNodesByClass("vtkMRMLTableNode") == 1
     assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 1

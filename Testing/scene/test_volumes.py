@@ -5,6 +5,7 @@ import pytest
 import SimpleITK as sitk
 import slicer
 from CLSTMSegmentLib.core.sequence import SequenceIndex
+from CLSTMSegmentLib.core.structure import Segment
 from CLSTMSegmentLib.core.volume_curve import FrameVolumes, VolumeCurve
 from CLSTMSegmentLib.scene.volumes_plot import markFrame, volumesChart
 from CLSTMSegmentLib.scene.volumes_table import volumesTable
@@ -92,23 +93,82 @@ def test_chart_has_a_series_for_each_segment_over_the_index_with_units(output):
     assert seriesNode.GetTableNode() is output.tableNode
 
 
-def test_marker_is_a_vertical_line_at_the_index_value(output):
+def columnNames(tableNode):
+    return [tableNode.GetColumnName(n) for n in range(tableNode.GetNumberOfColumns())]
+
+
+def test_marker_is_a_vertical_line_at_the_index_value_as_high_as_the_chart(output):
     chartNode = volumesChart(output.tableNode, output.curve, "Small")
 
-    markFrame(chartNode, output.tableNode, "40")
+    markFrame(chartNode, output.curve, 1)
 
     markerTableNode = chartNode.GetNthPlotSeriesNode(2).GetTableNode()
-    assert slicer.util.arrayFromTableColumn(markerTableNode, "time").tolist() == [40, 40]
-    highest = max(max(output.curve.volumes(n)) for n in range(2))
-    assert slicer.util.arrayFromTableColumn(markerTableNode, "marker").tolist() == pytest.approx([0, highest])
+    position = float(output.curve.index.values[1])
+    assert slicer.util.arrayFromTableColumn(markerTableNode, "x").tolist() == [position, position]
+    assert slicer.util.arrayFromTableColumn(markerTableNode, "y").tolist() == list(chartNode.GetYAxisRange())
 
 
-def test_chart_over_text_index_values_has_series_and_no_marker(textTableNode, textCurve):
+def test_axis_of_volumes_fits_the_curves_with_a_little_room(output):
+    chartNode = volumesChart(output.tableNode, output.curve, "Small")
+
+    volumes = [ml for n in range(2) for ml in output.curve.volumes(n)]
+    low, high = chartNode.GetYAxisRange()
+    room = 0.05 * (max(volumes) - min(volumes))
+    assert not chartNode.GetYAxisRangeAuto()
+    assert (low, high) == pytest.approx((min(volumes) - room, max(volumes) + room))
+
+
+@pytest.mark.parametrize("volumes", [(50.0, 50.0), (0.0, 0.0)])
+def test_axis_of_equal_volumes_has_a_range(scene, textCurve, volumes):
+    curve = VolumeCurve(MODEL.segments, textCurve.index, [FrameVolumes(0, "early", volumes)])
+    tableNode = volumesTable(scene.AddNewNodeByClass("vtkMRMLSequenceNode", "Flat"), curve)
+
+    low, high = volumesChart(tableNode, curve, "Small").GetYAxisRange()
+
+    assert low < volumes[0] < high
+
+
+def test_chart_over_text_index_values_counts_frames_and_tells_the_values(textTableNode, textCurve):
     chartNode = volumesChart(textTableNode, textCurve, "Small")
 
-    markFrame(chartNode, textTableNode, "early")
+    markFrame(chartNode, textCurve, 1)
 
-    assert chartNode.GetXAxisTitle() == "phase"
-    seriesNodes = [chartNode.GetNthPlotSeriesNode(n) for n in range(chartNode.GetNumberOfPlotSeriesNodes())]
+    assert chartNode.GetXAxisTitle() == "frame number"
+    *seriesNodes, markerNode = (chartNode.GetNthPlotSeriesNode(n) for n in range(3))
     assert [node.GetYColumnName() for node in seriesNodes] == ["Inner", "Outer ü"]
-    assert {node.GetXColumnName() for node in seriesNodes} == {"phase"}
+    assert {node.GetXColumnName() for node in seriesNodes} == {"frame number"}
+    assert {node.GetLabelColumnName() for node in seriesNodes} == {"phase"}
+    assert slicer.util.arrayFromTableColumn(textTableNode, "frame number").tolist() == [0, 1]
+    assert slicer.util.arrayFromTableColumn(markerNode.GetTableNode(), "x").tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_chart_follows_a_model_with_other_segments(scene, output, count):
+    chartNode = volumesChart(output.tableNode, output.curve, "Small")
+    markFrame(chartNode, output.curve, 1)
+    segments = tuple(Segment(f"part-{n}", f"Part {n}", (0.0, 0.0, 1.0)) for n in range(count))
+    curve = VolumeCurve(segments, output.curve.index, [FrameVolumes(0, "0", (5.0,) * count)])
+
+    volumesTable(output.sequenceNode, curve)
+    volumesChart(output.tableNode, curve, "Other")
+
+    seriesNodes = [chartNode.GetNthPlotSeriesNode(n) for n in range(chartNode.GetNumberOfPlotSeriesNodes())]
+    names = [node.GetName() for node in seriesNodes if node.GetTableNode() is output.tableNode]
+    assert names == [segment.name for segment in segments]
+    assert scene.GetNumberOfNodesByClass("vtkMRMLPlotSeriesNode") == count + 1
+
+
+def test_table_and_marker_never_lose_their_columns(output):
+    chartNode = volumesChart(output.tableNode, output.curve, "Small")
+    markFrame(chartNode, output.curve, 0)
+    markerTableNode = chartNode.GetNthPlotSeriesNode(2).GetTableNode()
+    seen = []
+    for node in (output.tableNode, markerTableNode):
+        node.AddObserver("ModifiedEvent", lambda caller, _event: seen.append(columnNames(caller)))
+
+    markFrame(chartNode, output.curve, 3)
+    volumesTable(output.sequenceNode, output.curve)
+
+    assert ["x", "y"] in seen
+    assert ["time", "Inner", "Outer ü"] in seen
+    assert [] not in seen

@@ -8,6 +8,9 @@ import numpy as np
 from .sequence import SequenceIndex
 from .structure import Segment
 
+IMAGE = "image"
+"""What a flag has in the place of a segment if it is about the image."""
+
 JUMP = "volume jumps by"
 """How the sign of a flag begins that `VolumeCurve.flags` adds by itself."""
 
@@ -21,7 +24,7 @@ class Flag:
 
     Attributes:
         frame: number of the frame.
-        segment: name of the segment, or "image".
+        segment: name of the segment, or `IMAGE`.
         sign: text for people.
     """
 
@@ -77,6 +80,12 @@ class VolumeCurve:
     def add(self, frame: FrameVolumes, flags: Sequence[Flag] = ()) -> None:
         """Append the volumes of a frame and the quality flags that depend on this frame alone."""
         self.frames.append(frame)
+        self.frame_flags += flags
+
+    def replace(self, frame: FrameVolumes, flags: Sequence[Flag] = ()) -> None:
+        """Put the volumes and flags of an edited frame in the place of the former ones; flags of its image stay."""
+        self.frames[self.numbers.index(frame.number)] = frame
+        self.frame_flags = [flag for flag in self.frame_flags if flag.frame != frame.number or flag.segment == IMAGE]
         self.frame_flags += flags
 
     @property

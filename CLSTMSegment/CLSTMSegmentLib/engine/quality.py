@@ -5,7 +5,7 @@ import SimpleITK as sitk
 
 from ..core.sequence import SegmentedFrame
 from ..core.structure import Segment
-from ..core.volume_curve import Flag, FrameVolumes
+from ..core.volume_curve import IMAGE, Flag, FrameVolumes
 
 
 def measure_frame(frame: SegmentedFrame, segments: tuple[Segment, ...]) -> tuple[FrameVolumes, list[Flag]]:
@@ -32,7 +32,7 @@ def frame_flags(frame: SegmentedFrame, segments: tuple[Segment, ...]) -> list[Fl
             flags.append(Flag(frame.number, segment.name, "touches the border of the image"))
     if frame.out_of_distribution:
         measures = " and ".join(frame.out_of_distribution)
-        flags.append(Flag(frame.number, "image", f"unlike the training in {measures}"))
+        flags.append(Flag(frame.number, IMAGE, f"unlike the training in {measures}"))
     return flags
 
 

@@ -4,7 +4,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import qt
 from slicer.i18n import tr as _
 
 from ..core.errors import InputError, RunFailed
@@ -18,6 +17,8 @@ from ..scene.outputs import SegmentationOutput
 from ..worker.events import Done, Event, Failed, FrameDone, Note, Started
 from ..worker.job_folder import JobFolder
 from ..worker.worker_process import SEGMENT, MakeWorker
+from .repeating_timer import RepeatingTimer
+from .reported_slots import unexpected
 
 TICK_MS = 20
 
@@ -83,9 +84,7 @@ class BackgroundRun:
         except OSError:
             self._folder.remove()
             raise
-        self._timer = qt.QTimer()
-        self._timer.interval = TICK_MS
-        self._timer.connect("timeout()", self._tick)
+        self._timer = RepeatingTimer(TICK_MS, self._tick)
         self._timer.start()
 
     @property
@@ -121,6 +120,9 @@ class BackgroundRun:
             self._takeEvents()
         except (InputError, RunFailed, OSError) as error:
             self._end("failed", str(error))
+        except Exception as error:
+            self._end("failed", unexpected(error))
+            raise
         if self.state == "running":
             self._changed(self)
 

@@ -8,6 +8,7 @@ import qt
 from slicer.i18n import tr as _
 
 from ..worker.worker_process import PACKAGE_FOLDER, creation_flags, module_command
+from .repeating_timer import RepeatingTimer
 
 POLL_MS = 200
 
@@ -26,9 +27,7 @@ class DeviceQuestion:
         self._python = python
         self._answered = answered
         self._process: subprocess.Popen | None = None
-        self._timer = qt.QTimer()
-        self._timer.interval = POLL_MS
-        self._timer.connect("timeout()", self._look)
+        self._timer = RepeatingTimer(POLL_MS, self._look)
         box.addItem(_("Automatic"), "auto")
         box.addItem(_("CPU"), "cpu")
 

@@ -10,6 +10,7 @@ from ..core.errors import InputError
 from ..model.description import Model
 from .dependencies import TO_SEGMENT, PackageInstaller
 from .model_choice import addModel, choosableModels, detailsAsHtml, summaryAsHtml
+from .reported_slots import reporting
 
 
 class ModelSection:
@@ -31,8 +32,8 @@ class ModelSection:
         self._modelsFolder = modelsFolder
         self._added = added
         self.models: dict[str, Model] = {}
-        ui.addModelButton.connect("clicked()", self._onAddModel)
-        ui.openModelFolderButton.connect("clicked()", self._onOpenModelFolder)
+        ui.addModelButton.connect("clicked()", reporting(ui.statusLabel, self._onAddModel))
+        ui.openModelFolderButton.connect("clicked()", reporting(ui.statusLabel, self._onOpenModelFolder))
         self.fill()
 
     def fill(self) -> None:
@@ -70,12 +71,8 @@ class ModelSection:
         file = qt.QFileDialog.getOpenFileName(
             self._ui.addModelButton, _("Add a model"), "", _("Models") + " (model.json *.pth)"
         )
-        if not file:
-            return
-        try:
+        if file:
             self._added(addModel(Path(file), self._modelsFolder))
-        except (InputError, OSError) as error:
-            self._tell(str(error))
 
     def _onOpenModelFolder(self) -> None:
         self._modelsFolder.mkdir(parents=True, exist_ok=True)

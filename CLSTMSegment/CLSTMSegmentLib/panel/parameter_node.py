@@ -105,9 +105,10 @@ def runSettingsFor(source: SequenceInput, parameters: CLSTMSegmentParameterNode)
     if parameters.roi is not None:
         settings = replace(settings, region=regionFromROI(parameters.roi, source.proxyNode))
     if parameters.frames == "current":
-        if source.browserNode is None:
-            raise InputError(_("no browser plays this sequence, so it has no current frame: choose a range of frames"))
-        settings = replace(settings, frames=str(source.browserNode.GetSelectedItemNumber()))
+        number = source.shownFrame
+        if number is None:
+            raise InputError(_("no browser shows a frame of this sequence: choose a range of frames"))
+        settings = replace(settings, frames=str(number))
     return settings
 
 

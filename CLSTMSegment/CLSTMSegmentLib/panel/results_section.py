@@ -5,21 +5,27 @@ from pathlib import Path
 
 import qt
 import slicer
-import vtk
 from slicer.i18n import tr as _
 
 from ..core.atomic_write import replacing
 from ..core.errors import InputError, RunFailed
 from ..core.volume_curve import VolumeCurve
 from ..report.volumes_csv import write_volumes
-from ..scene.volumes_plot import markFrame, volumesChart
+from ..scene.outputs import SegmentationOutput
 from .background_run import BackgroundRun
 from .busy import busy
+from .repeating_timer import RepeatingTimer
+from .reported_slots import reporting
+from .shown_views import PLOT_VIEW, THREE_D_VIEW, showView
 from .surface_maker import SurfaceMaker
+from .volumes_plot_view import VolumesPlotView
+
+EDIT_MS = 200
+"""Time between an edit of a frame and the measurement of its volumes."""
 
 
 class ResultsSection:
-    """Shows the results of a run, and lets the user act on them.
+    """Shows the results of a run, and lets the user act on them; what the user edits is measured again.
 
     Args:
         ui: the panel's widgets.
@@ -27,54 +33,96 @@ class ResultsSection:
 
     def __init__(self, ui: object):
         self._ui = ui
-        self._run: BackgroundRun | None = None
-        self._marking: tuple | None = None
-        self._plotViews: list = []
+        self._output: SegmentationOutput | None = None
+        self._title = ""
+        self._finished = False
+        self._displayed = False
+        self._plot = VolumesPlotView()
         self._surfaces = SurfaceMaker(self._tell)
-        # by mouse or Enter; Tab, which reaches a row too, must not change the frame
-        for signal in ("cellClicked(int,int)", "cellActivated(int,int)"):
-            ui.volumesTable.connect(signal, self._onRow)
-        for signal in ("clicked(QModelIndex)", "activated(QModelIndex)"):
-            ui.flagsList.connect(signal, self._onFlag)
-        ui.plotButton.connect("clicked()", self._onPlot)
-        ui.exportButton.connect("clicked()", self._onExport)
-        ui.show3DButton.connect("toggled(bool)", self._onShow3D)
-        ui.outlineCheckBox.connect("toggled(bool)", self._onDisplay)
-        ui.opacitySlider.connect("valueChanged(int)", self._onDisplay)
+        self._editTag: int | None = None
+        self._perhapsEdited: set[int] = set()
+        self._editTimer = RepeatingTimer(EDIT_MS, reporting(ui.statusLabel, self._measureEdited))
+        for widget, signal, slot in (
+            # by mouse or Enter; Tab, which reaches a row too, must not change the frame
+            (ui.volumesTable, "cellClicked(int,int)", self._onRow),
+            (ui.volumesTable, "cellActivated(int,int)", self._onRow),
+            (ui.flagsList, "clicked(QModelIndex)", self._onFlag),
+            (ui.flagsList, "activated(QModelIndex)", self._onFlag),
+            (ui.plotButton, "clicked()", self._onPlot),
+            (ui.exportButton, "clicked()", self._onExport),
+            (ui.show3DButton, "toggled(bool)", self._onShow3D),
+            (ui.outlineCheckBox, "toggled(bool)", self._onDisplay),
+            (ui.opacitySlider, "valueChanged(int)", self._onDisplay),
+        ):
+            widget.connect(signal, reporting(ui.statusLabel, slot))
         self.clear()
 
     def clear(self) -> None:
-        """Show nothing."""
-        self._stopMarking()
+        """Show nothing; a plot that is on the screen stays there."""
+        self._editTimer.stop()
         self._surfaces.stop()
-        self._run = None
+        self._perhapsEdited.clear()
+        if self._editTag is not None:
+            self._output.source.browserNode.RemoveObserver(self._editTag)
+            self._editTag = None
+        self._output = None
+        self._finished = self._displayed = False
         self._ui.volumesTable.setRowCount(0)
         self._ui.flagsList.clear()
         self._showFlags(False)
         self._ui.summaryLabel.text = ""
         self._enable(False)
 
+    def close(self) -> None:
+        """Show nothing and follow nothing any more."""
+        self.clear()
+        self._plot.close()
+
+    def clearIfRemoved(self) -> None:
+        """Show nothing if the user has removed the output from the scene."""
+        output = self._output
+        if output is not None and self._finished and output.sequenceNode.GetScene() is None:
+            self.close()
+
     def show(self, run: BackgroundRun) -> None:
         """Show what a run has found so far; rows that are shown already stay."""
-        if run is not self._run:
+        if run.output is not self._output:
             self.clear()
-            self._run = run
+            self._output, self._title = run.output, run.request.model.title
             self._setColumns(run.curve)
+            self._watchEdits()
         table, frames = self._ui.volumesTable, run.curve.frames
         for row in range(table.rowCount, len(frames)):
-            frame = frames[row]
             table.insertRow(row)
-            texts = [str(frame.number), frame.index_value, *(f"{ml:.1f}" for ml in frame.ml)]
-            for column, text in enumerate(texts):
-                table.setItem(row, column, qt.QTableWidgetItem(text))
-        if run.state != "running":
-            flags = run.curve.flags
-            self._ui.flagsList.clear()
-            self._showFlags(bool(flags))
-            for flag in flags:
-                self._ui.flagsList.addItem(str(flag))
-            self._ui.summaryLabel.text = summary(run.curve)
-            self._enable(bool(frames) and run.output.tableNode is not None)
+            self._fillRow(row)
+        if not self._displayed and frames:
+            self._displayed = True
+            self._onDisplay()
+        if run.state != "running" and not self._finished:
+            self._finished = True
+            self._showSummary()
+            shown = bool(frames) and run.output.tableNode is not None
+            self._enable(shown)
+            if shown:
+                self._onDisplay()
+                if self._ui.show3DButton.checked:
+                    self._onShow3D(True)
+            if shown and self._plot.isShown:
+                self._plot.show(self._output, self._title)
+
+    def _fillRow(self, row: int) -> None:
+        frame = self._output.curve.frames[row]
+        texts = [str(frame.number), frame.index_value, *(f"{ml:.1f}" for ml in frame.ml)]
+        for column, text in enumerate(texts):
+            self._ui.volumesTable.setItem(row, column, qt.QTableWidgetItem(text))
+
+    def _showSummary(self) -> None:
+        flags = self._output.curve.flags
+        self._ui.flagsList.clear()
+        self._showFlags(bool(flags))
+        for flag in flags:
+            self._ui.flagsList.addItem(str(flag))
+        self._ui.summaryLabel.text = summary(self._output.curve)
 
     def _enable(self, enabled: bool) -> None:
         ui = self._ui
@@ -92,96 +140,76 @@ class ResultsSection:
         self._ui.volumesTable.setHorizontalHeaderLabels(headers)
         self._ui.volumesTable.resizeColumnsToContents()
 
+    # -- what the user edits ----------------------------------------------------------------------
+
+    def _watchEdits(self) -> None:
+        browserNode = self._output.source.browserNode
+        if browserNode is not None:
+            self._editTag = browserNode.AddObserver(
+                browserNode.ProxyNodeModifiedEvent, lambda *_: self._onProxyChanged()
+            )
+
+    def _onProxyChanged(self) -> None:
+        """Look at the shown frame soon; a stroke changes the proxy several times, and so does a change of frames."""
+        number = self._output.source.shownFrame
+        if number is not None:
+            self._perhapsEdited.add(number)
+            self._editTimer.start()
+
+    def _measureEdited(self) -> None:
+        self._editTimer.stop()
+        numbers, self._perhapsEdited = sorted(self._perhapsEdited), set()
+        edited = [number for number in numbers if self._output.measureAgain(number)]
+        for number in edited:
+            self._fillRow(self._output.curve.numbers.index(number))
+        if edited and self._finished:
+            self._showSummary()
+            self._plot.update()
+
+    # -- what buttons do --------------------------------------------------------------------------
+
     def _onRow(self, row: int, column: int) -> None:
-        self._goTo(self._run.curve.numbers[row])
+        self._output.source.showFrame(self._output.curve.numbers[row])
 
     def _onFlag(self, index: qt.QModelIndex) -> None:
-        self._goTo(self._run.curve.flags[index.row()].frame)
-
-    def _goTo(self, frame: int) -> None:
-        browserNode = self._run.request.source.browserNode
-        if browserNode is not None:
-            browserNode.SetSelectedItemNumber(frame)
+        self._output.source.showFrame(self._output.curve.flags[index.row()].frame)
 
     def _onPlot(self) -> None:
-        self._stopMarking()
-        run = self._run
-        chartNode = volumesChart(run.output.tableNode, run.curve, run.request.model.title)
-        slicer.modules.plots.logic().ShowChartInLayout(chartNode)
-        layoutManager = slicer.app.layoutManager()
-        for n in range(layoutManager.plotViewCount):
-            plotView = layoutManager.plotWidget(n).plotView()
-            plotView.connect("dataSelected(vtkStringArray*, vtkCollection*)", self._onPointSelected)
-            self._plotViews.append(plotView)
-        browserNode = run.request.source.browserNode
-        if browserNode is not None:
-            tag = browserNode.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._mark())
-            self._marking = (browserNode, tag, chartNode)
-            self._mark()
-
-    def _mark(self) -> None:
-        """Move the line in the plot to the frame that the browser shows."""
-        browserNode, _tag, chartNode = self._marking
-        tableNode, number = self._run.output.tableNode, browserNode.GetSelectedItemNumber()
-        values = self._run.curve.index.values
-        if tableNode is not None and chartNode.GetScene() is not None and 0 <= number < len(values):
-            markFrame(chartNode, tableNode, values[number])
-
-    def _stopMarking(self) -> None:
-        if self._marking is not None:
-            browserNode, tag, _chartNode = self._marking
-            browserNode.RemoveObserver(tag)
-            self._marking = None
-        for plotView in self._plotViews:
-            plotView.disconnect("dataSelected(vtkStringArray*, vtkCollection*)", self._onPointSelected)
-        self._plotViews.clear()
-
-    def _onPointSelected(self, seriesIDs: vtk.vtkStringArray, selections: vtk.vtkCollection) -> None:
-        """Show the frame of the point that was clicked; the line of the current frame is a series without frames."""
-        for n in range(seriesIDs.GetNumberOfValues()):
-            seriesNode = slicer.mrmlScene.GetNodeByID(seriesIDs.GetValue(n))
-            points = selections.GetItemAsObject(n)
-            if (
-                seriesNode is not None
-                and seriesNode.GetTableNode() is self._run.output.tableNode
-                and points.GetNumberOfValues() > 0
-            ):
-                self._goTo(self._run.curve.numbers[points.GetValue(0)])
-                return
+        showView(PLOT_VIEW)
+        self._plot.show(self._output, self._title)
 
     def _onExport(self) -> None:
         path = qt.QFileDialog.getSaveFileName(self._ui.exportButton, _("Export volumes"), "volumes.csv", "CSV (*.csv)")
         if not path:
             return
+        self._measureEdited()
         try:
             with replacing(Path(path)) as partial:
-                write_volumes(partial, self._run.curve)
+                write_volumes(partial, self._output.curve)
         except (InputError, RunFailed, OSError) as error:
-            self._ui.statusLabel.text = _("The volumes cannot be written: {error}").format(error=error)
+            self._tell(_("The volumes cannot be written: {error}").format(error=error))
 
     def _tell(self, text: str) -> None:
         self._ui.statusLabel.text = text
 
-    def _outputNode(self) -> slicer.vtkMRMLSequenceNode:
-        return self._run.request.outputNode or self._run.output.sequenceNode
-
     def _proxyNode(self) -> slicer.vtkMRMLSegmentationNode | None:
-        browserNode = self._run.request.source.browserNode
-        return browserNode.GetProxyNode(self._outputNode()) if browserNode is not None else None
+        browserNode = self._output.source.browserNode if self._output is not None else None
+        return browserNode.GetProxyNode(self._output.sequenceNode) if browserNode is not None else None
 
     def _onShow3D(self, shown: bool) -> None:
         proxyNode = self._proxyNode()
         if proxyNode is None:
             return
         if shown:
+            showView(THREE_D_VIEW)
             with busy(self._ui.statusLabel):
-                self._surfaces.start(self._outputNode(), proxyNode)
+                self._surfaces.start(self._output.sequenceNode, proxyNode)
         else:
             self._surfaces.stop()
             self._tell("")
         proxyNode.GetDisplayNode().SetVisibility3D(shown)
 
-    def _onDisplay(self, _value: object) -> None:
+    def _onDisplay(self, _value: object = None) -> None:
         proxyNode = self._proxyNode()
         if proxyNode is not None and proxyNode.GetDisplayNode() is not None:
             displayNode = proxyNode.GetDisplayNode()

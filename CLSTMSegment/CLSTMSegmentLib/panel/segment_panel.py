@@ -18,7 +18,9 @@ from .background_run import BackgroundRun, RunRequest
 from .dependencies import TO_SEGMENT, PackageInstaller
 from .device_question import DeviceQuestion
 from .model_section import ModelSection
+from .node_selectors import deselect, hideUnfitNodes, mayReplace, suggestInput
 from .parameter_node import CLSTMSegmentParameterNode, readEarlierNames, runSettingsFor, settingsWithoutScene
+from .reported_slots import reporting
 from .results_section import ResultsSection
 from .teach_section import TeachSection
 
@@ -40,6 +42,7 @@ class SegmentPanel:
         self._guiTag = self._observerTag = None
         self._run: BackgroundRun | None = None
         self._waiting: deque[RunRequest] = deque()
+        self._replaceable: set[str] = set()
         self._installer = PackageInstaller(self._askForDevices)
         self._models = ModelSection(ui, modelsFolder, self._useModel, self._installer)
         self._results = ResultsSection(ui)
@@ -84,12 +87,15 @@ class SegmentPanel:
         ui = self._ui
         for box, parameter in self._choices:
             box.connect("currentIndexChanged(int)", lambda _index, b=box, p=parameter: self._onChosen(b, p))
-        ui.createRoiButton.connect("clicked()", self._onCreateRoi)
-        ui.applyButton.connect("clicked()", self._onApply)
-        ui.cancelButton.connect("clicked()", self._onCancel)
-        ui.keepButton.connect("clicked()", lambda: self._onUnfinished(keep=True))
-        ui.discardButton.connect("clicked()", lambda: self._onUnfinished(keep=False))
-        ui.copyLogButton.connect("clicked()", self._onCopyLog)
+        for button, slot in (
+            (ui.createRoiButton, self._onCreateRoi),
+            (ui.applyButton, self._onApply),
+            (ui.cancelButton, self._onCancel),
+            (ui.keepButton, partial(self._onUnfinished, keep=True)),
+            (ui.discardButton, partial(self._onUnfinished, keep=False)),
+            (ui.copyLogButton, self._onCopyLog),
+        ):
+            button.connect("clicked()", reporting(ui.statusLabel, slot))
 
     # -- settings ---------------------------------------------------------------------------------
 
@@ -106,23 +112,15 @@ class SegmentPanel:
         self._observerTag = parameterNode.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self.update())
         self.update()
 
-    def preselect(self, activeVolume: slicer.vtkMRMLNode | None) -> None:
+    def preselect(self) -> None:
         """Choose the sequence that the user is looking at, or the only one, unless one is chosen."""
-        parameters = self._parameterNode
-        if parameters is None or parameters.inputSequence is not None:
-            return
-        if activeVolume is not None:
-            try:
-                parameters.inputSequence = resolveInput(activeVolume).sequenceNode
-                return
-            except InputError:
-                pass  # a volume that is in no sequence
-        scene = slicer.mrmlScene
-        count = scene.GetNumberOfNodesByClass("vtkMRMLSequenceNode")
-        nodes = [scene.GetNthNodeByClass(n, "vtkMRMLSequenceNode") for n in range(count)]
-        sequences = [node for node in nodes if holds(node, "vtkMRMLScalarVolumeNode")]
-        if len(sequences) == 1:
-            parameters.inputSequence = sequences[0]
+        if self._parameterNode is not None:
+            suggestInput(self._parameterNode)
+
+    def deselect(self, node: slicer.vtkMRMLNode) -> None:
+        """Choose a node no more, because it is about to be removed from the scene."""
+        if self._parameterNode is not None:
+            deselect(self._parameterNode, node)
 
     def _onChosen(self, box: qt.QComboBox, parameter: str) -> None:
         parameters = self._parameterNode
@@ -148,7 +146,8 @@ class SegmentPanel:
         ui, parameters = self._ui, self._parameterNode
         if parameters is None:
             return
-        self._hideUnfitNodes()
+        hideUnfitNodes(ui)
+        self._results.clearIfRemoved()
         for box, parameter in self._choices:
             wasBlocked = box.blockSignals(True)
             box.currentIndex = box.findData(getattr(parameters, parameter))
@@ -162,18 +161,6 @@ class SegmentPanel:
         ui.applyButton.enabled = obstacle is None
         ui.applyButton.toolTip = obstacle or _("Segment the sequence.")
         self._teach.update(parameters)
-
-    def _hideUnfitNodes(self) -> None:
-        """Offer only sequences of volumes as input, and only sequences of segmentations as output."""
-        unfit = {"vtkMRMLScalarVolumeNode": [], "vtkMRMLSegmentationNode": []}
-        for n in range(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSequenceNode")):
-            node = slicer.mrmlScene.GetNthNodeByClass(n, "vtkMRMLSequenceNode")
-            for kind, nodeIDs in unfit.items():
-                if not holds(node, kind):
-                    nodeIDs.append(node.GetID())
-        self._ui.inputSelector.sortFilterProxyModel().hiddenNodeIDs = unfit["vtkMRMLScalarVolumeNode"]
-        for selector in (self._ui.outputSelector, self._ui.annotationSelector):
-            selector.sortFilterProxyModel().hiddenNodeIDs = unfit["vtkMRMLSegmentationNode"]
 
     def _obstacle(self, parameters: CLSTMSegmentParameterNode) -> str | None:
         """Return why no run can start now, and what to do; None when one can.
@@ -197,10 +184,8 @@ class SegmentPanel:
     def _onApply(self) -> None:
         if not self._installer.ensure(TO_SEGMENT, self._tell) or self._parameterNode is None:
             return
-        try:
-            request = self._request(self._parameterNode)
-        except InputError as error:
-            self._ui.statusLabel.text = str(error)
+        request = self._request(self._parameterNode)
+        if not mayReplace(request.outputNode, self._replaceable):
             return
         if self._run is not None and self._run.state == "running":
             self._waiting.append(request)
@@ -235,7 +220,8 @@ class SegmentPanel:
     def _onUnfinished(self, keep: bool) -> None:
         if not keep:  # frames that are kept are in the scene already
             self._run.discard()
-            self._results.clear()
+            self._results.close()
+        self._run = None
         self._ui.unfinishedWidget.visible = False
         self.update()
 
@@ -258,7 +244,10 @@ class SegmentPanel:
         self._results.show(run)
         if running:
             return
-        ui.unfinishedWidget.visible = run.state != "done" and bool(run.curve.frames)
+        unfinished = run.state != "done" and bool(run.curve.frames)
+        ui.unfinishedWidget.visible = unfinished
+        if not unfinished:
+            self._run = None  # it refers to the whole input
         self.update()
         if run.state == "done" and self._waiting:
             self._start(self._waiting.popleft())
@@ -290,8 +279,9 @@ class SegmentPanel:
         if self._run is not None:
             self._run.abandon()
             self._run = None
+        self._replaceable.clear()
         ui = self._ui
         ui.cancelButton.enabled = ui.unfinishedWidget.visible = False
         ui.progressBar.value = 0
         ui.statusLabel.text = ""
-        self._results.clear()
+        self._results.close()

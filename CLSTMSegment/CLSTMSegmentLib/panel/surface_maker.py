@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
-import qt
 import slicer
 from slicer.i18n import tr as _
+
+from .repeating_timer import RepeatingTimer
 
 
 class SurfaceMaker:
@@ -18,9 +19,7 @@ class SurfaceMaker:
         self._tell = tell
         self._sequenceNode: slicer.vtkMRMLSequenceNode | None = None
         self._number = 0
-        self._timer = qt.QTimer()
-        self._timer.interval = 0
-        self._timer.connect("timeout()", self._makeNext)
+        self._timer = RepeatingTimer(0, self._makeNext)
 
     def start(self, sequenceNode: slicer.vtkMRMLSequenceNode, proxyNode: slicer.vtkMRMLSegmentationNode) -> None:
         """Make the surfaces of the frame that is shown now, then those of all frames; surfaces that exist stay."""

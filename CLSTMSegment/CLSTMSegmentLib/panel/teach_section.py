@@ -22,6 +22,8 @@ from ..worker.worker_process import TEACH, MakeWorker, Worker
 from .busy import busy
 from .dependencies import TO_TEACH, PackageInstaller
 from .parameter_node import CLSTMSegmentParameterNode
+from .repeating_timer import RepeatingTimer
+from .reported_slots import reporting, unexpected
 
 TICK_MS = 200
 
@@ -54,9 +56,7 @@ class TeachSection:
         self._folder: WorkFolder | None = None
         self._worker: Worker | None = None
         self._shownFrames: list[int] = []
-        self._timer = qt.QTimer()
-        self._timer.interval = TICK_MS
-        self._timer.connect("timeout()", self._tick)
+        self._timer = RepeatingTimer(TICK_MS, self._tick)
         ui.teachCollapsibleButton.connect("contentsCollapsed(bool)", lambda _collapsed: self._refresh())
         ui.teachFromComboBox.connect("currentIndexChanged(int)", self._onFrom)
         for text, mark in (
@@ -65,11 +65,14 @@ class TeachSection:
             (_("Only parts of the segments are drawn"), "partly"),
         ):
             ui.markComboBox.addItem(text, mark)
-        ui.newAnnotationButton.connect("clicked()", self._onNewAnnotation)
-        ui.useAsAnnotationButton.connect("clicked()", self._onUseAsAnnotation)
-        ui.teachButton.connect("clicked()", self._onTeach)
-        ui.pauseTeachingButton.connect("toggled(bool)", self._onPause)
-        ui.stopTeachingButton.connect("clicked()", self._onStop)
+        for button, signal, slot in (
+            (ui.newAnnotationButton, "clicked()", self._onNewAnnotation),
+            (ui.useAsAnnotationButton, "clicked()", self._onUseAsAnnotation),
+            (ui.teachButton, "clicked()", self._onTeach),
+            (ui.pauseTeachingButton, "toggled(bool)", self._onPause),
+            (ui.stopTeachingButton, "clicked()", self._onStop),
+        ):
+            button.connect(signal, reporting(ui.teachStatusLabel, slot))
 
     def fillModels(self, models: dict[str, Model]) -> None:
         """Offer these models to begin with."""
@@ -144,20 +147,13 @@ class TeachSection:
         return resolveInput(self._parameters.inputSequence)
 
     def _onNewAnnotation(self) -> None:
-        try:
-            name = f"{self._parameters.inputSequence.GetName()} {_('annotation')}"
-            with busy(self._ui.teachStatusLabel):
-                self._parameters.annotationSequence = newAnnotation(self._source(), name)
-        except InputError as error:
-            self._ui.teachStatusLabel.text = str(error)
+        name = f"{self._parameters.inputSequence.GetName()} {_('annotation')}"
+        with busy(self._ui.teachStatusLabel):
+            self._parameters.annotationSequence = newAnnotation(self._source(), name)
 
     def _onUseAsAnnotation(self) -> None:
         parameters, box = self._parameters, self._ui.teachFromComboBox
-        try:
-            number = useAsAnnotation(self._source(), parameters.outputSequence, parameters.annotationSequence)
-        except InputError as error:
-            self._ui.teachStatusLabel.text = str(error)
-            return
+        number = useAsAnnotation(self._source(), parameters.outputSequence, parameters.annotationSequence)
         self._ui.teachStatusLabel.text = _("Frame {number} is annotated now.").format(number=number)
         # the next teaching job begins with the model that made this frame
         if box.findData(parameters.model) >= 0:
@@ -165,12 +161,8 @@ class TeachSection:
         self.update(parameters)
 
     def _onTeach(self) -> None:
-        if not self._installer.ensure(TO_TEACH, self._tell) or self._parameters is None:
-            return
-        try:
+        if self._installer.ensure(TO_TEACH, self._tell) and self._parameters is not None:
             self._start(self._jobFolder())
-        except (InputError, RunFailed, OSError) as error:
-            self._ui.teachStatusLabel.text = str(error)
 
     def _tell(self, text: str) -> None:
         self._ui.teachStatusLabel.text = text
@@ -236,14 +228,22 @@ class TeachSection:
             self._folder.control(PAUSE if paused else RUN)
 
     def _onStop(self) -> None:
+        pauseButton = self._ui.pauseTeachingButton
+        pauseButton.checked = pauseButton.enabled = False  # to pause or resume now would undo the stop
         self._folder.control(STOP)
         self._ui.teachStatusLabel.text = _("Stopping...")
 
     # -- the teaching job -------------------------------------------------------------------------
 
     def _tick(self) -> None:
-        for event in self._worker.poll():
-            self._take(event)
+        try:
+            for event in self._worker.poll():
+                self._take(event)
+        except (InputError, RunFailed, OSError) as error:
+            self._end(str(error))
+        except Exception as error:
+            self._end(unexpected(error))
+            raise
 
     def _take(self, event: Event) -> None:
         ui = self._ui
@@ -277,7 +277,8 @@ class TeachSection:
 
     def _end(self, message: str) -> None:
         self._timer.stop()
-        self._worker.end()
+        if self._worker is not None:
+            self._worker.end()
         self._folder = self._worker = None
         ui = self._ui
         ui.pauseTeachingButton.enabled = ui.stopTeachingButton.enabled = False

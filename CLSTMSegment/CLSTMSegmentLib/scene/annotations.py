@@ -7,12 +7,12 @@ import numpy as np
 import SimpleITK as sitk
 import slicer
 import vtk
-from vtk.util.numpy_support import vtk_to_numpy
 
 from ..core.errors import InputError
 from ..core.structure import Segment
 from .images import imageFromVolume, imageGeometry, volumeGeometry
 from .inputs import SequenceInput
+from .labelmaps import isEmpty, maskOn, segmentsOf
 from .outputs import copyIndex, emptySegmentation, placeBeside
 
 
@@ -64,7 +64,7 @@ def useAsAnnotation(
         raise InputError(
             f"{resultNode.GetName()!r} is not a result of this input: the browser of the input does not play it"
         )
-    number = browserNode.GetSelectedItemNumber()
+    number = source.shownFrame
     if shown.GetSegmentation().GetNumberOfSegments() == 0:
         raise InputError(f"{resultNode.GetName()!r} has no segments in frame {number}")
     value = source.sequenceNode.GetNthIndexValue(number)
@@ -80,7 +80,7 @@ def annotatedFrames(annotationNode: slicer.vtkMRMLSequenceNode) -> list[int]:
     return [
         item
         for item in range(annotationNode.GetNumberOfDataNodes())
-        if any(not _isEmpty(segment) for _id, segment in _segmentsOf(annotationNode.GetNthDataNode(item)))
+        if any(not isEmpty(segment) for _id, segment in segmentsOf(annotationNode.GetNthDataNode(item)))
     ]
 
 
@@ -117,11 +117,11 @@ def readAnnotations(
         image = imageFromVolume(sequenceNode.GetNthDataNode(number))
         reference = imageGeometry(image)
         array = np.zeros(image.GetSize()[::-1], np.uint8)
-        for segmentID, segment in _segmentsOf(node):
-            if _isEmpty(segment):
+        for segmentID, segment in segmentsOf(node):
+            if isEmpty(segment):
                 continue
             segments.setdefault(segment.GetName(), _description(segmentID, segment))
-            mask = _maskOn(reference, segment, f"frame {number} ({value})")
+            mask = maskOn(reference, segment, f"frame {number} ({value})")
             array[mask] = list(segments).index(segment.GetName()) + 1
         annotations[number] = sitk.GetImageFromArray(array)
         annotations[number].CopyInformation(image)
@@ -132,36 +132,6 @@ def readAnnotations(
         raise InputError(f"no segment is named {' or '.join(sorted(unknown))}: the segments are {', '.join(segments)}")
     marked = (replace(one, ejecting_chamber=one.name in ejectingChambers) for one in segments.values())
     return tuple(marked), annotations
-
-
-def _binaryLabelmap() -> str:
-    return slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
-
-
-def _segmentsOf(node: slicer.vtkMRMLSegmentationNode) -> list[tuple[str, slicer.vtkSegment]]:
-    segmentation = node.GetSegmentation()
-    ids = [segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments())]
-    return [(segmentID, segmentation.GetSegment(segmentID)) for segmentID in ids]
-
-
-def _isEmpty(segment: slicer.vtkSegment) -> bool:
-    labelmap = segment.GetRepresentation(_binaryLabelmap())
-    if labelmap is None:
-        return True
-    scalars = labelmap.GetPointData().GetScalars()
-    return scalars is None or not (vtk_to_numpy(scalars) == segment.GetLabelValue()).any()
-
-
-def _maskOn(reference: slicer.vtkOrientedImageData, segment: slicer.vtkSegment, frame: str) -> np.ndarray:
-    """Return where a segment is on the grid of a frame, bool (k, j, i)."""
-    labelmap = segment.GetRepresentation(_binaryLabelmap())
-    resampled = slicer.vtkOrientedImageData()
-    if not slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(
-        labelmap, reference, resampled, False
-    ):
-        raise InputError(f"{frame}: segment {segment.GetName()!r} does not fit the grid of the frame: draw it again")
-    shape = reference.GetDimensions()[::-1]
-    return vtk_to_numpy(resampled.GetPointData().GetScalars()).reshape(shape) == segment.GetLabelValue()
 
 
 def _description(segmentID: str, segment: slicer.vtkSegment) -> Segment:

@@ -27,6 +27,38 @@ class SequenceInput:
     browserNode: slicer.vtkMRMLSequenceBrowserNode | None
     proxyNode: slicer.vtkMRMLScalarVolumeNode | None
 
+    @property
+    def shownFrame(self) -> int | None:
+        """Return the number of the frame that the browser shows; None without a browser, or if it shows none.
+
+        A browser counts the items of its master sequence, which can be another sequence with other index values.
+        """
+        return self._frameAt(self.browserNode.GetSelectedItemNumber()) if self.browserNode is not None else None
+
+    def showFrame(self, number: int) -> None:
+        """Let the browser show a frame; nothing happens without a browser, or if none of its items shows the frame."""
+        masterNode = self.browserNode.GetMasterSequenceNode() if self.browserNode is not None else None
+        if masterNode is None:
+            return
+        item = number
+        if masterNode is not self.sequenceNode:
+            item = masterNode.GetItemNumberFromIndexValue(self.sequenceNode.GetNthIndexValue(number), True)
+            if item < 0:  # the master has no item at this very value, but perhaps one that shows the frame before it
+                items = range(masterNode.GetNumberOfDataNodes())
+                item = next((n for n in items if self._frameAt(n) == number), -1)
+        if item >= 0:
+            self.browserNode.SetSelectedItemNumber(item)
+
+    def _frameAt(self, item: int) -> int | None:
+        """Return the frame that an item of the browser shows: the one at the index value of the item, or before it."""
+        masterNode = self.browserNode.GetMasterSequenceNode()
+        if masterNode is None or not 0 <= item < masterNode.GetNumberOfDataNodes():
+            return None
+        if masterNode is self.sequenceNode:
+            return item
+        number = self.sequenceNode.GetItemNumberFromIndexValue(masterNode.GetNthIndexValue(item), False)
+        return number if number >= 0 else None
+
 
 def resolveInput(node: slicer.vtkMRMLNode) -> SequenceInput:
     """Return the input that a node stands for: a sequence, the proxy volume of one, or a sequence browser.

@@ -9,6 +9,7 @@ from ..core.structure import Segment
 from ..core.volume_curve import VolumeCurve
 from ..engine.quality import measure_frame
 from ..model.description import Model
+from .edited_frames import editState, measureEdited
 from .images import imageGeometry, labelmapImage
 from .inputs import SequenceFrames, SequenceInput
 from .volumes_plot import removeChart
@@ -18,21 +19,24 @@ from .volumes_table import volumesTable
 class SegmentationOutput:
     """Collects finished frames in a segmentation sequence, which is outside the scene until `publish` adds it.
 
-    Once the sequence is in the scene, frames that are added later are shown at once.
+    Once the sequence is in the scene, frames that are added later are shown at once, and what the user edits in a frame
+    stays there. The input's browser plays both.
 
     Args:
         model: the model that segments; every frame gets all of its segments.
         source: the input that is segmented; None for a sequence that is never published.
 
     Attributes:
+        source: the input that is segmented.
         curve: segment volumes and quality flags of the frames so far.
-        sequenceNode: the frames so far.
+        sequenceNode: the frames so far; once they have replaced those of an existing output, that output.
         tableNode: the table of the curve; None before `publish`.
     """
 
     def __init__(self, model: Model, source: SequenceInput | None = None):
         self._model = model
-        self._source = source
+        self.source = source
+        self._measured: dict[int, tuple] = {}
         self.tableNode: slicer.vtkMRMLTableNode | None = None
         self.sequenceNode = slicer.vtkMRMLSequenceNode()
         index = SequenceIndex([])
@@ -45,7 +49,8 @@ class SegmentationOutput:
         """Add a finished frame at its index value, and measure it."""
         node = segmentationNode(frame.labels, self._model)
         node.SetName(f"{self._model.title} {frame.number}")
-        self.sequenceNode.SetDataNodeAtValue(node, frame.index_value)
+        node = self.sequenceNode.SetDataNodeAtValue(node, frame.index_value)
+        self._measured[frame.number] = editState(node)
         self.curve.add(*measure_frame(frame, self.curve.segments))
         if self.sequenceNode.GetScene() is not None:
             self._show(self.sequenceNode)
@@ -63,25 +68,46 @@ class SegmentationOutput:
         Returns:
             The segmentation sequence node in the scene.
         """
-        scene = self._source.sequenceNode.GetScene()
+        scene = self.source.sequenceNode.GetScene()
         if outputNode is None:
             outputNode = self.sequenceNode
             if outputNode.GetScene() is None:
-                base = self._source.sequenceNode.GetName()
+                base = self.source.sequenceNode.GetName()
                 outputNode.SetName(scene.GenerateUniqueName(f"{base} {self._model.title}"))
                 scene.AddNode(outputNode)
         else:
             self._replaceFrames(outputNode)
             self.withdraw()
+            self.sequenceNode = outputNode
         self._show(outputNode)
         return outputNode
+
+    def measureAgain(self, number: int) -> bool:
+        """Measure a frame once more if it was edited, and show its new volumes in the table.
+
+        Args:
+            number: number of a frame; one that is not in the output is not edited.
+
+        Returns:
+            Whether it was edited since it was measured.
+        """
+        if number not in self._measured:
+            return False
+        value = self.curve.index.values[number]
+        node = self.sequenceNode.GetDataNodeAtValue(value)
+        if node is None or editState(node) == self._measured[number]:
+            return False
+        self._measured[number] = editState(node)
+        self.curve.replace(*measureEdited(node, number, value, self.curve.segments))
+        self.tableNode = volumesTable(self.sequenceNode, self.curve)
+        return True
 
     def withdraw(self) -> None:
         """Remove the sequence, its proxy, its table and its chart from the scene, if they are in it."""
         scene = self.sequenceNode.GetScene()
         if scene is None:
             return
-        browserNode = self._source.browserNode
+        browserNode = self.source.browserNode
         if browserNode is not None:
             proxyNode = browserNode.GetProxyNode(self.sequenceNode)
             ownNodes = [proxyNode.GetDisplayNode(), proxyNode.GetStorageNode(), proxyNode]
@@ -96,8 +122,9 @@ class SegmentationOutput:
         scene.RemoveNode(self.sequenceNode)
 
     def _show(self, outputNode: slicer.vtkMRMLSequenceNode) -> None:
-        if self._source.browserNode is not None:
-            _synchronize(self._source, outputNode)
+        browserNode = self.source.browserNode
+        if browserNode is not None and browserNode.GetScene() is not None:  # the user may have removed it
+            _synchronize(self.source, outputNode)
         self.tableNode = volumesTable(outputNode, self.curve)
 
     def _replaceFrames(self, outputNode: slicer.vtkMRMLSequenceNode) -> None:
@@ -150,6 +177,8 @@ def _synchronize(source: SequenceInput, sequenceNode: slicer.vtkMRMLSequenceNode
         # for a frame that was not segmented nothing is shown, and no item is added to the output
         browserNode.SetMissingItemMode(sequenceNode, slicer.vtkMRMLSequenceBrowserNode.MissingItemSetToDefault)
         browserNode.EndModify(wasModifying)
+    # without this, what the user edits is thrown away at the next change of frames, with the visibility of segments
+    browserNode.SetSaveChanges(sequenceNode, True)
     # the application does this later by itself, but the proxy is needed now
     slicer.vtkSlicerSequencesLogic().UpdateProxyNodesFromSequences(browserNode)
     proxyNode = browserNode.GetProxyNode(sequenceNode)

@@ -1,5 +1,7 @@
 """Segment volumes over time as a table node."""
 
+from collections.abc import Iterable
+
 import slicer
 import vtk
 
@@ -7,6 +9,10 @@ from ..core.volume_curve import VolumeCurve
 
 TABLE_REFERENCE = "CLSTMSegment.volumesTable"
 """Reference role under which a segmentation sequence names its table."""
+
+
+FRAME_COLUMN = "frame number"
+"""Column that a table has only if the index values are texts, which a plot cannot draw."""
 
 
 def volumesTable(sequenceNode: slicer.vtkMRMLSequenceNode, curve: VolumeCurve) -> slicer.vtkMRMLTableNode:
@@ -24,27 +30,40 @@ def volumesTable(sequenceNode: slicer.vtkMRMLSequenceNode, curve: VolumeCurve) -
         scene = sequenceNode.GetScene()
         tableNode = scene.AddNewNodeByClass("vtkMRMLTableNode", f"{sequenceNode.GetName()} volumes")
         sequenceNode.SetNodeReferenceID(TABLE_REFERENCE, tableNode.GetID())
-    wasModifying = tableNode.StartModify()
-    tableNode.RemoveAllColumns()
-    _addColumn(tableNode, _indexColumn(curve), curve.index.name or "frame", curve.index.unit)
+    table = vtk.vtkTable()
+    units = {}
+
+    def add(column: vtk.vtkAbstractArray, name: str, unit: str) -> None:
+        column.SetName(name)
+        table.AddColumn(column)
+        units[name] = unit
+
+    add(_indexColumn(curve), curve.index.name or "frame", curve.index.unit)
     for n, segment in enumerate(curve.segments):
-        column = vtk.vtkDoubleArray()
-        for ml in curve.volumes(n):
-            column.InsertNextValue(ml)
-        _addColumn(tableNode, column, segment.name, "ml")
+        add(_numbers(curve.volumes(n)), segment.name, "ml")
+    if curve.index.type != "numeric":
+        add(_numbers(curve.numbers), FRAME_COLUMN, "")
+    # all columns are replaced at once: a plot that is shown must never see a table without them
+    wasModifying = tableNode.StartModify()
+    tableNode.SetAndObserveTable(table)
+    for name, unit in units.items():
+        tableNode.SetColumnUnitLabel(name, unit)
     tableNode.EndModify(wasModifying)
     return tableNode
 
 
 def _indexColumn(curve: VolumeCurve) -> vtk.vtkAbstractArray:
-    numeric = curve.index.type == "numeric"
-    column = vtk.vtkDoubleArray() if numeric else vtk.vtkStringArray()
-    for frame in curve.frames:
-        column.InsertNextValue(float(frame.index_value) if numeric else frame.index_value)
+    values = [frame.index_value for frame in curve.frames]
+    if curve.index.type == "numeric":
+        return _numbers(values)
+    column = vtk.vtkStringArray()
+    for value in values:
+        column.InsertNextValue(value)
     return column
 
 
-def _addColumn(tableNode: slicer.vtkMRMLTableNode, column: vtk.vtkAbstractArray, name: str, unit: str) -> None:
-    column.SetName(name)
-    tableNode.AddColumn(column)
-    tableNode.SetColumnUnitLabel(name, unit)
+def _numbers(values: Iterable[float | str]) -> vtk.vtkDoubleArray:
+    column = vtk.vtkDoubleArray()
+    for value in values:
+        column.InsertNextValue(float(value))
+    return column

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import slicer
+from CLSTMSegmentLib.panel.sample_data import makeSamplePhantom, registerSampleData
 from CLSTMSegmentLib.scene.inputs import resolveInput
 
 
@@ -19,9 +20,7 @@ def clickSampleData(source):
 def test_phantom_heart_is_among_the_sample_data_by_click_and_by_script(scene):
     import SampleData
 
-    import CLSTMSegment
-
-    CLSTMSegment.registerSampleData()
+    registerSampleData()
     (source,) = SampleData.SampleDataLogic.sampleDataSourcesByCategory("CLSTMSegment")
     byScript = SampleData.downloadSample("Phantom heart")
     clickSampleData(source)
@@ -42,6 +41,4 @@ def test_phantom_heart_is_among_the_sample_data_by_click_and_by_script(scene):
 
 
 def test_addresses_of_other_sample_data_stay_as_they_are():
-    import CLSTMSegment
-
-    assert CLSTMSegment.makeSamplePhantom("https://example.com/MRHead.nrrd") == "https://example.com/MRHead.nrrd"
+    assert makeSamplePhantom("https://example.com/MRHead.nrrd") == "https://example.com/MRHead.nrrd"

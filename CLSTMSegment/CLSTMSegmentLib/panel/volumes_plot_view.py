@@ -1,0 +1,93 @@
+"""The plot of volumes on the screen: it marks the frame that the browser shows, and a click leads to a frame."""
+
+import slicer
+import vtk
+
+from ..scene.outputs import SegmentationOutput
+from ..scene.volumes_plot import markFrame, volumesChart
+
+SELECTED = "dataSelected(vtkStringArray*, vtkCollection*)"
+
+
+class VolumesPlotView:
+    """Shows the plot of one output at a time."""
+
+    def __init__(self):
+        self._output: SegmentationOutput | None = None
+        self._title = ""
+        self._chartNode: slicer.vtkMRMLPlotChartNode | None = None
+        self._browserTag: int | None = None
+        self._views: list = []
+
+    def show(self, output: SegmentationOutput, title: str) -> None:
+        """Show the volumes of an output in all plot views of the layout."""
+        self.close()
+        self._output, self._title = output, title
+        self._chartNode = volumesChart(output.tableNode, output.curve, title)
+        applicationLogic = slicer.app.applicationLogic()
+        applicationLogic.GetSelectionNode().SetActivePlotChartID(self._chartNode.GetID())
+        applicationLogic.PropagatePlotChartSelection()
+        layoutManager = slicer.app.layoutManager()
+        for n in range(layoutManager.plotViewCount):
+            plotView = layoutManager.plotWidget(n).plotView()
+            _makeReadable(plotView)
+            plotView.connect(SELECTED, self._onPointSelected)
+            self._views.append(plotView)
+        if output.source.browserNode is not None:
+            event = vtk.vtkCommand.ModifiedEvent
+            self._browserTag = output.source.browserNode.AddObserver(event, lambda *_: self._mark())
+        self._mark()
+
+    @property
+    def isShown(self) -> bool:
+        """Return whether the plot is on the screen still."""
+        if self._chartNode is None or self._chartNode.GetScene() is None:
+            return False
+        return slicer.app.applicationLogic().GetSelectionNode().GetActivePlotChartID() == self._chartNode.GetID()
+
+    def update(self) -> None:
+        """Fit the plot to volumes that have changed."""
+        if self._chartNode is not None and self._output.tableNode is not None:
+            volumesChart(self._output.tableNode, self._output.curve, self._title)
+            self._mark()
+
+    def close(self) -> None:
+        """Follow the browser no more; the plot itself stays."""
+        if self._browserTag is not None:
+            self._output.source.browserNode.RemoveObserver(self._browserTag)
+            self._browserTag = None
+        for plotView in self._views:
+            plotView.disconnect(SELECTED, self._onPointSelected)
+        self._views.clear()
+        self._output = self._chartNode = None
+
+    def _mark(self) -> None:
+        """Move the line in the plot to the frame that the browser shows."""
+        number = self._output.source.shownFrame
+        if number is not None and self._chartNode.GetScene() is not None:
+            markFrame(self._chartNode, self._output.curve, number)
+
+    def _onPointSelected(self, seriesIDs: vtk.vtkStringArray, selections: vtk.vtkCollection) -> None:
+        """Show the frame of the point that was clicked; the line of the current frame is a series without frames."""
+        for n in range(seriesIDs.GetNumberOfValues()):
+            seriesNode = slicer.mrmlScene.GetNodeByID(seriesIDs.GetValue(n))
+            points = selections.GetItemAsObject(n)
+            if (
+                seriesNode is not None
+                and seriesNode.GetTableNode() is self._output.tableNode
+                and points.GetNumberOfValues() > 0
+            ):
+                self._output.source.showFrame(self._output.curve.numbers[points.GetValue(0)])
+                return
+
+
+def _makeReadable(plotView: object) -> None:
+    """Put the legend below the curves, and everything on white; MRML has no settings for this."""
+    chart = plotView.chart()
+    legend = chart.GetLegend()
+    legend.SetInline(False)
+    legend.SetHorizontalAlignment(vtk.vtkChartLegend.CENTER)
+    legend.SetVerticalAlignment(vtk.vtkChartLegend.BOTTOM)
+    renderer = plotView.scene().GetRenderer()
+    renderer.SetBackground(1.0, 1.0, 1.0)
+    renderer.SetBackgroundAlpha(1.0)  # 0 is black in some graphics drivers, and hides the titles of the axes

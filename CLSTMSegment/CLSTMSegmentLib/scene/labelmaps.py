@@ -1,0 +1,49 @@
+"""The segments of a segmentation node: which are drawn, and where they are."""
+
+import numpy as np
+import slicer
+from vtk.util.numpy_support import vtk_to_numpy
+
+from ..core.errors import InputError
+
+
+def binaryLabelmap() -> str:
+    """Return the name of the representation in which segments are drawn."""
+    return slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
+
+
+def segmentsOf(node: slicer.vtkMRMLSegmentationNode) -> list[tuple[str, slicer.vtkSegment]]:
+    """Return the segments of a node with their IDs, in their order."""
+    segmentation = node.GetSegmentation()
+    ids = [segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments())]
+    return [(segmentID, segmentation.GetSegment(segmentID)) for segmentID in ids]
+
+
+def isEmpty(segment: slicer.vtkSegment) -> bool:
+    """Return whether nothing of a segment is drawn."""
+    labelmap = segment.GetRepresentation(binaryLabelmap())
+    if labelmap is None:
+        return True
+    scalars = labelmap.GetPointData().GetScalars()
+    return scalars is None or not (vtk_to_numpy(scalars) == segment.GetLabelValue()).any()
+
+
+def maskOn(reference: slicer.vtkOrientedImageData, segment: slicer.vtkSegment, frame: str) -> np.ndarray:
+    """Return where a segment that is not empty is on the grid of a frame, bool (k, j, i)."""
+    labelmap = segment.GetRepresentation(binaryLabelmap())
+    resampled = slicer.vtkOrientedImageData()
+    if not slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(
+        labelmap, reference, resampled, False
+    ):
+        raise InputError(f"{frame}: segment {segment.GetName()!r} does not fit the grid of the frame: draw it again")
+    shape = reference.GetDimensions()[::-1]
+    return vtk_to_numpy(resampled.GetPointData().GetScalars()).reshape(shape) == segment.GetLabelValue()
+
+
+def referenceGeometry(node: slicer.vtkMRMLSegmentationNode) -> slicer.vtkOrientedImageData:
+    """Return the grid that a segmentation node names as its own; it has no voxels."""
+    converter = slicer.vtkSegmentationConverter
+    geometry = slicer.vtkOrientedImageData()
+    text = node.GetSegmentation().GetConversionParameter(converter.GetReferenceImageGeometryParameterName())
+    converter.DeserializeImageGeometry(text, geometry, False)
+    return geometry

@@ -1,0 +1,156 @@
+"""What is shown of a result: plot, marker, edited frames, display settings; with a fake worker."""
+
+import pytest
+import slicer
+from CLSTMSegmentLib.scene.inputs import resolveInput
+from host import qt
+from scene.conftest import addSequence, play
+from scene.segmentations import segmentedFrames
+from scene.test_edited_frames import CORRECTION, edit
+
+from panel.conftest import choose, fakeRun, outputs, wait
+
+
+@pytest.fixture
+def ui(sequence, fakeWidget):
+    """The widgets of the panel, with fake workers and the phantom as the input."""
+    return fakeWidget.ui
+
+
+@pytest.fixture
+def segment(sequence, ui, fakes, phantom):
+    """Run a fake worker that finds the true labels of the phantom in all frames, or in some."""
+    return lambda numbers=range(6): fakeRun(ui, fakes, segmentedFrames(sequence, phantom, numbers))
+
+
+def shownChart():
+    """Return the chart in the plot view of the layout."""
+    return slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLPlotViewNode").GetPlotChartNode()
+
+
+def markedPosition():
+    """Return where the chart in the plot view marks the current frame."""
+    markerNode = shownChart().GetNodeReference("CLSTMSegment.frameMarker")
+    return slicer.util.arrayFromTableColumn(markerNode.GetTableNode(), "x")[0]
+
+
+@pytest.mark.parametrize("replacing", [True, False])
+def test_plot_shows_the_latest_result_and_its_marker_follows_after_another_run(sequence, ui, segment, replacing):
+    browserNode = resolveInput(sequence).browserNode
+    segment()
+    ui.plotButton.click()
+    if replacing:
+        ui.outputSelector.setCurrentNode(outputs()[0])
+
+    segment()
+    play(browserNode, 4)
+
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLPlotChartNode") == (1 if replacing else 2)
+    table = outputs()[-1].GetNodeReference("CLSTMSegment.volumesTable")
+    assert shownChart() is table.GetNodeReference("CLSTMSegment.volumesChart")
+    assert markedPosition() == pytest.approx(float(sequence.GetNthIndexValue(4)))
+
+
+def test_plot_that_is_not_on_the_screen_is_not_brought_there_by_a_run(sequence, ui, segment):
+    segment()
+
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLPlotChartNode") == 0
+
+
+def viewClasses():
+    """Return the classes of the views in the layout."""
+    views = slicer.app.layoutManager().layoutLogic().GetViewNodes()
+    return {views.GetItemAsObject(n).GetClassName() for n in range(views.GetNumberOfItems())}
+
+
+def test_plot_and_surfaces_do_not_displace_each_other(sequence, ui, segment):
+    choose(ui.framesComboBox, "current")
+    layoutNode = slicer.app.layoutManager().layoutLogic().GetLayoutNode()
+    both = {"vtkMRMLPlotViewNode", "vtkMRMLViewNode", "vtkMRMLSliceNode"}
+    segment()
+
+    ui.show3DButton.click()
+    assert layoutNode.GetViewArrangement() == layoutNode.SlicerLayoutFourUpView
+    ui.plotButton.click()
+    assert viewClasses() == both
+    layoutNode.SetViewArrangement(layoutNode.SlicerLayoutFourUpPlotView)
+    ui.show3DButton.click()
+    ui.show3DButton.click()
+    assert viewClasses() == both
+
+
+def test_legend_is_below_the_curves(sequence, ui, segment):
+    segment()
+    ui.plotButton.click()
+
+    legend = slicer.app.layoutManager().plotWidget(0).plotView().chart().GetLegend()
+
+    assert not legend.GetInline()
+    assert legend.GetVerticalAlignment() == legend.BOTTOM
+
+
+def test_row_leads_to_its_frame_where_the_input_is_not_the_master_of_its_browser(sequence, ui, fakes, phantom):
+    slowNode = addSequence(sequence.GetScene(), phantom[0][::2], "Slow", browser=False)
+    browserNode = resolveInput(sequence).browserNode
+    browserNode.AddSynchronizedSequenceNode(slowNode)
+    play(browserNode, 0)
+    ui.inputSelector.setCurrentNode(slowNode)
+    fakeRun(ui, fakes, segmentedFrames(slowNode, (phantom[0][::2], phantom[1][::2]), range(3)))
+
+    ui.volumesTable.cellClicked.emit(1, 0)
+    assert browserNode.GetSelectedItemNumber() == 2
+    ui.plotButton.click()
+    assert markedPosition() == pytest.approx(float(slowNode.GetNthIndexValue(1)))
+    choose(ui.framesComboBox, "current")
+    ui.applyButton.click()
+
+    assert fakes[-1].folder.settings().frames == "1"
+
+
+def test_volumes_plot_and_file_follow_a_frame_that_is_edited(sequence, ui, segment, phantom, tmp_path):
+    browserNode = resolveInput(sequence).browserNode
+    play(browserNode, 2)
+    segment()
+    ui.plotButton.click()
+    proxyNode = browserNode.GetProxyNode(outputs()[0])
+
+    edit(proxyNode, "inner", phantom[0][2].image, (slice(0, 8), slice(0, 64), slice(0, 64)))
+    wait(lambda: ui.volumesTable.item(2, 2).text() == "2359.3", "the new volume")  # all 8 x 64 x 64 voxels of 72 mm3
+    edit(proxyNode, "inner", phantom[0][2].image, CORRECTION)
+    play(browserNode, 0)
+    qt.QFileDialog.chosen = str(tmp_path / "volumes.csv")
+    ui.exportButton.click()
+
+    assert ui.volumesTable.item(2, 2).text() == "14.4"
+    assert (tmp_path / "volumes.csv").read_text(encoding="utf-8").splitlines()[3].split(",")[2] == "14.400"
+    tableNode = outputs()[0].GetNodeReference("CLSTMSegment.volumesTable")
+    assert slicer.util.arrayFromTableColumn(tableNode, "Inner")[2] == pytest.approx(14.4)
+    assert f"Inner: {max(slicer.util.arrayFromTableColumn(tableNode, 'Inner')):.1f} ml" in ui.summaryLabel.text
+    assert shownChart().GetYAxisRange()[1] < 2000
+
+
+def test_display_settings_apply_to_the_result_of_the_next_run(sequence, ui, segment):
+    browserNode = resolveInput(sequence).browserNode
+    choose(ui.framesComboBox, "current")
+    segment()
+    ui.outlineCheckBox.checked = True
+    ui.opacitySlider.value = 20
+    ui.show3DButton.click()
+
+    segment()
+
+    displayNode = browserNode.GetProxyNode(outputs()[1]).GetDisplayNode()
+    assert not displayNode.GetVisibility2DFill()
+    assert displayNode.GetOpacity2DFill() == pytest.approx(0.2)
+    assert displayNode.GetVisibility3D()
+    surface = slicer.vtkSegmentationConverter.GetClosedSurfaceRepresentationName()
+    assert outputs()[1].GetNthDataNode(0).GetSegmentation().ContainsRepresentation(surface)
+
+
+def test_results_of_an_output_that_is_removed_are_shown_no_more(sequence, ui, segment):
+    segment()
+
+    slicer.mrmlScene.RemoveNode(outputs()[0])
+
+    assert ui.volumesTable.rowCount == 0
+    assert not ui.plotButton.enabled
