@@ -172,20 +172,21 @@ class CLSTMSegmentLogic(ScriptedLoadableModuleLogic):
         cancelled: Callable[[], bool] | None = None,
         **settings: object,
     ) -> slicer.vtkMRMLNode:
-        """Segment a sequence; the scene changes only when the run is finished.
+        """Segment a sequence or a single volume; the scene changes only when the run is finished.
 
         Args:
-            inputNode: the sequence, its proxy volume or its browser.
+            inputNode: the sequence, its proxy volume or its browser; or a volume.
             model: name of a bundled model, folder of a model or published checkpoint of eksubin/CLSTM-Unet4D (`.pth`).
             roi: a markups ROI, outside of which nothing is segmented; None for the whole image.
-            output: a segmentation sequence whose frames are replaced; None for a new sequence.
+            output: a segmentation sequence whose frames are replaced, or for a single volume a segmentation whose
+                segments are; None for a new one.
             progress: called with a `core.progress.Progress` before every tile.
             cancelled: asked before every tile; once it returns True, the run is cancelled.
             settings: `frames`, `device`, `precision`, `tile`, `overlap`, `ram_gb`, `state_rule`, `warm_up_frames` or
                 `region` (instead of a ROI) of `engine.settings.RunSettings`; `frames` may be a sequence of numbers.
 
         Returns:
-            The segmentation sequence node, which the input's browser plays.
+            The segmentation sequence node, which the input's browser plays; for a single volume the segmentation node.
 
         Raises:
             InputError: an unknown setting, or an input, model, ROI, output or setting that cannot be used; or Python
@@ -199,27 +200,27 @@ class CLSTMSegmentLogic(ScriptedLoadableModuleLogic):
         from CLSTMSegmentLib.model.bundle import load_model
         from CLSTMSegmentLib.scene.inputs import SequenceFrames, regionFromROI, resolveInput
         from CLSTMSegmentLib.scene.keywords import runSettings
-        from CLSTMSegmentLib.scene.outputs import SegmentationOutput, checkOutput
+        from CLSTMSegmentLib.scene.single_output import checkOutputFor, outputFor
 
         self.report = self.curve = self.volumesTableNode = self.unfinished = None
         source = resolveInput(inputNode)
         if roi is not None:
             settings["region"] = regionFromROI(roi, source.proxyNode)
         if output is not None:
-            checkOutput(output, source)
+            checkOutputFor(output, source)
         run = runSettings(model, settings)
         segmenter = Segmenter(load_model(run.model), run)
-        finished = SegmentationOutput(segmenter.model, source)
+        finished = outputFor(segmenter.model, source)
         self.report, self.curve = segmenter.report, finished.curve
         for frame in segmenter.segment(SequenceFrames(source.sequenceNode), progress, cancelled):
             finished.add(frame)
             self.unfinished = finished
         self.unfinished = None
-        sequenceNode = finished.publish(output)
+        outputNode = finished.publish(output)
         self.volumesTableNode = finished.tableNode
         for warning in segmenter.report.warnings:
             logging.warning(warning)
-        return sequenceNode
+        return outputNode
 
     def teach(
         self,

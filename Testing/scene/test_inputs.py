@@ -86,6 +86,10 @@ def volumeOutsideAnySequence(scene):
     return scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Odd")
 
 
+def labelmapOutsideAnySequence(scene):
+    return scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Odd")
+
+
 def browserOfNothing(scene):
     return scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", "Odd")
 
@@ -98,7 +102,8 @@ def browserOfNothing(scene):
         (sequenceOfModels, r"frame 0 \(0\) of sequence 'Odd' is a Model node"),
         (sequenceOfColours, "colour"),
         (sequenceWithAnEmptyFrame, r"frame 0 \(40\) of sequence 'Odd' has no image data"),
-        (volumeOutsideAnySequence, "'Odd' is neither a sequence nor the proxy of one"),
+        (volumeOutsideAnySequence, "volume 'Odd' has no image data"),
+        (labelmapOutsideAnySequence, "'Odd' is neither a sequence nor a scalar volume"),
         (browserOfNothing, "'Odd' plays no sequence"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The input of a run, given as a sequence, as its proxy volume or as its browser; and its frames as images."""
+"""The input of a run: a sequence, given by itself, its proxy volume or its browser, or a single volume; its frames."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,17 +15,24 @@ from .images import LPS_FROM_RAS, imageFromVolume
 
 @dataclass(frozen=True)
 class SequenceInput:
-    """A sequence of scalar volumes as an input.
+    """A sequence of scalar volumes, or a single one, as an input.
 
     Attributes:
-        sequenceNode: the sequence.
+        sequenceNode: the sequence; for a single volume, a sequence outside of the scene with this one frame.
         browserNode: the browser that plays it; None without one.
-        proxyNode: the volume that shows the selected frame of the sequence; None without a browser.
+        proxyNode: the volume that shows the selected frame of the sequence, None without a browser; the single volume.
+        isSingle: whether the input is a single volume.
     """
 
     sequenceNode: slicer.vtkMRMLSequenceNode
     browserNode: slicer.vtkMRMLSequenceBrowserNode | None
     proxyNode: slicer.vtkMRMLScalarVolumeNode | None
+    isSingle: bool = False
+
+    @property
+    def node(self) -> slicer.vtkMRMLNode:
+        """Return the node in the scene that is the input: the sequence or the single volume."""
+        return self.proxyNode if self.isSingle else self.sequenceNode
 
     @property
     def shownFrame(self) -> int | None:
@@ -61,13 +68,13 @@ class SequenceInput:
 
 
 def resolveInput(node: slicer.vtkMRMLNode) -> SequenceInput:
-    """Return the input that a node stands for: a sequence, the proxy volume of one, or a sequence browser.
+    """Return the input that a node stands for: a sequence, its proxy volume, its browser, or a single volume.
 
     Raises:
-        InputError: the node stands for no sequence, or the sequence is empty or has items that are not scalar volumes.
+        InputError: the node stands for no input, or the sequence is empty or has items that are not scalar volumes.
     """
     if node is None:
-        raise InputError("no input: choose a sequence of volumes")
+        raise InputError("no input: choose a sequence of volumes, or a volume")
     browserNode = None
     if node.IsA("vtkMRMLSequenceNode"):
         sequenceNode = node
@@ -78,10 +85,11 @@ def resolveInput(node: slicer.vtkMRMLNode) -> SequenceInput:
             raise InputError(f"sequence browser {node.GetName()!r} plays no sequence: choose one in it first")
     else:
         browserNode = _browserOfProxy(node)
+        if browserNode is None and isSingleVolume(node):
+            return _singleVolume(node)
         if browserNode is None:
             raise InputError(
-                f"{node.GetName()!r} is neither a sequence nor the proxy of one: choose a sequence of volumes (the "
-                "Sequences module makes a sequence of a single volume)"
+                f"{node.GetName()!r} is neither a sequence nor a scalar volume in the scene: choose one of these"
             )
         sequenceNode = browserNode.GetSequenceNode(node)
     if browserNode is None:
@@ -89,6 +97,29 @@ def resolveInput(node: slicer.vtkMRMLNode) -> SequenceInput:
     _checkSequence(sequenceNode)
     proxyNode = browserNode.GetProxyNode(sequenceNode) if browserNode is not None else None
     return SequenceInput(sequenceNode, browserNode, proxyNode)
+
+
+def isSingleVolume(node: slicer.vtkMRMLNode) -> bool:
+    """Return whether a node is a scalar volume in a scene that no browser shows; a labelmap does not count."""
+    return (
+        node.IsA("vtkMRMLScalarVolumeNode")
+        and not node.IsA("vtkMRMLLabelMapVolumeNode")
+        and node.GetScene() is not None
+        and _browserOfProxy(node) is None
+    )
+
+
+def _singleVolume(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> SequenceInput:
+    """Return a single volume as an input; its voxels are not copied."""
+    _checkVolume(volumeNode, f"volume {volumeNode.GetName()!r}")
+    geometry = slicer.vtkMRMLScalarVolumeNode()
+    geometry.CopyOrientation(volumeNode)
+    sequenceNode = slicer.vtkMRMLSequenceNode()
+    sequenceNode.SetName(volumeNode.GetName())
+    sequenceNode.SetIndexName("frame")
+    sequenceNode.SetIndexUnit("")
+    sequenceNode.SetDataNodeAtValue(geometry, "0").SetAndObserveImageData(volumeNode.GetImageData())
+    return SequenceInput(sequenceNode, None, volumeNode, isSingle=True)
 
 
 def _browsers(scene: slicer.vtkMRMLScene) -> list:
@@ -116,16 +147,20 @@ def _checkSequence(sequenceNode: slicer.vtkMRMLSequenceNode) -> None:
     if sequenceNode.GetNumberOfDataNodes() == 0:
         raise InputError(f"sequence {name!r} has no frames: load or record some first")
     for number in range(sequenceNode.GetNumberOfDataNodes()):
-        dataNode = sequenceNode.GetNthDataNode(number)
         frame = f"frame {number} ({sequenceNode.GetNthIndexValue(number)}) of sequence {name!r}"
-        if dataNode is None or not dataNode.IsA("vtkMRMLScalarVolumeNode"):
-            kind = f"a {dataNode.GetNodeTagName()} node" if dataNode is not None else "missing"
-            raise InputError(f"{frame} is {kind}: only sequences of scalar volumes can be segmented")
-        imageData = dataNode.GetImageData()
-        if imageData is None or imageData.GetNumberOfPoints() == 0 or imageData.GetPointData().GetScalars() is None:
-            raise InputError(f"{frame} has no image data: remove that frame or load the sequence again")
-        if imageData.GetNumberOfScalarComponents() != 1:
-            raise InputError(f"{frame} is a colour (vector) volume: only scalar volumes can be segmented")
+        _checkVolume(sequenceNode.GetNthDataNode(number), frame)
+
+
+def _checkVolume(volumeNode: slicer.vtkMRMLNode | None, name: str) -> None:
+    """Raise an InputError with this name unless the node is a scalar volume with voxels."""
+    if volumeNode is None or not volumeNode.IsA("vtkMRMLScalarVolumeNode"):
+        kind = f"a {volumeNode.GetNodeTagName()} node" if volumeNode is not None else "missing"
+        raise InputError(f"{name} is {kind}: only scalar volumes can be segmented")
+    imageData = volumeNode.GetImageData()
+    if imageData is None or imageData.GetNumberOfPoints() == 0 or imageData.GetPointData().GetScalars() is None:
+        raise InputError(f"{name} has no image data: load it again, or remove it")
+    if imageData.GetNumberOfScalarComponents() != 1:
+        raise InputError(f"{name} is a colour (vector) volume: only scalar volumes can be segmented")
 
 
 def holds(sequenceNode: slicer.vtkMRMLSequenceNode, nodeClass: str) -> bool:
@@ -203,7 +238,7 @@ def roiAround(source: SequenceInput) -> slicer.vtkMRMLMarkupsROINode:
     box = np.eye(4)
     box[:3, :3] = matrix[:3, :3] / spacing
     box[:3, 3] = (matrix @ [*(dimensions - 1) / 2, 1])[:3]
-    roiNode = sequenceNode.GetScene().AddNewNodeByClass("vtkMRMLMarkupsROINode", f"{sequenceNode.GetName()} region")
+    roiNode = source.node.GetScene().AddNewNodeByClass("vtkMRMLMarkupsROINode", f"{sequenceNode.GetName()} region")
     roiNode.SetAndObserveObjectToNodeMatrix(slicer.util.vtkMatrixFromArray(box))
     roiNode.SetSize(*(dimensions * spacing))
     if source.proxyNode is not None:

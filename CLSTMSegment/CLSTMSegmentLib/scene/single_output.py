@@ -1,0 +1,84 @@
+"""The result of a run on a single volume: a segmentation node beside the volume."""
+
+import slicer
+
+from ..core.errors import InputError
+from ..model.description import Model
+from .inputs import SequenceInput
+from .outputs import SegmentationOutput, checkOutput, placeBeside
+from .volumes_plot import removeChart
+from .volumes_table import volumesTable
+
+
+class SingleOutput(SegmentationOutput):
+    """Collects the one finished frame; see `SegmentationOutput`.
+
+    Args:
+        model: the model that segments.
+        source: a single volume.
+    """
+
+    def __init__(self, model: Model, source: SequenceInput):
+        super().__init__(model, source)
+        self._volumeNode = source.proxyNode
+        self._place = source
+        self._title = model.title
+        self._segmentationNode: slicer.vtkMRMLSegmentationNode | None = None
+
+    def publish(self, outputNode: slicer.vtkMRMLSegmentationNode | None = None) -> slicer.vtkMRMLSegmentationNode:
+        """Add a segmentation node and its table to the scene of the volume, or replace the segments of an existing one.
+
+        Args:
+            outputNode: output that `checkSingleOutput` accepts. Its segments are replaced, and the node that an earlier
+                call added is removed from the scene.
+
+        Returns:
+            The segmentation node in the scene.
+        """
+        if outputNode is not None:
+            self.withdraw()
+        elif self._segmentationNode is None:
+            scene = self._volumeNode.GetScene()
+            name = scene.GenerateUniqueName(f"{self._volumeNode.GetName()} {self._title}")
+            outputNode = self._segmentationNode = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+            outputNode.CreateDefaultDisplayNodes()
+            placeBeside(self._place, outputNode)
+        else:
+            outputNode = self._segmentationNode
+        result = self.sequenceNode.GetNthDataNode(0)
+        wasModifying = outputNode.StartModify()
+        outputNode.GetSegmentation().DeepCopy(result.GetSegmentation())
+        outputNode.EndModify(wasModifying)
+        self.tableNode = volumesTable(outputNode, self.curve)
+        return outputNode
+
+    def withdraw(self) -> None:
+        """Remove the segmentation, its table and its chart from the scene, if they are in it."""
+        node, self._segmentationNode = self._segmentationNode, None
+        if node is None or node.GetScene() is None:
+            return
+        scene = node.GetScene()
+        if self.tableNode is not None:
+            removeChart(self.tableNode)
+            scene.RemoveNode(self.tableNode)
+            self.tableNode = None
+        for one in (node.GetDisplayNode(), node.GetStorageNode(), node):
+            if one is not None:
+                scene.RemoveNode(one)
+
+
+def outputFor(model: Model, source: SequenceInput) -> SegmentationOutput:
+    """Return what collects the finished frames of a run on an input."""
+    return SingleOutput(model, source) if source.isSingle else SegmentationOutput(model, source)
+
+
+def checkOutputFor(outputNode: slicer.vtkMRMLNode, source: SequenceInput) -> None:
+    """Raise an InputError unless the node can be the output for an input: see `checkOutput`, or a segmentation."""
+    if not source.isSingle:
+        checkOutput(outputNode, source)
+        return
+    name = outputNode.GetName()
+    if not outputNode.IsA("vtkMRMLSegmentationNode"):
+        raise InputError(f"output {name!r} is not a segmentation: choose one, because the input is a single volume")
+    if outputNode.GetScene() is not source.node.GetScene():
+        raise InputError(f"output {name!r} is not in the scene of the input: add it there first")
