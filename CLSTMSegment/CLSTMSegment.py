@@ -4,6 +4,7 @@ import logging
 import shutil
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import qt
@@ -45,6 +46,11 @@ class CLSTMSegment(ScriptedLoadableModule):
         slicer.app.connect("startupCompleted()", registerSampleData)
 
 
+def pythonOfWorkers() -> str:
+    """Return the interpreter of the worker processes."""
+    return shutil.which("PythonSlicer") or sys.executable
+
+
 class CLSTMSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """The module's panel as Slicer shows it; `panel.segment_panel.SegmentPanel` connects its widgets."""
 
@@ -65,8 +71,7 @@ class CLSTMSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = CLSTMSegmentLogic()
         settingsFolder = Path(slicer.app.slicerUserSettingsFilePath).parent
-        python = shutil.which("PythonSlicer") or sys.executable
-        self.panel = SegmentPanel(self.ui, python, settingsFolder / "CLSTMSegment" / "Models")
+        self.panel = SegmentPanel(self.ui, pythonOfWorkers(), settingsFolder / "CLSTMSegment" / "Models")
         scene = slicer.mrmlScene
         for event, method in (
             (scene.StartCloseEvent, self.onSceneStartClose),
@@ -198,17 +203,11 @@ class CLSTMSegmentLogic(ScriptedLoadableModuleLogic):
         checkInstalled(TO_SEGMENT)
         from CLSTMSegmentLib.engine.segmenter import Segmenter
         from CLSTMSegmentLib.model.bundle import load_model
-        from CLSTMSegmentLib.scene.inputs import SequenceFrames, regionFromROI, resolveInput
-        from CLSTMSegmentLib.scene.keywords import runSettings
-        from CLSTMSegmentLib.scene.single_output import checkOutputFor, outputFor
+        from CLSTMSegmentLib.scene.inputs import SequenceFrames
+        from CLSTMSegmentLib.scene.single_output import outputFor
 
         self.report = self.curve = self.volumesTableNode = self.unfinished = None
-        source = resolveInput(inputNode)
-        if roi is not None:
-            settings["region"] = regionFromROI(roi, source.proxyNode)
-        if output is not None:
-            checkOutputFor(output, source)
-        run = runSettings(model, settings)
+        source, run = self._check(inputNode, model, roi, output, settings)
         segmenter = Segmenter(load_model(run.model), run)
         finished = outputFor(segmenter.model, source)
         self.report, self.curve = segmenter.report, finished.curve
@@ -221,6 +220,72 @@ class CLSTMSegmentLogic(ScriptedLoadableModuleLogic):
         for warning in segmenter.report.warnings:
             logging.warning(warning)
         return outputNode
+
+    def process(
+        self,
+        inputNode: slicer.vtkMRMLNode,
+        model: str | Path = DEFAULT_MODEL,
+        roi: slicer.vtkMRMLNode | None = None,
+        output: slicer.vtkMRMLNode | None = None,
+        onFrame: Callable | None = None,
+        onFinished: Callable | None = None,
+        **settings: object,
+    ) -> object:
+        """Segment in a process of its own: return at once, while Slicer goes on, as the panel does.
+
+        Args:
+            inputNode: see `segment`; so are `model`, `roi`, `output` and `settings`.
+            onFrame: called with the number of each frame that is finished, once the frame is in the scene.
+            onFinished: called once at the end, with the run.
+
+        Returns:
+            The run, a `panel.background_run.BackgroundRun`: `state` is "running", "done", "failed" or "cancelled";
+            `message` says why it failed; `output`, `curve` and `report` are the results; `cancel()` ends it.
+
+        Raises:
+            InputError: see `segment`.
+            OSError: the process cannot be started.
+        """
+        from CLSTMSegmentLib.model.bundle import load_model
+        from CLSTMSegmentLib.panel.background_run import BackgroundRun, RunRequest
+        from CLSTMSegmentLib.panel.dependencies import TO_SEGMENT, checkInstalled
+        from CLSTMSegmentLib.worker.worker_process import WorkerProcess
+
+        checkInstalled(TO_SEGMENT)
+        source, run = self._check(inputNode, model, roi, output, settings)
+        told: set[int] = set()
+
+        def changed(run: BackgroundRun) -> None:
+            for number in run.curve.numbers:
+                if number not in told:
+                    told.add(number)
+                    if onFrame is not None:
+                        onFrame(number)
+            if run.state != "running" and onFinished is not None:
+                onFinished(run)
+
+        request = RunRequest(source, load_model(run.model), run, output)
+        return BackgroundRun(request, partial(WorkerProcess, python=pythonOfWorkers()), changed)
+
+    def _check(
+        self,
+        inputNode: slicer.vtkMRMLNode,
+        model: str | Path,
+        roi: slicer.vtkMRMLNode | None,
+        output: slicer.vtkMRMLNode | None,
+        settings: dict[str, object],
+    ) -> tuple:
+        """Return the input and the settings of a run; raise what `segment` raises for those that cannot be used."""
+        from CLSTMSegmentLib.scene.inputs import regionFromROI, resolveInput
+        from CLSTMSegmentLib.scene.keywords import runSettings
+        from CLSTMSegmentLib.scene.single_output import checkOutputFor
+
+        source = resolveInput(inputNode)
+        if roi is not None:
+            settings["region"] = regionFromROI(roi, source.proxyNode)
+        if output is not None:
+            checkOutputFor(output, source)
+        return source, runSettings(model, settings)
 
     def teach(
         self,

@@ -13,7 +13,7 @@ from ..engine.run_report import RunReport
 from ..engine.settings import RunSettings
 from ..model.description import Model
 from ..scene.inputs import SequenceFrames, SequenceInput
-from ..scene.outputs import SegmentationOutput
+from ..scene.single_output import outputFor
 from ..worker.events import Done, Event, Failed, FrameDone, Note, Started
 from ..worker.job_folder import JobFolder
 from ..worker.worker_process import SEGMENT, MakeWorker
@@ -31,7 +31,8 @@ class RunRequest:
         source: the input.
         model: the model that the settings name.
         settings: what the run is.
-        outputNode: the segmentation sequence that the finished run replaces; None for a new one.
+        outputNode: the segmentation sequence, or for a single volume the segmentation, that the finished run replaces;
+            None for a new one.
     """
 
     source: SequenceInput
@@ -56,6 +57,7 @@ class BackgroundRun:
         message: after a failure, what happened and what to do.
         log: lines for the user.
         output: the finished frames.
+        report: what the run did; None before it is done.
         total: number of frames to segment.
 
     Raises:
@@ -69,7 +71,8 @@ class BackgroundRun:
         self.progress: Progress | None = None
         self.message = ""
         self.log: list[str] = []
-        self.output = SegmentationOutput(request.model, request.source)
+        self.output = outputFor(request.model, request.source)
+        self.report: RunReport | None = None
         self._changed = changed
         self._frames = SequenceFrames(request.source.sequenceNode)
         self._indexValues = self._frames.index.values
@@ -107,8 +110,8 @@ class BackgroundRun:
 
     def _tick(self) -> None:
         """Hand one frame over and show one finished frame, no more, so that the user never waits."""
-        if self.request.source.sequenceNode.GetScene() is None:
-            self._end("failed", _("The input sequence was removed during the run."))
+        if self.request.source.node.GetScene() is None:
+            self._end("failed", _("The input was removed during the run."))
             return
         if self._toHandOver and self._inputChanged():
             self._end("failed", _("The input sequence was changed before all of it was read: segment it again."))
@@ -156,6 +159,7 @@ class BackgroundRun:
                 if len(self.curve.frames) == 1:
                     self.output.publish()
             case Done(report):
+                self.report = report
                 self.log += [*report.warnings, _reportLine(report)]
                 outputNode = self.request.outputNode
                 if outputNode is not None and outputNode.GetScene() is not None:  # the user may have removed it
