@@ -98,6 +98,8 @@ def parameterNodeWrapper(cls):
             if types[name] in (int, float):  # as Slicer does: no range given, none kept
                 limits = ranges.get(name, WithinRange(-(2**31), 2**31 - 1))
                 widget.setRange(limits.minimum, limits.maximum)
+            if isinstance(widget, qMRMLNodeComboBox):  # as Slicer does: what the .ui says is replaced
+                widget.nodeTypes = [types[name].__name__]
         toGui()
         slots = {widget: lambda *_, w=widget, n=name: toNode(w, n) for widget, name in bound.items()}
         for widget, slot in slots.items():

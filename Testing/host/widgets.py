@@ -57,6 +57,15 @@ class qMRMLNodeComboBox(qt.QComboBox):
         self._shown = None
         self.currentIndexChanged.connect(lambda _index: self._announce())
 
+    @property
+    def nodeTypes(self):
+        return QObject.property(self, "nodeTypes")
+
+    @nodeTypes.setter
+    def nodeTypes(self, classes):
+        QObject.setProperty(self, "nodeTypes", list(classes))
+        self._refresh()
+
     def sortFilterProxyModel(self):
         return self._filter
 

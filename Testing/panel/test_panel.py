@@ -30,7 +30,7 @@ def test_sequence_that_the_user_looks_at_is_preselected(sequence, widget):
 
     assert widget.ui.inputSelector.currentNode() is sequence
     shown = [widget.ui.inputSelector.itemText(n) for n in range(widget.ui.inputSelector.count)]
-    assert shown == ["Select a sequence of volumes", "Cine"]
+    assert shown == ["Select a sequence or a volume", "Cine"]
     assert widget.ui.applyButton.enabled
 
 

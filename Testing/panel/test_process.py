@@ -43,7 +43,7 @@ def test_script_goes_on_and_is_told_of_each_frame_and_of_the_end(sequence, proce
     assert run.report.device == "cpu"
     (outputNode,) = outputs()
     assert resolveInput(sequence).browserNode.IsSynchronizedSequenceNode(outputNode)
-    assert jobFolders() == folders
+    assert jobFolders() <= folders
 
 
 def test_cancelled_run_is_told_once(sequence, process):
@@ -75,7 +75,7 @@ def test_wrong_setting_is_an_error_before_anything_starts(sequence, process):
     with pytest.raises(InputError, match="the sequence has frames 0 to 5"):
         process(sequence, frames=[6])
 
-    assert jobFolders() == folders
+    assert jobFolders() <= folders
 
 
 def test_single_volume_becomes_a_segmentation(scene, process, phantom):

@@ -4,40 +4,58 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..core.errors import InputError
-from ..scene.inputs import holds, resolveInput
+from ..scene.inputs import holds, isProxy, isSingleVolume, resolveInput
 from .parameter_node import CLSTMSegmentParameterNode
 
 SELECTED_NODES = ("inputSequence", "outputSequence", "roi", "annotationSequence")
 """The parameters that are nodes."""
 
 
-def hideUnfitNodes(ui: object) -> None:
-    """Offer only sequences of volumes as input, and only sequences of segmentations as output and annotation."""
-    unfit = {"vtkMRMLScalarVolumeNode": [], "vtkMRMLSegmentationNode": []}
-    for node in _sequences():
-        for kind, nodeIDs in unfit.items():
-            if not holds(node, kind):
-                nodeIDs.append(node.GetID())
-    ui.inputSelector.sortFilterProxyModel().hiddenNodeIDs = unfit["vtkMRMLScalarVolumeNode"]
-    for selector in (ui.outputSelector, ui.annotationSelector):
-        selector.sortFilterProxyModel().hiddenNodeIDs = unfit["vtkMRMLSegmentationNode"]
+def offerNodeTypes(ui: object) -> None:
+    """Let the selectors offer nodes of several classes; binding them to parameters has made these one class."""
+    ui.inputSelector.nodeTypes = ["vtkMRMLSequenceNode", "vtkMRMLScalarVolumeNode"]
+    ui.outputSelector.nodeTypes = ["vtkMRMLSequenceNode", "vtkMRMLSegmentationNode"]
+
+
+def hideUnfitNodes(ui: object, single: bool) -> None:
+    """Offer only sequences of volumes, and volumes, as input; and only what can be replaced as output and annotation.
+
+    Args:
+        ui: the panel's widgets.
+        single: whether the input is a single volume, the output of which is a segmentation.
+    """
+    volumes, segmentations = "vtkMRMLScalarVolumeNode", "vtkMRMLSegmentationNode"
+    sequences = _nodes("vtkMRMLSequenceNode")
+    withoutVolumes = [node.GetID() for node in sequences if not holds(node, volumes)]
+    withoutSegmentations = [node.GetID() for node in sequences if not holds(node, segmentations)]
+    otherVolumes = [node.GetID() for node in _nodes(volumes) if not isSingleVolume(node)]
+    ui.inputSelector.sortFilterProxyModel().hiddenNodeIDs = withoutVolumes + otherVolumes
+    ui.annotationSelector.sortFilterProxyModel().hiddenNodeIDs = withoutSegmentations
+    notReplaced = [node.GetID() for node in _nodes(segmentations) if not single or isProxy(node)]
+    ui.outputSelector.sortFilterProxyModel().hiddenNodeIDs = notReplaced + (
+        [node.GetID() for node in sequences] if single else withoutSegmentations
+    )
 
 
 def suggestInput(parameters: CLSTMSegmentParameterNode) -> None:
-    """Choose the sequence that the user is looking at, or the only one, unless one is chosen."""
+    """Choose the sequence that the user looks at, or the only one, or else the volume; unless an input is chosen."""
     if parameters.inputSequence is not None:
         return
     selectionNode = slicer.app.applicationLogic().GetSelectionNode()
     activeVolume = slicer.mrmlScene.GetNodeByID(selectionNode.GetActiveVolumeID() or "")
     if activeVolume is not None:
         try:
-            parameters.inputSequence = resolveInput(activeVolume).sequenceNode
-            return
+            source = resolveInput(activeVolume)
+            if not source.isSingle:
+                parameters.inputSequence = source.node
+                return
         except InputError:
-            pass  # a volume that is in no sequence
-    sequences = [node for node in _sequences() if holds(node, "vtkMRMLScalarVolumeNode")]
+            activeVolume = None  # it cannot be segmented
+    sequences = [node for node in _nodes("vtkMRMLSequenceNode") if holds(node, "vtkMRMLScalarVolumeNode")]
     if len(sequences) == 1:
         parameters.inputSequence = sequences[0]
+    elif not sequences:
+        parameters.inputSequence = activeVolume
 
 
 def deselect(parameters: CLSTMSegmentParameterNode, node: slicer.vtkMRMLNode) -> None:
@@ -50,24 +68,29 @@ def deselect(parameters: CLSTMSegmentParameterNode, node: slicer.vtkMRMLNode) ->
             parameters.setValue(name, None)
 
 
-def mayReplace(outputNode: slicer.vtkMRMLSequenceNode | None, allowed: set[str]) -> bool:
-    """Return whether a run may replace the frames of an output; the user is asked once for each output.
+def mayReplace(outputNode: slicer.vtkMRMLNode | None, allowed: set[str]) -> bool:
+    """Return whether a run may replace the content of an output; the user is asked once for each output.
 
     Args:
         outputNode: the output; None for a new one.
         allowed: IDs of the outputs for which the user has agreed, to which this one is added.
     """
-    if outputNode is None or outputNode.GetNumberOfDataNodes() == 0 or outputNode.GetID() in allowed:
+    if outputNode is None or outputNode.GetID() in allowed:
         return True
-    question = _("The {count} frames of {name} will be replaced when the run has finished.")
-    if not slicer.util.confirmOkCancelDisplay(
-        question.format(count=outputNode.GetNumberOfDataNodes(), name=outputNode.GetName()), _("Replace the output")
+    if outputNode.IsA("vtkMRMLSequenceNode"):
+        count = outputNode.GetNumberOfDataNodes()
+        question = _("The {count} frames of {name} will be replaced when the run has finished.")
+    else:
+        count = outputNode.GetSegmentation().GetNumberOfSegments()
+        question = _("The {count} segments of {name} will be replaced when the run has finished.")
+    if count > 0 and not slicer.util.confirmOkCancelDisplay(
+        question.format(count=count, name=outputNode.GetName()), _("Replace the output")
     ):
         return False
     allowed.add(outputNode.GetID())
     return True
 
 
-def _sequences() -> list[slicer.vtkMRMLSequenceNode]:
-    count = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSequenceNode")
-    return [slicer.mrmlScene.GetNthNodeByClass(n, "vtkMRMLSequenceNode") for n in range(count)]
+def _nodes(nodeClass: str) -> list[slicer.vtkMRMLNode]:
+    count = slicer.mrmlScene.GetNumberOfNodesByClass(nodeClass)
+    return [slicer.mrmlScene.GetNthNodeByClass(n, nodeClass) for n in range(count)]

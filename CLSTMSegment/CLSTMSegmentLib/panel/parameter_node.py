@@ -22,7 +22,8 @@ class CLSTMSegmentParameterNode:
     """One attribute for each setting.
 
     Attributes:
-        inputSequence, outputSequence, roi: None means no input, a new output, and the whole image.
+        inputSequence, outputSequence, roi: None means no input, a new output, and the whole image. The input may be a
+            single volume, and the output is then a segmentation.
         model: name of a bundled model, or the folder or `.pth` file of another model.
         frames: "all", "current" or "range".
         firstFrame, lastFrame, frameStep: the range, both ends included.
@@ -41,9 +42,9 @@ class CLSTMSegmentParameterNode:
         holdOutFrames: see `teaching.teaching_settings.TeachingSettings`.
     """
 
-    inputSequence: slicer.vtkMRMLSequenceNode
+    inputSequence: slicer.vtkMRMLNode
     model: str = DEFAULT_MODEL
-    outputSequence: slicer.vtkMRMLSequenceNode
+    outputSequence: slicer.vtkMRMLNode
     frames: str = "all"
     firstFrame: FrameNumber = 0
     lastFrame: FrameNumber = 0
@@ -74,6 +75,11 @@ def readEarlierNames(parameters: CLSTMSegmentParameterNode) -> None:
             node.UnsetParameter(earlier)
 
 
+def hasFrames(parameters: CLSTMSegmentParameterNode) -> bool:
+    """Return whether the input is a sequence; a single volume has no frames to choose from."""
+    return parameters.inputSequence is not None and parameters.inputSequence.IsA("vtkMRMLSequenceNode")
+
+
 def settingsWithoutScene(parameters: CLSTMSegmentParameterNode) -> RunSettings:
     """Return the settings of a run, except for the region and the current frame, which depend on the scene.
 
@@ -85,7 +91,7 @@ def settingsWithoutScene(parameters: CLSTMSegmentParameterNode) -> RunSettings:
     stateRule = f"window:{parameters.window}" if parameters.stateRule == "window" else parameters.stateRule
     return RunSettings(
         model=parameters.model,
-        frames=_rangeOfFrames(parameters) if parameters.frames == "range" else "all",
+        frames=_rangeOfFrames(parameters) if parameters.frames == "range" and hasFrames(parameters) else "all",
         device=parameters.device,
         tile=read_shape(parameters.tile) if parameters.tile.strip() else None,
         overlap=parameters.overlap,
@@ -104,7 +110,7 @@ def runSettingsFor(source: SequenceInput, parameters: CLSTMSegmentParameterNode)
     settings = settingsWithoutScene(parameters)
     if parameters.roi is not None:
         settings = replace(settings, region=regionFromROI(parameters.roi, source.proxyNode))
-    if parameters.frames == "current":
+    if parameters.frames == "current" and not source.isSingle:
         number = source.shownFrame
         if number is None:
             raise InputError(_("no browser shows a frame of this sequence: choose a range of frames"))

@@ -81,7 +81,8 @@ class ResultsSection:
     def clearIfRemoved(self) -> None:
         """Show nothing if the user has removed the output from the scene."""
         output = self._output
-        if output is not None and self._finished and output.sequenceNode.GetScene() is None:
+        node = output.outputNode if output is not None and self._finished else None
+        if node is not None and node.GetScene() is None:
             self.close()
 
     def show(self, run: BackgroundRun) -> None:
@@ -192,27 +193,26 @@ class ResultsSection:
     def _tell(self, text: str) -> None:
         self._ui.statusLabel.text = text
 
-    def _proxyNode(self) -> slicer.vtkMRMLSegmentationNode | None:
-        browserNode = self._output.source.browserNode if self._output is not None else None
-        return browserNode.GetProxyNode(self._output.sequenceNode) if browserNode is not None else None
+    def _shownNode(self) -> slicer.vtkMRMLSegmentationNode | None:
+        return self._output.shownNode if self._output is not None else None
 
     def _onShow3D(self, shown: bool) -> None:
-        proxyNode = self._proxyNode()
-        if proxyNode is None:
+        shownNode = self._shownNode()
+        if shownNode is None:
             return
         if shown:
             showView(THREE_D_VIEW)
             with busy(self._ui.statusLabel):
-                self._surfaces.start(self._output.sequenceNode, proxyNode)
+                self._surfaces.start(self._output.sequenceNode, shownNode)
         else:
             self._surfaces.stop()
             self._tell("")
-        proxyNode.GetDisplayNode().SetVisibility3D(shown)
+        shownNode.GetDisplayNode().SetVisibility3D(shown)
 
     def _onDisplay(self, _value: object = None) -> None:
-        proxyNode = self._proxyNode()
-        if proxyNode is not None and proxyNode.GetDisplayNode() is not None:
-            displayNode = proxyNode.GetDisplayNode()
+        shownNode = self._shownNode()
+        if shownNode is not None and shownNode.GetDisplayNode() is not None:
+            displayNode = shownNode.GetDisplayNode()
             displayNode.SetVisibility2DFill(not self._ui.outlineCheckBox.checked)
             displayNode.SetOpacity2DFill(self._ui.opacitySlider.value / 100)
             displayNode.SetOpacity2DOutline(1.0)
@@ -224,6 +224,9 @@ def summary(curve: VolumeCurve) -> str:
     for n, segment in enumerate(curve.segments):
         extremes = curve.extremes(n)
         if extremes is None or extremes.greatest == 0:
+            continue
+        if len(curve.frames) == 1:
+            lines.append(_("{segment}: {volume:.1f} ml").format(segment=segment.name, volume=extremes.greatest))
             continue
         line = _("{segment}: {high:.1f} ml (frame {at}) to {low:.1f} ml (frame {to})").format(
             segment=segment.name,

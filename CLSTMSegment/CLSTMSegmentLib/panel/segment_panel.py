@@ -12,14 +12,20 @@ from slicer.i18n import tr as _
 
 from ..core.errors import InputError, RunFailed
 from ..scene.inputs import holds, resolveInput, roiAround
-from ..scene.outputs import checkOutput
+from ..scene.single_output import checkOutputFor
 from ..worker.worker_process import MakeWorker, WorkerProcess
 from .background_run import BackgroundRun, RunRequest
 from .dependencies import TO_SEGMENT, PackageInstaller
 from .device_question import DeviceQuestion
 from .model_section import ModelSection
-from .node_selectors import deselect, hideUnfitNodes, mayReplace, suggestInput
-from .parameter_node import CLSTMSegmentParameterNode, readEarlierNames, runSettingsFor, settingsWithoutScene
+from .node_selectors import deselect, hideUnfitNodes, mayReplace, offerNodeTypes, suggestInput
+from .parameter_node import (
+    CLSTMSegmentParameterNode,
+    hasFrames,
+    readEarlierNames,
+    runSettingsFor,
+    settingsWithoutScene,
+)
 from .reported_slots import reporting
 from .results_section import ResultsSection
 from .teach_section import TeachSection
@@ -109,6 +115,7 @@ class SegmentPanel:
             return
         readEarlierNames(parameterNode)
         self._guiTag = parameterNode.connectGui(self._ui)
+        offerNodeTypes(self._ui)
         self._observerTag = parameterNode.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self.update())
         self.update()
 
@@ -127,7 +134,7 @@ class SegmentPanel:
         if parameters is None:
             return
         parameters.setValue(parameter, box.currentData)
-        if parameters.frames == "range" and parameters.lastFrame == 0 and parameters.inputSequence is not None:
+        if parameters.frames == "range" and parameters.lastFrame == 0 and hasFrames(parameters):
             parameters.lastFrame = max(parameters.inputSequence.GetNumberOfDataNodes() - 1, 0)
 
     def _useModel(self, source: str) -> None:
@@ -146,7 +153,9 @@ class SegmentPanel:
         ui, parameters = self._ui, self._parameterNode
         if parameters is None:
             return
-        hideUnfitNodes(ui)
+        single = parameters.inputSequence is not None and not hasFrames(parameters)
+        hideUnfitNodes(ui, single)
+        ui.framesComboBox.enabled = not single
         self._results.clearIfRemoved()
         for box, parameter in self._choices:
             wasBlocked = box.blockSignals(True)
@@ -154,7 +163,7 @@ class SegmentPanel:
             box.blockSignals(wasBlocked)
         self._models.describe(parameters.model)
         for widget in (ui.firstFrameSpinBox, ui.toLabel, ui.lastFrameSpinBox, ui.everyLabel, ui.frameStepSpinBox):
-            widget.visible = parameters.frames == "range"
+            widget.visible = parameters.frames == "range" and not single
         ui.windowSpinBox.visible = parameters.stateRule == "window"
         ui.createRoiButton.enabled = parameters.inputSequence is not None
         obstacle = self._obstacle(parameters)
@@ -168,7 +177,7 @@ class SegmentPanel:
         This looks at one frame at most. What takes longer to check, `_request` checks when the user starts a run.
         """
         try:
-            if parameters.inputSequence is None or not holds(parameters.inputSequence, "vtkMRMLScalarVolumeNode"):
+            if not hasFrames(parameters) or not holds(parameters.inputSequence, "vtkMRMLScalarVolumeNode"):
                 resolveInput(parameters.inputSequence)  # says what is wrong
             self._models.chosen(parameters.model)
             settingsWithoutScene(parameters)
@@ -199,7 +208,7 @@ class SegmentPanel:
     def _request(self, parameters: CLSTMSegmentParameterNode) -> RunRequest:
         source = resolveInput(parameters.inputSequence)
         if parameters.outputSequence is not None:
-            checkOutput(parameters.outputSequence, source)
+            checkOutputFor(parameters.outputSequence, source)
         settings = runSettingsFor(source, parameters)
         return RunRequest(source, self._models.chosen(settings.model), settings, parameters.outputSequence)
 

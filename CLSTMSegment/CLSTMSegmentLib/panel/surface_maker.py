@@ -21,9 +21,9 @@ class SurfaceMaker:
         self._number = 0
         self._timer = RepeatingTimer(0, self._makeNext)
 
-    def start(self, sequenceNode: slicer.vtkMRMLSequenceNode, proxyNode: slicer.vtkMRMLSegmentationNode) -> None:
+    def start(self, sequenceNode: slicer.vtkMRMLSequenceNode, shownNode: slicer.vtkMRMLSegmentationNode) -> None:
         """Make the surfaces of the frame that is shown now, then those of all frames; surfaces that exist stay."""
-        proxyNode.CreateClosedSurfaceRepresentation()
+        shownNode.CreateClosedSurfaceRepresentation()
         self._sequenceNode, self._number = sequenceNode, 0
         self._timer.start()
 

@@ -21,7 +21,7 @@ from ..worker.job_folder import PAUSE, RUN, STOP, WorkFolder
 from ..worker.worker_process import TEACH, MakeWorker, Worker
 from .busy import busy
 from .dependencies import TO_TEACH, PackageInstaller
-from .parameter_node import CLSTMSegmentParameterNode
+from .parameter_node import CLSTMSegmentParameterNode, hasFrames
 from .repeating_timer import RepeatingTimer
 from .reported_slots import reporting, unexpected
 
@@ -103,10 +103,13 @@ class TeachSection:
         obstacle = self._obstacle()
         ui.teachButton.enabled = obstacle is None
         ui.teachButton.toolTip = obstacle or _("Make a model from the annotated frames.")
-        ui.newAnnotationButton.enabled = parameters.inputSequence is not None
+        ui.newAnnotationButton.enabled = hasFrames(parameters)
         outputNode = parameters.outputSequence
         ui.useAsAnnotationButton.enabled = (
-            annotationNode is not None and outputNode is not None and outputNode is not annotationNode
+            hasFrames(parameters)
+            and annotationNode is not None
+            and outputNode is not None
+            and outputNode is not annotationNode
         )
 
     def _showFrames(self, annotationNode: slicer.vtkMRMLSequenceNode | None) -> None:
@@ -133,6 +136,8 @@ class TeachSection:
             return _("A teaching job is running.")
         if self._parameters.inputSequence is None:
             return _("Choose an input first.")
+        if not hasFrames(self._parameters):
+            return _("Choose a sequence as the input: a single volume cannot be taught.")
         if not self._shownFrames:
             return _("Choose an annotation with annotated frames, or make a new one and draw in some frames.")
         return None

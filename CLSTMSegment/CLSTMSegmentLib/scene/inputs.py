@@ -105,8 +105,13 @@ def isSingleVolume(node: slicer.vtkMRMLNode) -> bool:
         node.IsA("vtkMRMLScalarVolumeNode")
         and not node.IsA("vtkMRMLLabelMapVolumeNode")
         and node.GetScene() is not None
-        and _browserOfProxy(node) is None
+        and not isProxy(node)
     )
+
+
+def isProxy(node: slicer.vtkMRMLNode) -> bool:
+    """Return whether a node shows the current item of a sequence."""
+    return _browserOfProxy(node) is not None
 
 
 def _singleVolume(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> SequenceInput:

@@ -45,6 +45,17 @@ class SegmentationOutput:
             index = SequenceFrames(source.sequenceNode).index
         self.curve = VolumeCurve(model.segments, index)
 
+    @property
+    def outputNode(self) -> slicer.vtkMRMLNode | None:
+        """Return the node that is the output; it may be in no scene."""
+        return self.sequenceNode
+
+    @property
+    def shownNode(self) -> slicer.vtkMRMLSegmentationNode | None:
+        """Return the segmentation that shows the output, or its current frame; None where nothing shows it."""
+        browserNode = self.source.browserNode
+        return browserNode.GetProxyNode(self.sequenceNode) if browserNode is not None else None
+
     def add(self, frame: SegmentedFrame) -> None:
         """Add a finished frame at its index value, and measure it."""
         node = segmentationNode(frame.labels, self._model)

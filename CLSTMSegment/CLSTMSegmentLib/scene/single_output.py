@@ -20,10 +20,14 @@ class SingleOutput(SegmentationOutput):
 
     def __init__(self, model: Model, source: SequenceInput):
         super().__init__(model, source)
-        self._volumeNode = source.proxyNode
-        self._place = source
-        self._title = model.title
         self._segmentationNode: slicer.vtkMRMLSegmentationNode | None = None
+
+    @property
+    def outputNode(self) -> slicer.vtkMRMLNode | None:
+        """Return the segmentation node; None before `publish`."""
+        return self._segmentationNode
+
+    shownNode = outputNode
 
     def publish(self, outputNode: slicer.vtkMRMLSegmentationNode | None = None) -> slicer.vtkMRMLSegmentationNode:
         """Add a segmentation node and its table to the scene of the volume, or replace the segments of an existing one.
@@ -37,12 +41,13 @@ class SingleOutput(SegmentationOutput):
         """
         if outputNode is not None:
             self.withdraw()
+            self._segmentationNode = outputNode
         elif self._segmentationNode is None:
-            scene = self._volumeNode.GetScene()
-            name = scene.GenerateUniqueName(f"{self._volumeNode.GetName()} {self._title}")
+            scene = self.source.node.GetScene()
+            name = scene.GenerateUniqueName(f"{self.source.node.GetName()} {self._model.title}")
             outputNode = self._segmentationNode = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
             outputNode.CreateDefaultDisplayNodes()
-            placeBeside(self._place, outputNode)
+            placeBeside(self.source, outputNode)
         else:
             outputNode = self._segmentationNode
         result = self.sequenceNode.GetNthDataNode(0)
