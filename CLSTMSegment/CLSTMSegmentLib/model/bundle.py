@@ -33,7 +33,8 @@ def load_model(source: str | os.PathLike) -> Model:
     """Return a model.
 
     Args:
-        source: the name of a bundled model, the folder of a bundle, or a published checkpoint (`.pth`).
+        source: the name of a bundled model, the folder of a bundle, or a published checkpoint (`.pth`). A `Path` is
+            never a name.
 
     Raises:
         InputError: there is no such file or folder, or it is not a model.
