@@ -117,6 +117,10 @@ def test_damaged_report_of_an_earlier_run_is_named(segment, tmp_path):
         ("input\n", "names no sequences"),
         ("input\na.nrrd\nother/a.nrrd\n", "two sequences of the name a"),
         ("input,name\na.nrrd,../a\n", "cannot be the name of a file"),
+        ("name,input\na,a.nrrd\nb\n", "row 2 below the titles has no input"),
+        ("input,name\n,a\n", "row 1 below the titles has no input"),
+        ("input\na\0b.nrrd\n", "a character NUL"),
+        ("input,name\na.nrrd,a\0b\n", "a character NUL"),
     ],
 )
 def test_table_that_makes_no_cohort_is_refused(content, message, tmp_path):

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from .errors import InputError, StorageError
 from .own_folder import OwnFolder, remove_orphans
+from .plain_files import check_path
 
 PREFIX = ".clstm-segment-"
 """Begin of the name of the folder in which an output is written, beside its place."""
@@ -46,9 +47,11 @@ def replacing(path: Path) -> Iterator[Path]:
     the process is killed in the block, it is removed when the next file is written into the same folder.
 
     Raises:
-        InputError: the folder around `path` is missing or cannot be written, or `path` is itself a folder or a device.
+        InputError: the folder around `path` is missing or cannot be written, or `path` is a folder or a device, or no
+            name of a file.
         StorageError: the disk is full already.
     """
+    check_path(path)
     if path.is_dir():
         raise InputError(f"{path} is a folder that exists already: give another name")
     if path.exists() and not path.is_file():

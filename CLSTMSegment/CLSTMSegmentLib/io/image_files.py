@@ -9,6 +9,8 @@ import SimpleITK as sitk
 
 from ..core.atomic_write import replacing
 from ..core.errors import InputError, is_out_of_memory, sitk_cause
+from ..core.plain_files import check_plain_file
+from .detached_voxels import voxel_files
 
 
 @contextmanager
@@ -67,6 +69,9 @@ def read_image(path: Path, image_io: str = "") -> sitk.Image:
 @contextmanager
 def _reading(path: Path, image_io: str) -> Iterator[None]:
     """Turn errors of SimpleITK in the block into an InputError that names the file; a lack of memory stays as it is."""
+    check_plain_file(path)
+    for file in voxel_files(path):
+        check_plain_file(file)
     try:
         with decimal_point():
             yield

@@ -4,7 +4,9 @@ import re
 from pathlib import Path
 
 from ..core.errors import InputError
+from ..core.plain_files import check_path
 from ..core.sequence import SequenceIndex
+from .detached_voxels import voxel_files
 from .dicom_series import CineSeries, is_dicom
 from .file_sequence import FileSequence, frame_image
 from .image_4d import read_4d_image
@@ -27,9 +29,10 @@ def read_sequence(path: Path) -> FileSequence:
     Raises:
         InputError: the file or folder does not exist, cannot be read, or is not a sequence.
     """
+    check_path(path)
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
-    files = files_of_sequence(path)
+    files = _images_of_sequence(path)
     if not files:
         raise InputError(f"{path} holds no image files ({', '.join(IMAGE_SUFFIXES)} or DICOM)")
     if path.is_dir() and files[0].name.lower().endswith(IMAGE_SUFFIXES):
@@ -49,7 +52,13 @@ def read_sequence(path: Path) -> FileSequence:
 
 
 def files_of_sequence(path: Path) -> list[Path]:
-    """Return the files from which `read_sequence` reads: the path itself, or the images in a folder, in natural order.
+    """Return all files from which `read_sequence` reads, those among them that hold the voxels of another."""
+    images = _images_of_sequence(path)
+    return images + [file for image in images if image.is_file() for file in voxel_files(image)]
+
+
+def _images_of_sequence(path: Path) -> list[Path]:
+    """Return the path itself, or the images in a folder, in natural order.
 
     The DICOM files of a folder are returned only where it has no other images.
     """

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import InputError
+from ..core.plain_files import read_text
 from .description import RULES, Model, described_model
 
 if TYPE_CHECKING:
@@ -70,10 +71,9 @@ def read_bundle(folder: Path) -> Model:
         InputError: model.json is missing or damaged, or does not describe a model.
     """
     path = folder / "model.json"
+    text = read_text(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror})") from error
+        content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not valid JSON ({error})") from error
     if not isinstance(content, dict) or content.get("format") not in (1, FORMAT):

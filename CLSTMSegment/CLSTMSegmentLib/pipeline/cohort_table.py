@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import InputError
+from ..core.plain_files import check_path, check_plain_file
 from ..core.structure import Segment
 from ..engine.settings import RunSettings
 from ..io.sequence_files import IMAGE_SUFFIXES, read_sequence
@@ -131,6 +132,8 @@ def read_cohort(source: Path, folder: Path) -> Cohort:
     duplicates = sorted({name for name in names if names.count(name) > 1})
     if duplicates:
         raise InputError(f"{source} has two sequences of the name {duplicates[0]}: give names in a column `name`")
+    for name in names:
+        check_path(Path(name))
     wrong = [name for name in names if Path(name).name != name]
     if wrong:
         raise InputError(f"{source}: the name {wrong[0]!r} cannot be the name of a file")
@@ -163,6 +166,7 @@ def _inputs_of_folder(folder: Path) -> list[tuple[str, Path]]:
 
 
 def _inputs_of_table(table: Path) -> list[tuple[str, Path]]:
+    check_plain_file(table)
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
@@ -170,8 +174,14 @@ def _inputs_of_table(table: Path) -> list[tuple[str, Path]]:
         raise InputError(f"{table} cannot be read as a table ({error})") from error
     if rows and "input" not in rows[0]:
         raise InputError(f"{table} has no column `input`: its columns are {', '.join(rows[0])}")
-    paths = [table.parent / row["input"] for row in rows]
-    return [(row.get("name") or _stem(path), path) for row, path in zip(rows, paths, strict=True)]
+    inputs = []
+    for number, row in enumerate(rows, 1):
+        if not row["input"]:
+            raise InputError(f"{table}: row {number} below the titles has no input")
+        path = table.parent / row["input"]
+        check_path(path)
+        inputs.append((row.get("name") or _stem(path), path))
+    return inputs
 
 
 def _stem(path: Path) -> str:

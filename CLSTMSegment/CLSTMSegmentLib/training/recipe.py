@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import InputError
+from ..core.plain_files import read_text
 from ..model.description import Model, described_model
 from ..phantoms.airway import AirwayPhantom
 from ..phantoms.foreign import heart_or_foreign
@@ -98,10 +99,9 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def _read(path: Path) -> dict:
+    text = read_text(path)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror})") from error
+        content = tomllib.loads(text)
     except ValueError as error:
         raise InputError(f"{path} is not valid TOML ({error})") from error
     other = content.pop("like", None)

@@ -1,0 +1,43 @@
+"""Plain files: whether a path names one, and its text."""
+
+from pathlib import Path
+
+from .errors import InputError
+
+
+def check_path(path: Path) -> None:
+    """Raise an InputError if a path has characters that no file name can have, or that only some libraries can read."""
+    text = str(path)
+    if "\0" in text:
+        raise InputError(f"{text!r} cannot be the path of a file, since it has a character NUL: correct the path")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(f"{text!r}: this name is not in UTF-8, which not every library can read: rename it") from error
+
+
+def check_plain_file(path: Path) -> None:
+    """Raise an InputError unless a path names a file, or a link to one. Devices and pipes may never end."""
+    check_path(path)
+    if path.is_file():
+        return
+    if path.is_dir():
+        raise InputError(f"{path} cannot be read: it is a folder, and a file is needed")
+    if path.exists():
+        raise InputError(f"{path} cannot be read: it is a device or a pipe, which may never end, and a file is needed")
+    raise InputError(f"{path} cannot be read: there is no such file")
+
+
+def read_text(path: Path) -> str:
+    """Return the text in a file in UTF-8, with or without a byte order mark.
+
+    Raises:
+        InputError: it is not a file, cannot be read, or is not in UTF-8.
+    """
+    check_plain_file(path)
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not a text in UTF-8 ({error.reason} at byte {error.start})") from error

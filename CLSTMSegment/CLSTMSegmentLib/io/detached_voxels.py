@@ -1,0 +1,55 @@
+"""Image files whose voxels lie in files of their own, as those of .nhdr and .mhd files do."""
+
+import re
+from pathlib import Path
+
+SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
+
+LARGEST_HEADER = 2**24
+"""Bytes; a file with a longer header is no image file."""
+
+DATA_FILE = re.compile(rb"\s*(?:data ?file\s*:|ElementDataFile\s*=)\s*(.+?)\s*$", re.IGNORECASE)
+
+
+def voxel_files(path: Path) -> list[Path]:
+    """Return the files in which an image file keeps its voxels; none where it keeps them itself.
+
+    Args:
+        path: a file that exists.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if not path.name.lower().endswith(SUFFIXES):
+        return []
+    with path.open("rb") as file:
+        is_nrrd = False
+        while file.tell() < LARGEST_HEADER and (line := file.readline(LARGEST_HEADER)):
+            is_nrrd = is_nrrd or line.startswith(b"NRRD")
+            if is_nrrd and not line.strip():
+                break  # the end of a NRRD header; a MetaImage header ends with the line that names the data file
+            found = DATA_FILE.match(line)
+            if found is not None:
+                name = found[1].decode("utf-8", "surrogateescape")
+                listed = file.read(LARGEST_HEADER).splitlines() if name.split()[0] == "LIST" else []
+                return _places(path.parent, name, [one.decode("utf-8", "surrogateescape") for one in listed])
+    return []
+
+
+def _places(folder: Path, name: str, listed: list[str]) -> list[Path]:
+    """Return the paths of data files.
+
+    Args:
+        folder: the folder of the header.
+        name: what the header gives as the data file: LOCAL, LIST, a name, or a pattern such as "slice%03d.raw 1 20 1".
+        listed: the lines after it.
+    """
+    first = name.split()[0]
+    if first.upper() == "LOCAL":
+        return []
+    if first == "LIST":
+        return [folder / one.strip() for one in listed if one.strip()]
+    if "%" in first:
+        pattern = folder / re.sub(r"%\d*d", "*", first)
+        return sorted(pattern.parent.glob(pattern.name))
+    return [folder / name]

@@ -1,0 +1,64 @@
+"""Image files that name the files of their voxels: all of them are known, and none may be a device or a pipe."""
+
+import os
+import re
+import sys
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from CLSTMSegmentLib.core.errors import InputError
+from CLSTMSegmentLib.io.detached_voxels import voxel_files
+from CLSTMSegmentLib.io.sequence_files import files_of_sequence, read_sequence
+
+VOXELS = np.arange(128, dtype=np.int16).reshape(2, 4, 4, 4)
+
+
+def detached(folder, suffix, data_file=None):
+    """Write a sequence of two frames whose voxels lie in d.raw, f0.raw and f1.raw; return the path of the header."""
+    path = folder / f"d.{suffix}"
+    sitk.WriteImage(sitk.JoinSeries([sitk.GetImageFromArray(frame) for frame in VOXELS]), str(path))
+    for n, frame in enumerate(VOXELS):
+        frame.tofile(folder / f"f{n}.raw")
+    if data_file is not None:
+        header = path.read_text(encoding="ascii")
+        path.write_text(re.sub(r"(data file: |ElementDataFile = ).*", rf"\g<1>{data_file}", header), encoding="ascii")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("suffix", "data_file", "expected"),
+    [
+        ("mhd", "d.raw", ["d.raw"]),
+        ("nhdr", "d.raw", ["d.raw"]),
+        ("mhd", "f%d.raw 0 1 1", ["f0.raw", "f1.raw"]),
+        ("nhdr", "f%d.raw 0 1 1 3", ["f0.raw", "f1.raw"]),
+        ("mhd", "LIST 3\nf0.raw\nf1.raw", ["f0.raw", "f1.raw"]),
+        ("nhdr", "LIST 3\nf0.raw\nf1.raw", ["f0.raw", "f1.raw"]),
+    ],
+)
+def test_files_of_the_voxels_belong_to_the_sequence(suffix, data_file, expected, tmp_path):
+    path = detached(tmp_path, suffix, data_file)
+
+    found = read_sequence(path)
+
+    np.testing.assert_array_equal([sitk.GetArrayFromImage(frame.image) for frame in found], VOXELS)
+    assert [file.name for file in files_of_sequence(path)] == [path.name, *expected]
+
+
+@pytest.mark.parametrize("suffix", ["mha", "nrrd", "nii"])
+def test_file_with_its_own_voxels_needs_no_other(suffix, tmp_path):
+    assert voxel_files(detached(tmp_path, suffix)) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX has devices and pipes among its files")
+@pytest.mark.parametrize("suffix", ["mhd", "nhdr"])
+@pytest.mark.parametrize(
+    ("data_file", "message"), [("pipe", "a device or a pipe"), ("/dev/zero", "a device"), ("gone.raw", "no such file")]
+)
+def test_voxels_in_a_device_or_a_pipe_are_refused_unread(suffix, data_file, message, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    path = detached(tmp_path, suffix, data_file)
+
+    with pytest.raises(InputError, match=message):
+        read_sequence(path)
