@@ -1,6 +1,7 @@
 """Published checkpoints (eksubin/CLSTM-Unet4D): imported as models, or refused with a reason."""
 
 import os
+import zipfile
 
 import pytest
 import torch
@@ -54,6 +55,11 @@ class Malicious:
         ([torch.zeros(1)], "not a state dict"),
         (random_published_weights(2, 1) | {"up1.conv.double_conv.0.weight": torch.zeros(9, 9, 3, 3, 3)}, "do not fit"),
         (random_published_weights(2, 1) | {"outc.conv.bias": torch.tensor([float("nan")])}, "not finite"),
+        (random_published_weights(2, 1) | {"a": torch.zeros(2, dtype=torch.complex64)}, "plain tensors"),
+        (random_published_weights(2, 1) | {"a": torch.eye(2).to_sparse()}, "plain tensors"),
+        (random_published_weights(2, 1) | {"a": torch.zeros(2, device="meta")}, "plain tensors"),
+        (random_published_weights(2, 1) | {5: torch.zeros(2)}, "plain tensors"),
+        ({"inc.double_conv.0.weight": torch.zeros(1).expand(512, 512, 3, 3, 3)}, "larger than the file"),
     ],
 )
 def test_checkpoint_that_cannot_be_used_is_refused_with_its_reason(tmp_path, monkeypatch, content, message):
@@ -64,6 +70,16 @@ def test_checkpoint_that_cannot_be_used_is_refused_with_its_reason(tmp_path, mon
         load_model("bad.pth")
 
     assert not (tmp_path / "executed").exists()
+
+
+def test_checkpoint_that_unpacks_to_more_than_its_size_is_refused_unread(tmp_path):
+    torch.save({"a": torch.zeros(10**6)}, tmp_path / "flat.pth")
+    with zipfile.ZipFile(tmp_path / "flat.pth") as flat, zipfile.ZipFile(tmp_path / "bad.pth", "w", 8) as packed:
+        for member in flat.namelist():
+            packed.writestr(member, flat.read(member))
+
+    with pytest.raises(InputError, match=r"bad\.pth: not loaded, since it unpacks to more than its size"):
+        load_model(tmp_path / "bad.pth")
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint at all", b"PK\x03\x04 broken archive"])

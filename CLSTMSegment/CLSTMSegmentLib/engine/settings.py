@@ -10,6 +10,9 @@ from ..model.rules import StateRule
 from .region import Region
 
 DEFAULT_MODEL = "cardiac-cine-lv"
+MOST_RAM_GB = 1e6
+"""A RAM limit in GB that no computer reaches."""
+
 PRECISIONS = ("auto", "float32")
 """Precisions in which a run can compute; "auto" is float32 on every device."""
 
@@ -54,8 +57,8 @@ class RunSettings:
             raise InputError(f"unknown precision {self.precision!r}: use {' or '.join(PRECISIONS)}")
         if not 0 <= self.overlap < 1:
             raise InputError(f"overlap must be at least 0 and below 1, not {self.overlap}")
-        if self.ram_gb is not None and not self.ram_gb > 0:
-            raise InputError(f"the RAM limit must be more than 0 GB, not {self.ram_gb:g}")
+        if self.ram_gb is not None and not 0 < self.ram_gb < MOST_RAM_GB:
+            raise InputError(f"the RAM limit must be more than 0 GB and below {MOST_RAM_GB:g}, not {self.ram_gb:g}")
         StateRule().changed(self.state_rule, self.warm_up_frames)
         _frame_choice(self.frames)
 

@@ -3,12 +3,14 @@
 import pickle
 import re
 import struct
+import zipfile
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from ..core.errors import InputError
+from ..core.plain_files import check_plain_file
 from ..core.structure import PALETTE, Segment
 from ..network.options import NetworkOptions
 from .description import Model
@@ -29,7 +31,10 @@ def published_model(path: Path) -> Model:
         InputError: the file is missing, damaged, or not a checkpoint of this network.
     """
     state_dict = read_published(path)
-    options = network_options(state_dict)
+    try:
+        options = network_options(state_dict)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
     model = Model(
         name=re.sub(r"[^\w. -]", "-", path.stem[:100]).lstrip(". -") or "model",
         title=path.stem,
@@ -68,12 +73,15 @@ def read_published(path: Path) -> dict[str, Tensor]:
     """Return the state dict in a published checkpoint. No code in the file is executed.
 
     Raises:
-        InputError: the file does not exist, is not a PyTorch file, or holds more than named tensors.
+        InputError: the file does not exist, is not a PyTorch file, holds more than named tensors, or its tensors would
+            need more memory than the file has bytes.
     """
+    check_plain_file(path)
+    size = path.stat().st_size
+    if _unpacked_bytes(path) > size:
+        raise InputError(f"{path}: not loaded, since it unpacks to more than its size: save it again with torch.save")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file") from error
     except pickle.UnpicklingError as error:
         raise InputError(
             f"{path}: not loaded, since it is damaged or holds more than tensors (loading it could run code): "
@@ -81,9 +89,28 @@ def read_published(path: Path) -> dict[str, Tensor]:
         ) from error
     except DAMAGED as error:
         raise InputError(f"{path}: not a readable PyTorch checkpoint ({_first_line(error)})") from error
-    if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
-        raise InputError(f"{path}: not a state dict: save the network's state_dict() with torch.save")
+    named = isinstance(content, dict) and all(isinstance(key, str) for key in content)
+    if not named or not all(isinstance(value, Tensor) and _is_plain(value) for value in content.values()):
+        raise InputError(f"{path}: not a state dict of plain tensors: save the network's state_dict() with torch.save")
+    # a tensor can repeat a few stored numbers: it takes memory only when it is used
+    if sum(value.numel() * value.element_size() for value in content.values()) > size:
+        raise InputError(f"{path}: its tensors are larger than the file: save contiguous tensors with torch.save")
     return content
+
+
+def _unpacked_bytes(path: Path) -> int:
+    """Return the size of all that a zip file holds, as its directory says; 0 for a file that is no zip file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return sum(member.file_size for member in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):  # torch.load says what is wrong with it
+        return 0
+
+
+def _is_plain(value: Tensor) -> bool:
+    """Return whether a tensor is stored number by number: not sparse, nested, quantised, complex or without data."""
+    strided = value.layout is torch.strided and not value.is_nested and not value.is_quantized
+    return strided and value.device.type == "cpu" and not value.is_complex()
 
 
 def network_options(state_dict: dict[str, Tensor]) -> NetworkOptions:

@@ -1,11 +1,15 @@
 """The rules in a model's description: geometry, intensity, and how long the recurrent state lasts."""
 
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 
 from ..core.checks import are_numbers, is_number
 from ..core.errors import InputError
+
+MOST_TILE_VOXELS = 2**28
+"""Largest number of voxels of a tile that a model can ask for."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,8 @@ class GeometryRule:
         for name, size, least in (("patch", self.patch, 8), ("smallest", self.smallest, 1)):
             if size is not None and not (are_numbers(size, 3, whole=True) and min(size) >= least and max(size) <= 4096):
                 raise InputError(f"geometry: {name} must be three whole numbers from {least} to 4096, not {size}")
+            if size is not None and prod(size) > MOST_TILE_VOXELS:
+                raise InputError(f"geometry: {name} has {prod(size)} voxels, of which no computer segments a tile")
         if self.smallest is None or self.slice_axis not in (None, "thickest") or self.crop not in (None, "foreground"):
             raise InputError(f"geometry: unknown slice_axis {self.slice_axis!r} or crop {self.crop!r}, or no smallest")
 
@@ -90,6 +96,9 @@ class IntensityRule:
 
 STATE_RULES = ("carry", "window", "reset")
 
+MOST_WARM_UP_FRAMES = 1000
+"""Largest number of warm-up frames: each of them takes as long as a frame of the run."""
+
 
 @dataclass(frozen=True)
 class StateRule:
@@ -119,8 +128,11 @@ class StateRule:
         whole = all(is_number(n, whole=True) for n in (self.window, self.warm_up_frames))
         if not whole or not isinstance(self.cyclic, bool):
             raise InputError("state: window and warm_up_frames must be whole numbers, and cyclic true or false")
-        if self.window < 1 or self.warm_up_frames < 0:
-            raise InputError("state: a window needs at least 1 frame, and the warm-up frames cannot be below 0")
+        if self.window < 1 or not 0 <= self.warm_up_frames <= MOST_WARM_UP_FRAMES:
+            raise InputError(
+                "state: a window needs at least 1 frame, and the warm-up frames cannot be below 0 or above "
+                f"{MOST_WARM_UP_FRAMES}"
+            )
 
     def changed(self, text: str | None, warm_up_frames: int | None) -> "StateRule":
         """Return this rule with the changes of a user.
@@ -135,7 +147,8 @@ class StateRule:
         rule = self
         if text is not None:
             name, _, count = text.partition(":")
-            if (name == "window") != count.isdecimal():
+            # Python reads no whole numbers of more than some thousand digits
+            if (name == "window") != count.isdecimal() or len(count) > 9:
                 raise InputError(f"unknown state rule {text!r}: use carry, window:N or reset")
             rule = replace(rule, rule=name, window=int(count) if count else rule.window)
         return rule if warm_up_frames is None else replace(rule, warm_up_frames=warm_up_frames)

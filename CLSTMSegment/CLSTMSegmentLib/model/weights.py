@@ -16,13 +16,15 @@ def load_weights(network: CLSTMUNet4D, state_dict: dict[str, Tensor], source: st
         source: the origin of the weights, for messages.
 
     Raises:
-        InputError: weights are missing, unexpected or of the wrong shape, or have values that are not finite.
+        InputError: weights are missing, unexpected or of the wrong shape, or have complex or infinite values.
     """
     try:
         network.load_state_dict(state_dict, assign=True)
     except RuntimeError as error:
         raise InputError(f"{source}: the weights do not fit the network ({_mismatches(error)})") from error
     for key, value in state_dict.items():
+        if value.is_complex():
+            raise InputError(f"{source}: the weights are damaged: {key} holds complex numbers")
         # least and greatest value show it, without a mask as large as the weights
         if value.is_floating_point() and not all(torch.isfinite(extreme) for extreme in value.aminmax()):
             raise InputError(f"{source}: the weights are damaged: {key} holds values that are not finite")
