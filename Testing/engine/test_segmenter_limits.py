@@ -1,5 +1,6 @@
 """What the segmenter refuses, and what it does when memory is short."""
 
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -61,6 +62,14 @@ def test_run_that_is_out_of_memory_with_the_smallest_tiles_ends_with_what_to_do(
         list(segmenter_for(model).segment(cine))
 
 
+def test_network_that_gives_no_finite_numbers_is_refused_by_the_name_of_its_model(model, cine):
+    weights = {key: -value - 1 if key.endswith("running_var") else value for key, value in model.weights.items()}
+    segmenter = segmenter_for(replace(model, weights=weights))
+
+    with pytest.raises(InputError, match="model small: its network gives values that are not finite numbers"):
+        list(segmenter.segment(cine))
+
+
 @pytest.mark.parametrize(
     ("frames", "chosen", "message"),
     [
@@ -80,6 +89,8 @@ def test_frames_that_cannot_be_used_are_named(model, frames, chosen, message):
     [
         ({"device": "quantum"}, "unknown device"),
         ({"device": "cuda:99"}, "cannot be used"),
+        ({"device": "cuda:256"}, "cannot be used|unknown device"),
+        ({"device": "cuda:99999999999999999999"}, "unknown device"),
         ({"tile": (8, 30, 32)}, "multiples of 8"),
         ({"overlap": 1.0}, "overlap"),
     ],

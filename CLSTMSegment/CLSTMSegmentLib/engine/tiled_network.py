@@ -107,10 +107,19 @@ class TiledNetwork:
 
     @torch.inference_mode()
     def _step(self, tile: Tensor, state: State | None, wanted: bool) -> tuple[Tensor | None, State]:
-        """Return the probabilities (classes, D, H, W) of a tile on the CPU (None when not wanted) and its new state."""
+        """Return the probabilities (classes, D, H, W) of a tile on the CPU (None when not wanted) and its new state.
+
+        Raises:
+            InputError: the network does not give finite numbers.
+        """
         x = tile[None, None].to(self._device).contiguous(memory_format=torch.channels_last_3d)
         if not wanted:
             return None, self._network.update_state(x, state)
         logits, state = self._network.step(x, state)
+        if not all(torch.isfinite(extreme) for extreme in logits.aminmax()):
+            raise InputError(
+                f"model {self._model.name}: its network gives values that are not finite numbers: its weights are "
+                "damaged, or model.json is not the one that they were trained with"
+            )
         probabilities = logits[0].softmax(0) if self._model.activation == "softmax" else logits[0].sigmoid()
         return probabilities.cpu(), state
