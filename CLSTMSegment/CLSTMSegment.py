@@ -10,8 +10,6 @@ from pathlib import Path
 import qt
 import slicer
 import vtk
-from CLSTMSegmentLib.engine.settings import DEFAULT_MODEL
-from CLSTMSegmentLib.panel.sample_data import registerSampleData
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import (
@@ -21,6 +19,14 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
+
+if (slicer.app.majorVersion, slicer.app.minorVersion) < (5, 10):  # its Python is too old for what follows
+    raise RuntimeError(
+        f"CLSTM Segment needs Slicer 5.10 or later; this is Slicer {slicer.app.majorVersion}.{slicer.app.minorVersion}."
+    )
+
+from CLSTMSegmentLib.engine.settings import DEFAULT_MODEL
+from CLSTMSegmentLib.panel.sample_data import registerSampleData
 
 
 class CLSTMSegment(ScriptedLoadableModule):
@@ -89,6 +95,12 @@ class CLSTMSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """End all runs; Slicer calls this when it reloads the module or quits."""
         self.panel.close()
         self.removeObservers()
+
+    def onReload(self) -> None:
+        """Read the files of the library again too; the button *Reload* of the developer mode calls this."""
+        for name in [name for name in sys.modules if name.partition(".")[0] == "CLSTMSegmentLib"]:
+            del sys.modules[name]
+        ScriptedLoadableModuleWidget.onReload(self)
 
     def enter(self) -> None:
         """Suggest the volume in the slice views as the input; Slicer calls this when the user opens the module."""

@@ -32,6 +32,10 @@ class ScriptedLoadableModuleWidget:
     def setup(self):
         pass
 
+    def onReload(self):
+        self.cleanup()
+        importlib.reload(importlib.import_module(self.__module__))
+
 
 class ScriptedLoadableModuleLogic:
     def __init__(self, parent=None):

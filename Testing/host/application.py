@@ -46,6 +46,8 @@ def start() -> None:
         clipboard=QGuiApplication.clipboard,
         layoutManager=lambda: layoutManagers[-1],
         temporaryPath=folder.name,
+        majorVersion=5,
+        minorVersion=10,
         coreIOManager=IOManager,
         testingEnabled=lambda: False,
         setOverrideCursor=qt.QtWidgets.QApplication.setOverrideCursor,

@@ -52,6 +52,7 @@ class qMRMLNodeComboBox(qt.QComboBox):
 
     def __init__(self, parent=None):
         super().__init__(parent)
+        self.setFocusPolicy(qt.Qt.FocusPolicy.NoFocus)  # in Slicer, this is the widget around the combo box
         self._scene = None
         self._filter = _Filter(self._refresh)
         self._shown = None

@@ -29,6 +29,8 @@ def test_tab_goes_through_the_panel_from_top_to_bottom(sequence, widget):
         one = one.nextInFocusChain()
 
     assert len(places) > 15
+    names = {name for _y, _x, name in places}
+    assert names >= {"inputSelector", "outputSelector", "roiSelector", "annotationSelector"}
     for (y, x, before), (next_y, next_x, after) in pairwise(places):
         # a row's widgets differ by a few pixels in height
         assert next_y > y + 8 or (abs(next_y - y) <= 8 and next_x >= x), f"{after} comes after {before}"

@@ -14,3 +14,12 @@ def test_every_frame_is_a_row_with_its_index_value_verbatim(tmp_path):
 
     content = (tmp_path / "volumes.csv").read_text(encoding="utf-8")
     assert content == 'frame,time [ms],"Atrium, left [ml]"\n1,37.50,12.346\n'
+
+
+def test_columns_of_a_sequence_without_an_index_name_have_different_titles(tmp_path):
+    curve = VolumeCurve((Segment("a", "Atrium", PALETTE[0]),), SequenceIndex(["0"], "", ""))
+    curve.add(FrameVolumes(0, "0", (1.0,)))
+
+    write_volumes(tmp_path / "volumes.csv", curve)
+
+    assert (tmp_path / "volumes.csv").read_text(encoding="utf-8").startswith("frame,index value,Atrium [ml]\n")

@@ -54,6 +54,12 @@ def labelsOf(frame):
     return labels
 
 
+def test_segment_of_a_new_annotation_stands_out_from_a_grey_image(annotationNode):
+    red, green, blue = annotationNode.GetNthDataNode(0).GetSegmentation().GetNthSegment(0).GetColor()
+
+    assert max(red, green, blue) - min(red, green, blue) > 0.5
+
+
 def test_segments_drawn_in_some_frames_are_read_on_the_grids_of_these_frames(source, annotationNode, phantom):
     first, second = blocks(phantom[0][1])
     draw(annotationNode, 1, {"Valve": first}, phantom[0][1])

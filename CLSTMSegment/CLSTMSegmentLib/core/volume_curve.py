@@ -99,6 +99,12 @@ class VolumeCurve:
         return with_unit(self.index.name or "frame", self.index.unit)
 
     @property
+    def frame_titles(self) -> tuple[str, str]:
+        """Return the titles of the columns with the numbers and the index values of frames, which always differ."""
+        title = self.index_title
+        return "frame", title if title != "frame" else "index value"
+
+    @property
     def volume_titles(self) -> list[str]:
         """Return the title of each segment's volume, such as "Airway lumen [ml]"."""
         return [with_unit(segment.name, "ml") for segment in self.segments]

@@ -136,7 +136,7 @@ class ResultsSection:
     def _setColumns(self, curve: VolumeCurve) -> None:
         # long names in several lines, so that the columns fit beside each other
         names = ["\n".join(textwrap.wrap(title, 16)) for title in curve.volume_titles]
-        headers = [_("frame"), curve.index_title, *names]
+        headers = [*curve.frame_titles, *names]
         self._ui.volumesTable.setColumnCount(len(headers))
         self._ui.volumesTable.setHorizontalHeaderLabels(headers)
         self._ui.volumesTable.resizeColumnsToContents()

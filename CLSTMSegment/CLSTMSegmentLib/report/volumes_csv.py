@@ -17,4 +17,4 @@ def write_volumes(path: Path, curve: VolumeCurve) -> None:
         OSError: the file cannot be written.
     """
     rows = ([frame.number, frame.index_value, *(f"{ml:.3f}" for ml in frame.ml)] for frame in curve.frames)
-    write_table(path, [["frame", curve.index_title, *curve.volume_titles], *rows])
+    write_table(path, [[*curve.frame_titles, *curve.volume_titles], *rows])

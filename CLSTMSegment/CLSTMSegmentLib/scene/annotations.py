@@ -9,7 +9,7 @@ import slicer
 import vtk
 
 from ..core.errors import InputError
-from ..core.structure import Segment
+from ..core.structure import PALETTE, Segment
 from .images import imageFromVolume, imageGeometry, volumeGeometry
 from .inputs import SequenceInput
 from .labelmaps import isEmpty, maskOn, segmentsOf
@@ -34,7 +34,7 @@ def newAnnotation(source: SequenceInput, name: str) -> slicer.vtkMRMLSequenceNod
     copyIndex(sequenceNode, annotationNode)
     for number in range(sequenceNode.GetNumberOfDataNodes()):
         node = emptySegmentation(volumeGeometry(sequenceNode.GetNthDataNode(number)))
-        node.GetSegmentation().AddEmptySegment("segment-1", "Segment 1")
+        node.GetSegmentation().AddEmptySegment("segment-1", "Segment 1", PALETTE[0])  # the default is as grey as images
         annotationNode.SetDataNodeAtValue(node, sequenceNode.GetNthIndexValue(number))
     annotationNode.SetName(scene.GenerateUniqueName(name))
     scene.AddNode(annotationNode)
