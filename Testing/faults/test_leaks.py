@@ -13,7 +13,7 @@ RUNS = 50
 
 def aliveRuns():
     gc.collect()
-    return [one for one in gc.get_objects() if isinstance(one, BackgroundRun)]
+    return [one for one in gc.get_objects() if type(one) is BackgroundRun]
 
 
 def test_no_run_input_or_output_remains_once_it_is_removed(scene, fakeWidget, fakes, phantom):  # noqa: F811
