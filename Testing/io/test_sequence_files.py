@@ -1,5 +1,6 @@
 """Sequences on disk: what is written is read back, whatever the number of frames and the index."""
 
+import gzip
 import re
 import tracemalloc
 
@@ -158,3 +159,60 @@ def test_nifti_that_simpleitk_wrote_has_its_time_in_seconds(tmp_path):
     index = read_sequence(tmp_path / "s.nii").index
 
     assert (index.values, index.name, index.unit) == (["0", "40", "80"], "time", "s")
+
+
+def test_gzip_file_of_several_parts_is_read(tmp_path):
+    images, path = random_images(5, np.int16), tmp_path / "s.seq.nrrd"
+    write_sequence(path, SequenceIndex(list("01234")), images)
+    voxels = gzip.decompress(path.read_bytes().partition(b"\n\n")[2])
+    # bgzip and `cat` make such files; the second part begins within a frame, the third one is empty
+    rewrite(path, content=b"".join(map(gzip.compress, (voxels[:130], voxels[130:], b""))))
+
+    found = read_sequence(path)
+
+    for number in (0, 1, 4, 2):
+        np.testing.assert_array_equal(
+            sitk.GetArrayFromImage(found[number].image), sitk.GetArrayFromImage(images[number])
+        )
+
+
+def test_gzip_file_of_several_parts_that_ends_early_is_truncated(tmp_path):
+    path = tmp_path / "s.seq.nrrd"
+    write_sequence(path, SequenceIndex(list("01234")), random_images(5, np.int16))
+    rewrite(path, content=gzip.compress(b"\0" * 130) * 2)
+
+    with pytest.raises(InputError, match="truncated: it ends in frame 2"):
+        list(read_sequence(path))
+
+
+@pytest.mark.parametrize("kind", [b"", b"axis 3 index type:=numeric\n"], ids=["no type", "numeric"])
+def test_index_values_that_are_no_numbers_are_text(tmp_path, kind):
+    path = tmp_path / "s.seq.nrrd"
+    write_sequence(path, SequenceIndex(["ED", "ES"], "phase", "", "text"), random_images(2, np.uint8))
+    rewrite(path, (b"axis 3 index type:=text\n", kind))
+
+    assert read_sequence(path).index == SequenceIndex(["ED", "ES"], "phase", "", "text")
+
+
+def test_header_in_latin_1_is_read(tmp_path):
+    path = tmp_path / "s.seq.nrrd"
+    write_sequence(path, SequenceIndex(["0", "1"], "time", "ms"), random_images(2, np.uint8))
+    rewrite(path, (b'"ms"', b'"\xb5s"'))
+
+    index = read_sequence(path).index
+    write_sequence(path, index, random_images(2, np.uint8))
+
+    assert index.unit == "µs"
+    assert read_sequence(path).index == index
+
+
+def test_frames_without_a_place_in_space_are_refused(tmp_path):
+    path = tmp_path / "s.mha"
+    sitk.WriteImage(sitk.JoinSeries(random_images(2, np.int16)), str(path))
+    header = path.read_bytes()
+    # regular as a whole, but the first three axes have only two directions
+    singular = b"TransformMatrix = 0 0 0 1 0 1 0 0 0 0 1 0 1 0 0 0\n"
+    path.write_bytes(re.sub(rb"TransformMatrix = .*\n", singular, header))
+
+    with pytest.raises(InputError, match=r"s\.mha: a spacing of .* give its frames no place in space"):
+        list(read_sequence(path))

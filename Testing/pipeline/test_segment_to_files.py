@@ -13,11 +13,11 @@ import pytest
 import SimpleITK as sitk
 import slicer
 from CLSTMSegmentLib.core.errors import Cancelled, InputError, StorageError
-from CLSTMSegmentLib.core.sequence import SegmentedFrame
+from CLSTMSegmentLib.core.sequence import SegmentedFrame, SequenceIndex
 from CLSTMSegmentLib.engine.segmenter import Segmenter
 from CLSTMSegmentLib.engine.settings import RunSettings
 from CLSTMSegmentLib.io.sequence_files import read_sequence
-from CLSTMSegmentLib.io.sequence_nrrd import SequenceNrrdWriter
+from CLSTMSegmentLib.io.sequence_nrrd import SequenceNrrdWriter, write_sequence
 from CLSTMSegmentLib.model.bundle import write_bundle
 from CLSTMSegmentLib.model.rules import GeometryRule
 from CLSTMSegmentLib.network.inference import InferenceNetwork
@@ -53,6 +53,24 @@ def test_segmentation_sequence_file_opens_in_slicer(cine, settings, phantom, exp
         segmentationNode.GetBinaryLabelmapRepresentation("inner", labelmap)
         voxels = vtk_to_numpy(labelmap.GetPointData().GetScalars())
         assert (voxels > 0).sum() == (expected[number] == 1).sum()
+
+
+def test_equal_numbers_stay_two_frames_in_a_file_of_slicer_and_equal_texts_are_refused(settings, phantom, tmp_path):
+    images = [frame.image for frame in phantom[0][:2]]
+    write_sequence(tmp_path / "numbers.seq.nrrd", SequenceIndex(["1", "1.0"]), images)
+    write_sequence(tmp_path / "texts.seq.nrrd", SequenceIndex(["1", "1"]), images)
+
+    segment_to_files(settings, tmp_path / "numbers.seq.nrrd", Outputs(tmp_path / "out.seq.mrb"))
+
+    sequenceNode, storageNode = slicer.vtkMRMLSequenceNode(), slicer.vtkMRMLSequenceStorageNode()
+    scene = application.newScene()
+    scene.AddNode(sequenceNode)
+    scene.AddNode(storageNode)
+    storageNode.SetFileName(str(tmp_path / "out.seq.mrb"))
+    assert storageNode.ReadData(sequenceNode)
+    assert [sequenceNode.GetNthIndexValue(n) for n in range(sequenceNode.GetNumberOfDataNodes())] == ["1", "1.0"]
+    with pytest.raises(InputError, match=r"two frames have the same index value.*write \.seq\.nrrd"):
+        segment_to_files(settings, tmp_path / "texts.seq.nrrd", Outputs(tmp_path / "texts.seq.mrb"))
 
 
 def test_label_sequence_keeps_index_and_geometry(cine, settings, phantom, expected, tmp_path):

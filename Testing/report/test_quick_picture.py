@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from CLSTMSegmentLib.core.errors import StorageError
-from CLSTMSegmentLib.report.quick_picture import HEIGHT, write_quick_picture
+from CLSTMSegmentLib.report.quick_picture import HEIGHT, MOST_WIDTH, write_quick_picture
 
 SPACING = (8.0, 2.0, 2.0)
 
@@ -39,3 +39,9 @@ def test_picture_that_cannot_be_stored_leaves_the_former_one(arrays, tmp_path, m
 
     assert (tmp_path / "picture.png").read_bytes() == b"a former picture"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_picture_has_a_size_that_a_screen_can_show_whatever_the_shape_of_the_voxels(arrays, tmp_path):
+    write_quick_picture(tmp_path / "picture.png", *arrays, (8.0, 0.001, 10.0))
+
+    assert max(sitk.ReadImage(str(tmp_path / "picture.png")).GetSize()) <= MOST_WIDTH

@@ -72,6 +72,16 @@ def test_table_shows_the_volumes_over_the_index(output, sequenceNode, phantom):
         assert table.GetValue(number, 1).ToDouble() == pytest.approx(volume(labels, 1))
 
 
+def test_segment_named_like_the_index_has_a_column_of_its_own(scene):
+    curve = VolumeCurve((Segment("a", "time", (1.0, 0.0, 0.0)),), SequenceIndex(["5"], "time", "ms"))
+    curve.add(FrameVolumes(0, "5", (20.0,)))
+
+    table = volumesTable(scene.AddNewNodeByClass("vtkMRMLSequenceNode"), curve).GetTable()
+
+    assert [table.GetColumnName(n) for n in range(2)] == ["time index", "time"]
+    assert [table.GetValue(0, n).ToDouble() for n in range(2)] == [5.0, 20.0]
+
+
 def test_table_shows_text_index_values_verbatim(textTableNode):
     table = textTableNode.GetTable()
 

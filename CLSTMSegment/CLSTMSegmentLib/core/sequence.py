@@ -1,6 +1,7 @@
 """A sequence of images over time: a frame, the index of the frames, and a segmented frame."""
 
 from dataclasses import dataclass
+from math import isfinite
 
 import SimpleITK as sitk
 
@@ -16,7 +17,7 @@ class Frame:
 
 
 def check_frame(frame: Frame, number: int) -> None:
-    """Raise an InputError that names the frame unless it is a scalar 3D image with at least one voxel."""
+    """Raise an InputError that names the frame unless it is a scalar 3D image with voxels and a geometry."""
     image, name = frame.image, f"frame {number} ({frame.index_value})"
     if image.GetNumberOfComponentsPerPixel() != 1:
         raise InputError(f"{name} is a colour or vector image: only scalar images can be segmented")
@@ -26,6 +27,11 @@ def check_frame(frame: Frame, number: int) -> None:
         raise InputError(f"{name} has no image data")
     if "complex" in image.GetPixelIDTypeAsString():
         raise InputError(f"{name} holds complex numbers: take their magnitude first")
+    geometry = (*image.GetSpacing(), *image.GetOrigin(), *image.GetDirection())
+    if not all(map(isfinite, geometry)) or min(image.GetSpacing()) <= 0:
+        raise InputError(
+            f"{name} has a spacing of {image.GetSpacing()} and an origin of {image.GetOrigin()}: correct its geometry"
+        )
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,18 @@ class SequenceIndex:
     name: str = "frame"
     unit: str = ""
     type: str = "numeric"
+
+    @property
+    def is_numeric(self) -> bool:
+        """Return whether the values are numbers: their type says so, and each of them is a finite number."""
+        return self.type == "numeric" and all(_is_finite_number(value) for value in self.values)
+
+
+def _is_finite_number(text: str) -> bool:
+    try:
+        return isfinite(float(text))
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True)

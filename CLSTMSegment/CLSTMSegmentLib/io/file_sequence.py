@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import SimpleITK as sitk
 
+from ..core.errors import InputError
 from ..core.sequence import Frame, SequenceIndex
 
 
@@ -30,15 +31,34 @@ class FileSequence(Sequence):
 
 
 def frame_image(voxels: np.ndarray, header: sitk.ImageFileReader) -> sitk.Image:
-    """Return the voxels (k, j, i) of a frame as an image with the geometry in a header of three or four axes."""
+    """Return the voxels (k, j, i) of a frame as an image with the geometry in a header of three or four axes.
+
+    Raises:
+        InputError: the header gives no geometry of a frame, for instance two axes of the same direction.
+    """
     axes = header.GetDimension()
+    directions = np.reshape(header.GetDirection(), (axes, axes))[:3, :3].ravel().tolist()
     image = sitk.GetImageFromArray(voxels)
-    image.SetSpacing(header.GetSpacing()[:3])
-    image.SetOrigin(header.GetOrigin()[:3])
-    image.SetDirection(np.reshape(header.GetDirection(), (axes, axes))[:3, :3].ravel().tolist())
+    try:
+        image.SetSpacing(header.GetSpacing()[:3])
+        image.SetOrigin(header.GetOrigin()[:3])
+        image.SetDirection(directions)
+    except RuntimeError as error:
+        raise InputError(
+            f"{header.GetFileName()}: a spacing of {header.GetSpacing()[:3]} and the directions {directions} give its "
+            "frames no place in space: correct its header"
+        ) from error
     return image
 
 
 def metadata(header: sitk.ImageFileReader, key: str) -> str:
-    """Return the value of a key in the header of an image file; empty where the key is missing."""
-    return header.GetMetaData(key) if header.HasMetaDataKey(key) else ""
+    """Return the value of a key in the header of an image file; empty where the key is missing.
+
+    SimpleITK expects UTF-8. A value that is not in UTF-8 is taken for Latin-1.
+    """
+    value = header.GetMetaData(key) if header.HasMetaDataKey(key) else ""
+    content = value.encode("utf-8", "surrogateescape")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")

@@ -35,4 +35,6 @@ def read_4d_image(path: Path, header: sitk.ImageFileReader) -> tuple[SequenceInd
     unit, per_second = NIFTI_TIME_UNITS.get(int(units) & 56, ("", 1)) if units.isdecimal() else ("", 1)
     values = [f"{(start + t * step) * per_second:.10g}" for t in range(count)]
     index = SequenceIndex(values, "time" if unit else "frame", unit)
+    if not index.is_numeric:
+        index = SequenceIndex([str(t) for t in range(count)])
     return index, sitk.GetArrayFromImage(read_image(path))

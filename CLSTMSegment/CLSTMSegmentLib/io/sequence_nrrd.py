@@ -5,7 +5,7 @@ import math
 import re
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -31,6 +31,9 @@ READ_TYPES = {
 
 LARGEST_HEADER = 2**24
 """Bytes; a file with a longer header is no NRRD file."""
+
+GZIP = 31
+"""What zlib calls the gzip format."""
 
 CHUNK = 2**20
 """Bytes of a file that are read at once."""
@@ -66,12 +69,10 @@ def read_sequence_nrrd(
 
     values = [unquote(v) for v in about_index("values").split()]
     values += [str(t) for t in range(len(values), count)]  # as Slicer does where values are missing
-    index = SequenceIndex(
-        values[:count],
-        metadata(header, "NRRD_labels[pixel]") or "frame",
-        metadata(header, "NRRD_units[pixel]"),
-        about_index("type") or "numeric",
-    )
+    name, unit = metadata(header, "NRRD_labels[pixel]") or "frame", metadata(header, "NRRD_units[pixel]")
+    index = SequenceIndex(values[:count], name, unit, about_index("type") or "numeric")
+    if not index.is_numeric:
+        index = replace(index, type="text")
     layout = frame_layout(path)
     if layout is not None and (layout.count, *layout.shape) == (count, *header.GetSize()[::-1]):
         return index, SequenceNrrdReader(path, layout)
@@ -149,7 +150,7 @@ class SequenceNrrdReader:
 
     def _rewind(self) -> None:
         self._next, self._position, self._rest = 0, self._layout.start, b""
-        self._decompressor = zlib.decompressobj(wbits=31)  # 31 stands for the gzip format
+        self._decompressor = zlib.decompressobj(wbits=GZIP)
 
     def _truncated(self, number: int) -> InputError:
         return InputError(f"{self._path} is truncated: it ends in frame {number}")
@@ -189,11 +190,13 @@ class SequenceNrrdReader:
                 chunk = self._rest or file.read(CHUNK)
                 if not chunk:
                     raise self._truncated(self._next)
+                if self._decompressor.eof:  # a gzip file may consist of several parts, each with an end of its own
+                    self._decompressor = zlib.decompressobj(wbits=GZIP)
                 try:
                     content += self._decompressor.decompress(chunk, missing)
                 except zlib.error as error:
                     raise InputError(f"{self._path} is damaged in frame {self._next} ({error})") from error
-                self._rest = self._decompressor.unconsumed_tail
+                self._rest = self._decompressor.unconsumed_tail or self._decompressor.unused_data
             self._position = file.tell()
         self._next += 1
         return content

@@ -80,6 +80,12 @@ class _MrmlWriter:
         from ..scene.headless import registerConverters
         from ..scene.outputs import SegmentationOutput
 
+        if len(set(index.values)) < len(index.values):
+            raise InputError(
+                f"{path.name}: two frames have the same index value, which MRML cannot store: write .seq.nrrd"
+            )
+        # MRML takes equal numbers, such as 1 and 1.0, for one frame
+        apart = index.is_numeric and len(set(map(float, index.values))) == len(index.values)
         registerConverters()
         self._path = path
         self._output = SegmentationOutput(model)
@@ -87,7 +93,7 @@ class _MrmlWriter:
         sequenceNode.SetName(path.name.split(".")[0])
         sequenceNode.SetIndexName(index.name)
         sequenceNode.SetIndexUnit(index.unit)
-        sequenceNode.SetIndexTypeFromString(index.type)
+        sequenceNode.SetIndexTypeFromString("numeric" if apart else "text")
         sequenceNode.SetNumericIndexValueTolerance(0)
 
     def add(self, frame: SegmentedFrame) -> None:
@@ -169,7 +175,7 @@ def _regular_step(index: SequenceIndex) -> tuple[float, float]:
     Returns:
         (0, 1) for values that are not regular numbers; rounded values may be off by 1 % of a step.
     """
-    if index.type != "numeric" or len(index.values) < 2:
+    if not index.is_numeric or len(index.values) < 2:
         return 0.0, 1.0
     numbers = [float(v) for v in index.values]
     step = (numbers[-1] - numbers[0]) / (len(numbers) - 1)

@@ -19,6 +19,9 @@ EXAMPLES = 4
 SLICE_INCHES = 2.1
 """Width of a slice."""
 
+MOST_SLICE_INCHES = 3 * SLICE_INCHES
+"""Greatest height of a slice; one that is higher in proportion to its width gets narrower."""
+
 CURVES_INCHES = 5.2
 """Width of the volume curves."""
 
@@ -52,7 +55,7 @@ def write_preview(
     spacing = np.delete(examples[0][0].GetSpacing()[::-1], 2 - axis)
     shown = np.stack([volume[positions][(slice(None), *box)] for volume in pixels])
     shades = np.percentile(shown, [1, 99])
-    height = SLICE_INCHES * shown.shape[2] * spacing[0] / (shown.shape[3] * spacing[1])
+    height = min(SLICE_INCHES * shown.shape[2] * spacing[0] / (shown.shape[3] * spacing[1]), MOST_SLICE_INCHES)
     figure = Figure(
         figsize=(SLICE_INCHES * columns + CURVES_INCHES, max((height + 0.1) * SLICES + 0.8, 4)), layout="constrained"
     )
@@ -72,7 +75,7 @@ def write_preview(
 
 def _draw_curves(ax: Axes, curve: VolumeCurve, marked: list[int]) -> None:
     """Draw the volumes over the index, with a vertical line at each frame to mark."""
-    numeric = curve.index.type == "numeric"
+    numeric = curve.index.is_numeric
     places = [float(frame.index_value) if numeric else frame.number for frame in curve.frames]
     for n, segment in enumerate(curve.segments):
         ax.plot(places, curve.volumes(n), color=segment.color, marker=".", lw=2, label=segment.name)

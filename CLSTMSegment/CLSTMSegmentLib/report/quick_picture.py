@@ -11,6 +11,9 @@ from ..core.errors import StorageError, sitk_cause
 HEIGHT = 256
 """Least height of the picture in pixels."""
 
+MOST_WIDTH = 8192
+"""Greatest width of the picture in pixels, unless the image itself has more."""
+
 
 def write_quick_picture(
     path: Path, image: np.ndarray, annotated: np.ndarray, found: np.ndarray, spacing: tuple[float, float, float]
@@ -31,7 +34,7 @@ def write_quick_picture(
         filled = np.arange(len(image))
     slices = [int(filled[round(fraction * (filled.size - 1))]) for fraction in (0.2, 0.5, 0.8)]
     factor = max(1, -(-HEIGHT // image.shape[1]))
-    stretch = max(1, round(factor * spacing[2] / spacing[1]))
+    stretch = max(1, min(round(factor * spacing[2] / spacing[1]), MOST_WIDTH // (len(slices) * image.shape[2])))
 
     def row(volume: np.ndarray) -> sitk.Image:
         picture = np.concatenate([volume[z] for z in slices], axis=1)

@@ -35,7 +35,7 @@ def volumesChart(tableNode: slicer.vtkMRMLTableNode, curve: VolumeCurve, title: 
     wasModifying = chartNode.StartModify()
     chartNode.SetTitle(title)
     # numbers of frames stand for index values that are texts, which a plot cannot draw
-    numeric = curve.index.type == "numeric"
+    numeric = curve.index.is_numeric
     chartNode.SetXAxisTitle(curve.index_title if numeric else FRAME_COLUMN)
     chartNode.SetYAxisTitle(with_unit("volume", "ml"))
     chartNode.SetYAxisRangeAuto(False)
@@ -87,7 +87,7 @@ def markFrame(chartNode: slicer.vtkMRMLPlotChartNode, curve: VolumeCurve, number
         seriesNode.SetXColumnName("x")
         seriesNode.SetYColumnName("y")
         chartNode.SetNodeReferenceID(MARKER_REFERENCE, seriesNode.GetID())
-    position = float(curve.index.values[number]) if curve.index.type == "numeric" else number
+    position = float(curve.index.values[number]) if curve.index.is_numeric else number
     # a chart that is shown must always have its columns, so that the values are changed in place
     table = seriesNode.GetTableNode().GetTable()
     for row, height in enumerate(chartNode.GetYAxisRange()):

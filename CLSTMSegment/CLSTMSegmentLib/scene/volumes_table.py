@@ -38,10 +38,13 @@ def volumesTable(sequenceNode: slicer.vtkMRMLSequenceNode, curve: VolumeCurve) -
         table.AddColumn(column)
         units[name] = unit
 
-    add(_indexColumn(curve), curve.index.name or "frame", curve.index.unit)
+    indexName = curve.index.name or "frame"
+    while indexName in [segment.name for segment in curve.segments]:  # columns are told by their names
+        indexName += " index"
+    add(_indexColumn(curve), indexName, curve.index.unit)
     for n, segment in enumerate(curve.segments):
         add(_numbers(curve.volumes(n)), segment.name, "ml")
-    if curve.index.type != "numeric":
+    if not curve.index.is_numeric:
         add(_numbers(curve.numbers), FRAME_COLUMN, "")
     # all columns are replaced at once: a plot that is shown must never see a table without them
     wasModifying = tableNode.StartModify()
@@ -54,7 +57,7 @@ def volumesTable(sequenceNode: slicer.vtkMRMLSequenceNode, curve: VolumeCurve) -
 
 def _indexColumn(curve: VolumeCurve) -> vtk.vtkAbstractArray:
     values = [frame.index_value for frame in curve.frames]
-    if curve.index.type == "numeric":
+    if curve.index.is_numeric:
         return _numbers(values)
     column = vtk.vtkStringArray()
     for value in values:

@@ -1,0 +1,32 @@
+"""The picture of a run: what its curves are drawn over, and its size."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from CLSTMSegmentLib.core.sequence import SegmentedFrame, SequenceIndex
+from CLSTMSegmentLib.core.structure import Segment
+from CLSTMSegmentLib.core.volume_curve import FrameVolumes, VolumeCurve
+from CLSTMSegmentLib.report.preview import write_preview
+
+
+def preview(path, values, spacing=(1.0, 1.0, 1.0), **index):
+    """Write the picture of small frames with these index values, and return its width and height in pixels."""
+    image = sitk.GetImageFromArray(np.arange(512, dtype=np.int16).reshape(8, 8, 8))
+    image.SetSpacing(spacing)
+    curve = VolumeCurve((Segment("a", "A", (1.0, 0.0, 0.0)),), SequenceIndex(values, **index))
+    for number, value in enumerate(values):
+        curve.add(FrameVolumes(number, value, (1.0 + number,)))
+    labels = sitk.Cast(image > 300, sitk.sitkUInt8)
+    examples = [(image, SegmentedFrame(number, value, labels)) for number, value in enumerate(values)]
+    write_preview(path, curve, examples, "Title")
+    return sitk.ReadImage(str(path)).GetSize()
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1e6, 1e7), (1e6, 1.0, 1e7), (1.0, 1.0, 1.0)])
+def test_picture_has_a_size_that_a_screen_can_show_whatever_the_shape_of_the_voxels(spacing, tmp_path):
+    assert max(preview(tmp_path / "p.png", ["0", "1"], spacing)) < 4000
+
+
+@pytest.mark.parametrize("values", [["ED", "ES"], ["0", "nan"], ["0", "inf"]])
+def test_index_values_that_are_no_numbers_are_drawn_by_frame(values, tmp_path):
+    assert min(preview(tmp_path / "p.png", values, type="numeric")) > 100
