@@ -67,6 +67,10 @@ DAMAGE = {
         with_weights(lambda weights: weights["outc.conv.bias"].fill_(float("nan"))),
         "holds values that are not finite",
     ),
+    "weights that are complex": (
+        with_weights(lambda weights: weights.update({"outc.conv.bias": torch.zeros(3, dtype=torch.complex64)})),
+        "holds complex numbers",
+    ),
     "a layer missing": (with_weights(lambda weights: weights.pop("outc.conv.bias")), "do not fit the network"),
     "name that leads elsewhere": (changed(name="../../elsewhere"), "a model's name is"),
     "name that is an absolute path": (changed(name="/tmp/elsewhere"), "a model's name is"),
@@ -76,6 +80,9 @@ DAMAGE = {
     "axes in one plane": (changed(geometry__axes=[[1, 0, 0], [0, 1, 0], [1, 1, 0]]), "axes must be unit vectors"),
     "percentiles in the wrong order": (changed(intensity__lower=99.9), "lower < upper"),
     "unknown key": (changed(colour="red"), "not a complete model description"),
+    "two segments of one name": (changed(segments__0__name="Outer"), "two segments have the same name 'Outer'"),
+    "segment named as a column": (changed(segments__0__name="frame"), "a segment cannot be named 'frame'"),
+    "endless warm-up": (changed(state__warm_up_frames=3_000_000), "cannot be below 0 or above 1000"),
     "segment without a name": (changed(segments__0__name=""), "every segment needs an id and a name"),
     "another format": (changed(format=99), "not a model description of format"),
 }

@@ -92,6 +92,15 @@ def test_drawing_in_the_view_is_stored_in_the_selected_frame(source, browserNode
     assert list(annotations) == [2]
 
 
+def test_two_segments_of_one_name_in_a_frame_are_refused(source, annotationNode, phantom):
+    first, second = blocks(phantom[0][3])
+    draw(annotationNode, 3, {"Valve": first, "Leaflet": second}, phantom[0][3])
+    annotationNode.GetNthDataNode(3).GetSegmentation().GetSegment("Leaflet").SetName("Valve")
+
+    with pytest.raises(InputError, match=r"frame 3 \(.*\): two of its segments have the same name"):
+        readAnnotations(annotationNode, source)
+
+
 def test_annotation_without_a_drawn_segment_is_refused(source, annotationNode):
     with pytest.raises(InputError, match="nothing is drawn"):
         readAnnotations(annotationNode, source)

@@ -38,6 +38,19 @@ def test_index_is_copied_verbatim(scene, phantom):
     assert outputNode.GetIndexType() == sequenceNode.GetIndexType()
 
 
+def test_frames_nearer_than_the_tolerance_of_their_sequence_stay_apart(scene, phantom):
+    values = ["0.001", "0.0014", "0.002", "0.003", "0.004", "0.005"]
+    sequenceNode = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "Cine")
+    sequenceNode.SetNumericIndexValueTolerance(0)
+    for frame, value in zip(phantom[0], values, strict=True):
+        sequenceNode.SetDataNodeAtValue(volumeFromImage(frame.image), value)
+    sequenceNode.SetNumericIndexValueTolerance(0.001)  # the default of Slicer
+
+    outputNode = finishedOutput(sequenceNode, phantom).publish()
+
+    assert [outputNode.GetNthIndexValue(n) for n in range(outputNode.GetNumberOfDataNodes())] == values
+
+
 def test_text_index_is_copied_verbatim(scene, phantom):
     sequenceNode = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "Phases")
     sequenceNode.SetIndexTypeFromString("text")

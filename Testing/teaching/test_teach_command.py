@@ -1,6 +1,8 @@
 """`clstm-segment teach`: a few annotated frames become a model, whatever interrupts it."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -142,6 +144,28 @@ def test_name_that_leads_elsewhere_is_refused(files, capsys):
 
     assert "a model's name is letters" in capsys.readouterr().err
     assert sorted(path.name for path in files.iterdir()) == ["hook.seq.nrrd", "labels", "models"]
+
+
+@pytest.mark.parametrize(
+    ("geometry", "message"),
+    [
+        ({"spacing": [1e-6, 1e-6, 1e-6]}, "is the model for images of this resolution"),
+        ({"spacing": [0.02, 0.02, 0.02]}, "is the model for images of this resolution"),
+        ({"spacing": [900, 900, 900]}, "what is annotated is too small"),
+        ({"smallest": [512, 512, 512]}, "too much to teach on this device"),
+    ],
+)
+def test_initial_model_of_another_resolution_is_refused_and_leaves_nothing(geometry, message, files, bundle, capsys):
+    shutil.copytree(bundle, files / "initial")
+    description = description_in(files / "initial")
+    description["geometry"] |= geometry
+    (files / "initial" / "model.json").write_text(json.dumps(description), encoding="utf-8")
+
+    status = main(arguments(files, "--initial", str(files / "initial")))
+
+    assert status == 2
+    assert message in capsys.readouterr().err
+    assert list((files / "models").iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The settings of a teaching job: what makes no sense is refused, and they survive JSON."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 from CLSTMSegmentLib.core.errors import InputError
@@ -21,6 +21,8 @@ from teaching.small_teaching import HOOK, hook_training_set
         ({"segments": (HOOK,) * (MOST_SEGMENTS + 1)}, "8 segments are too many: at most 7"),
         ({"minutes": 0}, "the minutes must be above 0, not 0"),
         ({"minutes": float("nan")}, "the minutes must be above 0, not nan"),
+        ({"minutes": float("inf")}, "the minutes must be above 0, not inf"),
+        ({"segments": (HOOK, replace(HOOK, id="b"))}, "two segments have the same name 'Hook'"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(change, message):

@@ -60,12 +60,39 @@ def test_intensity_window_of_each_sequence_is_found_in_all_of_its_frames(hook, t
     assert training_set.windows[1].high > 2 * training_set.windows[0].high
 
 
+def placed(labels, **geometry):
+    """Return labels with another spacing, origin or direction."""
+    labels = sitk.Image(labels)
+    for name, values in geometry.items():
+        getattr(labels, f"Set{name.title()}")(values)
+    return labels
+
+
+def test_annotation_on_the_grid_of_its_frame_but_for_rounding_is_taken(hook, tmp_path):
+    frames, truth = hook
+    image = frames[0].image
+    rounded = placed(
+        truth[0], origin=np.float32(image.GetOrigin()).tolist(), spacing=np.float32(image.GetSpacing()).tolist()
+    )
+
+    training_set = write_training_set(tmp_path / "job", SETTINGS, [(frames, {0: rounded})])
+
+    assert len(training_set.frames) == 1
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda labels: labels[:, :, :8], "voxels, its annotation"),
         (lambda labels: labels * 0, "nothing is drawn in it"),
         (lambda labels: labels * 9, "labels must be whole numbers from 0 to 1"),
+        (lambda labels: sitk.Cast(labels, sitk.sitkUInt32) * (2**32 - 1), "labels must be whole numbers from 0 to 1"),
+        (lambda labels: sitk.Cast(labels, sitk.sitkFloat32) / 0, "labels must be whole numbers from 0 to 1"),
+        (lambda labels: sitk.Compose(labels, labels, labels), "must be a 3D label image"),
+        (lambda labels: sitk.Cast(labels, sitk.sitkComplexFloat32), "must be a 3D label image"),
+        (lambda labels: placed(labels, origin=(500, 500, 500)), "its annotation lies up to .* mm away"),
+        (lambda labels: placed(labels, spacing=(7, 7, 7)), "its annotation lies up to .* mm away"),
+        (lambda labels: placed(labels, direction=(1, 0, 0, 0, -1, 0, 0, 0, 1)), "its annotation lies up to .* mm away"),
     ],
 )
 def test_annotation_that_does_not_fit_is_refused_with_its_frame_and_leaves_nothing(change, message, hook, tmp_path):

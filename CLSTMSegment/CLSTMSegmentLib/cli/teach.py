@@ -15,10 +15,10 @@ from ..core.errors import Cancelled, InputError
 from ..core.progress import TeachingProgress
 from ..core.structure import PALETTE, Segment
 from ..io.file_sequence import FileSequence
-from ..io.image_files import read_image
-from ..io.sequence_files import IMAGE_SUFFIXES, files_of_sequence, read_sequence
+from ..io.sequence_files import files_of_sequence, read_sequence
 from ..model.description import check_name
 from ..pipeline.output_paths import check_outputs
+from ..teaching.annotation_files import read_annotations
 from ..teaching.teaching_settings import TeachingSettings
 from ..teaching.training_set import check_new_model, preview_path, teaching_folder, write_training_set
 from .terminal import show
@@ -108,6 +108,10 @@ def run(options: Namespace) -> None:
             raise Cancelled(
                 f"stopped; the teaching job is not finished: give --resume to go on, or remove {folder}"
             ) from error
+        except InputError:
+            if not options.resume and not any(folder.rglob("*.pt")):  # nothing was learnt, and the folder holds images
+                shutil.rmtree(folder)
+            raise
     for note in result.notes:
         show(note)
     if options.picture is not None and preview_path(folder).exists():
@@ -197,7 +201,8 @@ def segments_for(
     """
     if names is None:
         annotations = [labels for _, by_number in sequences for labels in by_number.values()]
-        wanted = [f"Segment {n + 1}" for n in range(max(map(_greatest, annotations), default=0))]
+        greatest = max((int(sitk.GetArrayViewFromImage(labels).max()) for labels in annotations), default=0)
+        wanted = [f"Segment {n + 1}" for n in range(greatest)]
     else:
         wanted = _names_in(names)
     chambers = _names_in(ejecting_chambers)
@@ -212,41 +217,3 @@ def segments_for(
 
 def _names_in(text: str) -> list[str]:
     return [name.strip() for name in text.split(",")] if text else []
-
-
-def _greatest(labels: sitk.Image) -> int:
-    statistics = sitk.MinimumMaximumImageFilter()
-    statistics.Execute(labels)
-    return int(statistics.GetMaximum())
-
-
-def read_annotations(path: Path, frames: FileSequence) -> dict[int, sitk.Image]:
-    """Return label images by the number of the frame that they annotate.
-
-    Args:
-        path: a folder of files named by frame number, or a label sequence. A label sequence has as many frames as
-            the images, or its index values say which frames it annotates; a frame of zeros is not annotated.
-        frames: the images.
-
-    Raises:
-        InputError: it cannot be read, or belongs to other frames.
-    """
-    if path.is_dir():
-        files = {p.name.split(".")[0]: p for p in path.iterdir() if p.name.lower().endswith(IMAGE_SUFFIXES)}
-        wrong = [p.name for stem, p in files.items() if not stem.isdecimal()]
-        if wrong or not files:
-            raise InputError(
-                f"{path} must contain label images named by frame number, such as 0.nrrd, and no others ({wrong[:3]})"
-            )
-        return {int(stem): read_image(file) for stem, file in files.items()}
-    sequence = read_sequence(path)
-    numbers = range(len(sequence))
-    if len(sequence) != len(frames):
-        missing = [value for value in sequence.index.values if value not in frames.index.values]
-        if missing:
-            raise InputError(
-                f"{path} has {len(sequence)} frames, the images {len(frames)}, and there is none at {missing[0]}"
-            )
-        numbers = [frames.index.values.index(value) for value in sequence.index.values]
-    annotations = ((t, sequence[n].image) for n, t in enumerate(numbers))
-    return {t: labels for t, labels in annotations if _greatest(labels) > 0}

@@ -1,9 +1,13 @@
 """A structure that a model segments, and colours for structures without one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .checks import are_numbers
 from .errors import InputError
+
+COLUMNS = ("frame", "index_value")
+"""What a report gives for each frame beside the volume of each segment, which it gives by the segment's name."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,7 @@ class Segment:
             an ejection fraction.
 
     Raises:
-        InputError: a value is missing or of the wrong kind.
+        InputError: a value is missing or of the wrong kind, or the name has another meaning in reports.
     """
 
     id: str
@@ -31,6 +35,8 @@ class Segment:
     def __post_init__(self):
         if not all(isinstance(text, str) and text for text in (self.id, self.name)):
             raise InputError("every segment needs an id and a name")
+        if self.name in COLUMNS:
+            raise InputError(f"a segment cannot be named {self.name!r}, as a column of the reports is: rename it")
         color = self.color
         if not isinstance(color, tuple) or not are_numbers(color, 3) or min(color) < 0 or max(color) > 1:
             raise InputError(f"segment {self.name}: color must be three numbers from 0 to 1, not {self.color}")
@@ -41,6 +47,14 @@ class Segment:
             raise InputError(f"segment {self.name}: terminology must give [scheme, code, meaning] for each entry")
         if not isinstance(self.ejecting_chamber, bool):
             raise InputError(f"segment {self.name}: ejecting_chamber must be true or false")
+
+
+def check_different(segments: Sequence[Segment]) -> None:
+    """Raise an InputError if two segments have the same id or the same name, by which tables and reports tell them."""
+    for what, texts in (("id", [s.id for s in segments]), ("name", [s.name for s in segments])):
+        same = next((text for text in texts if texts.count(text) > 1), None)
+        if same is not None:
+            raise InputError(f"two segments have the same {what} {same!r}: give each one its own")
 
 
 PALETTE = ((0.90, 0.62, 0.0), (0.34, 0.71, 0.91), (0.0, 0.62, 0.45), (0.94, 0.89, 0.26), (0.80, 0.47, 0.65))

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from .sequence import SequenceIndex
-from .structure import Segment
+from .structure import COLUMNS, Segment
 
 IMAGE = "image"
 """What a flag has in the place of a segment if it is about the image."""
@@ -157,7 +157,7 @@ class VolumeCurve:
     def to_rows(self) -> list[dict[str, object]]:
         """Return one row per frame for a JSON report: "frame", "index_value" and, by name, the ml of each segment."""
         return [
-            {"frame": frame.number, "index_value": frame.index_value}
+            dict(zip(COLUMNS, (frame.number, frame.index_value), strict=True))
             | {segment.name: round(ml, 3) for segment, ml in zip(self.segments, frame.ml, strict=True)}
             for frame in self.frames
         ]

@@ -18,6 +18,9 @@ THICK_SLICE_RATIO = 1.5
 MOST_VOXELS = 4e9
 """Largest number of voxels that a frame can have on a model's grid; a whole body at 0.4 mm has fewer."""
 
+FEW_VOXELS, MOST_FINER = 1e7, 1000
+"""A frame that has more than these voxels on a model's grid can have at most this many times its own voxels there."""
+
 
 class FrameGrid:
     """How the voxels of a frame lie on a model's grid. A grid is never changed after it was made.
@@ -118,10 +121,12 @@ class FrameGrid:
 
     def check_size(self, name: str) -> None:
         """Raise an InputError that names the frame when it would have too many voxels on the model's grid."""
-        if np.prod(self.model_shape, dtype=float) > MOST_VOXELS:
+        voxels = np.prod(self.model_shape, dtype=float)
+        if voxels > MOST_VOXELS or voxels > max(FEW_VOXELS, MOST_FINER * np.prod(self.box_shape, dtype=float)):
             raise InputError(
                 f"{name}: with voxels of {_product(self.frame_spacing)} mm it would have {_product(self.model_shape)} "
-                "voxels on the model's grid: is its spacing given in mm?"
+                f"voxels of {_product(self._spacing or self.frame_spacing)} mm on the model's grid: is its spacing "
+                "given in mm, and is the model for images of this resolution?"
             )
 
     @property

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from ..core.checks import are_numbers, is_number
 from ..core.errors import InputError
-from ..core.structure import Segment
+from ..core.plain_files import check_plain_file
+from ..core.structure import Segment, check_different
 from ..network.options import NetworkOptions
 from .rules import GeometryRule, IntensityRule, StateRule
 
@@ -126,8 +127,10 @@ class Model:
             )
         if self.locator is not None and self.locator.network.classes != self.network.classes:
             raise InputError(f"model {self.name}: its locator needs {self.network.classes} classes, as the model has")
-        if len({s.id for s in self.segments}) != len(self.segments):
-            raise InputError(f"model {self.name}: two segments have the same id")
+        try:
+            check_different(self.segments)
+        except InputError as error:
+            raise InputError(f"model {self.name}: {error}") from error
         if self.components not in ("largest", "all"):
             raise InputError(f"model {self.name}: unknown components rule {self.components!r}")
         if self.network.last_stage == "published" and self.geometry.patch is None:
@@ -193,6 +196,7 @@ class Model:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
+        check_plain_file(self.weights)
         digest = hashlib.sha256()
         try:
             with self.weights.open("rb") as file:

@@ -102,8 +102,9 @@ def readAnnotations(
         which n is the n-th segment.
 
     Raises:
-        InputError: no frame is annotated, the input does not have an annotated frame, a segment cannot be resampled
-            to the grid of its frame, or no segment has the name of an ejecting chamber.
+        InputError: no frame is annotated, the input does not have an annotated frame, two segments of a frame have the
+            same name, a segment cannot be resampled to the grid of its frame, or no segment has the name of an ejecting
+            chamber.
     """
     sequenceNode = source.sequenceNode
     numbers = {sequenceNode.GetNthIndexValue(n): n for n in range(sequenceNode.GetNumberOfDataNodes())}
@@ -117,9 +118,11 @@ def readAnnotations(
         image = imageFromVolume(sequenceNode.GetNthDataNode(number))
         reference = imageGeometry(image)
         array = np.zeros(image.GetSize()[::-1], np.uint8)
-        for segmentID, segment in segmentsOf(node):
-            if isEmpty(segment):
-                continue
+        drawn = [(segmentID, segment) for segmentID, segment in segmentsOf(node) if not isEmpty(segment)]
+        names = [segment.GetName() for _id, segment in drawn]
+        if len(set(names)) < len(names):
+            raise InputError(f"frame {number} ({value}): two of its segments have the same name: rename one of them")
+        for segmentID, segment in drawn:
             segments.setdefault(segment.GetName(), _description(segmentID, segment))
             mask = maskOn(reference, segment, f"frame {number} ({value})")
             array[mask] = list(segments).index(segment.GetName()) + 1

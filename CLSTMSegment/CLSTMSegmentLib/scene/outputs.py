@@ -1,5 +1,7 @@
 """A segmentation sequence: collected outside the scene, then added to it beside its input."""
 
+from itertools import pairwise
+
 import SimpleITK as sitk
 import slicer
 
@@ -149,12 +151,19 @@ class SegmentationOutput:
 
 
 def copyIndex(fromNode: slicer.vtkMRMLSequenceNode, toNode: slicer.vtkMRMLSequenceNode) -> None:
-    """Copy name, unit, type and tolerance of the index from one sequence node to another."""
+    """Copy name, unit, type and tolerance of the index from one sequence node to another.
+
+    The tolerance becomes smaller where frames of neighbouring values would become one frame in the other node.
+    """
     toNode.SetIndexName(fromNode.GetIndexName())
     toNode.SetIndexUnit(fromNode.GetIndexUnit())
     toNode.SetIndexType(fromNode.GetIndexType())
     # with another tolerance, the frames of two neighbouring values could become one frame
-    toNode.SetNumericIndexValueTolerance(fromNode.GetNumericIndexValueTolerance())
+    tolerance, index = fromNode.GetNumericIndexValueTolerance(), SequenceFrames(fromNode).index
+    if index.is_numeric:
+        numbers = sorted(map(float, index.values))
+        tolerance = min([tolerance, *((b - a) / 2 for a, b in pairwise(numbers))])
+    toNode.SetNumericIndexValueTolerance(tolerance)
 
 
 def checkOutput(outputNode: slicer.vtkMRMLNode, source: SequenceInput) -> None:

@@ -1,8 +1,13 @@
 """An annotated frame of a training set, with the frames around it, on the grid of the model that is taught."""
 
+from math import prod
+
 import numpy as np
 import SimpleITK as sitk
+import torch
 
+from ..core.errors import InputError
+from ..core.memory import free_memory
 from ..engine.frame_grid import FrameGrid
 from ..engine.preparation import prepare, prepare_labels
 from ..model.description import Model
@@ -28,6 +33,24 @@ def annotated_sequence(training_set: TrainingSet, frame: AnnotatedFrame, model: 
     frames = [prepare(images[n], grids[n], window).volume.astype(np.float16) for n in used]
     allowed = _allowed_classes(labels, grids[annotated], frame.mark, len(model.segments))
     return LabelledSequence(name, frames, {used.index(annotated): allowed}, cyclic=False)
+
+
+def check_ram(training_set: TrainingSet, model: Model) -> None:
+    """Raise an InputError if the annotated frames and those around them need more RAM on the model's grid than is free.
+
+    An image that cannot be read, or that is too large on the model's grid, is an InputError too.
+    """
+    needed = 0
+    for frame in training_set.frames:
+        grid = FrameGrid(training_set.image(frame), model.geometry)
+        grid.check_size(f"frame {frame.number} of sequence {frame.sequence}")
+        needed += len(frame.around) * prod(grid.model_shape) * np.dtype(np.float16).itemsize
+    free = free_memory(torch.device("cpu"))
+    if needed > free:
+        raise InputError(
+            f"the annotated frames need {needed / 1e9:.0f} GB of RAM on the model's grid, and {free / 1e9:.0f} GB are "
+            "free: begin with a model of larger voxels, or annotate fewer frames"
+        )
 
 
 def _on_same_grid(grids: list[FrameGrid], annotated: int) -> range:

@@ -17,7 +17,7 @@ from ..training.labelled_hearts import LabelledSequence
 from ..training.trainer import Trainer
 from ..training.training_task import TrainingStep, TrainingTask, TrainResult
 from ..training.validation import Score
-from .annotated_sequence import annotated_sequence
+from .annotated_sequence import annotated_sequence, check_ram
 from .job_progress import TrainingClock, write_preview
 from .taught_model import UntaughtModel, untaught_model
 from .teaching_plan import Fold, TeachingPlan, plan_trainings
@@ -67,6 +67,7 @@ def teach(
     device, warnings = choose_device(training_set.settings.device)
     torch.manual_seed(0)  # so that a resumed job begins with the same random weights
     untaught = untaught_model(training_set, device)
+    check_ram(training_set, untaught.description)
     sequences = [annotated_sequence(training_set, frame, untaught.description) for frame in training_set.frames]
     job = _Job(training_set, untaught, sequences, plan_trainings(training_set, untaught, sequences, device), device)
     learnt = job.train(progress, cancelled)

@@ -32,7 +32,10 @@ STEPS = (20, 4000)
 """Of each training, at least and at most."""
 
 PATCH_VOXELS = {"cpu": 16 * 80 * 80, "gpu": 32 * 128 * 128}
-"""Of a patch, at most."""
+"""Of a patch, at most, as far as the smallest tile of the model allows."""
+
+MOST_TIMES_LARGER = 8
+"""How many times larger a patch can be because of the smallest tile of the model."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,7 @@ def patch_for(sequences: list[LabelledSequence], model: Model, device: torch.dev
     Its sizes are multiples of 8.
 
     Raises:
-        InputError: no annotated structure fills a voxel of the model's grid.
+        InputError: no annotated structure fills a voxel of the model's grid, or the model's smallest tile is too large.
     """
     extents = []
     for sequence in sequences:
@@ -141,11 +144,17 @@ def patch_for(sequences: list[LabelledSequence], model: Model, device: torch.dev
             np.max(extents, axis=0), model.geometry.smallest, sequences[0].frames[0].shape, strict=True
         )
     ]
-    while prod(patch) > PATCH_VOXELS["cpu" if device.type == "cpu" else "gpu"]:
+    most = PATCH_VOXELS["cpu" if device.type == "cpu" else "gpu"]
+    while prod(patch) > most:
         spare = [n - least for n, least in zip(patch, model.geometry.smallest, strict=True)]
         if max(spare) == 0:
             break
         patch[int(np.argmax(spare))] -= 8
+    if prod(patch) > MOST_TIMES_LARGER * most:
+        raise InputError(
+            f"the initial model works on tiles of at least {patch} voxels, which is too much to teach on this device: "
+            "begin with random weights, or with another model"
+        )
     return tuple(patch)
 
 

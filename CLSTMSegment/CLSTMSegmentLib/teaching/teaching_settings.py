@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ..core.errors import InputError
-from ..core.structure import Segment
+from ..core.structure import Segment, check_different
 from ..model.bundle import load_model
 from ..model.description import check_name
 from ..model.rules import IntensityRule
 
 MOST_SEGMENTS = 7
+
+MOST_MINUTES = 10_000
+"""About a week."""
 
 NEW_MODEL_INTENSITY = IntensityRule(lower=0.5, upper=99.5)
 """The intensity rule of a model that is taught from random weights."""
@@ -46,8 +49,9 @@ class TeachingSettings:
             raise InputError("nothing is annotated: draw at least one segment in at least one frame")
         if len(self.segments) > MOST_SEGMENTS:
             raise InputError(f"{len(self.segments)} segments are too many: at most {MOST_SEGMENTS} can be taught")
-        if not self.minutes > 0:
-            raise InputError(f"the minutes must be above 0, not {self.minutes}")
+        check_different(self.segments)
+        if not 0 < self.minutes <= MOST_MINUTES:
+            raise InputError(f"the minutes must be above 0, not {self.minutes}; at most {MOST_MINUTES} are possible")
 
     def intensity_rule(self) -> IntensityRule:
         """Return how the new model scales intensities: as the initial model does, over the whole sequence.

@@ -19,11 +19,13 @@ import SimpleITK as sitk
 
 from ..core.atomic_write import replacing, write_text
 from ..core.errors import InputError, StorageError, sitk_cause
+from ..core.plain_files import read_text
+from ..core.same_grid import check_same_grid
 from ..core.sequence import Frame, check_frame
 from ..engine.intensity_window import IntensityWindow, find_intensity_window
 from ..io.image_files import read_image, write_image
 from ..model.rules import IntensityRule
-from .teaching_settings import TeachingSettings
+from .teaching_settings import MOST_SEGMENTS, TeachingSettings
 
 MARKS = ("drawn", "whole", "slices", "partly")
 
@@ -76,17 +78,18 @@ class TrainingSet:
             InputError: there is no training set in the folder, or it is damaged.
         """
         path = _index_path(folder)
+        if not path.exists():
+            raise InputError(f"{folder} holds no training set")
+        text = read_text(path)
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(text)
             return cls(
                 folder,
                 TeachingSettings.from_json(content["settings"]),
                 tuple(AnnotatedFrame(**frame | {"around": tuple(frame["around"])}) for frame in content["frames"]),
                 tuple(IntensityWindow(**w | {"rule": IntensityRule(**w["rule"])}) for w in content["windows"]),
             )
-        except OSError as error:
-            raise InputError(f"{folder} holds no training set ({error.strerror})") from error
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise InputError(f"{path} is damaged ({error}): start the teaching job again") from error
 
     def image(self, frame: AnnotatedFrame, number: int | None = None) -> sitk.Image:
@@ -232,16 +235,24 @@ def _check_annotation(annotated: AnnotatedFrame, frame: Frame, labels: sitk.Imag
     name = f"frame {annotated.number} ({frame.index_value})"
     if annotated.mark not in MARKS:
         raise InputError(f"{name}: {annotated.mark!r} is none of {', '.join(MARKS)}")
-    if labels.GetSize() != frame.image.GetSize():
-        raise InputError(
-            f"{name} has {frame.image.GetSize()} voxels, its annotation {labels.GetSize()}: draw on the grid of the "
-            "frame"
-        )
-    values = np.unique(sitk.GetArrayViewFromImage(labels))
-    if values.size == 1 and values[0] == 0 and annotated.mark != "whole":
+    check_labels(labels, name, segments)
+    check_same_grid(frame.image, labels, name)
+    if annotated.mark != "whole" and not sitk.GetArrayViewFromImage(labels).any():
         raise InputError(f"{name}: nothing is drawn in it")
-    if values.min() < 0 or values.max() > segments or not np.array_equal(values, values.astype(int)):
-        raise InputError(f"{name}: labels must be whole numbers from 0 to {segments}")
+
+
+def check_labels(labels: sitk.Image, name: str, greatest: int = MOST_SEGMENTS) -> None:
+    """Raise an InputError unless an image is a 3D label image with the labels 0 to `greatest`.
+
+    Args:
+        name: what the image is called in the message.
+    """
+    kind = labels.GetPixelIDTypeAsString()
+    if labels.GetDimension() != 3 or labels.GetNumberOfComponentsPerPixel() != 1 or "complex" in kind:
+        raise InputError(f"{name}: its annotation must be a 3D label image, not {labels.GetDimension()}D of {kind}")
+    values = np.unique(sitk.GetArrayViewFromImage(labels))
+    if not np.isin(values, range(greatest + 1)).all():
+        raise InputError(f"{name}: labels must be whole numbers from 0 to {greatest}")
 
 
 def _window_of(images: Sequence[Frame], rule: IntensityRule, report: Callable[[], None]) -> IntensityWindow:

@@ -1,0 +1,90 @@
+"""Annotations in files: a folder of label images, or a label sequence, for the frames of a sequence."""
+
+from math import isclose
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from ..core.errors import InputError
+from ..core.sequence import SequenceIndex
+from ..io.file_sequence import FileSequence
+from ..io.image_files import read_image
+from ..io.sequence_files import IMAGE_SUFFIXES, read_sequence
+from .training_set import check_labels
+
+
+def read_annotations(path: Path, frames: FileSequence) -> dict[int, sitk.Image]:
+    """Return label images by the number of the frame that they annotate.
+
+    Args:
+        path: a folder of files named by frame number, or a label sequence, see `_frame_numbers`; in a label sequence,
+            a frame of zeros is not annotated.
+        frames: the images.
+
+    Raises:
+        InputError: it cannot be read, or belongs to other frames.
+    """
+    if path.is_dir():
+        return {number: _read_labels(read_image(file), file.name) for number, file in _numbered_files(path).items()}
+    sequence = read_sequence(path)
+    annotations = {}
+    for n, number in enumerate(_frame_numbers(path, sequence.index, frames.index)):
+        labels = _read_labels(sequence[n].image, f"frame {n} of {path.name}")
+        if sitk.GetArrayViewFromImage(labels).any():
+            annotations[number] = labels
+    return annotations
+
+
+def _read_labels(labels: sitk.Image, name: str) -> sitk.Image:
+    check_labels(labels, name)
+    return labels
+
+
+def _numbered_files(folder: Path) -> dict[int, Path]:
+    """Return the label images in a folder by the frame number that is their name."""
+    by_number: dict[int, Path] = {}
+    for file in sorted(folder.iterdir()):
+        suffix = next((suffix for suffix in IMAGE_SUFFIXES if file.name.lower().endswith(suffix)), None)
+        if suffix is None:
+            continue
+        stem = file.name[: -len(suffix)]
+        if not stem.isdecimal() or len(stem) > 9:
+            raise InputError(
+                f"{folder} must contain label images named by frame number, such as 0.nrrd, and no others: {file.name}"
+            )
+        other = by_number.setdefault(int(stem), file)
+        if other != file:
+            raise InputError(f"{folder}: {other.name} and {file.name} annotate the same frame: remove one of them")
+    if not by_number:
+        raise InputError(f"{folder} must contain label images named by frame number, such as 0.nrrd")
+    return by_number
+
+
+def _frame_numbers(path: Path, labels: SequenceIndex, images: SequenceIndex) -> list[int]:
+    """Return the number of the image that each frame of a label sequence annotates.
+
+    The index values tell it. Where they cannot be compared, since one of the two sequences has only frame numbers or
+    they have different units, the order of the frames tells it, if both have as many.
+    """
+    in_order = list(range(len(images.values)))
+    comparable = labels.unit == images.unit and [str(n) for n in in_order] not in (labels.values, images.values)
+    if labels.values == images.values or (len(labels.values) == len(in_order) and not comparable):
+        return in_order
+    numbers = []
+    for n, value in enumerate(labels.values):
+        same = [number for number in in_order if _is_same(value, images.values[number])]
+        if len(same) != 1 or same[0] in numbers:
+            raise InputError(
+                f"{path}: its frame {n} has the index value {value}, at which the images have {len(same)} frames, and "
+                "each frame can be annotated once: give both the same index values"
+            )
+        numbers += same
+    return numbers
+
+
+def _is_same(value: str, other: str) -> bool:
+    """Return whether two index values are the same text, or the same number but for rounding."""
+    try:
+        return value == other or isclose(float(value), float(other), rel_tol=1e-6)
+    except ValueError:
+        return False

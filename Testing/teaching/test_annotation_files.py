@@ -1,0 +1,83 @@
+"""Annotations in files: each is given to the frame that it belongs to, and what is not clear is refused."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from CLSTMSegmentLib.core.errors import InputError
+from CLSTMSegmentLib.core.sequence import SequenceIndex
+from CLSTMSegmentLib.io.file_sequence import FileSequence
+from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
+from CLSTMSegmentLib.teaching.annotation_files import read_annotations
+
+
+def labels(value=1, kind=np.uint8):
+    """Return labels of which one block has a value."""
+    array = np.zeros((4, 4, 4), kind)
+    array[1:3, 1:3, 1:3] = value
+    return sitk.GetImageFromArray(array)
+
+
+def images(*values, unit="s"):
+    """Return a sequence with these index values."""
+    return FileSequence(SequenceIndex(list(values), "time", unit), lambda number: labels())
+
+
+def annotated_frames(folder, label_values, frames, unit="s"):
+    """Return the numbers of the frames that a label sequence annotates."""
+    path = folder / "labels.seq.nrrd"
+    write_sequence(path, SequenceIndex(list(label_values), "time", unit), [labels()] * len(label_values))
+    return list(read_annotations(path, frames))
+
+
+@pytest.mark.parametrize("names", [("0.nrrd", "00.nrrd"), ("3.nrrd", "3.nii.gz"), ("01.mha", "1.nrrd")])
+def test_two_files_for_one_frame_are_refused_with_both_names(names, tmp_path):
+    for name in names:
+        sitk.WriteImage(labels(), str(tmp_path / name))
+
+    with pytest.raises(InputError, match="annotate the same frame: remove one of them") as caught:
+        read_annotations(tmp_path, images(*"01234"))
+
+    assert all(name in str(caught.value) for name in names)
+
+
+@pytest.mark.parametrize("name", ["0.0014.nrrd", "frame 0.nrrd", "-1.nrrd", "1" * 12 + ".nrrd"])
+def test_file_whose_name_is_no_frame_number_is_refused(name, tmp_path):
+    sitk.WriteImage(labels(), str(tmp_path / name))
+
+    with pytest.raises(InputError, match="named by frame number"):
+        read_annotations(tmp_path, images(*"01234"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (labels(2**32 - 1, np.uint32), r"0\.nrrd: labels must be whole numbers from 0 to 7"),
+        (labels(np.inf, np.float32), r"0\.nrrd: labels must be whole numbers from 0 to 7"),
+        (labels(np.nan, np.float32), r"0\.nrrd: labels must be whole numbers from 0 to 7"),
+        (labels(-1, np.int16), r"0\.nrrd: labels must be whole numbers from 0 to 7"),
+        (sitk.Compose(labels(), labels(), labels()), r"0\.nrrd: its annotation must be a 3D label image"),
+    ],
+)
+def test_file_that_is_no_label_image_is_refused_by_name(wrong, message, tmp_path):
+    sitk.WriteImage(wrong, str(tmp_path / "0.nrrd"))
+
+    with pytest.raises(InputError, match=message):
+        read_annotations(tmp_path, images(*"01234"))
+
+
+def test_label_sequence_annotates_the_frames_of_its_index_values(tmp_path):
+    frames = images("0.001", "0.0014", "0.002")
+
+    assert annotated_frames(tmp_path, ["0.0014", "0.0020000"], frames) == [1, 2]
+    assert annotated_frames(tmp_path, ["0.002", "0.0014", "0.001"], frames) == [2, 1, 0]
+
+
+@pytest.mark.parametrize("values", [["0.0014"], ["0.001", "0.0014", "0.003"], ["0.001", "0.001"]])
+def test_label_sequence_with_an_index_value_that_is_not_one_of_the_images_is_refused(values, tmp_path):
+    with pytest.raises(InputError, match="give both the same index values"):
+        annotated_frames(tmp_path, values, images("0.001", "0.002", "0.003"))
+
+
+@pytest.mark.parametrize(("values", "unit"), [(["0", "1", "2"], "s"), (["0", "40", "80"], "ms"), (["5", "6", "7"], "")])
+def test_label_sequence_without_comparable_index_values_annotates_the_frames_in_their_order(values, unit, tmp_path):
+    assert annotated_frames(tmp_path, values, images("0.1", "0.2", "0.3"), unit) == [0, 1, 2]
