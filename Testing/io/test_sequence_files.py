@@ -185,6 +185,16 @@ def test_gzip_file_of_several_parts_that_ends_early_is_truncated(tmp_path):
         list(read_sequence(path))
 
 
+def test_compressed_file_whose_checksum_does_not_fit_is_damaged(tmp_path):
+    path = tmp_path / "s.seq.nrrd"
+    write_sequence(path, SequenceIndex(list("01234")), random_images(5, np.int16))
+    packed = path.read_bytes().partition(b"\n\n")[2]
+    rewrite(path, content=packed[:-8] + bytes(4) + packed[-4:])
+
+    with pytest.raises(InputError, match=r"s\.seq\.nrrd is damaged"):
+        list(read_sequence(path))
+
+
 @pytest.mark.parametrize("kind", [b"", b"axis 3 index type:=numeric\n"], ids=["no type", "numeric"])
 def test_index_values_that_are_no_numbers_are_text(tmp_path, kind):
     path = tmp_path / "s.seq.nrrd"

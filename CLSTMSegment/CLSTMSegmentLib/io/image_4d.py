@@ -9,6 +9,7 @@ from ..core.errors import InputError
 from ..core.sequence import SequenceIndex
 from .file_sequence import metadata
 from .image_files import read_image
+from .nifti_header import read_nifti_header
 
 NIFTI_TIME_UNITS = {8: ("s", 1), 16: ("ms", 1_000), 24: ("us", 1_000_000)}
 """Time units of NIfTI-1 and their number in a second, by their code: bits 3 to 5 of xyzt_units."""
@@ -35,6 +36,7 @@ def read_4d_image(path: Path, header: sitk.ImageFileReader) -> tuple[SequenceInd
     unit, per_second = NIFTI_TIME_UNITS.get(int(units) & 56, ("", 1)) if units.isdecimal() else ("", 1)
     values = [f"{(start + t * step) * per_second:.10g}" for t in range(count)]
     index = SequenceIndex(values, "time" if unit else "frame", unit)
-    if not index.is_numeric:
+    nifti = read_nifti_header(path)
+    if not index.is_numeric or (nifti is not None and nifti.time_step is None):
         index = SequenceIndex([str(t) for t in range(count)])
     return index, sitk.GetArrayFromImage(read_image(path))

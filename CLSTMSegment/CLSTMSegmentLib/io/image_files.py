@@ -11,6 +11,9 @@ from ..core.atomic_write import replacing
 from ..core.errors import InputError, is_out_of_memory, sitk_cause
 from ..core.plain_files import check_plain_file
 from .detached_voxels import voxel_files
+from .metaimage_header import check_metaimage_is_whole
+from .nifti_header import check_nifti_is_whole, check_voxel_size
+from .nrrd_header import check_nrrd_is_whole
 
 
 @contextmanager
@@ -63,21 +66,25 @@ def read_image(path: Path, image_io: str = "") -> sitk.Image:
         InputError: the file cannot be read.
     """
     with _reading(path, image_io):
+        check_nifti_is_whole(path)
+        check_metaimage_is_whole(path)
+        check_nrrd_is_whole(path)
         return sitk.ReadImage(str(path), imageIO=image_io)
 
 
 @contextmanager
 def _reading(path: Path, image_io: str) -> Iterator[None]:
-    """Turn errors of SimpleITK in the block into an InputError that names the file; a lack of memory stays as it is."""
+    """Turn errors of SimpleITK in the block into an InputError, or a MemoryError, that names the file."""
     check_plain_file(path)
     for file in voxel_files(path):
         check_plain_file(file)
+    check_voxel_size(path)
     try:
         with decimal_point():
             yield
     except RuntimeError as error:
         if is_out_of_memory(error):
-            raise
+            raise MemoryError(f"there is no memory for the voxels of {path}") from error
         kind = "DICOM" if image_io == DICOM else "an image"
         raise InputError(f"{path} cannot be read as {kind} ({sitk_cause(error)})") from error
 

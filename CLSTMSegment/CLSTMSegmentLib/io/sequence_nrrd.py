@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import quote, unquote
 
 import numpy as np
@@ -16,21 +17,7 @@ from ..core.errors import InputError
 from ..core.sequence import SequenceIndex
 from .file_sequence import metadata
 from .image_files import read_image
-
-READ_TYPES = {
-    **dict.fromkeys(("signed char", "int8", "int8_t"), np.int8),
-    **dict.fromkeys(("unsigned char", "uchar", "uint8", "uint8_t"), np.uint8),
-    **dict.fromkeys(("short", "signed short", "short int", "int16", "int16_t"), np.int16),
-    **dict.fromkeys(("unsigned short", "ushort", "unsigned short int", "uint16", "uint16_t"), np.uint16),
-    **dict.fromkeys(("int", "signed int", "int32", "int32_t"), np.int32),
-    **dict.fromkeys(("unsigned int", "uint", "uint32", "uint32_t"), np.uint32),
-    "float": np.float32,
-    "double": np.float64,
-}
-"""Names of voxel types in a NRRD header."""
-
-LARGEST_HEADER = 2**24
-"""Bytes; a file with a longer header is no NRRD file."""
+from .nrrd_header import READ_TYPES, read_nrrd_header
 
 GZIP = 31
 """What zlib calls the gzip format."""
@@ -102,17 +89,10 @@ class FrameLayout:
 
 def frame_layout(path: Path) -> FrameLayout | None:
     """Return how the frames follow each other in a NRRD file; None where they do not, or lie in another file."""
-    lines, fields = [], {}
-    with path.open("rb") as file:
-        while file.tell() < LARGEST_HEADER and (line := file.readline(LARGEST_HEADER)) not in (b"\n", b""):
-            lines.append(line)
-        start = file.tell()
-    if not lines or not lines[0].startswith(b"NRRD") or line != b"\n" or any(b"\r" in line for line in lines):
+    header = read_nrrd_header(path)
+    if header is None:
         return None
-    for line in lines:
-        name, colon, value = line.decode("latin-1").partition(": ")
-        if colon:
-            fields[name.lower()] = value.strip()
+    fields, start = header
     sizes, kinds = fields.get("sizes", "").split(), fields.get("kinds", "").split()
     in_order = len(sizes) == 4 and all(n.isdecimal() and int(n) > 0 for n in sizes) and kinds[-1:] == ["list"]
     here = not {"data file", "datafile", "line skip", "lineskip", "byte skip", "byteskip"} & fields.keys()
@@ -197,9 +177,21 @@ class SequenceNrrdReader:
                 except zlib.error as error:
                     raise InputError(f"{self._path} is damaged in frame {self._next} ({error})") from error
                 self._rest = self._decompressor.unconsumed_tail or self._decompressor.unused_data
+            if self._next == self._layout.count - 1:
+                self._check_end(file)
             self._position = file.tell()
         self._next += 1
         return content
+
+    def _check_end(self, file: BinaryIO) -> None:
+        """Raise an InputError if the checksum after the last frame does not fit what was decompressed."""
+        try:
+            while not self._decompressor.eof and (chunk := self._rest or file.read(CHUNK)):
+                if self._decompressor.decompress(chunk, 1):
+                    return  # there is more than the frames
+                self._rest = self._decompressor.unconsumed_tail or self._decompressor.unused_data
+        except zlib.error as error:
+            raise InputError(f"{self._path} is damaged ({error})") from error
 
 
 NRRD_TYPES = {np.dtype(np.uint8): "unsigned char", np.dtype(np.int16): "short", np.dtype(np.float32): "float"}

@@ -1,0 +1,60 @@
+"""Image files that are truncated or damaged are refused, where SimpleITK would give any voxels."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from CLSTMSegmentLib.core.errors import InputError
+from CLSTMSegmentLib.io.image_files import read_image
+from CLSTMSegmentLib.io.sequence_files import read_sequence
+
+VOXELS = np.random.default_rng(0).integers(0, 200, (2, 8, 8, 8)).astype(np.int16)
+
+
+def written(folder, suffix, compressed):
+    """Write a sequence of two frames, and return the file with its voxels."""
+    image = sitk.JoinSeries([sitk.GetImageFromArray(frame) for frame in VOXELS])
+    sitk.WriteImage(image, str(folder / f"s.{suffix}"), useCompression=compressed)
+    others = [path for path in folder.iterdir() if path.name != f"s.{suffix}"]
+    return folder / f"s.{suffix}", (others or [folder / f"s.{suffix}"])[0]
+
+
+FORMATS = [("nii", False), ("nii.gz", True), ("mha", False), ("mha", True), ("mhd", False), ("mhd", True)]
+FORMATS += [("nrrd", False), ("nrrd", True)]
+
+
+@pytest.mark.parametrize(("suffix", "compressed"), FORMATS)
+def test_whole_file_is_read(suffix, compressed, tmp_path):
+    path, _ = written(tmp_path, suffix, compressed)
+
+    frames = [sitk.GetArrayFromImage(frame.image) for frame in read_sequence(path)]
+
+    np.testing.assert_array_equal(frames, VOXELS)
+
+
+@pytest.mark.parametrize(("suffix", "compressed"), FORMATS)
+def test_truncated_file_is_refused_by_name(suffix, compressed, tmp_path):
+    path, voxels = written(tmp_path, suffix, compressed)
+    voxels.write_bytes(voxels.read_bytes()[:-200])
+
+    for read in (read_sequence, read_image):
+        with pytest.raises(InputError, match=r"s\."):
+            read(path)
+
+
+@pytest.mark.parametrize(("suffix", "compressed"), [form for form in FORMATS if form[1]])
+def test_damaged_file_is_refused_by_name(suffix, compressed, tmp_path):
+    path, voxels = written(tmp_path, suffix, compressed)
+    content = voxels.read_bytes()
+    voxels.write_bytes(content[:-700] + bytes(500) + content[-200:])
+
+    with pytest.raises(InputError, match=r"s\."):
+        read_sequence(path)
+
+
+@pytest.mark.parametrize("size", ["100000 100000 100000 2", "9223372036854775807 8 8 2", "-1 8 8 2", "0 8 8 2"])
+def test_header_that_does_not_fit_its_voxels_is_refused(size, tmp_path):
+    path, _ = written(tmp_path, "mha", False)
+    path.write_bytes(path.read_bytes().replace(b"DimSize = 8 8 8 2", f"DimSize = {size}".encode()))
+
+    with pytest.raises(InputError, match=r"s\.mha"):
+        read_sequence(path)
