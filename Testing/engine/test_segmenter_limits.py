@@ -9,6 +9,7 @@ from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.core.sequence import Frame
 from CLSTMSegmentLib.model.rules import GeometryRule
 from CLSTMSegmentLib.network.inference import InferenceNetwork
+from CLSTMSegmentLib.phantoms.heart import HEART_AXES
 from conftest import smallModel
 
 from engine.small_runs import arrays, assert_same, labels_of, segmenter_for
@@ -50,6 +51,26 @@ def test_run_that_is_out_of_memory_continues_with_smaller_tiles_and_a_warning(mo
     # each frame as in a run that had its tiles from the start
     whole, tiled = labels_of(model, cine), labels_of(model, cine, tile=segmenter.report.tile)
     assert_same(arrays(found), arrays({n: (whole if n < short_from else tiled)[n] for n in found}))
+
+
+@pytest.mark.parametrize(("tile", "slow"), [((8, 32, 32), True), (None, False)])
+def test_run_says_what_its_tiles_cost_in_time(cine, tile, slow):
+    segmenter = segmenter_for(smallModel(geometry=GeometryRule(HEART_AXES, "thickest")), tile=tile)
+
+    list(segmenter.segment(cine[:1]))
+
+    cost = "9 tiles of 8 x 32 x 32 voxels, which overlap: this takes at least 2.2 times as long"
+    assert any(cost in warning for warning in segmenter.report.warnings) is slow
+
+
+def test_time_left_is_told_within_the_first_frame(model, cine):
+    told = []
+
+    list(segmenter_for(model, tile=(8, 32, 32)).segment(cine[:2], progress=told.append))
+
+    first = [progress.seconds_left for progress in told if progress.frame == 1]
+    assert first[0] is None
+    assert min(first[1:]) > 0
 
 
 def test_run_that_is_out_of_memory_with_the_smallest_tiles_ends_with_what_to_do(model, cine, monkeypatch):

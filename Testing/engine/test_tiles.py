@@ -5,7 +5,17 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from CLSTMSegmentLib.engine.tiles import TileBlender, halved, pad, padded_shape, plan_tile, plan_tiles, unpad
+from CLSTMSegmentLib.core.errors import InputError
+from CLSTMSegmentLib.engine.tiles import (
+    TileBlender,
+    TileLayout,
+    halved,
+    pad,
+    padded_shape,
+    plan_tile,
+    plan_tiles,
+    unpad,
+)
 from CLSTMSegmentLib.model.rules import GeometryRule
 
 
@@ -62,6 +72,18 @@ def test_frame_is_padded_to_what_the_model_needs_and_padding_is_undone(shape, ru
 
     assert padded.shape == expected
     np.testing.assert_array_equal(unpad(padded[None], shape)[0].numpy(), volume)
+
+
+def test_tiles_say_how_much_more_they_compute_than_the_whole_frame():
+    places = plan_tiles((16, 64, 64), (16, 32, 32), 0.5)
+
+    assert TileLayout((16, 64, 64), (16, 32, 32), places).times_the_frame == 9 / 4
+    assert TileLayout((16, 64, 64), (16, 64, 64), plan_tiles((16, 64, 64), (16, 64, 64), 0.5)).times_the_frame == 1
+
+
+def test_tiles_without_end_are_refused():
+    with pytest.raises(InputError, match=r"tiles of \(8, 8, 8\) voxels: choose larger tiles or a smaller overlap"):
+        plan_tiles((256, 256, 256), (8, 8, 8), 0.9)
 
 
 def test_tile_shrinks_with_memory_down_to_a_least_size():

@@ -10,7 +10,7 @@ class Progress:
     Attributes:
         frame, frames: the current frame, counted from 1, and the number of frames to segment.
         tile, tiles: the current tile, counted from 1, and the number of tiles of this frame.
-        seconds_left: estimated time left in seconds; None until the first frame is done.
+        seconds_left: estimated time left in seconds; None until the first tile is done.
     """
 
     frame: int

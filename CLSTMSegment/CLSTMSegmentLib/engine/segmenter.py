@@ -128,9 +128,11 @@ class _StepTimer:
         """Report the progress before a tile (counted from 0), and raise `Cancelled` when the run is cancelled."""
         self.check_cancelled()
         if self._progress is not None:
-            left = None
-            if self._seconds_per_step is not None:
-                left = self._seconds_per_step * (self._steps_left - tile / tiles)
+            left, seconds_per_step = None, self._seconds_per_step
+            if seconds_per_step is None and tile > 0:  # many tiles may take minutes
+                seconds_per_step = (time.perf_counter() - self._step_began) * tiles / tile
+            if seconds_per_step is not None:
+                left = seconds_per_step * (self._steps_left - tile / tiles)
             frame = min(self._finished + 1, self._wanted)
             self._progress(Progress(frame, self._wanted, tile + 1, tiles, left))
 

@@ -40,6 +40,10 @@ def unpad(volume: Tensor, shape: Shape) -> Tensor:
     return volume[(slice(None), *(slice(s, s + n) for s, n in zip(starts, shape, strict=True)))]
 
 
+MOST_TILES = 1_000_000
+"""Largest number of tiles of a frame, each of which has a recurrent state of its own."""
+
+
 def plan_tiles(shape: Shape, tile: Shape, overlap: float) -> list[tuple[slice, slice, slice]]:
     """Return the index ranges of the fewest evenly spread tiles that cover a frame with at least an overlap.
 
@@ -47,6 +51,9 @@ def plan_tiles(shape: Shape, tile: Shape, overlap: float) -> list[tuple[slice, s
         shape: size (D, H, W) of the padded frame.
         tile: size (D, H, W) of a tile; an edge longer than the frame's becomes as long as that.
         overlap: least part that neighbouring tiles share, from 0 to below 1.
+
+    Raises:
+        InputError: there would be more than `MOST_TILES`.
     """
     per_axis = []
     for n, t in zip(shape, tile, strict=True):
@@ -54,6 +61,9 @@ def plan_tiles(shape: Shape, tile: Shape, overlap: float) -> list[tuple[slice, s
         count = 1 if t == n else ceil((n - t) / max(t * (1 - overlap), 1)) + 1
         starts = [round(k * (n - t) / max(count - 1, 1)) for k in range(count)]
         per_axis.append([slice(s, s + t) for s in starts])
+    count = prod(map(len, per_axis))
+    if count > MOST_TILES:
+        raise InputError(f"a frame would have {count} tiles of {tile} voxels: choose larger tiles or a smaller overlap")
     return [(d, h, w) for d in per_axis[0] for h in per_axis[1] for w in per_axis[2]]
 
 
@@ -121,6 +131,10 @@ def plan_tile(shape: Shape, strides: Shape, needed_bytes: Callable[[Shape], floa
     return tile
 
 
+SLOW = 1.5
+"""Tiles with more than this many times the voxels of the frame cost time that is worth a warning."""
+
+
 @dataclass(frozen=True)
 class TileLayout:
     """How a frame is covered by tiles.
@@ -134,6 +148,11 @@ class TileLayout:
     shape: Shape
     tile: Shape
     places: list[tuple[slice, slice, slice]]
+
+    @property
+    def times_the_frame(self) -> float:
+        """Return how many times as many voxels all tiles have as the frame."""
+        return len(self.places) * prod(self.tile) / prod(self.shape)
 
 
 class TilePlanner:
@@ -162,13 +181,20 @@ class TilePlanner:
         Args:
             shape: size (D, H, W) of the frame on the model's grid.
             device: where the network runs; its free memory is read once, for the first frame.
-            report: gets a warning when the RAM limit is too low.
+            report: gets a warning when the RAM limit is too low, or when tiles cost much time.
         """
         padded = padded_shape(shape, self._model.geometry, self._model.network.strides)
         if self.tile is None:
             self.tile = self._largest_tile(padded, device, report)
         tile = tuple(min(n, t) for n, t in zip(padded, self.tile, strict=True))
-        return TileLayout(padded, tile, plan_tiles(padded, tile, self._overlap))
+        layout = TileLayout(padded, tile, plan_tiles(padded, tile, self._overlap))
+        if layout.times_the_frame > SLOW:
+            report.warn(
+                f"a frame is segmented in {len(layout.places)} tiles of {' x '.join(map(str, tile))} voxels, which "
+                f"overlap: this takes at least {layout.times_the_frame:.1f} times as long as the whole frame at once; "
+                "with more memory, a smaller region or a smaller overlap it is faster"
+            )
+        return layout
 
     def shrink(self) -> bool:
         """Change to smaller tiles; return False where they cannot be smaller."""
