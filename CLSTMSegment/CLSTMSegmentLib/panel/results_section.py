@@ -16,6 +16,7 @@ from .background_run import BackgroundRun
 from .busy import busy
 from .repeating_timer import RepeatingTimer
 from .reported_slots import reporting
+from .review_buttons import ReviewButtons
 from .shown_views import PLOT_VIEW, THREE_D_VIEW, showView
 from .surface_maker import SurfaceMaker
 from .volumes_plot_view import VolumesPlotView
@@ -38,6 +39,7 @@ class ResultsSection:
         self._finished = False
         self._displayed = False
         self._plot = VolumesPlotView()
+        self._review = ReviewButtons(ui, lambda number: self._fillRow(self._output.curve.numbers.index(number)))
         self._surfaces = SurfaceMaker(self._tell)
         self._editTag: int | None = None
         self._perhapsEdited: set[int] = set()
@@ -66,6 +68,7 @@ class ResultsSection:
             self._output.source.browserNode.RemoveObserver(self._editTag)
             self._editTag = None
         self._output = None
+        self._review.review(None)
         self._finished = self._displayed = False
         self._ui.volumesTable.setRowCount(0)
         self._ui.flagsList.clear()
@@ -104,6 +107,7 @@ class ResultsSection:
             self._showSummary()
             shown = bool(frames) and run.output.tableNode is not None
             self._enable(shown)
+            self._review.review(run.output if shown else None)
             if shown:
                 self._onDisplay()
                 if self._ui.show3DButton.checked:
@@ -113,7 +117,8 @@ class ResultsSection:
 
     def _fillRow(self, row: int) -> None:
         frame = self._output.curve.frames[row]
-        texts = [str(frame.number), frame.index_value, *(f"{ml:.1f}" for ml in frame.ml)]
+        number = f"{frame.number} {self._review.markOf(frame.index_value)}".rstrip()
+        texts = [number, frame.index_value, *(f"{ml:.1f}" for ml in frame.ml)]
         for column, text in enumerate(texts):
             self._ui.volumesTable.setItem(row, column, qt.QTableWidgetItem(text))
 

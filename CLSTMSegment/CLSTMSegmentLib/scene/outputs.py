@@ -12,6 +12,7 @@ from ..core.volume_curve import VolumeCurve
 from ..engine.quality import measure_frame
 from ..model.description import Model
 from .edited_frames import editState, measureEdited
+from .frame_reviews import REVIEWS_ATTRIBUTE
 from .images import imageGeometry, labelmapImage
 from .inputs import SequenceFrames, SequenceInput
 from .volumes_plot import removeChart
@@ -144,6 +145,7 @@ class SegmentationOutput:
         frames = self.sequenceNode
         wasModifying = outputNode.StartModify()
         outputNode.RemoveAllDataNodes()
+        outputNode.RemoveAttribute(REVIEWS_ATTRIBUTE)
         copyIndex(frames, outputNode)
         for number in range(frames.GetNumberOfDataNodes()):
             outputNode.SetDataNodeAtValue(frames.GetNthDataNode(number), frames.GetNthIndexValue(number))

@@ -1,0 +1,29 @@
+"""What the user thinks of the frames of a result: good or bad; it is saved with the scene."""
+
+import json
+
+import slicer
+
+GOOD, BAD = "good", "bad"
+
+REVIEWS_ATTRIBUTE = "CLSTMSegment.reviews"
+"""Attribute of a segmentation sequence: the marks by index value, as JSON."""
+
+
+def frameReviews(sequenceNode: slicer.vtkMRMLSequenceNode) -> dict[str, str]:
+    """Return `GOOD` or `BAD` by index value; a frame that the user has not marked is missing."""
+    try:
+        marks = json.loads(sequenceNode.GetAttribute(REVIEWS_ATTRIBUTE) or "{}")
+    except ValueError:  # a scene that was changed by hand
+        return {}
+    return {value: mark for value, mark in marks.items() if mark in (GOOD, BAD)} if isinstance(marks, dict) else {}
+
+
+def reviewFrame(sequenceNode: slicer.vtkMRMLSequenceNode, indexValue: str, mark: str) -> None:
+    """Mark a frame as `GOOD` or `BAD`; to mark it again with the same mark removes it."""
+    marks = frameReviews(sequenceNode)
+    if marks.get(indexValue) == mark:
+        del marks[indexValue]
+    else:
+        marks[indexValue] = mark
+    sequenceNode.SetAttribute(REVIEWS_ATTRIBUTE, json.dumps(marks))
