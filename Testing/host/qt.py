@@ -121,6 +121,17 @@ class QFileDialog:
         return cls.chosen
 
 
+class QInputDialog:
+    """PythonQt's static call returns the text alone, an empty one after Cancel; the tests say what the user types."""
+
+    typed = ""
+
+    @classmethod
+    def getText(cls, parent, title, label, mode, text):
+        assert mode == QtWidgets.QLineEdit.EchoMode.Normal
+        return cls.typed
+
+
 def application():
     """The one Qt application of this process."""
     return QtWidgets.QApplication.instance() or QtWidgets.QApplication([])

@@ -1,11 +1,16 @@
 """Models in the panel: what they are for, and how others are added."""
 
+import shutil
+
+import pytest
+import slicer
 import torch
+from CLSTMSegmentLib.model.bundle import load_model
 from CLSTMSegmentLib.network.options import NetworkOptions
 from CLSTMSegmentLib.network.unet import CLSTMUNet4D
 from host import qt
 
-from panel.conftest import choose, runToEnd
+from panel.conftest import choose, modelsFolder, runToEnd
 
 
 def test_chosen_model_is_described(sequence, widget):
@@ -49,3 +54,61 @@ def test_file_that_is_no_model_is_refused_with_its_reason(sequence, widget, tmp_
     widget.ui.addModelButton.click()
 
     assert "notes.pth" in widget.ui.statusLabel.text
+
+
+@pytest.fixture
+def mine(smallModelAdded):
+    """A model of the user, of which nobody else needs the files."""
+    shutil.copytree(modelsFolder() / "small", modelsFolder() / "Mine")
+    yield modelsFolder() / "Mine"
+    for name in ("Mine", "Yours"):
+        shutil.rmtree(modelsFolder() / name, ignore_errors=True)
+
+
+@pytest.fixture
+def ownModel(mine, widget):
+    """The widgets of the panel with this model chosen."""
+    choose(widget.ui.modelComboBox, str(mine))
+    return widget.ui
+
+
+def test_model_of_the_user_is_renamed(ownModel):
+    ui = ownModel
+    qt.QInputDialog.typed = " Yours "
+
+    ui.renameModelButton.click()
+
+    assert ui.modelComboBox.currentText == "Yours"
+    assert not (modelsFolder() / "Mine").exists()
+    model = load_model(modelsFolder() / "Yours")
+    assert (model.name, model.title) == ("Yours", "Yours")
+    model.build_network()  # its weights are those of before
+
+
+@pytest.mark.parametrize(("name", "message"), [("small", "already"), ("../else", "a model's name is"), ("", "")])
+def test_name_that_no_model_can_have_changes_nothing(name, message, ownModel):
+    qt.QInputDialog.typed = name
+
+    ownModel.renameModelButton.click()
+
+    assert message in ownModel.statusLabel.text
+    assert ownModel.modelComboBox.currentData == str(modelsFolder() / "Mine")
+    assert load_model(modelsFolder() / "Mine").name == "small"
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_model_of_the_user_is_removed_if_the_user_agrees(agrees, ownModel, monkeypatch):
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, windowTitle=None: agrees)
+
+    ownModel.removeModelButton.click()
+
+    assert (modelsFolder() / "Mine").exists() != agrees
+    assert ownModel.modelComboBox.currentData == ("cardiac-cine-lv" if agrees else str(modelsFolder() / "Mine"))
+    assert not list(modelsFolder().glob(".Mine*"))
+
+
+def test_bundled_model_can_be_neither_renamed_nor_removed(ownModel):
+    choose(ownModel.modelComboBox, "cardiac-cine-lv")
+
+    assert not ownModel.renameModelButton.enabled
+    assert not ownModel.removeModelButton.enabled

@@ -1,15 +1,18 @@
-"""The models in the panel: the list to choose from, what the chosen one is for, and adding others."""
+"""The models in the panel: the list to choose from, what the chosen one is for, and changes to the list."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import qt
+import slicer
 from slicer.i18n import tr as _
 
 from ..core.errors import InputError
+from ..engine.settings import DEFAULT_MODEL
 from ..model.description import Model
 from .dependencies import TO_SEGMENT, PackageInstaller
 from .model_choice import addModel, choosableModels, detailsAsHtml, summaryAsHtml
+from .own_models import isOwnModel, removeModel, renameModel
 from .reported_slots import reporting
 
 
@@ -19,7 +22,7 @@ class ModelSection:
     Args:
         ui: the panel's widgets.
         modelsFolder: the folder of the models that the user added.
-        added: called with the source of a model that the user has added.
+        added: called with the source of the model to choose after the user has changed the models.
         installer: installs what is needed to check a model before it is added.
 
     Attributes:
@@ -34,6 +37,8 @@ class ModelSection:
         self.models: dict[str, Model] = {}
         ui.addModelButton.connect("clicked()", reporting(ui.statusLabel, self._onAddModel))
         ui.openModelFolderButton.connect("clicked()", reporting(ui.statusLabel, self._onOpenModelFolder))
+        ui.renameModelButton.connect("clicked()", reporting(ui.statusLabel, self._onRenameModel))
+        ui.removeModelButton.connect("clicked()", reporting(ui.statusLabel, self._onRemoveModel))
         self.fill()
 
     def fill(self) -> None:
@@ -51,6 +56,8 @@ class ModelSection:
         model = self.models.get(source)
         self._ui.modelSummaryLabel.text = summaryAsHtml(model) if model is not None else ""
         self._ui.modelDetailsLabel.text = detailsAsHtml(model) if model is not None else ""
+        for button in (self._ui.renameModelButton, self._ui.removeModelButton):
+            button.enabled = model is not None and isOwnModel(source, self._modelsFolder)
 
     def chosen(self, source: str) -> Model:
         """Return the chosen model.
@@ -77,3 +84,19 @@ class ModelSection:
     def _onOpenModelFolder(self) -> None:
         self._modelsFolder.mkdir(parents=True, exist_ok=True)
         qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(self._modelsFolder)))
+
+    def _onRenameModel(self) -> None:
+        source = self._ui.modelComboBox.currentData
+        before = self.models[source].title
+        name = qt.QInputDialog.getText(
+            self._ui.renameModelButton, _("Rename the model"), _("New name:"), qt.QLineEdit.Normal, before
+        )
+        if name and name.strip() != before:
+            self._added(renameModel(source, name.strip()))
+
+    def _onRemoveModel(self) -> None:
+        source = self._ui.modelComboBox.currentData
+        question = _("The model {name} will be removed from this computer.").format(name=self.models[source].title)
+        if slicer.util.confirmOkCancelDisplay(question, _("Remove the model")):
+            removeModel(source)
+            self._added(DEFAULT_MODEL)
