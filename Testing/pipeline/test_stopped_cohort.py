@@ -146,5 +146,6 @@ def test_results_on_disk_are_told_though_the_scheduler_was_killed(inputs, bundle
     assert all(rows[name]["error"] == "" and rows[name]["frames"] == "6" for name in finished)
     failed = [name for name, row in rows.items() if row["error"]]
     assert 0 < len(failed) < COUNT
+    assert all("the scheduler was lost" in rows[name]["error"] for name in failed)
     assert f"{len(failed)} of {COUNT} sequences failed" in log.read_text(encoding="utf-8")
     assert "is not protected by TLS" in log.read_text(encoding="utf-8")

@@ -198,9 +198,13 @@ def _rows_of_cluster(
                 yield future.result()
                 continue
             # where the scheduler is lost, the worker may have finished the sequence without telling it
-            sequence = futures[future]
+            sequence, error = futures[future], future.exception()
             row = sequence.finished_row(model.segments, digest, settings)
-            yield row or sequence.failed_row(f"its worker or the scheduler was lost, or failed: {future.exception()}")
+            yield row or sequence.failed_row(
+                "the scheduler was lost; if its worker finishes it all the same, --resume keeps the result"
+                if error is None
+                else f"its worker was lost or failed: {error}"
+            )
 
 
 @contextmanager
