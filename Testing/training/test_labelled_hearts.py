@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from CLSTMSegmentLib.__main__ import main
+from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.core.sequence import Frame
 from CLSTMSegmentLib.engine.frame_grid import FrameGrid
 from CLSTMSegmentLib.engine.intensity_window import find_intensity_window
 from CLSTMSegmentLib.engine.preparation import prepare
-from CLSTMSegmentLib.training.labelled_hearts import Annotation, load_hearts, read_cines, to_grid
+from CLSTMSegmentLib.training.labelled_hearts import Annotation, load_hearts, read_cines, read_phases, to_grid
 from CLSTMSegmentLib.training.recipe import read_recipe
 from CLSTMSegmentLib.training.sparse_labels import BACKGROUND, UNKNOWN, Border, certain_labels
 
@@ -117,3 +118,55 @@ def test_training_without_its_hearts_is_refused_in_words(options, message, tmp_p
 
     assert status == 2
     assert message in capsys.readouterr().err
+
+
+def changed(hearts, folder, name, change):
+    """Copy a folder of hearts, and change the content of an index in it."""
+    shutil.copytree(hearts, folder)
+    (path,) = folder.rglob(name)
+    content = json.loads(path.read_text(encoding="utf-8"))
+    change(content)
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return folder
+
+
+BROKEN = {
+    "class": ("labels.json", lambda frame: frame.update(labelled_classes=[9]), "must name classes from 1 to 2"),
+    "slice": ("labels.json", lambda frame: frame.update(labelled_slices=[0, 99]), "and slices of the image"),
+    "no slices": ("labels.json", lambda frame: frame.pop("labelled_slices"), "is not complete"),
+    "no numbers": ("labels.json", lambda frame: frame.update(labelled_slices=["a", "b"]), "is not complete"),
+    "file": ("labels.json", lambda frame: frame.update(file="gone.nrrd"), "no such file"),
+    "text": ("index.json", lambda phase: phase.update(slices="x"), "is not complete"),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_index_that_is_not_complete_is_refused_with_the_heart(fault, hearts, tmp_path):
+    name, change, message = BROKEN[fault]
+    data = changed(
+        hearts, tmp_path / "data", name, lambda content: change(next(iter(next(iter(content.values())).values())))
+    )
+
+    with pytest.raises(InputError, match=message):
+        read_cines(data)
+        read_phases(data)
+
+
+def test_index_that_is_no_json_is_refused_by_name(hearts, tmp_path):
+    shutil.copytree(hearts, tmp_path / "data")
+    (path,) = (tmp_path / "data").rglob("labels.json")
+    path.write_text("{", encoding="utf-8")
+
+    with pytest.raises(InputError, match=r"labels\.json is not valid JSON"):
+        read_cines(tmp_path / "data")
+
+
+def test_annotation_that_lies_elsewhere_is_refused_with_the_heart(hearts, tmp_path):
+    shutil.copytree(hearts, tmp_path / "data")
+    path = next((tmp_path / "data").rglob("A_ED_cavity.nrrd"))
+    labels = sitk.ReadImage(str(path))
+    labels.SetOrigin((500, 500, 500))
+    sitk.WriteImage(labels, str(path))
+
+    with pytest.raises(InputError, match=r"A, ED: its annotation lies up to .* mm away"):
+        read_phases(tmp_path / "data")

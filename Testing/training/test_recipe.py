@@ -27,6 +27,14 @@ def test_training_file_can_give_only_what_differs_from_another(tmp_path):
     assert replace(changed, test=original.test, model=original.model) == original
 
 
+def test_training_file_that_builds_on_itself_is_refused(tmp_path):
+    for name, other in (("a.toml", "b.toml"), ("b.toml", "a.toml")):
+        (tmp_path / name).write_text(f'like = "{other}"', encoding="utf-8")
+
+    with pytest.raises(InputError, match=r"a\.toml builds on itself"):
+        read_recipe(tmp_path / "a.toml")
+
+
 def test_training_file_that_builds_on_a_missing_one_is_refused(tmp_path):
     (tmp_path / "lost.toml").write_text('like = "nowhere.toml"', encoding="utf-8")
 
@@ -43,6 +51,15 @@ def test_training_file_that_builds_on_a_missing_one_is_refused(tmp_path):
         ("[data]", '[data]\nphantom = "hart"', "not a complete recipe"),
         ("iterations = ", "itterations = ", "not a complete recipe"),
         ("[training]", "[training", "not valid TOML"),
+        ("validate_every = 2", "validate_every = 0", "validate_every must be at least 1"),
+        ("iterations = 2", "iterations = -5", "at least 1 iteration"),
+        ("iterations = 2", 'iterations = "two"', "at least 1 iteration"),
+        ("learning_rate = 1.5e-3", "learning_rate = nan", "rates of at least 0"),
+        ("batch = 2", "batch = 0", "a batch at least 1 stack"),
+        ("patches = [[8, 24, 24]]", "patches = [[8, 24]]", "three whole numbers each"),
+        ("patches = [[8, 24, 24]]", "patches = [[90000, 90000, 90000]]", "three whole numbers each"),
+        ("patches = [[8, 24, 24]]", "patches = 8", "not a complete recipe"),
+        ("[data]", "[data]\nborder = 5", "not a complete recipe"),
         ("[model]", '[model]\nactivation = "sigmoid"', "need a network of 2 classes"),
         ('spacing = ["own", 6.0, 6.0]', 'spacing = ["own", "own", 6.0]', "needs the spacing of rows and columns"),
     ],

@@ -18,6 +18,9 @@ from ..model.bundle import load_model
 from ..pipeline.output_paths import check_outputs
 from .terminal import show
 
+MOST_CYCLES = 1000
+"""Greatest number of times that a cine can be repeated."""
+
 
 def add_options(parser: ArgumentParser) -> None:
     """Define the options of the command."""
@@ -40,8 +43,8 @@ def add_options(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> None:
     """Score the model, and its twin if there is one, and print the summaries side by side."""
-    if options.cycles < 1:
-        raise InputError(f"--cycles must be at least 1, not {options.cycles}")
+    if not 1 <= options.cycles <= MOST_CYCLES:
+        raise InputError(f"--cycles must be at least 1 and at most {MOST_CYCLES}, not {options.cycles}")
     outputs = [path for path in (options.out, options.page) if path is not None]
     names = [name for name in (options.model, options.twin) if name is not None]
     check_outputs(outputs, options.data.rglob("*"), names)
@@ -49,10 +52,16 @@ def run(options: Namespace) -> None:
     models = [model] if options.twin is None else [model, load_model(options.twin)]
     settings = [RunSettings(model=name, device=options.device) for name in names]
     hearts = options.hearts or model.training.get("kept_for_test")
+    if not isinstance(hearts, (list, type(None))):
+        raise InputError(f"model {model.name}: kept_for_test must be a list of hearts, not {hearts!r}: give --hearts")
     training = model.training
     cases = read_cases(options.data, hearts, training.get("same_heart", {}), training.get("masked_slices", {}))
     if not cases:
         raise InputError(f"{options.data} has none of the hearts {', '.join(hearts or []) or 'that can be scored'}")
+    greatest = max(label for case in cases for annotation in case.annotations.values() for label in annotation.classes)
+    for one in models:
+        if len(one.segments) < greatest:
+            raise InputError(f"model {one.name} has no segment for label {greatest} of the annotations")
     if options.page is not None and all(case.source != "phases" for case in cases):
         raise InputError("--page shows single phases, and these hearts have none")
     if not options.phases_only:

@@ -1,7 +1,8 @@
 """Labelled hearts on disk, brought to a model's grid: cines, and single phases at end-diastole and end-systole."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from math import ceil
 from pathlib import Path
@@ -11,6 +12,8 @@ import SimpleITK as sitk
 
 from ..core.boxes import bounding_box, with_margin
 from ..core.errors import InputError
+from ..core.plain_files import read_text
+from ..core.same_grid import check_same_grid
 from ..core.sequence import Frame
 from ..engine.frame_grid import FrameGrid
 from ..engine.intensity_window import find_intensity_window
@@ -135,19 +138,23 @@ def read_cines(
     cines = {}
     names = same_heart or {}
     for index in _index_files(data, "labels.json"):
-        for case, labelled in json.loads(index.read_text(encoding="utf-8")).items():
+        for case, labelled in _read_index(index).items():
             if hearts is not None and names.get(case, case) not in hearts:
                 continue
-            annotations = {
-                int(t): Annotation(
-                    read_image(index.parent / entry["file"]),
-                    entry["labelled_classes"],
-                    tuple(range(entry["labelled_slices"][0], entry["labelled_slices"][1] + 1)),
-                    entry["phase"],
-                )
-                for t, entry in labelled.items()
-            }
-            cines[case] = (list(read_sequence(index.parent / f"{case}.seq.nrrd")), annotations)
+            with _entry_of(index, case):
+                annotations = {
+                    int(t): Annotation(
+                        read_image(index.parent / entry["file"]),
+                        list(entry["labelled_classes"]),
+                        tuple(range(entry["labelled_slices"][0], entry["labelled_slices"][1] + 1)),
+                        entry["phase"],
+                    )
+                    for t, entry in labelled.items()
+                }
+                frames = list(read_sequence(index.parent / f"{case}.seq.nrrd"))
+                for t, annotation in annotations.items():
+                    _check_annotation(annotation, frames[t].image, f"{case}, frame {t}")
+            cines[case] = (frames, annotations)
     return cines
 
 
@@ -166,17 +173,51 @@ def read_phases(
     """
     stacks, masked = {}, masked or {}
     for index in _index_files(data, "index.json"):
-        for name, phases in json.loads(index.read_text(encoding="utf-8")).items():
+        for name, phases in _read_index(index).items():
             if hearts is not None and name not in hearts:
                 continue
             stacks[name] = {}
             for phase, entry in phases.items():
                 image = read_image(index.parent / f"{name}_{phase}.nrrd")
                 labels = read_image(index.parent / f"{name}_{phase}_cavity.nrrd")
-                first = entry["slices"][0]
+                with _entry_of(index, name):
+                    first = int(entry["slices"][0])
                 right = tuple(n for n in range(image.GetDepth()) if first + n not in masked.get(name, ()))
-                stacks[name][phase] = (Frame(image, phase), Annotation(labels, [1], right, phase), first)
+                annotation = Annotation(labels, [1], right, phase)
+                _check_annotation(annotation, image, f"{name}, {phase}")
+                stacks[name][phase] = (Frame(image, phase), annotation, first)
     return stacks
+
+
+def _read_index(path: Path) -> dict[str, dict]:
+    """Return the content of an index of annotations: a table for each heart."""
+    text = read_text(path)
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not valid JSON ({error})") from error
+    if not isinstance(content, dict) or not all(isinstance(entry, dict) for entry in content.values()):
+        raise InputError(f"{path} must have a table for each heart")
+    return content
+
+
+@contextmanager
+def _entry_of(index: Path, heart: str) -> Iterator[None]:
+    """Turn what goes wrong in the block, which reads the entry of a heart, into an InputError that names both."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{index}: the entry {heart!r} is not complete ({error!r})") from error
+
+
+def _check_annotation(annotation: Annotation, image: sitk.Image, name: str) -> None:
+    """Raise an InputError unless an annotation lies on its image and names classes and slices that there can be."""
+    check_same_grid(image, annotation.labels, name)
+    known, slices = range(1, CLASSES), range(image.GetDepth())
+    if not all(c in known for c in annotation.classes) or not all(n in slices for n in annotation.slices):
+        raise InputError(f"{name}: its annotation must name classes from 1 to {CLASSES - 1} and slices of the image")
 
 
 def _index_files(data: Path, name: str) -> list[Path]:
@@ -211,6 +252,8 @@ def load_hearts(
     for name, phases in read_phases(data, masked=masked).items():
         for frame, annotation, _ in phases.values():
             sequences.append(to_grid(name, [frame], {0: annotation}, geometry, intensity, border))
+        if not {"ED", "ES"} <= phases.keys():
+            raise InputError(f"{name}: to train on a heart of single phases, ED and ES are needed")
         first = max(start for _, _, start in phases.values())
         last = min(start + frame.image.GetDepth() for frame, _, start in phases.values())
         both = [phases["ED"], phases["ES"]]

@@ -90,7 +90,9 @@ def read_recipe(path: Path) -> Recipe:
             model=model,
             **data,  # an unknown key is a TypeError
         )
-    except (KeyError, TypeError) as error:
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{path} is not a complete recipe ({error})") from error
     both = set(recipe.validation) & set(recipe.test)
     if both:
@@ -98,14 +100,23 @@ def read_recipe(path: Path) -> Recipe:
     return recipe
 
 
-def _read(path: Path) -> dict:
+def _read(path: Path, built_on: tuple[Path, ...] = ()) -> dict:
+    """Return the content of a recipe with what it builds on.
+
+    Args:
+        built_on: the recipes that build on this one.
+    """
+    if path.resolve() in built_on:
+        raise InputError(f"{path} builds on itself: correct `like`")
     text = read_text(path)
     try:
         content = tomllib.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not valid TOML ({error})") from error
     other = content.pop("like", None)
-    return content if other is None else _merged(_read(path.parent / other), content)
+    if other is None:
+        return content
+    return _merged(_read(path.parent / str(other), (*built_on, path.resolve())), content)
 
 
 def _own_spacing_as_none(model: dict) -> dict:

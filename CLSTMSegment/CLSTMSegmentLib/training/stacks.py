@@ -10,8 +10,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..core.boxes import Shape
+from ..core.checks import are_numbers, is_number
+from ..core.errors import InputError
 from ..engine.state_schedule import frame_at
 from ..model.description import Model
+from ..model.rules import MOST_TILE_VOXELS
 from ..phantoms.phantom import Phantom, grid_points
 from .animation import animate
 from .augmentation import Augmentation, augmented
@@ -50,6 +53,9 @@ class StackRule:
             place of the image, so that the network learns that a structure ends. Otherwise they are padded.
         largest_contraction: largest part of its radius by which a structure shrinks in an animated frame.
         any_rotation_share, slice_shift: see `Augmentation`.
+
+    Raises:
+        InputError: a number of frames, stacks or voxels that makes no sense.
     """
 
     frames: int
@@ -66,6 +72,15 @@ class StackRule:
     largest_contraction: float = 0.42
     any_rotation_share: float = 0.3
     slice_shift: float = 0.0
+
+    def __post_init__(self):
+        if not all(is_number(n, whole=True) and n >= 1 for n in (self.frames, self.labelled, self.batch)):
+            raise InputError("a stack needs at least 1 frame and 1 labelled frame, and a batch at least 1 stack")
+        if not is_number(self.lead, whole=True) or self.lead < 0:
+            raise InputError(f"the lead of a stack must be at least 0, not {self.lead!r}")
+        sizes = [are_numbers(p, 3, whole=True) and min(p) >= 1 and prod(p) <= MOST_TILE_VOXELS for p in self.patches]
+        if not sizes or not all(sizes):
+            raise InputError(f"the patches of a stack must be three whole numbers each, not {self.patches}")
 
 
 class TrainingStacks(Dataset):

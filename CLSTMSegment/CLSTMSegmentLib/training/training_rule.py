@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from ..core.checks import is_number
 from ..core.errors import InputError
 from .stacks import StackRule
 
@@ -18,12 +19,21 @@ class Stage:
         learning_rate: the maximum of the learning rate, see `learning_rate_at`.
         stacks: what the stacks look like.
         encoder_rate: learning rate of the encoder, as a multiple of that of all other weights.
+
+    Raises:
+        InputError: a value that makes no sense.
     """
 
     iterations: int
     learning_rate: float
     stacks: StackRule
     encoder_rate: float = 1.0
+
+    def __post_init__(self):
+        if not is_number(self.iterations, whole=True) or self.iterations < 1:
+            raise InputError(f"a stage needs at least 1 iteration, not {self.iterations!r}")
+        if not all(is_number(rate) and rate >= 0 for rate in (self.learning_rate, self.encoder_rate)):
+            raise InputError(f"a stage needs rates of at least 0, not {self.learning_rate!r} and {self.encoder_rate!r}")
 
     @property
     def is_recurrent(self) -> bool:
@@ -76,6 +86,8 @@ class TrainingRule:
     keep: str = "best"
 
     def __post_init__(self):
+        if not is_number(self.validate_every, whole=True) or self.validate_every < 1:
+            raise InputError(f"validate_every must be at least 1, not {self.validate_every!r}")
         if self.keep not in KEEP:
             raise InputError(f"keep must be 'best' or 'last', not {self.keep!r}")
         if not 0 <= self.norms_frozen_from <= self.iterations:
