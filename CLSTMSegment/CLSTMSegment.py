@@ -22,7 +22,9 @@ from slicer.util import VTKObservationMixin
 
 if (slicer.app.majorVersion, slicer.app.minorVersion) < (5, 10):  # its Python is too old for what follows
     raise RuntimeError(
-        f"CLSTM Segment needs Slicer 5.10 or later; this is Slicer {slicer.app.majorVersion}.{slicer.app.minorVersion}."
+        _("CLSTM Segment needs Slicer 5.10 or later; this is Slicer {major}.{minor}.").format(
+            major=slicer.app.majorVersion, minor=slicer.app.minorVersion
+        )
     )
 
 from CLSTMSegmentLib.engine.settings import DEFAULT_MODEL
