@@ -92,7 +92,8 @@ class SegmentPanel:
     def _connect(self) -> None:
         ui = self._ui
         for box, parameter in self._choices:
-            box.connect("currentIndexChanged(int)", lambda _index, b=box, p=parameter: self._onChosen(b, p))
+            slot = partial(self._onChosen, box, parameter)
+            box.connect("currentIndexChanged(int)", reporting(ui.statusLabel, slot))
         for button, slot in (
             (ui.createRoiButton, self._onCreateRoi),
             (ui.applyButton, self._onApply),
@@ -129,7 +130,7 @@ class SegmentPanel:
         if self._parameterNode is not None:
             deselect(self._parameterNode, node)
 
-    def _onChosen(self, box: qt.QComboBox, parameter: str) -> None:
+    def _onChosen(self, box: qt.QComboBox, parameter: str, _index: int) -> None:
         parameters = self._parameterNode
         if parameters is None:
             return

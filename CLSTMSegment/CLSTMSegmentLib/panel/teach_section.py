@@ -57,22 +57,22 @@ class TeachSection:
         self._worker: Worker | None = None
         self._shownFrames: list[int] = []
         self._timer = RepeatingTimer(TICK_MS, self._tick)
-        ui.teachCollapsibleButton.connect("contentsCollapsed(bool)", lambda _collapsed: self._refresh())
-        ui.teachFromComboBox.connect("currentIndexChanged(int)", self._onFrom)
         for text, mark in (
             (_("Each drawn segment is complete"), "drawn"),
             (_("Complete in each slice with a drawing"), "slices"),
             (_("Only parts of the segments are drawn"), "partly"),
         ):
             ui.markComboBox.addItem(text, mark)
-        for button, signal, slot in (
+        for widget, signal, slot in (
+            (ui.teachCollapsibleButton, "contentsCollapsed(bool)", lambda _collapsed: self._refresh()),
+            (ui.teachFromComboBox, "currentIndexChanged(int)", self._onFrom),
             (ui.newAnnotationButton, "clicked()", self._onNewAnnotation),
             (ui.useAsAnnotationButton, "clicked()", self._onUseAsAnnotation),
             (ui.teachButton, "clicked()", self._onTeach),
             (ui.pauseTeachingButton, "toggled(bool)", self._onPause),
             (ui.stopTeachingButton, "clicked()", self._onStop),
         ):
-            button.connect(signal, reporting(ui.teachStatusLabel, slot))
+            widget.connect(signal, reporting(ui.teachStatusLabel, slot))
 
     def fillModels(self, models: dict[str, Model]) -> None:
         """Offer these models to begin with."""
