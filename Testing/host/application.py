@@ -48,6 +48,7 @@ def start() -> None:
         temporaryPath=folder.name,
         majorVersion=5,
         minorVersion=10,
+        applicationVersion="5.10.0",
         coreIOManager=IOManager,
         testingEnabled=lambda: False,
         setOverrideCursor=qt.QtWidgets.QApplication.setOverrideCursor,

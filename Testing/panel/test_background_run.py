@@ -1,5 +1,6 @@
 """A run of the panel with a fake worker: what the worker gets, and what the panel makes of its events."""
 
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from CLSTMSegmentLib.panel.results_section import summary
 from CLSTMSegmentLib.worker.events import Done, Failed, Note, Started
 from CLSTMSegmentLib.worker.worker_process import SEGMENT
 from conftest import smallModel
+from host import qt
 
 from panel.conftest import choose, jobFolders, modelsFolder, nodeIDs, outputs, report, unfinishedFramesAreOffered, wait
 
@@ -152,6 +154,27 @@ def test_failed_run_shows_its_message_and_offers_the_finished_frames(fakePanel, 
     assert unfinishedFramesAreOffered(fakePanel)
     fakePanel.discardButton.click()
     assert nodeIDs() == before
+
+
+def test_report_about_a_failed_run_has_its_texts_and_no_image(fakePanel, fakeRun, phantom, tmp_path):
+    worker = fakeRun()
+    wait(lambda: worker.folder.has_frame(5), "all frames")
+    (worker.folder.path / "worker.log").write_text("Fatal Python error", encoding="utf-8")
+    finish(worker, phantom, [100])
+    worker.reported.append(Failed("the disk is full"))
+    wait(lambda: not fakePanel.cancelButton.enabled, "the end of the run")
+    qt.QFileDialog.chosen = str(tmp_path / "report.zip")
+
+    fakePanel.saveReportButton.click()
+
+    with zipfile.ZipFile(tmp_path / "report.zip") as archive:
+        texts = {name: archive.read(name).decode("utf-8") for name in archive.namelist()}
+    assert set(texts) == {"system.txt", "log.txt", "events.jsonl", "worker.log", "settings.json"}
+    assert "torch 2" in texts["system.txt"]
+    assert "the disk is full" in texts["log.txt"]
+    assert "FrameDone" in texts["events.jsonl"]
+    assert texts["worker.log"] == "Fatal Python error"
+    assert "It holds no image" in fakePanel.statusLabel.text
 
 
 def test_result_that_cannot_be_read_ends_the_run(fakePanel, fakeRun, phantom):

@@ -9,6 +9,7 @@ FILES = [MODULE / "CLSTMSegment.py", *sorted((MODULE / "CLSTMSegmentLib" / "pane
 NOT_TO_TRANSLATE = {
     "My structure",  # becomes the name of a folder
     "CSV (*.csv)",
+    "ZIP (*.zip)",
     " (model.json *.pth)",
     "dataSelected(vtkStringArray*, vtkCollection*)",
     "CLSTMSegment contributors",

@@ -58,6 +58,7 @@ class BackgroundRun:
         log: lines for the user.
         output: the finished frames.
         report: what the run did; None before it is done.
+        texts: after the run, the text files of its folder, for a report about a problem.
         total: number of frames to segment.
 
     Raises:
@@ -73,6 +74,7 @@ class BackgroundRun:
         self.log: list[str] = []
         self.output = outputFor(request.model, request.source)
         self.report: RunReport | None = None
+        self.texts: dict[str, str] = {}
         self._changed = changed
         self._frames = SequenceFrames(request.source.sequenceNode)
         self._indexValues = self._frames.index.values
@@ -178,6 +180,7 @@ class BackgroundRun:
         if message:
             self.log.append(message)
         self._worker.end()
+        self.texts = self._folder.texts()
         self._folder.remove()
         self._changed(self)
 

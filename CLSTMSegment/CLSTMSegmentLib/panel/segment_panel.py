@@ -17,6 +17,7 @@ from ..worker.worker_process import MakeWorker, WorkerProcess
 from .background_run import BackgroundRun, RunRequest
 from .dependencies import TO_SEGMENT, PackageInstaller
 from .device_question import DeviceQuestion
+from .log_section import LogSection
 from .model_section import ModelSection
 from .node_selectors import deselect, hideUnfitNodes, mayReplace, offerNodeTypes, suggestInput
 from .parameter_node import (
@@ -52,6 +53,7 @@ class SegmentPanel:
         self._installer = PackageInstaller(self._askForDevices)
         self._models = ModelSection(ui, modelsFolder, self._useModel, self._installer)
         self._results = ResultsSection(ui)
+        self._log = LogSection(ui)
         self._teach = TeachSection(ui, self._makeWorker, modelsFolder, self._useModel, self._installer)
         self._teach.fillModels(self._models.models)
         self._choices = (
@@ -100,7 +102,6 @@ class SegmentPanel:
             (ui.cancelButton, self._onCancel),
             (ui.keepButton, partial(self._onUnfinished, keep=True)),
             (ui.discardButton, partial(self._onUnfinished, keep=False)),
-            (ui.copyLogButton, self._onCopyLog),
         ):
             button.connect("clicked()", reporting(ui.statusLabel, slot))
 
@@ -235,9 +236,6 @@ class SegmentPanel:
         self._ui.unfinishedWidget.visible = False
         self.update()
 
-    def _onCopyLog(self) -> None:
-        slicer.app.clipboard().setText(self._ui.logText.plainText)
-
     # -- runs -------------------------------------------------------------------------------------
 
     def _showRun(self, run: BackgroundRun) -> None:
@@ -248,9 +246,7 @@ class SegmentPanel:
         ui.statusLabel.text = self._status(run)
         ui.progressBar.maximum = run.total
         ui.progressBar.value = len(run.curve.frames)
-        log = "\n".join(run.log)
-        if ui.logText.plainText != log:
-            ui.logText.plainText = log
+        self._log.show(run)
         self._results.show(run)
         if running:
             return

@@ -123,6 +123,11 @@ class WorkFolder:
         except FileNotFoundError:
             return ""
 
+    def texts(self) -> dict[str, str]:
+        """Return the text files that a report about a problem needs, by name; none of them holds an image."""
+        names = (self._events_path, self._log_path, self.path / "settings.json")
+        return {path.name: path.read_text(encoding="utf-8", errors="replace") for path in names if path.is_file()}
+
     def remove(self) -> None:
         """Remove the folder with everything in it; what another program holds open stays."""
         try:
