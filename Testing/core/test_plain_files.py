@@ -37,7 +37,9 @@ def test_folder_and_a_missing_file_are_refused(tmp_path):
         check_plain_file(tmp_path / "missing")
 
 
-@pytest.mark.parametrize(("path", "message"), [("a\0b.nrrd", "a character NUL"), ("a\udcff.nrrd", "not in UTF-8")])
+@pytest.mark.parametrize(
+    ("path", "message"), [("a\0b.nrrd", "a character NUL"), ("a\udcff.nrrd", "not in UTF-8"), ("é" * 128, "256 bytes")]
+)
 def test_path_that_no_file_or_no_library_can_have_is_refused(path, message):
     with pytest.raises(InputError, match=message):
         check_path(Path(path))

@@ -115,3 +115,32 @@ def test_enhanced_file_without_the_positions_of_its_images_is_refused(tmp_path, 
 
     with pytest.raises(InputError, match="does not say where each one lies"):
         read_sequence(path)
+
+
+BROKEN = {
+    "no position": (lambda image: delattr(image, "ImagePositionPatient"), "its ImagePositionPatient is missing"),
+    "no orientation": (
+        lambda image: delattr(image, "ImageOrientationPatient"),
+        "its ImageOrientationPatient is missing",
+    ),
+    "parallel axes": (
+        lambda image: setattr(image, "ImageOrientationPatient", [1, 0, 0, 1, 0, 0]),
+        "has no orientation",
+    ),
+    "no spacing": (lambda image: delattr(image, "PixelSpacing"), "its PixelSpacing is missing"),
+    "spacing of 0": (lambda image: setattr(image, "PixelSpacing", [0, 0]), "has pixels without a size"),
+    "truncated": (lambda image: setattr(image, "PixelData", image.PixelData[:20]), "is truncated"),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_image_without_a_place_or_without_all_its_pixels_is_refused_by_name(fault, tmp_path, phantom):
+    write_series(tmp_path / "cine", phantom[0][:2])
+    damage, message = BROKEN[fault]
+    for path in (tmp_path / "cine").iterdir():
+        image = dcmread(path)
+        damage(image)
+        image.save_as(path)
+
+    with pytest.raises(InputError, match=rf"IM\d+ .*{message}"):
+        read_sequence(tmp_path / "cine")

@@ -53,6 +53,26 @@ def test_text_that_is_no_result_is_refused(text):
         RunResult.from_json(text, SEGMENTS)
 
 
+@pytest.mark.parametrize(
+    ("value", "damaged"),
+    [("10.0", '"ten"'), ("1.25", '"long"'), ('"frame": 1', '"frame": "one"'), ('"flags": [', '"flags": [5, ')],
+)
+def test_result_with_damaged_values_is_refused(value, damaged, result):
+    text = result.to_json()
+    assert value in text
+
+    with pytest.raises(InputError, match="not the report of a run"):
+        RunResult.from_json(text.replace(value, damaged, 1), SEGMENTS)
+
+
+@pytest.mark.parametrize("part", [0.2, 0.5, 0.9])
+def test_truncated_result_is_refused(part, result):
+    text = result.to_json()
+
+    with pytest.raises(InputError, match="not the report of a run"):
+        RunResult.from_json(text[: int(part * len(text))], SEGMENTS)
+
+
 def test_result_of_another_model_is_refused(result):
     text = result.to_json().replace('"Inner"', '"Lumen"')
 

@@ -33,6 +33,15 @@ def test_no_frame_is_held_out_of_two_or_where_the_user_wants_none(frames, hold_o
     assert [fold.name for fold in folds_of(frames, hold_out_frames)] == ["model"]
 
 
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"model": "many"}', "[" * 100_000])
+def test_stored_plan_that_is_damaged_is_refused_by_name(content, hook, tmp_path):
+    training_set = hook_training_set(tmp_path / "job", hook, (0,))
+    (tmp_path / "job" / "plan.json").write_text(content, encoding="utf-8")
+
+    with pytest.raises(InputError, match=r"plan\.json is damaged .*: start the teaching job again"):
+        plan_of(training_set)
+
+
 def test_steps_fit_the_time_and_stay_as_planned(hook, tmp_path):
     training_set = hook_training_set(tmp_path / "job", hook, minutes=1000)
 

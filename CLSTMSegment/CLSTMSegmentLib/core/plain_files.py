@@ -4,6 +4,9 @@ from pathlib import Path
 
 from .errors import InputError
 
+MOST_NAME_BYTES = 255
+"""Longest name of a file or folder, in UTF-8."""
+
 
 def check_path(path: Path) -> None:
     """Raise an InputError if a path has characters that no file name can have, or that only some libraries can read."""
@@ -11,9 +14,11 @@ def check_path(path: Path) -> None:
     if "\0" in text:
         raise InputError(f"{text!r} cannot be the path of a file, since it has a character NUL: correct the path")
     try:
-        text.encode("utf-8")
+        longest = max((len(part.encode("utf-8")) for part in path.parts), default=0)
     except UnicodeEncodeError as error:
         raise InputError(f"{text!r}: this name is not in UTF-8, which not every library can read: rename it") from error
+    if longest > MOST_NAME_BYTES:
+        raise InputError(f"{text[:40]}...: a name in this path has {longest} bytes, more than any disk can store")
 
 
 def check_plain_file(path: Path) -> None:

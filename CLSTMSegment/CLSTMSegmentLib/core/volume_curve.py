@@ -176,9 +176,14 @@ class VolumeCurve:
             segments, index: segments and index of the curve.
             rows: from `to_rows`.
             flags: from `flags_to_rows`.
+
+        Raises:
+            KeyError, TypeError, ValueError, AttributeError: the rows are damaged.
         """
         frames = [
-            FrameVolumes(row["frame"], row["index_value"], tuple(row[segment.name] for segment in segments))
+            FrameVolumes(
+                int(row["frame"]), str(row["index_value"]), tuple(float(row[segment.name]) for segment in segments)
+            )
             for row in rows
         ]
         read = [Flag(**row) for row in flags]

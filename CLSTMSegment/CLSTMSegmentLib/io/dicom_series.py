@@ -8,6 +8,7 @@ import SimpleITK as sitk
 
 from ..core.errors import InputError
 from ..core.sequence import SequenceIndex
+from .dicom_image import check_dicom_image
 from .file_sequence import FileSequence
 from .image_files import DICOM, read_header, read_image
 
@@ -112,9 +113,15 @@ class CineSeries(FileSequence):
     def _volume(self, number: int) -> sitk.Image:
         slices = self.slices(number)
         volume = sitk.GetImageFromArray(np.stack([self._pixels(one) for one in slices]))
-        volume.SetSpacing((*slices[0].spacing, self._gap))
-        volume.SetDirection(slices[0].direction)
-        volume.SetOrigin(slices[0].origin)
+        try:
+            volume.SetSpacing((*slices[0].spacing, self._gap))
+            volume.SetDirection(slices[0].direction)
+            volume.SetOrigin(slices[0].origin)
+        except RuntimeError as error:
+            raise InputError(
+                f"{slices[0].path}: its spacing {slices[0].spacing} and orientation {slices[0].direction} give it no "
+                "place in space"
+            ) from error
         return volume
 
     def _pixels(self, one: Slice) -> np.ndarray:
@@ -134,6 +141,7 @@ def _slices(path: Path) -> list[Slice]:
     reader = read_header(path, DICOM)
     if reader.GetDimension() == 3 and reader.GetSize()[2] > 1:
         return _enhanced_slices(path)
+    check_dicom_image(path, reader)
     direction, origin = reader.GetDirection(), reader.GetOrigin()
     size, spacing = reader.GetSize()[:2], reader.GetSpacing()[:2]
     return [Slice(path, None, _place(origin, direction), *_time(reader), origin, size, spacing, direction)]

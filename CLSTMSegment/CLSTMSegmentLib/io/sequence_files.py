@@ -53,6 +53,7 @@ def read_sequence(path: Path) -> FileSequence:
 
 def files_of_sequence(path: Path) -> list[Path]:
     """Return all files from which `read_sequence` reads, those among them that hold the voxels of another."""
+    check_path(path)
     images = _images_of_sequence(path)
     return images + [file for image in images if image.is_file() for file in voxel_files(image)]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import InputError
-from ..core.plain_files import read_text
+from ..core.plain_files import check_path, read_text
 from .description import RULES, Model, described_model
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def load_model(source: str | os.PathLike) -> Model:
     Raises:
         InputError: there is no such file or folder, or it is not a model.
     """
+    check_path(Path(source))
     path, folder_here = model_path(source), Path(source).absolute()
     if path != Path(source) and folder_here != path and (folder_here / "model.json").is_file():
         logging.getLogger(__name__).warning(

@@ -242,7 +242,7 @@ def described_model(content: dict, source: str, weights: Path | dict[str, Tensor
             if key in content:
                 content[key] = _rule(kind, content[key])
         if content.get("locator") is not None:
-            locator = dict(content["locator"])
+            locator = {**content["locator"]}  # a TypeError where it is no table
             network, geometry = (_rule(kind, locator.pop(key)) for key, kind in RULES[:2])
             content["locator"] = Locator(network, geometry, **locator)
         content["segments"] = tuple(

@@ -49,7 +49,8 @@ class GeometryRule:
             raise InputError(f"geometry: axes must be unit vectors that do not lie in one plane, not {axes}")
         if self.spacing is not None:
             given = [n for n in self.spacing if n is not None] if isinstance(self.spacing, (tuple, list)) else []
-            if len(given) == 0 or len(self.spacing) != 3 or not are_numbers(given, len(given)) or min(given) <= 0:
+            lengths = len(given) > 0 and are_numbers(given, len(given)) and min(given) >= 1e-6 and max(given) <= 1e6
+            if not lengths or len(self.spacing) != 3:
                 raise InputError(f"geometry: spacing must be three lengths in mm, or null, not {self.spacing}")
         for name, size, least in (("patch", self.patch, 8), ("smallest", self.smallest, 1)):
             if size is not None and not (are_numbers(size, 3, whole=True) and min(size) >= least and max(size) <= 4096):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import InputError
-from ..core.plain_files import check_path, check_plain_file
+from ..core.plain_files import check_path, check_plain_file, read_text
 from ..core.structure import Segment
 from ..engine.settings import RunSettings
 from ..io.sequence_files import IMAGE_SUFFIXES, read_sequence
@@ -58,8 +58,8 @@ class CohortSequence:
         path, labels = self.outputs.report, self.outputs.labels
         advice = "choose another folder, or remove it"
         try:
-            result = RunResult.from_json(path.read_text(encoding="utf-8"), segments)
-        except (InputError, UnicodeDecodeError) as error:
+            result = RunResult.from_json(read_text(path), segments)
+        except InputError as error:
             raise InputError(f"{path} cannot be used ({error}): {advice}") from error
         made_from = result.fingerprints
         if made_from is None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..core.atomic_write import write_text
 from ..core.errors import InputError
+from ..core.plain_files import check_path
 from ..model.bundle import model_path
 
 RECORD = ".clstm-segment-files"
@@ -14,7 +15,7 @@ RECORD = ".clstm-segment-files"
 
 
 def check_outputs(outputs: Sequence[Path], inputs: Iterable[Path], models: Iterable[str] = ()) -> None:
-    """Raise an InputError unless the outputs are different files, and none of them is an input.
+    """Raise an InputError unless the outputs can be written, are different files, and none of them is an input.
 
     Two paths are the same file also when one of them is a link. Paths of two new files are taken for the same when they
     differ in upper and lower case only, which some file systems ignore.
@@ -26,6 +27,7 @@ def check_outputs(outputs: Sequence[Path], inputs: Iterable[Path], models: Itera
     """
     places: dict[object, Path] = {}
     for output in outputs:
+        check_path(output)
         if _identity(output) in places:
             raise InputError(f"two results have the same place, {output}: give each one a name of its own")
         places[_identity(output)] = output

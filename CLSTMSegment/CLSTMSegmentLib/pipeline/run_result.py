@@ -83,7 +83,7 @@ class RunResult:
                     content["precision"],
                     tuple(content["tile"]),
                     content["tiles_per_frame"],
-                    content["seconds"],
+                    {stage: float(seconds) for stage, seconds in content["seconds"].items()},
                     content["warnings"],
                 ),
                 content["state_rule"]["rule"],
@@ -91,5 +91,5 @@ class RunResult:
                 content["peak_memory_mib"],
                 None if content["sha256"] is None else Fingerprints(**content["sha256"]),
             )
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise InputError(f"this is not the report of a run with these segments ({error})") from error

@@ -5,6 +5,7 @@ import math
 import time
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 from statistics import fmean
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from ..core.atomic_write import write_text
 from ..core.boxes import Shape
 from ..core.errors import InputError, StorageError
+from ..core.plain_files import read_text
 from ..model.description import Model
 from ..network.unet import CLSTMUNet4D
 from ..training.labelled_hearts import LabelledSequence
@@ -102,7 +104,7 @@ def plan_trainings(
     structures = tuple(range(1, len(model.segments) + 1))
     path = training_set.folder / "plan.json"
     if path.exists():
-        steps = json.loads(path.read_text(encoding="utf-8"))
+        steps = _stored_steps(path, folds)
     else:
         trial = TrainingStacks(sequences, None, model, stacks, 0, structures)
         seconds = _seconds_per_step(trial, model, device)
@@ -116,6 +118,16 @@ def plan_trainings(
             ) from error
     random = untaught.weights is None
     return TeachingPlan(folds, tuple(_rule(steps[fold.name], stacks, structures, random) for fold in folds))
+
+
+def _stored_steps(path: Path, folds: tuple[Fold, ...]) -> dict[str, int]:
+    """Return the number of steps of each training, as an earlier job stored it."""
+    text = read_text(path)
+    try:
+        stored = json.loads(text)
+        return {fold.name: int(np.clip(int(stored[fold.name]), *STEPS)) for fold in folds}
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise InputError(f"{path} is damaged ({error!r}): start the teaching job again") from error
 
 
 def patch_for(sequences: list[LabelledSequence], model: Model, device: torch.device) -> Shape:

@@ -10,6 +10,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..core.atomic_write import write_bytes
 from ..core.errors import InputError
+from ..core.plain_files import check_plain_file
+from ..model.published import DAMAGED
 from ..network.unet import CLSTMUNet4D
 from .deep_supervision import SupervisionHeads
 from .validation import Score
@@ -98,6 +100,7 @@ class TrainingState:
         Raises:
             InputError: the file is damaged, or belongs to another network.
         """
+        check_plain_file(path)
         try:
             content = torch.load(path, weights_only=True, map_location=device)
             for key in ("network", "average", "heads", "optimiser"):
@@ -106,7 +109,7 @@ class TrainingState:
             self.best_score = _score(content["best_score"])
             self.best_weights = content["best_weights"]
             self.history = [HistoryEntry(n, loss, _score(score)) for n, loss, score in content["history"]]
-        except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
+        except (*DAMAGED, pickle.UnpicklingError) as error:
             raise InputError(f"{path} is damaged, or a checkpoint of another training ({error})") from error
 
 
