@@ -13,7 +13,6 @@ NOT_TO_TRANSLATE = {
     " (model.json *.pth)",
     "dataSelected(vtkStringArray*, vtkCollection*)",
     "CLSTMSegment contributors",
-    "CLSTM Segment needs Slicer 5.10 or later; this is Slicer ",  # said before anything else is loaded
     "Phantom heart",  # names of sample data and of what is in it, by which scripts find them
     "Left ventricular cavity",
 }
