@@ -140,10 +140,11 @@ def test_tile_smaller_than_the_model_works_at_is_refused():
 
 
 @pytest.mark.parametrize("size", [(24, 24, 8), (1, 1, 1), (20, 20, 1)])
-def test_constant_frames_and_a_single_voxel_are_segmented_with_a_warning(model, size):
+def test_nothing_is_found_in_constant_frames_and_a_single_voxel_and_a_warning_says_why(model, size):
     segmenter = segmenter_for(model)
 
     (result,) = segmenter.segment([Frame(sitk.Image(size, sitk.sitkInt16) + 7, "0")])
 
     assert result.labels.GetSize() == size
     assert "no contrast" in segmenter.report.warnings[0]
+    assert not sitk.GetArrayViewFromImage(result.labels).any()

@@ -21,6 +21,11 @@ class IntensityWindow:
     high: float
     rule: IntensityRule
 
+    @property
+    def has_contrast(self) -> bool:
+        """Return whether there is anything to see; without contrast all voxels have the same value."""
+        return self.high > self.low
+
     def apply(self, array: np.ndarray) -> np.ndarray:
         """Return a float32 copy of finite values, scaled and clipped to [0, 1]."""
         width = self.high - self.low

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import SimpleITK as sitk
+import torch
 from torch import Tensor
 
 from ..core.boxes import intersection
@@ -179,6 +180,8 @@ class _SequenceRun:
             result = None
             if probabilities is not None:
                 with self._report.timed("postprocess"):
+                    if not survey.window.has_contrast:
+                        probabilities = torch.zeros_like(probabilities)  # nothing is found where nothing can be seen
                     labels = self._labels(frame.image, prepared, probabilities)
                     outside = self._out_of_distribution(number, frame, prepared.grid, survey.window, probabilities)
                 result = SegmentedFrame(number, frame.index_value, labels, outside)

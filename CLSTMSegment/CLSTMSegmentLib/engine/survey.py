@@ -63,10 +63,11 @@ class Surveyor:
         grids: dict[int, tuple] = {}
         with self._report.timed("read"):
             window = find_intensity_window(self._model.intensity, self._arrays(numbers, grids))
-        if not window.high > window.low:
+        if not window.has_contrast:
             self._report.warn(
                 "the frames have no contrast, since all voxels have the same value: nothing can be segmented"
             )
+            return Survey(window, {})
         if self._locator is not None:
             return Survey(window, self._located(grids, window))
         if self._model.geometry.crop == "foreground":
