@@ -110,8 +110,18 @@ def isSingleVolume(node: slicer.vtkMRMLNode) -> bool:
 
 
 def isProxy(node: slicer.vtkMRMLNode) -> bool:
-    """Return whether a node shows the current item of a sequence."""
-    return _browserOfProxy(node) is not None
+    """Return whether a node, which is no sequence itself, shows the current item of a sequence.
+
+    This looks at the IDs of references alone: to look up the nodes while one of them is being removed crashes.
+    """
+    if node.GetScene() is None:
+        return False
+    for browserNode in _browsers(node.GetScene()):
+        roles: list[str] = []
+        browserNode.GetNodeReferenceRoles(roles)
+        if any(browserNode.HasNodeReferenceID(role, node.GetID()) for role in roles):
+            return True
+    return False
 
 
 def _singleVolume(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> SequenceInput:
