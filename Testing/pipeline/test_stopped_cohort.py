@@ -70,8 +70,8 @@ def test_killed_cohort_leaves_no_part_of_an_output_and_is_resumed(inputs, bundle
         process.wait()
 
     assert psutil.wait_procs(workers, timeout=60)[1] == []
-    assert not list(out.glob(".clstm-segment-*/"))
     assert main(["batch", *map(str, arguments[1:]), "--resume", "--quiet"]) == 0
+    assert not list(out.glob(".clstm-segment-*/"))
     check_results(out, alone, before)
 
 

@@ -28,7 +28,8 @@ def refused(call, *arguments):
 
 CLSTMSegment.CLSTMSegmentTest().runTest()
 said["self-test"] = "passed"
-node = CLSTMSegment.addSamplePhantom()
+from CLSTMSegmentLib.scene.sample_phantom import addHeartPhantom
+node = addHeartPhantom(slicer.mrmlScene, seed=4, frames=2)
 logic = CLSTMSegment.CLSTMSegmentLogic()
 said["segment"] = refused(logic.segment, node)
 said["teach"] = refused(logic.teach, node, node, "valve", "/nowhere")

@@ -12,7 +12,7 @@ from CLSTMSegmentLib.core.progress import TeachingProgress
 from CLSTMSegmentLib.core.sequence import Frame, SequenceIndex
 from CLSTMSegmentLib.core.structure import PALETTE, Segment
 from CLSTMSegmentLib.core.volume_curve import FrameVolumes, VolumeCurve
-from CLSTMSegmentLib.engine import segmenter
+from CLSTMSegmentLib.engine import survey
 from CLSTMSegmentLib.engine.segmenter import Segmenter
 from CLSTMSegmentLib.engine.settings import RunSettings
 from CLSTMSegmentLib.model.bundle import load_model
@@ -193,8 +193,8 @@ def test_run_of_the_sequence_uses_the_intensity_window_of_the_teaching_job(initi
     brighter = [Frame(frame.image * (1.0 + t), frame.index_value) for t, frame in enumerate(frames)]
     training_set = hook_training_set(tmp_path / "job", (brighter, truth), (0,), initial=initial and str(bundle))
     result = teach(tmp_path / "job", tmp_path / "models")
-    find, found = segmenter.find_intensity_window, []
-    monkeypatch.setattr(segmenter, "find_intensity_window", lambda *given: found.append(find(*given)) or found[-1])
+    find, found = survey.find_intensity_window, []
+    monkeypatch.setattr(survey, "find_intensity_window", lambda *given: found.append(find(*given)) or found[-1])
 
     next(Segmenter(load_model(result.folder), RunSettings(device="cpu")).segment(brighter))
 

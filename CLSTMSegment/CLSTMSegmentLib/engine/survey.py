@@ -77,7 +77,6 @@ class Surveyor:
     def _arrays(self, numbers: Sequence[int], grids: dict[int, tuple]) -> Iterator[np.ndarray]:
         """Yield the voxels of each frame, and note the key of its grid."""
         for number in numbers:
-            self._check_cancelled()
             image = self._read(number).image
             grids[number] = FrameGrid(image, self._model.geometry).key
             yield sitk.GetArrayFromImage(image)

@@ -111,11 +111,9 @@ def plan_trainings(
         steps = _affordable_steps(folds, training_set.settings.minutes * 60 / seconds)
         try:
             write_text(path, json.dumps(steps))
-        except OSError as error:
+        except (OSError, InputError, StorageError) as error:
             folder = training_set.folder
-            raise StorageError(
-                f"the plan of the teaching job cannot be stored in {folder} ({error.strerror})"
-            ) from error
+            raise StorageError(f"the plan of the teaching job cannot be stored in {folder} ({error})") from error
     random = untaught.weights is None
     return TeachingPlan(folds, tuple(_rule(steps[fold.name], stacks, structures, random) for fold in folds))
 

@@ -188,7 +188,8 @@ class Trainer:
         score = validate(
             state.average.module, task.validation, task.model, rule.structures, span.stage.is_recurrent, self._device
         )
-        if span.number == len(rule.stages) or self._stopped:
+        learnt = not self._stopped or state.iteration > rule.norms_frozen_from
+        if learnt and (span.number == len(rule.stages) or self._stopped):
             best = -1.0 if state.best_score is None else state.best_score.mean
             if rule.keep == "last" or (score is not None and score.mean > best):
                 state.keep_average(score)
