@@ -9,8 +9,8 @@ from CLSTMSegmentLib.core.volume_curve import FrameVolumes, VolumeCurve
 from CLSTMSegmentLib.report.preview import write_preview
 
 
-def preview(path, values, spacing=(1.0, 1.0, 1.0), **index):
-    """Write the picture of small frames with these index values, and return its width and height in pixels."""
+def preview_contents(values, spacing=(1.0, 1.0, 1.0), **index):
+    """Return the curve and the examples of small frames with these index values."""
     image = sitk.GetImageFromArray(np.arange(512, dtype=np.int16).reshape(8, 8, 8))
     image.SetSpacing(spacing)
     curve = VolumeCurve((Segment("a", "A", (1.0, 0.0, 0.0)),), SequenceIndex(values, **index))
@@ -18,7 +18,12 @@ def preview(path, values, spacing=(1.0, 1.0, 1.0), **index):
         curve.add(FrameVolumes(number, value, (1.0 + number,)))
     labels = sitk.Cast(image > 300, sitk.sitkUInt8)
     examples = [(image, SegmentedFrame(number, value, labels)) for number, value in enumerate(values)]
-    write_preview(path, curve, examples, "Title")
+    return curve, examples
+
+
+def preview(path, values, spacing=(1.0, 1.0, 1.0), **index):
+    """Write the picture of small frames with these index values, and return its width and height in pixels."""
+    write_preview(path, *preview_contents(values, spacing, **index), "Title")
     return sitk.ReadImage(str(path)).GetSize()
 
 
@@ -30,3 +35,11 @@ def test_picture_has_a_size_that_a_screen_can_show_whatever_the_shape_of_the_vox
 @pytest.mark.parametrize("values", [["ED", "ES"], ["0", "nan"], ["0", "inf"]])
 def test_index_values_that_are_no_numbers_are_drawn_by_frame(values, tmp_path):
     assert min(preview(tmp_path / "p.png", values, type="numeric")) > 100
+
+
+@pytest.mark.parametrize("name", ["picture", "picture.of heart", "picture.png"])
+def test_picture_is_a_png_file_of_exactly_the_name_that_was_given(name, tmp_path):
+    write_preview(tmp_path / name, *preview_contents(["0", "1"]), "Title")
+
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")

@@ -99,4 +99,4 @@ def write_overview(path: Path, title: str, segments: Sequence[Segment], rows: Se
         ax.set_ylim(0, None)
     handles = [axes[0].plot([], [], color=s.color, lw=2, label=s.name)[0] for s in segments]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=8)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, format="png", dpi=110)

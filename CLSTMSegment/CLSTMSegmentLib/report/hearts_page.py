@@ -77,7 +77,7 @@ def write_hearts_page(
     if sequences:
         for ax, sequence in zip(np.ravel(rows[1].subplots(1, len(sequences))), sequences, strict=True):
             _draw_sequence(ax, sequence)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, format="png", dpi=110)
 
 
 def _draw_phase(axes: Sequence[Axes], picture: PhasePicture, segments: Sequence[Segment]) -> None:

@@ -70,7 +70,7 @@ def write_preview(
             ax.set_axis_off()
         axes[0, column].set_title(f"{curve.index.name} {frame.index_value} {curve.index.unit}".strip(), fontsize=9)
     _draw_curves(curves.subplots(), curve, [frame.number for _, frame in examples])
-    figure.savefig(path, dpi=130)
+    figure.savefig(path, format="png", dpi=130)
 
 
 def _draw_curves(ax: Axes, curve: VolumeCurve, marked: list[int]) -> None:
