@@ -65,6 +65,22 @@ def test_picture_never_replaces_an_input(files, picture, capsys):
     assert {path: path.read_bytes() for path in files.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.parametrize(
+    ("picture", "message"),
+    [
+        ("models/hook/model.json", "which the teaching job makes"),
+        ("models/hook/new/picture.png", "which the teaching job makes"),
+        ("nowhere/picture.png", "its folder does not exist"),
+    ],
+)
+def test_place_of_the_picture_is_checked_before_the_job_and_is_never_in_the_new_model(files, picture, message, capsys):
+    status = main(arguments(files, "--picture", str(files / picture)))
+
+    assert status == 2
+    assert message in capsys.readouterr().err
+    assert list((files / "models").iterdir()) == []
+
+
 @pytest.mark.slow
 def test_four_annotated_frames_teach_a_shape_that_no_model_knows(tmp_path):
     """What the README promises: ten minutes on two cores."""

@@ -3,7 +3,7 @@
 import shutil
 import signal
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -91,6 +91,7 @@ def run(options: Namespace) -> None:
     folder = teaching_folder(options.models, options.name)
     if options.picture is not None:
         check_outputs([options.picture], [file for path in options.pairs for file in files_of_sequence(path)])
+        _check_place_of_picture(options.picture, (folder, options.models / options.name))
     if not options.resume:
         if folder.exists():
             raise InputError(f"{folder} holds an unfinished teaching job: give --resume, or remove it")
@@ -118,6 +119,16 @@ def run(options: Namespace) -> None:
         write_bytes(options.picture, preview_path(folder).read_bytes())
     shutil.rmtree(folder)
     show(f"{result.folder}: clstm-segment segment INPUT -o OUTPUT --model {result.folder}")
+
+
+def _check_place_of_picture(picture: Path, folders: Iterable[Path]) -> None:
+    """Raise an InputError unless the picture can be written, outside of the folders that the job makes."""
+    place = picture.resolve()
+    for folder in folders:
+        if place.is_relative_to(folder.resolve()):
+            raise InputError(f"{picture} lies in {folder}, which the teaching job makes: choose another place for it")
+    if not place.parent.is_dir():
+        raise InputError(f"{picture} cannot be written: its folder does not exist")
 
 
 @contextmanager
