@@ -95,6 +95,23 @@ def test_labels_that_the_user_edited_are_never_replaced(finished, settings):
         row_of(finished, settings)
 
 
+@pytest.mark.parametrize("resume", [[], ["--resume"]])
+def test_labels_without_their_report_are_never_replaced(cine, bundle, tmp_path, capsys, resume):
+    (tmp_path / "in").mkdir()
+    shutil.copy(cine, tmp_path / "in" / "one.seq.nrrd")
+    out = tmp_path / "out"
+    arguments = ["batch", str(tmp_path / "in"), "--out", str(out), "--model", str(bundle), "--frames", "0", "--quiet"]
+    assert main([*arguments, "--device", "cpu"]) == 0
+    (out / "one.json").unlink()
+    labels = (out / "one.seq.nrrd").read_bytes()
+
+    status = main([*arguments, "--device", "cpu", *resume])
+
+    assert status == 2
+    assert "not its report one.json" in capsys.readouterr().err
+    assert (out / "one.seq.nrrd").read_bytes() == labels
+
+
 def test_result_of_another_model_is_refused(finished, settings, tmp_path):
     model = load_model(settings.model)
     weights = {key: value * 1.001 for key, value in model.build_network().state_dict().items()}

@@ -100,6 +100,8 @@ def segment_cohort(
     inputs = (file for sequence in cohort.sequences for file in files_of_sequence(sequence.input))
     check_outputs(cohort.outputs(), chain([cohort.source], inputs), [settings.model])
     check_written_before(cohort.folder, cohort.outputs())
+    for sequence in cohort.sequences:
+        sequence.check_labels()
     with_results = [sequence for sequence in cohort.sequences if sequence.has_results]
     if with_results and not resume:
         names = ", ".join(sorted(sequence.name for sequence in with_results)[:3])

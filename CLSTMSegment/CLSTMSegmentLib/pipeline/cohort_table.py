@@ -34,6 +34,14 @@ class CohortSequence:
         """Return whether an earlier run wrote its results: the report is written last."""
         return self.outputs.labels.exists() and self.outputs.report.exists()
 
+    def check_labels(self) -> None:
+        """Raise an InputError if there are labels without a report, which would say whether they were edited."""
+        if self.outputs.labels.exists() and not self.outputs.report.exists():
+            raise InputError(
+                f"{self.outputs.labels} exists, but not its report {self.outputs.report.name}, so that nobody knows "
+                "whether its labels were edited: move it, or choose another folder"
+            )
+
     def row(self, result: RunResult) -> CohortRow:
         """Return the row of this sequence in the summary."""
         return CohortRow(self.name, self.input, result.curve, result.seconds)
