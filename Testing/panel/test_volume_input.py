@@ -96,3 +96,13 @@ def test_single_volume_cannot_be_taught_and_the_tooltip_says_so(volumeNode, fake
     assert not fakePanel.teachButton.enabled
     assert not fakePanel.newAnnotationButton.enabled
     assert "a single volume cannot be taught" in fakePanel.teachButton.toolTip
+
+
+def test_sequence_can_be_removed_while_a_volume_is_the_input(scene, volumeNode, fakeWidget, phantom):
+    sequenceNode = addSequence(scene, phantom[0][:2])
+    fakeWidget.ui.inputSelector.setCurrentNode(volumeNode)
+
+    scene.RemoveNode(sequenceNode)
+
+    assert fakeWidget.ui.inputSelector.currentNode() is volumeNode
+    assert fakeWidget.ui.applyButton.enabled

@@ -110,18 +110,8 @@ def isSingleVolume(node: slicer.vtkMRMLNode) -> bool:
 
 
 def isProxy(node: slicer.vtkMRMLNode) -> bool:
-    """Return whether a node, which is no sequence itself, shows the current item of a sequence.
-
-    This looks at the IDs of references alone: to look up the nodes while one of them is being removed crashes.
-    """
-    if node.GetScene() is None:
-        return False
-    for browserNode in _browsers(node.GetScene()):
-        roles: list[str] = []
-        browserNode.GetNodeReferenceRoles(roles)
-        if any(browserNode.HasNodeReferenceID(role, node.GetID()) for role in roles):
-            return True
-    return False
+    """Return whether a node, which is no sequence itself, shows the current item of a sequence."""
+    return _browserOfProxy(node) is not None
 
 
 def _singleVolume(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> SequenceInput:
@@ -144,9 +134,18 @@ def _browsers(scene: slicer.vtkMRMLScene) -> list:
 
 
 def _browserOfProxy(node: slicer.vtkMRMLNode) -> slicer.vtkMRMLSequenceBrowserNode | None:
+    """Return the browser that shows items of a sequence in a node, which is no sequence itself.
+
+    This looks at the IDs of references alone: to look up the nodes while one of them is being removed crashes.
+    """
     if node.GetScene() is None:
         return None
-    return next((b for b in _browsers(node.GetScene()) if b.GetSequenceNode(node) is not None), None)
+    for browserNode in _browsers(node.GetScene()):
+        roles: list[str] = []
+        browserNode.GetNodeReferenceRoles(roles)
+        if any(browserNode.HasNodeReferenceID(role, node.GetID()) for role in roles):
+            return browserNode
+    return None
 
 
 def _browserOfSequence(node: slicer.vtkMRMLSequenceNode) -> slicer.vtkMRMLSequenceBrowserNode | None:
