@@ -1,5 +1,6 @@
-"""Plain files: whether a path names one, and its text."""
+"""Plain files: whether a path names one, its text, and its digest."""
 
+import hashlib
 from pathlib import Path
 
 from .errors import InputError
@@ -46,3 +47,16 @@ def read_text(path: Path) -> str:
         raise InputError(f"{path} cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not a text in UTF-8 ({error.reason} at byte {error.start})") from error
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(2**20):
+            digest.update(chunk)
+    return digest.hexdigest()

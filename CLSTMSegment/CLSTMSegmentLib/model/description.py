@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from dataclasses import dataclass, field, replace
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..core.checks import are_numbers, is_number
 from ..core.errors import InputError
-from ..core.plain_files import check_plain_file
+from ..core.plain_files import check_plain_file, file_digest
 from ..core.structure import Segment, check_different
 from ..network.options import NetworkOptions
 from .rules import GeometryRule, IntensityRule, StateRule
@@ -197,14 +196,11 @@ class Model:
         from safetensors.torch import load_file
 
         check_plain_file(self.weights)
-        digest = hashlib.sha256()
         try:
-            with self.weights.open("rb") as file:
-                while chunk := file.read(2**20):
-                    digest.update(chunk)
+            digest = file_digest(self.weights)
         except OSError as error:
             raise InputError(f"model {self.name}: {self.weights} cannot be read ({error.strerror})") from error
-        if self.sha256 and digest.hexdigest() != self.sha256:
+        if self.sha256 and digest != self.sha256:
             raise InputError(
                 f"model {self.name}: {self.weights.name} is not the file model.json was written for: copy both again"
             )

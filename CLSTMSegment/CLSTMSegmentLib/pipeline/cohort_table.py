@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import InputError
-from ..core.plain_files import check_path, check_plain_file, read_text
+from ..core.plain_files import check_path, check_plain_file, file_digest, read_text
 from ..core.structure import Segment
 from ..engine.settings import RunSettings
 from ..io.sequence_files import IMAGE_SUFFIXES, read_sequence
 from ..report.cohort_summary import CohortRow
-from .fingerprints import file_digest, sequence_digest, settings_digest
+from .fingerprints import sequence_digest, settings_digest
 from .run_result import RunResult
 from .segment_to_files import Outputs
 

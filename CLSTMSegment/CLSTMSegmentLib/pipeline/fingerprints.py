@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
@@ -49,16 +48,3 @@ def settings_digest(settings: RunSettings) -> str:
     """Return the SHA-256 of the settings, except those that say where and with how much RAM a model runs."""
     content = replace(settings, model="any", device="auto", ram_gb=None)
     return hashlib.sha256(content.to_json().encode()).hexdigest()
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(2**20):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from ..core.atomic_write import replacing
 from ..core.errors import InputError
 from ..core.memory import peak_memory
+from ..core.plain_files import file_digest
 from ..core.progress import Progress
 from ..core.sequence import SegmentedFrame
 from ..core.volume_curve import VolumeCurve
@@ -20,7 +21,7 @@ from ..io.file_sequence import FileSequence
 from ..io.sequence_files import files_of_sequence, read_sequence
 from ..model.bundle import load_model, model_digest
 from ..report.volumes_csv import write_volumes
-from .fingerprints import Fingerprints, file_digest, sequence_digest, settings_digest
+from .fingerprints import Fingerprints, sequence_digest, settings_digest
 from .output_paths import check_outputs
 from .run_result import RunResult
 from .writers import LabelWriter, check_suffix, open_writer, storing
