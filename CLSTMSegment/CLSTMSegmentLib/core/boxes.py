@@ -1,5 +1,7 @@
 """Sizes of arrays, and boxes of their indices, along the axes D, H, W."""
 
+from math import ceil
+
 import numpy as np
 
 from .errors import InputError
@@ -66,6 +68,18 @@ def with_margin(box: Box, margins: Shape, size: Shape | None = None) -> Box:
     """
     wider = tuple((start - margin, stop + margin) for (start, stop), margin in zip(box, margins, strict=True))
     return wider if size is None else tuple((max(a, 0), min(b, n)) for (a, b), n in zip(wider, size, strict=True))
+
+
+def around_structures(box: Box, margin_mm: float, spacing: tuple[float, float, float], size: Shape) -> Box:
+    """Return the box of a frame that a network reads after its locator: all slices, and a margin within them.
+
+    Args:
+        box: the box of the structures.
+        margin_mm: margin on both sides along H and W, in mm.
+        spacing: voxel size along D, H and W in mm.
+        size: size of the frame, at whose borders the margin stops.
+    """
+    return with_margin(box, (size[0], *(ceil(margin_mm / step) for step in spacing[1:])), size)
 
 
 def index_of(box: Box, within: Box = ((0, 0),) * 3) -> tuple[slice, ...]:

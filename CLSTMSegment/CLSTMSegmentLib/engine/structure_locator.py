@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from math import ceil
 
 import SimpleITK as sitk
 from torch import Tensor
 
-from ..core.boxes import Box, bounding_box, with_margin
+from ..core.boxes import Box, around_structures, bounding_box
 from ..model.description import Model
 from .frame_grid import FrameGrid
 from .intensity_window import IntensityWindow
@@ -63,6 +62,5 @@ class StructureLocator:
         found = bounding_box(largest_component(labels_on_frame(total / count, grid, self._model)) > 0)
         if found is None:
             return None
-        margins = (grid.box_shape[0], *(ceil(self._margin_mm / step) for step in grid.frame_spacing[1:]))
-        inside = with_margin(found, margins, grid.box_shape)
+        inside = around_structures(found, self._margin_mm, grid.frame_spacing, grid.box_shape)
         return tuple((first + start, first + stop) for (first, _), (start, stop) in zip(grid.box, inside, strict=True))

@@ -4,13 +4,12 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from math import ceil
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
-from ..core.boxes import bounding_box, with_margin
+from ..core.boxes import around_structures, bounding_box
 from ..core.errors import InputError
 from ..core.plain_files import read_text
 from ..core.same_grid import check_same_grid
@@ -55,8 +54,8 @@ class LabelledSequence:
         box = bounding_box(annotated)
         if box is None:
             return self
-        margins = (annotated.shape[0], *(ceil(margin_mm / step) for step in self.spacing[1:]))
-        index = tuple(slice(*edge) for edge in with_margin(box, margins, annotated.shape))
+        box = around_structures(box, margin_mm, self.spacing, annotated.shape)
+        index = tuple(slice(*edge) for edge in box)
         allowed = {t: bits[index] for t, bits in self.allowed.items()}
         return replace(self, frames=[frame[index] for frame in self.frames], allowed=allowed)
 
