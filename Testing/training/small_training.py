@@ -90,7 +90,7 @@ def small_task(path, hearts):
     """Return the task of a recipe, on labelled phantoms."""
     recipe = read_recipe(path)
     split = split_sequences(recipe, hearts)
-    return TrainingTask(recipe.model, split.training, split.validation, recipe.training, recipe.phantom)
+    return TrainingTask(recipe.model, split.drawn, split.validation, recipe.training, recipe.phantom)
 
 
 def small_network(**changes):

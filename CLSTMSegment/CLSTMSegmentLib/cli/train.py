@@ -80,7 +80,7 @@ def run(options: Namespace) -> None:
         Trainer.branch_off(options.start, options.out)
     task = TrainingTask(
         recipe.model,
-        split.training,
+        split.drawn,
         split.validation,
         recipe.training,
         recipe.phantom,

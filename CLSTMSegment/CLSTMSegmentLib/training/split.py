@@ -20,9 +20,17 @@ EXAMPLE_SHAPE = (16, 112, 112)
 
 @dataclass(frozen=True)
 class Split:
-    """Sequences to train on and to validate on, and their names for the model's description."""
+    """Sequences to train on and to validate on, and their names for the model's description.
+
+    Attributes:
+        training: each sequence to train on, once.
+        drawn: the same, with those that are drawn twice as often standing twice.
+        validation: sequences to validate on.
+        description: their names, for the model's description.
+    """
 
     training: list[LabelledSequence]
+    drawn: list[LabelledSequence]
     validation: list[LabelledSequence]
     description: dict[str, object]
 
@@ -36,7 +44,7 @@ def split_sequences(recipe: Recipe, data: Path | None) -> Split:
     model, held_out = recipe.model, {*recipe.validation, *recipe.test}
     if not held_out:
         validation = _phantoms(recipe, VALIDATION_PHANTOMS, 4, VALIDATION_SHAPE)
-        return Split([], validation, {"trained_on": "phantoms alone"})
+        return Split([], [], validation, {"trained_on": "phantoms alone"})
     if data is None:
         raise InputError("this recipe needs labelled hearts: give their folder with --data")
     hearts = load_hearts(data, model.geometry, model.intensity, recipe.border, recipe.same_heart, recipe.masked_slices)
@@ -57,8 +65,8 @@ def split_sequences(recipe: Recipe, data: Path | None) -> Split:
         description["same_heart"] = recipe.same_heart
     if recipe.masked_slices:
         description["masked_slices"] = recipe.masked_slices
-    training += [heart for heart in training if heart.name.startswith(recipe.twice)]
-    return Split(training, validation, description)
+    drawn = training + [heart for heart in training if heart.name.startswith(recipe.twice)]
+    return Split(training, drawn, validation, description)
 
 
 def examples(recipe: Recipe, split: Split) -> list[LabelledSequence]:
