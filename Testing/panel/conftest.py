@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -39,9 +40,9 @@ def smallModelAdded(bundle):
         addModel(bundle / "model.json", modelsFolder())
 
 
-@pytest.fixture
-def widget(scene, smallModelAdded):  # noqa: F811
-    """The module's widget as Slicer shows it, with the small model chosen."""
+@contextmanager
+def shownWidget():
+    """Yield the module's widget as Slicer shows it, with the small model chosen."""
     import CLSTMSegment
 
     parent = application.parentWidget()
@@ -52,6 +53,13 @@ def widget(scene, smallModelAdded):  # noqa: F811
     yield shown
     shown.cleanup()
     parent.deleteLater()
+
+
+@pytest.fixture
+def widget(scene, smallModelAdded):  # noqa: F811
+    """The module's widget as Slicer shows it, with the small model chosen."""
+    with shownWidget() as shown:
+        yield shown
 
 
 def chooseSmallModel(ui):
@@ -134,21 +142,14 @@ def fakePanel(scene, smallModelAdded, fakes):  # noqa: F811
 @pytest.fixture
 def fakeWidget(scene, smallModelAdded, fakes, monkeypatch):  # noqa: F811
     """The module's widget as Slicer shows it, whose workers are fakes, with the small model chosen."""
-    import CLSTMSegment
 
     def makeFake(module, folder, arguments=(), python=None):
         fakes.append(FakeWorker(module, folder, arguments))
         return fakes[-1]
 
     monkeypatch.setattr("CLSTMSegmentLib.panel.segment_panel.WorkerProcess", makeFake)
-    parent = application.parentWidget()
-    shown = CLSTMSegment.CLSTMSegmentWidget(parent)
-    shown.setup()
-    shown.enter()
-    chooseSmallModel(shown.ui)
-    yield shown
-    shown.cleanup()
-    parent.deleteLater()
+    with shownWidget() as shown:
+        yield shown
 
 
 def report(worker, frames):
