@@ -3,6 +3,7 @@
 import hashlib
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -23,7 +24,7 @@ from .output_paths import check_outputs, check_written_before, record_outputs
 from .writers import storing
 
 if TYPE_CHECKING:
-    from distributed import Client, Security
+    from distributed import Client, Future, Security
 
 
 @dataclass(frozen=True)
@@ -196,17 +197,31 @@ def _rows_of_cluster(
             )
             futures[future] = sequence
         for future in as_completed(futures):
-            if future.status == "finished":
-                yield future.result()
-                continue
-            # where the scheduler is lost, the worker may have finished the sequence without telling it
-            sequence, error = futures[future], future.exception()
-            row = sequence.finished_row(model.segments, digest, settings)
-            yield row or sequence.failed_row(
-                "the scheduler was lost; if its worker finishes it all the same, --resume keeps the result"
-                if error is None
-                else f"its worker was lost or failed: {error}"
-            )
+            yield _row_of(future) or _row_on_disk(futures[future], future, model, digest, settings)
+
+
+def _row_of(future: "Future") -> CohortRow | None:
+    """Return what a worker answered; None where it failed, or its answer was lost with the scheduler."""
+    if future.status != "finished":
+        return None
+    try:
+        return future.result()
+    except (OSError, CancelledError):  # the scheduler may be lost while the answer is on its way
+        return None
+
+
+def _row_on_disk(
+    sequence: CohortSequence, future: "Future", model: Model, digest: str, settings: RunSettings
+) -> CohortRow:
+    """Return the row of a sequence without an answer: a worker that is out of reach may have finished it."""
+    row = sequence.finished_row(model.segments, digest, settings)
+    if row is not None:
+        return row
+    if future.status == "error":
+        return sequence.failed_row(f"its worker was lost or failed: {future.exception()}")
+    return sequence.failed_row(
+        "the scheduler was lost; if its worker finishes it all the same, --resume keeps the result"
+    )
 
 
 @contextmanager
