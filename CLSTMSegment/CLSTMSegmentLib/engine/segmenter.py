@@ -3,23 +3,14 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-import numpy as np
-import SimpleITK as sitk
-import torch
-from torch import Tensor
-
-from ..core.boxes import intersection
 from ..core.errors import Cancelled, is_out_of_memory
 from ..core.progress import Progress
 from ..core.sequence import Frame, SegmentedFrame, check_frame
 from ..model.description import Model
-from .frame_grid import FrameGrid
-from .intensity_window import IntensityWindow
-from .labelling import labels_on_frame, largest_component
-from .out_of_distribution import measure_image, measure_prediction, outside_training_range
-from .preparation import PreparedFrame, prepare, scaled_sample
+from .frame_segmenter import FrameSegmenter
 from .settings import RunSettings
 from .state_schedule import Stack, StateSchedule
+from .stream import SegmentationStream, StreamSettings
 from .structure_locator import StructureLocator
 from .survey import Survey, Surveyor
 from .tiled_network import TiledNetwork
@@ -85,6 +76,18 @@ class Segmenter:
                     raise
                 self.network.use_less_memory()
 
+    def open_stream(self, settings: StreamSettings | None = None) -> SegmentationStream:
+        """Return a stream, which segments frames that are pushed into it one by one, as they arrive.
+
+        Args:
+            settings: how the intensity window is found without frames of the future; None for the defaults.
+        """
+        return SegmentationStream(self.model, self.frame_segmenter(), self.locator, self.state_rule, settings)
+
+    def frame_segmenter(self) -> FrameSegmenter:
+        """Return what segments frame after frame, with an empty recurrent state."""
+        return FrameSegmenter(self.model, self.network, self.settings.region)
+
 
 class _StepTimer:
     """Reports the progress of a run, estimates the time left, and checks whether the run is cancelled."""
@@ -142,14 +145,13 @@ class _SequenceRun:
     """One call of `Segmenter.segment`."""
 
     def __init__(self, segmenter: Segmenter, frames: Sequence[Frame], timer: _StepTimer):
-        self._model = segmenter.model
-        self._region = segmenter.settings.region
+        self._over_stack = segmenter.model.intensity.over == "stack"
         self._report = segmenter.report
         self._schedule = StateSchedule(segmenter.state_rule, len(frames))
-        self._network = segmenter.network
+        self._segmenter = segmenter.frame_segmenter()
         self._frames = frames
         self._timer = timer
-        self._surveyor = Surveyor(self._model, segmenter.locator, self._read, self._report, timer.check_cancelled)
+        self._surveyor = Surveyor(segmenter.model, segmenter.locator, self._read, self._report, timer.check_cancelled)
         self._sequence_survey: Survey | None = None
 
     def segment(self, wanted: list[int]) -> Iterator[SegmentedFrame]:
@@ -161,30 +163,12 @@ class _SequenceRun:
 
     def _segment_stack(self, stack: Stack) -> Iterator[SegmentedFrame]:
         survey = self._survey(stack)
-        states, layout_key = [], None
+        self._segmenter.reset()
         for number, wanted in stack.steps:
             self._timer.begin_step()
-            frame, prepared = self._prepare(number, survey)
-            layout = self._network.layout(prepared.volume.shape)
-            key = (prepared.grid.key, layout.tile)
-            if key != layout_key:
-                if layout_key is not None:
-                    self._report.warn(
-                        f"frame {number} differs in geometry from the frame before it: the recurrent state is reset "
-                        "there"
-                    )
-                states, layout_key = [None] * len(layout.places), key
-            probabilities = self._network.read_frame(
-                prepared.volume, layout, states, wanted, on_tile=self._timer.before_tile
-            )
-            result = None
-            if probabilities is not None:
-                with self._report.timed("postprocess"):
-                    if not survey.window.has_contrast:
-                        probabilities = torch.zeros_like(probabilities)  # nothing is found where nothing can be seen
-                    labels = self._labels(frame.image, prepared, probabilities)
-                    outside = self._out_of_distribution(number, frame, prepared.grid, survey.window, probabilities)
-                result = SegmentedFrame(number, frame.index_value, labels, outside)
+            with self._report.timed("read"):
+                frame = self._read(number)
+            result = self._segmenter.segment(frame, number, survey, wanted, self._timer.before_tile)
             self._timer.end_step(finished=wanted)
             if result is not None:
                 yield result
@@ -196,56 +180,8 @@ class _SequenceRun:
 
     def _survey(self, stack: Stack) -> Survey:
         """Return the survey of a stack, or of the whole sequence, as the model's intensity rule asks for."""
-        if self._model.intensity.over == "stack":
+        if self._over_stack:
             return self._surveyor.survey(stack.frames)
         if self._sequence_survey is None:
             self._sequence_survey = self._surveyor.survey(range(len(self._frames)))
         return self._sequence_survey
-
-    def _prepare(self, number: int, survey: Survey) -> tuple[Frame, PreparedFrame]:
-        with self._report.timed("read"):
-            frame = self._read(number)
-        with self._report.timed("preprocess"):
-            grid = FrameGrid(frame.image, self._model.geometry)
-            box = survey.boxes.get(grid.key, grid.box)
-            if self._region is not None:
-                region_box = grid.region_box(self._region)
-                box = intersection(box, region_box) or region_box
-            grid = grid.cropped(box)
-            grid.check_size(f"frame {number} ({frame.index_value})")
-            prepared = prepare(frame.image, grid, survey.window)
-            if prepared.not_finite is not None:
-                self._report.warn(
-                    f"frame {number} ({frame.index_value}): {int(prepared.not_finite.sum())} voxels are not finite "
-                    "numbers; they count as background"
-                )
-        return frame, prepared
-
-    def _labels(self, image: sitk.Image, prepared: PreparedFrame, probabilities: Tensor) -> sitk.Image:
-        """Return the labels of a frame, with 0 outside the region and where the frame is not finite."""
-        grid = prepared.grid
-        labels = labels_on_frame(probabilities, grid, self._model)
-        if self._region is not None:
-            origin = grid.origin + np.array([start for start, _ in grid.box]) @ grid.steps
-            labels[~self._region.contains(origin, grid.steps, grid.box_shape)] = 0
-        if prepared.not_finite is not None:
-            labels[prepared.not_finite] = 0
-        if self._model.components == "largest":
-            labels = largest_component(labels)
-        return grid.to_image(labels, image)
-
-    def _out_of_distribution(
-        self, number: int, frame: Frame, grid: FrameGrid, window: IntensityWindow, probabilities: Tensor
-    ) -> tuple[str, ...]:
-        """Return the measures in which a frame is unlike the training, whatever region is segmented."""
-        if not self._model.typical:
-            return ()
-        sample = scaled_sample(frame.image, grid, window)
-        measured = measure_image(sample) | measure_prediction(probabilities, self._model.activation)
-        outside = outside_training_range(measured, self._model.typical)
-        if outside:
-            self._report.warn(
-                f"frame {number} ({frame.index_value}) is unlike those of the model's training in "
-                f"{' and '.join(outside)}: its labels may be wrong"
-            )
-        return outside

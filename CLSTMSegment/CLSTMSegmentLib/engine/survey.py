@@ -1,6 +1,6 @@
 """The survey of a sequence before it is segmented: its intensity window, and the box of its frames to segment."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,11 +68,20 @@ class Surveyor:
                 "the frames have no contrast, since all voxels have the same value: nothing can be segmented"
             )
             return Survey(window, {})
+        return Survey(window, self.boxes(grids, window))
+
+    def boxes(self, grids: Mapping[int, tuple], window: IntensityWindow) -> dict[tuple, Box]:
+        """Return the boxes of some frames to segment; see `Survey.boxes`.
+
+        Args:
+            grids: the key of the grid of each frame, by the number of the frame.
+            window: the intensity window.
+        """
         if self._locator is not None:
-            return Survey(window, self._located(grids, window))
+            return self._located(grids, window)
         if self._model.geometry.crop == "foreground":
-            return Survey(window, self._foreground(numbers, window))
-        return Survey(window, {})
+            return self._foreground(grids, window)
+        return {}
 
     def _arrays(self, numbers: Sequence[int], grids: dict[int, tuple]) -> Iterator[np.ndarray]:
         """Yield the voxels of each frame, and note the key of its grid."""
@@ -81,7 +90,7 @@ class Surveyor:
             grids[number] = FrameGrid(image, self._model.geometry).key
             yield sitk.GetArrayFromImage(image)
 
-    def _located(self, grids: dict[int, tuple], window: IntensityWindow) -> dict[tuple, Box]:
+    def _located(self, grids: Mapping[int, tuple], window: IntensityWindow) -> dict[tuple, Box]:
         """Return the box around what the locator finds, for each grid."""
         boxes = {}
         for key in dict.fromkeys(grids.values()):
@@ -98,7 +107,7 @@ class Surveyor:
                 )
         return boxes
 
-    def _foreground(self, numbers: Sequence[int], window: IntensityWindow) -> dict[tuple, Box]:
+    def _foreground(self, numbers: Iterable[int], window: IntensityWindow) -> dict[tuple, Box]:
         """Return the box around the foreground of all frames with the same grid."""
         boxes: dict[tuple, Box] = {}
         for number in numbers:

@@ -174,18 +174,20 @@ class TilePlanner:
         self._overlap = settings.overlap
         self._ram_gb = settings.ram_gb
         self.tile = _checked_tile(model, settings.tile)
+        self._planned_for: Shape | None = None
 
     def layout(self, shape: Shape, device: torch.device, report: RunReport) -> TileLayout:
         """Return how tiles cover a frame.
 
         Args:
             shape: size (D, H, W) of the frame on the model's grid.
-            device: where the network runs; its free memory is read once, for the first frame.
+            device: where the network runs; its free memory is read for the first frame, and for a larger one.
             report: gets a warning when the RAM limit is too low, or when tiles cost much time.
         """
         padded = padded_shape(shape, self._model.geometry, self._model.network.strides)
-        if self.tile is None:
-            self.tile = self._largest_tile(padded, device, report)
+        planned_for = self._planned_for
+        if self.tile is None or (planned_for and any(n > m for n, m in zip(padded, planned_for, strict=True))):
+            self.tile, self._planned_for = self._largest_tile(padded, device, report), padded
         tile = tuple(min(n, t) for n, t in zip(padded, self.tile, strict=True))
         layout = TileLayout(padded, tile, plan_tiles(padded, tile, self._overlap))
         if layout.times_the_frame > SLOW:
@@ -197,7 +199,8 @@ class TilePlanner:
         return layout
 
     def shrink(self) -> bool:
-        """Change to smaller tiles; return False where they cannot be smaller."""
+        """Change to smaller tiles for all frames; return False where they cannot be smaller."""
+        self._planned_for = None
         smaller = None
         if self._model.geometry.patch is None and self.tile:
             smaller = halved(self.tile, self._model.network.strides)
