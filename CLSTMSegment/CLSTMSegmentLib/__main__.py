@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from . import __version__
-from .cli import batch, demo, evaluate, model, segment, teach, train
+from .cli import batch, demo, evaluate, model, segment, teach, train, watch
 from .cli.terminal import printable, show
 from .core.errors import Cancelled, CohortIncomplete, InputError, RunFailed
 from .core.stop_signals import stopped_by_signals
@@ -73,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
     add("train", "train a model on labelled sequences", train.add_options, train.run)
     add("teach", "make a model of your own structure from a few annotated frames", teach.add_options, teach.run)
     add("batch", "segment many sequences, on this computer or on a Dask cluster", batch.add_options, batch.run)
+    add("watch", "segment volume files while another program writes them", watch.add_options, watch.run)
     add("evaluate", "score a model on labelled hearts", evaluate.add_options, evaluate.run)
     add("demo", "segment a moving phantom heart, or a file, and show the result", demo.add_options, demo.run)
     return top

@@ -58,9 +58,11 @@ class Latency:
     """How long a stream took from the push of a frame to its labels, in seconds, over the last `REMEMBERED` frames.
 
     Attributes:
+        newest: of the last frame.
         median, percentile_95: of these frames.
     """
 
+    newest: float
     median: float
     percentile_95: float
 
@@ -146,7 +148,7 @@ class SegmentationStream:
         """Return how long the last frames took; None before the first one."""
         if not self._seconds:
             return None
-        return Latency(*(float(value) for value in np.percentile(self._seconds, [50, 95])))
+        return Latency(self._seconds[-1], *map(float, np.percentile(self._seconds, [50, 95])))
 
     def _segmented(self, frame: Frame) -> SegmentedFrame:
         window = self._window.after(sitk.GetArrayViewFromImage(frame.image))

@@ -1,0 +1,152 @@
+"""Segmentation of the volume files that another program writes into a folder, while it writes them."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from ..core.atomic_write import replacing
+from ..core.errors import InputError, StorageError, sitk_cause
+from ..core.plain_files import check_path
+from ..core.sequence import SequenceIndex
+from ..core.volume_curve import FrameVolumes, VolumeCurve
+from ..engine.quality import measure_frame
+from ..engine.segmenter import Segmenter
+from ..engine.settings import RunSettings
+from ..engine.stream import Latency
+from ..io.image_files import write_image
+from ..io.sequence_files import IMAGE_SUFFIXES
+from ..model.bundle import load_model
+from ..report.volumes_csv import write_volumes
+from .watched_folder import WatchedFolder
+from .writers import storing
+
+LOOK_EVERY_S = 0.1
+VOLUMES = "volumes.csv"
+
+
+@dataclass(frozen=True)
+class WatchSettings:
+    """What is watched, and how long.
+
+    Attributes:
+        folder: the folder into which volume files are written.
+        out: a new or empty folder for the labels, and for `volumes.csv` at the end.
+        order: "name" or "time"; see `WatchedFolder`.
+        patience_s: seconds after which a file that cannot be read and does not change counts as damaged.
+        quiet_s: ends the watch after this many seconds without a new file; None never ends it.
+
+    Raises:
+        InputError: a time that is no positive number.
+    """
+
+    folder: Path
+    out: Path
+    order: str = "name"
+    patience_s: float = 10.0
+    quiet_s: float | None = None
+
+    def __post_init__(self):
+        if not self.patience_s > 0 or (self.quiet_s is not None and not self.quiet_s > 0):
+            raise InputError("a watch needs more than 0 seconds of patience, and ends after more than 0 quiet seconds")
+
+
+def watch_folder(
+    settings: RunSettings,
+    watch: WatchSettings,
+    on_frame: Callable[[FrameVolumes, Latency], None],
+    on_note: Callable[[str], None],
+) -> VolumeCurve:
+    """Segment each volume file in a folder, in a stream, until there are no more or Ctrl-C ends it.
+
+    The labels of `NAME.nrrd` are written to `NAME-labels.nrrd`. At the end, also after Ctrl-C, the volumes of all
+    frames are written to `volumes.csv`. A file that cannot be segmented is left out, with a note.
+
+    Args:
+        settings: settings of the run; its frames must be "all".
+        watch: what is watched.
+        on_frame: called after each frame with its volumes, and the latency of the stream.
+        on_note: called with remarks for people.
+
+    Returns:
+        The volumes of all frames, whose index values are the names of the files.
+
+    Raises:
+        InputError: settings or folders that cannot be used.
+        StorageError: a result cannot be stored.
+    """
+    if settings.frames != "all":
+        raise InputError("a watch segments all frames, since nobody knows which ones will come: leave out the frames")
+    segmenter = Segmenter(load_model(settings.model), settings)
+    files = WatchedFolder(watch.folder, watch.order, watch.patience_s, on_note)
+    _make_empty_folder(watch.out)
+    names: list[str] = []
+    curve = VolumeCurve(segmenter.model.segments, SequenceIndex(names, "file", type="text"))
+    stream = segmenter.open_stream()
+    try:
+        for path, image in _files(files, watch.quiet_s):
+            try:
+                result = stream.push(image, path.name)
+                _write_labels(watch.out, path.name, result.labels)
+            except InputError as error:
+                on_note(f"{path.name} is left out: {error}")
+                continue
+            names.append(path.name)
+            volumes, flags = measure_frame(result, segmenter.model.segments)
+            curve.add(volumes, flags)
+            for warning in stream.warnings:
+                on_note(warning)
+            stream.warnings.clear()
+            on_frame(volumes, stream.latency)
+    except KeyboardInterrupt:
+        on_note("stopped")
+    finally:
+        stream.close()
+    with replacing(watch.out / VOLUMES) as partial, storing(partial):
+        write_volumes(partial, curve)
+    return curve
+
+
+def _write_labels(folder: Path, name: str, labels: sitk.Image) -> None:
+    """Write the labels of a volume file into a folder.
+
+    Args:
+        name: the name of the volume file.
+
+    Raises:
+        InputError: another file had the same name without its suffix.
+        StorageError: the disk is full or cannot be written.
+    """
+    suffix = next(suffix for suffix in sorted(IMAGE_SUFFIXES, key=len)[::-1] if name.lower().endswith(suffix))
+    target = folder / f"{name[: -len(suffix)]}-labels.nrrd"
+    if target.exists():
+        raise InputError(f"{target.name} exists already, from a file of the same name but another suffix")
+    with storing(target):
+        try:
+            write_image(target, labels, compressed=True)
+        except RuntimeError as error:
+            raise StorageError(f"{target.name} cannot be written ({sitk_cause(error)})") from error
+
+
+def _files(files: WatchedFolder, quiet_s: float | None) -> Iterator[tuple[Path, sitk.Image]]:
+    """Yield each file with its image, until no new one comes for some seconds."""
+    last = time.monotonic()
+    while quiet_s is None or time.monotonic() - last < quiet_s:
+        found = files.look()
+        if found is None:
+            time.sleep(LOOK_EVERY_S)
+            continue
+        yield found
+        last = time.monotonic()
+
+
+def _make_empty_folder(folder: Path) -> None:
+    check_path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} is not an empty folder: give a new or empty one, so that nothing is replaced")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be made ({error.strerror}): choose another place") from error

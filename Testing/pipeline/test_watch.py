@@ -1,0 +1,198 @@
+"""Volume files that are segmented while another program writes them into a folder."""
+
+import csv
+import signal
+import sys
+import threading
+import time
+
+import pytest
+import SimpleITK as sitk
+from CLSTMSegmentLib.__main__ import main
+from CLSTMSegmentLib.core.errors import InputError
+from CLSTMSegmentLib.engine.segmenter import Segmenter
+from CLSTMSegmentLib.engine.settings import RunSettings
+from CLSTMSegmentLib.model.bundle import load_model
+from CLSTMSegmentLib.pipeline.watch import WatchSettings, watch_folder
+from CLSTMSegmentLib.pipeline.watched_folder import WatchedFolder
+
+from pipeline.cohort_processes import started, wait_until
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = tmp_path / "scanner"
+    made.mkdir()
+    return made
+
+
+def watched(bundle, folder, out, **watch):
+    """Watch until nothing comes for a second; return the curve and the notes."""
+    notes = []
+    settings = WatchSettings(folder, out, **({"quiet_s": 1.0} | watch))
+    curve = watch_folder(RunSettings(str(bundle), device="cpu"), settings, lambda *_: None, notes.append)
+    return curve, notes
+
+
+def names_of(curve):
+    return [frame.index_value for frame in curve.frames]
+
+
+def write(frame, path):
+    sitk.WriteImage(frame.image, str(path))
+
+
+def written_slowly(frame, path, seconds=1.0, parts=10):
+    """Write a file in parts, in a thread; return the thread."""
+    write(frame, path.with_name(f".whole-{path.name}"))
+    content = path.with_name(f".whole-{path.name}").read_bytes()
+
+    def work():
+        with path.open("wb") as file:
+            for n in range(parts):
+                file.write(content[n * len(content) // parts : (n + 1) * len(content) // parts])
+                file.flush()
+                time.sleep(seconds / parts)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+def test_labels_are_those_of_a_stream_and_volumes_are_written_at_the_end(bundle, phantom, folder, tmp_path):
+    frames, out = phantom[0], tmp_path / "labels"
+    for number, frame in enumerate(frames):
+        write(frame, folder / f"volume {number * 3}.nrrd")
+    stream = Segmenter(load_model(str(bundle)), RunSettings(device="cpu")).open_stream()
+
+    curve, notes = watched(bundle, folder, out)
+
+    assert names_of(curve) == [f"volume {number * 3}.nrrd" for number in range(len(frames))]
+    for number, frame in enumerate(frames):
+        labels = sitk.ReadImage(str(out / f"volume {number * 3}-labels.nrrd"))
+        assert sitk.Hash(labels) == sitk.Hash(stream.push(frame.image).labels)
+    with (out / "volumes.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["file"] for row in csv.DictReader(file)] == names_of(curve)
+    assert notes == []
+
+
+@pytest.mark.parametrize("suffix", ["nrrd", "nii", "mha"])
+def test_file_is_taken_when_all_of_it_is_there(suffix, bundle, phantom, folder, tmp_path):
+    write(phantom[0][0], folder / f"0.{suffix}")
+    writing = written_slowly(phantom[0][1], folder / f"1.{suffix}")
+    write(phantom[0][2], folder / f"2.{suffix}")
+
+    curve, notes = watched(bundle, folder, tmp_path / "labels", patience_s=5.0, quiet_s=3.0)
+    writing.join()
+
+    assert names_of(curve) == [f"{n}.{suffix}" for n in range(3)]
+    assert notes == []
+
+
+def test_files_are_taken_in_the_order_of_their_times_where_asked_for(bundle, phantom, folder, tmp_path):
+    for number in (2, 0, 1):
+        write(phantom[0][number], folder / f"{number}.nrrd")
+        time.sleep(0.02)
+
+    curve, _ = watched(bundle, folder, tmp_path / "labels", order="time")
+
+    assert names_of(curve) == ["2.nrrd", "0.nrrd", "1.nrrd"]
+
+
+def test_late_file_is_segmented_and_said(bundle, phantom, folder, tmp_path):
+    write(phantom[0][2], folder / "2.nrrd")
+    later = threading.Timer(1.0, write, (phantom[0][1], folder / "1.nrrd"))
+    later.start()
+
+    curve, notes = watched(bundle, folder, tmp_path / "labels", quiet_s=3.0)
+
+    assert names_of(curve) == ["2.nrrd", "1.nrrd"]
+    assert any("1.nrrd came late" in note for note in notes)
+
+
+def test_damaged_and_foreign_files_are_left_out_and_said(bundle, phantom, folder, tmp_path):
+    write(phantom[0][0], folder / "0.nrrd")
+    whole = (folder / "0.nrrd").read_bytes()
+    (folder / "1.nrrd").write_bytes(whole[: len(whole) // 2])
+    sitk.WriteImage(sitk.Image([8, 8, 8], sitk.sitkVectorUInt8, 3), str(folder / "2.nrrd"))
+    write(phantom[0][3], folder / "3.nrrd")
+    (folder / "notes.txt").write_text("no image", encoding="utf-8")
+
+    curve, notes = watched(bundle, folder, tmp_path / "labels", patience_s=0.5, quiet_s=2.0)
+
+    assert names_of(curve) == ["0.nrrd", "3.nrrd"]
+    assert any("1.nrrd" in note and "left out" in note for note in notes)
+    assert any("2.nrrd" in note and "colour" in note for note in notes)
+
+
+def test_damaged_file_that_is_written_again_is_taken(phantom, folder):
+    notes = []
+    files = WatchedFolder(folder, "name", 0.2, notes.append)
+    (folder / "1.nrrd").write_bytes(b"NRRD0004\n")
+    wait_until(lambda: files.look() or notes, folder / "1.nrrd")
+
+    write(phantom[0][0], folder / "1.nrrd")
+    path, image = wait_until(files.look, folder / "1.nrrd")
+
+    assert path.name == "1.nrrd"
+    assert image.GetSize() == phantom[0][0].image.GetSize()
+
+
+def test_files_of_one_name_do_not_replace_each_others_labels(bundle, phantom, folder, tmp_path):
+    write(phantom[0][0], folder / "1.mha")
+    write(phantom[0][1], folder / "1.nrrd")
+
+    curve, notes = watched(bundle, folder, tmp_path / "labels")
+
+    assert names_of(curve) == ["1.mha"]
+    assert any("1.nrrd is left out" in note for note in notes)
+
+
+def test_folder_of_labels_must_be_empty(bundle, folder, tmp_path):
+    out = tmp_path / "labels"
+    out.mkdir()
+    (out / "mine.txt").write_text("mine", encoding="utf-8")
+
+    with pytest.raises(InputError, match="not an empty folder"):
+        watched(bundle, folder, out)
+
+    assert [path.name for path in out.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--order", "size"), "unknown order"),
+        (("--patience", "0"), "more than 0 seconds"),
+        (("--stop-after", "nan"), "more than 0 quiet"),
+        (("--frames", "0:3"), "all frames"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options, message, bundle, folder, tmp_path, capsys):
+    status = main(["watch", str(folder), "-o", str(tmp_path / "labels"), "--model", str(bundle), *options])
+
+    assert status == 2
+    assert message in capsys.readouterr().err
+
+
+def test_missing_folder_is_refused(bundle, tmp_path, capsys):
+    status = main(["watch", str(tmp_path / "none"), "-o", str(tmp_path / "labels"), "--model", str(bundle)])
+
+    assert status == 2
+    assert "no such folder" in capsys.readouterr().err
+    assert not (tmp_path / "labels").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM that a process can handle")
+def test_stopped_watch_writes_the_volumes(bundle, phantom, folder, tmp_path):
+    out, log = tmp_path / "labels", tmp_path / "log"
+    write(phantom[0][0], folder / "0.nrrd")
+    arguments = ["watch", folder, "-o", out, "--model", bundle, "--device", "cpu"]
+    process = started(["CLSTMSegmentLib", *arguments], log)
+    wait_until(lambda: (out / "0-labels.nrrd").exists() and "0.nrrd:" in log.read_text(encoding="utf-8"), log)
+
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait(60) == 0
+    assert "0.nrrd" in (out / "volumes.csv").read_text(encoding="utf-8")
+    assert "labels of 1 frames" in log.read_text(encoding="utf-8")
