@@ -20,6 +20,12 @@ def test_demo_segments_a_file_of_the_user_and_names_its_results(phantom, tmp_pat
     assert sorted(path.name for path in out.iterdir()) == sorted([*names, RECORD])
     assert main(["demo", "--input", str(source), "--out", str(out)]) == 0  # it replaces what it wrote
 
+    (out / "mine-volumes.csv").write_text("corrected by hand", encoding="utf-8")
+
+    assert main(["demo", "--input", str(source), "--out", str(out)]) == 2
+    assert "mine-volumes.csv was changed after a demo wrote it" in capsys.readouterr().err
+    assert (out / "mine-volumes.csv").read_text(encoding="utf-8") == "corrected by hand"
+
 
 OF_THE_USER = ["phantom.seq.nrrd", "phantom-segmentation.seq.mrb", "phantom-volumes.csv", "phantom.png"]
 

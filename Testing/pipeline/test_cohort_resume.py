@@ -95,6 +95,90 @@ def test_labels_that_the_user_edited_are_never_replaced(finished, settings):
         row_of(finished, settings)
 
 
+def as_text(path):
+    path.write_text("remember to call the patient", encoding="utf-8")
+
+
+def with_a_line_more(path):
+    path.write_bytes(path.read_bytes() + b"\nof the user")
+
+
+def with_another_end(path):
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) - 40] + bytes(40))
+
+
+def as_one_image(path):
+    image = sitk.Image([5, 4, 3], sitk.sitkUInt8)
+    sitk.WriteImage(image, str(path))
+
+
+@pytest.mark.parametrize("change", [as_text, with_a_line_more, with_another_end, as_one_image])
+def test_file_of_somebody_else_with_the_name_of_the_labels_is_never_replaced(change, finished, settings):
+    change(finished.outputs.labels)
+
+    with pytest.raises(InputError, match=r"cine\.seq\.nrrd was changed after the run"):
+        row_of(finished, settings)
+
+
+@pytest.mark.parametrize("labels", ["there", "changed", "removed"])
+def test_report_that_the_user_edited_is_never_replaced(labels, finished, settings):
+    report = json.loads(finished.outputs.report.read_text(encoding="utf-8"))
+    finished.outputs.report.write_text(json.dumps(report | {"note": "looked at on Monday"}), encoding="utf-8")
+    if labels == "removed":
+        finished.outputs.labels.unlink()
+    if labels == "changed":
+        finished.outputs.labels.write_bytes(b"")
+
+    with pytest.raises(InputError, match=r"cine\.json cannot be used \(it was changed after the run\)"):
+        row_of(finished, settings)
+
+
+@pytest.fixture
+def cohort(cine, bundle, tmp_path):
+    """The arguments of a cohort of one sequence, which is finished in the folder `out`."""
+    (tmp_path / "in").mkdir()
+    shutil.copy(cine, tmp_path / "in" / "one.seq.nrrd")
+    arguments = ["batch", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--model", str(bundle), "--quiet"]
+    arguments += ["--frames", "0", "--device", "cpu"]
+    assert main(arguments) == 0
+    return arguments
+
+
+def test_resume_replaces_the_summary_that_a_cohort_wrote_as_often_as_it_likes(cohort, tmp_path):
+    for _ in range(3):
+        (tmp_path / "out" / "one.seq.nrrd").write_bytes(b"")
+
+        assert main([*cohort, "--resume"]) == 0
+
+    assert (tmp_path / "out" / "one.seq.nrrd").stat().st_size > 0
+
+
+@pytest.mark.parametrize("name", ["summary.csv", "overview.png"])
+def test_summary_that_the_user_edited_is_never_replaced(name, cohort, tmp_path, capsys):
+    with (tmp_path / "out" / name).open("ab") as file:
+        file.write(b"heart 77,measured by hand\r\n")
+    before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+
+    status = main([*cohort, "--resume"])
+
+    assert status == 2
+    assert f"{name} was changed after a cohort wrote it" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
+def test_file_that_takes_a_name_after_a_cohort_was_refused_is_never_replaced(cohort, tmp_path, capsys):
+    shutil.copy(tmp_path / "in" / "one.seq.nrrd", tmp_path / "in" / "two.seq.nrrd")
+    assert main(cohort) == 2  # the results of `one` are there
+    (tmp_path / "out" / "two.json").write_text("of the user", encoding="utf-8")
+
+    status = main([*cohort, "--resume"])
+
+    assert status == 2
+    assert "two.json" in capsys.readouterr().err
+    assert (tmp_path / "out" / "two.json").read_text(encoding="utf-8") == "of the user"
+
+
 @pytest.mark.parametrize("resume", [[], ["--resume"]])
 def test_labels_without_their_report_are_never_replaced(cine, bundle, tmp_path, capsys, resume):
     (tmp_path / "in").mkdir()

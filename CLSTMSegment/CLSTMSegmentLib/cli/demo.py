@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from ..core.atomic_write import replacing
 from ..core.sequence import SegmentedFrame, SequenceIndex
 from ..engine.settings import RunSettings
 from ..evaluation.metrics import dice
 from ..io.sequence_nrrd import write_sequence
 from ..phantoms.heart import heart_sequence
-from ..pipeline.output_paths import check_written_before, record_outputs
+from ..pipeline.output_paths import check_written_before, record_written, replacing_own
 from ..pipeline.segment_to_files import Outputs, segment_to_files
 from .progress_bar import progress_bar
 from .terminal import show
@@ -44,7 +43,6 @@ def run(options: Namespace) -> None:
     written = outputs.paths() if options.input else [source, *outputs.paths()]
     check_written_before(out, written, "demo")
     out.mkdir(parents=True, exist_ok=True)
-    record_outputs(out, written)
     truth = [] if options.input else write_phantom(source)
     labels: list[SegmentedFrame] = []
     began = time.perf_counter()
@@ -53,6 +51,7 @@ def run(options: Namespace) -> None:
             RunSettings(device="cpu"), source, outputs, progress, on_frame=labels.append if truth else None
         )
     seconds = time.perf_counter() - began
+    record_written(out, outputs.paths())
     frames = len(result.curve.frames)
     show(f"{source}: {frames} frames in {seconds:.1f} s, peak memory {result.peak_memory_mib} MiB")
     for n, segment in enumerate(result.curve.segments if truth else (), start=1):
@@ -66,6 +65,6 @@ def write_phantom(path: Path) -> list[sitk.Image]:
     """Write the phantom, 20 oblique frames, as .seq.nrrd, and return its true labels."""
     cine, truth = heart_sequence(SEED)
     index = SequenceIndex([frame.index_value for frame in cine], "time", "ms")
-    with replacing(path) as partial:
+    with replacing_own(path, "demo") as partial:
         write_sequence(partial, index, [frame.image for frame in cine])
     return truth

@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..core.atomic_write import remove_parts, replacing
+from ..core.atomic_write import remove_parts
 from ..core.errors import Cancelled, CohortIncomplete, InputError
 from ..core.own_folder import OwnFolder
 from ..engine.settings import RunSettings
@@ -20,7 +20,7 @@ from ..model.description import Model
 from ..report.cohort_summary import CohortRow, write_overview, write_summary
 from .cohort_table import Cohort, CohortSequence
 from .local_workers import segment_on_this_computer
-from .output_paths import check_outputs, check_written_before, record_outputs
+from .output_paths import check_outputs, check_written_before, record_outputs, replacing_own
 from .writers import storing
 
 if TYPE_CHECKING:
@@ -101,14 +101,12 @@ def segment_cohort(
     inputs = (file for sequence in cohort.sequences for file in files_of_sequence(sequence.input))
     check_outputs(cohort.outputs(), chain([cohort.source], inputs), [settings.model])
     check_written_before(cohort.folder, cohort.outputs())
-    for sequence in cohort.sequences:
-        sequence.check_labels()
     with_results = [sequence for sequence in cohort.sequences if sequence.has_results]
     if with_results and not resume:
         names = ", ".join(sorted(sequence.name for sequence in with_results)[:3])
         raise InputError(f"{cohort.folder} contains results already ({names}): give --resume to segment the others")
     cohort.folder.mkdir(parents=True, exist_ok=True)
-    record_outputs(cohort.folder, cohort.outputs())
+    record_outputs(cohort.folder, cohort.outputs_of_sequences())
     remove_parts(cohort.folder)
     model.build_network()  # checks the weights before anything runs
     digest = model_digest(model)
@@ -120,11 +118,11 @@ def segment_cohort(
             on_row(row)
 
     try:
-        for sequence in with_results:
+        for sequence in cohort.sequences:
             row = sequence.finished_row(model.segments, digest, settings)
             if row is not None:
                 take(row)
-            elif on_note is not None:
+            elif sequence.has_results and on_note is not None:
                 on_note(f"{sequence.name}: segmented again, because its input has changed or its labels are truncated")
         waiting = [sequence for sequence in cohort.sequences if sequence.name not in rows]
         if waiting:
@@ -254,7 +252,7 @@ def _security(tls: TlsFiles | None) -> "Security | None":
 
 
 def _write(cohort: Cohort, model: Model, rows: list[CohortRow]) -> None:
-    with replacing(cohort.summary) as partial, storing(partial):
+    with replacing_own(cohort.summary) as partial, storing(partial):
         write_summary(partial, model.segments, rows)
-    with replacing(cohort.overview) as partial, storing(partial):
+    with replacing_own(cohort.overview) as partial, storing(partial):
         write_overview(partial, f"{model.title}: volumes [ml] by frame", model.segments, rows)

@@ -10,7 +10,7 @@ from ..core.structure import Segment
 from ..engine.settings import RunSettings
 from ..io.sequence_files import IMAGE_SUFFIXES, read_sequence
 from ..report.cohort_summary import CohortRow
-from .fingerprints import sequence_digest, settings_digest
+from .fingerprints import is_truncated, sequence_digest, settings_digest
 from .run_result import RunResult
 from .segment_to_files import Outputs
 
@@ -34,14 +34,6 @@ class CohortSequence:
         """Return whether an earlier run wrote its results: the report is written last."""
         return self.outputs.labels.exists() and self.outputs.report.exists()
 
-    def check_labels(self) -> None:
-        """Raise an InputError if there are labels without a report, which would say whether they were edited."""
-        if self.outputs.labels.exists() and not self.outputs.report.exists():
-            raise InputError(
-                f"{self.outputs.labels} exists, but not its report {self.outputs.report.name}, so that nobody knows "
-                "whether its labels were edited: move it, or choose another folder"
-            )
-
     def row(self, result: RunResult) -> CohortRow:
         """Return the row of this sequence in the summary."""
         return CohortRow(self.name, self.input, result.curve, result.seconds)
@@ -58,13 +50,18 @@ class CohortSequence:
             None where there are none, the input has changed since, or the file of the labels is truncated.
 
         Raises:
-            InputError: the report is damaged, the results come from another model or from other settings, or the
-                labels were edited.
+            InputError: the report is damaged, the results come from another model or from other settings, the labels
+                or the report were edited, or one of the two is a file of somebody else.
         """
-        if not self.has_results:
-            return None
         path, labels = self.outputs.report, self.outputs.labels
-        advice = "choose another folder, or remove it"
+        if labels.exists() and not path.exists():
+            raise InputError(
+                f"{labels} exists, but not its report {path.name}, so that nobody knows whether its labels were "
+                "edited: move it, or choose another folder"
+            )
+        if not path.exists():
+            return None
+        advice = "choose another folder, or move it"
         try:
             result = RunResult.from_json(read_text(path), segments)
         except InputError as error:
@@ -78,8 +75,11 @@ class CohortSequence:
             )
         if made_from.settings != settings_digest(settings):
             raise InputError(f"{path} is a result of a run with other settings: {advice}")
+        if not labels.exists():
+            return None
+        check_plain_file(labels)
         if file_digest(labels) != made_from.labels:
-            if _digest_of(labels) is not None:
+            if _digest_of(labels) is not None or not is_truncated(labels, made_from):
                 raise InputError(f"{labels} was changed after the run: move it, or choose another folder")
             return None
         return self.row(result) if _digest_of(self.input) == made_from.input else None
@@ -115,11 +115,11 @@ class Cohort:
 
     def outputs(self) -> list[Path]:
         """Return all files that the cohort writes."""
-        return [
-            *(path for sequence in self.sequences for path in sequence.outputs.paths()),
-            self.summary,
-            self.overview,
-        ]
+        return [*self.outputs_of_sequences(), self.summary, self.overview]
+
+    def outputs_of_sequences(self) -> list[Path]:
+        """Return the labels and reports of all sequences."""
+        return [path for sequence in self.sequences for path in sequence.outputs.paths()]
 
 
 def read_cohort(source: Path, folder: Path) -> Cohort:

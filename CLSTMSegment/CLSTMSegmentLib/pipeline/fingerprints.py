@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
@@ -20,12 +21,16 @@ class Fingerprints:
         model: see `model.bundle.model_digest`.
         settings: settings of the run, except the model, the device and the limit of RAM.
         labels: the file of the labels.
+        size_of_labels: number of bytes of that file.
+        begins_of_labels: see `begins_of_file`; they tell truncated labels from a file of somebody else.
     """
 
     input: str
     model: str
     settings: str
     labels: str
+    size_of_labels: int = 0
+    begins_of_labels: tuple[str, ...] = ()
 
 
 def sequence_digest(frames: Sequence[Frame]) -> str:
@@ -48,3 +53,29 @@ def settings_digest(settings: RunSettings) -> str:
     """Return the SHA-256 of the settings, except those that say where and with how much RAM a model runs."""
     content = replace(settings, model="any", device="auto", ram_gb=None)
     return hashlib.sha256(content.to_json().encode()).hexdigest()
+
+
+def begins_of_file(path: Path) -> tuple[str, ...]:
+    """Return the SHA-256 of the first byte of a file, of its first 2 bytes, 4 bytes, and so on.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    digest, digests, length = hashlib.sha256(), [], 0
+    with path.open("rb") as file:
+        while chunk := file.read(max(1, min(length, 2**20))):
+            digest.update(chunk)
+            length += len(chunk)
+            if length & (length - 1) == 0:
+                digests.append(digest.hexdigest())
+    return tuple(digests)
+
+
+def is_truncated(labels: Path, made_from: Fingerprints) -> bool:
+    """Return whether a file is the begin of the labels that a run wrote; more than half of its bytes are compared.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    begins = begins_of_file(labels)
+    return labels.stat().st_size < made_from.size_of_labels and begins == made_from.begins_of_labels[: len(begins)]

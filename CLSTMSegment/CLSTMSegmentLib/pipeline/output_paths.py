@@ -1,17 +1,24 @@
 """Where results may be written: never over an input, over each other, or over a file of somebody else."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
-from ..core.atomic_write import write_text
+from ..core.atomic_write import replacing, write_text
 from ..core.errors import InputError
-from ..core.plain_files import check_path
+from ..core.plain_files import check_path, file_digest
 from ..model.bundle import model_path
 
 RECORD = ".clstm-segment-files"
-"""JSON file in the folder of a cohort or demo that names the files which cohorts and demos have written there."""
+"""JSON file in the folder of a cohort or demo with the name of each file that cohorts and demos have written there.
+
+Each name has the SHA-256 of the last two contents, since a run can be killed before it replaces one with the other. It
+has None where the content is checked elsewhere, as the labels and the report of a sequence are, by that report."""
+
+CONTENTS = 2
+"""Number of contents of a file that are recorded."""
 
 
 def check_outputs(outputs: Sequence[Path], inputs: Iterable[Path], models: Iterable[str] = ()) -> None:
@@ -40,7 +47,7 @@ def check_outputs(outputs: Sequence[Path], inputs: Iterable[Path], models: Itera
 
 
 def check_written_before(folder: Path, outputs: Iterable[Path], writer: str = "cohort") -> None:
-    """Raise an InputError if one of the outputs in a folder is a file that no earlier cohort or demo wrote there.
+    """Raise an InputError if one of the outputs is a file that no cohort or demo wrote, or that was changed since.
 
     Args:
         folder: the folder of the results.
@@ -48,26 +55,57 @@ def check_written_before(folder: Path, outputs: Iterable[Path], writer: str = "c
         writer: what writes them, for messages.
     """
     ours = _recorded(folder)
+    advice = "choose another folder for the results, or move this file"
     for output in outputs:
-        if output.exists() and output.name not in ours:
-            raise InputError(
-                f"{output} exists, and no {writer} wrote it: choose another folder for the results, or move this file"
-            )
+        if not output.exists():
+            continue
+        if output.name not in ours:
+            raise InputError(f"{output} exists, and no {writer} wrote it: {advice}")
+        digests = ours[output.name]
+        if digests is not None and not (output.is_file() and file_digest(output) in digests):
+            raise InputError(f"{output} was changed after a {writer} wrote it: {advice}")
 
 
 def record_outputs(folder: Path, outputs: Iterable[Path]) -> None:
-    """Record the names of files that a cohort or demo is going to write into a folder, for `check_written_before`."""
-    names = sorted(_recorded(folder) | {output.name for output in outputs})
-    write_text(folder / RECORD, json.dumps(names, indent=1))
+    """Record the names of files that a cohort is going to write, whose content is checked elsewhere; see `RECORD`."""
+    _record(folder, {output.name: None for output in outputs})
 
 
-def _recorded(folder: Path) -> set[str]:
+def record_written(folder: Path, outputs: Iterable[Path]) -> None:
+    """Record the names and the contents of files that a cohort or demo has written, for `check_written_before`."""
+    ours = _recorded(folder)
+    _record(folder, {o.name: [*(ours.get(o.name) or []), file_digest(o)][-CONTENTS:] for o in outputs})
+
+
+@contextmanager
+def replacing_own(path: Path, writer: str = "cohort") -> Iterator[Path]:
+    """Yield a temporary path as `replacing` does, for a file that only a cohort or demo may replace, and record it.
+
+    Raises:
+        InputError: see `check_written_before`, which is asked before and after the block, and `replacing`.
+    """
+    check_written_before(path.parent, [path], writer)
+    with replacing(path) as partial:
+        yield partial
+        check_written_before(path.parent, [path], writer)
+        earlier = _recorded(path.parent).get(path.name) or []
+        _record(path.parent, {path.name: [*earlier, file_digest(partial)][-CONTENTS:]})
+
+
+def _record(folder: Path, digests: Mapping[str, list[str] | None]) -> None:
+    write_text(folder / RECORD, json.dumps(dict(sorted((_recorded(folder) | digests).items())), indent=1))
+
+
+def _recorded(folder: Path) -> dict[str, list[str] | None]:
     path = folder / RECORD
     if not path.exists():
-        return set()
+        return {}
     try:
-        return {str(name) for name in json.loads(path.read_text(encoding="utf-8"))}
-    except (OSError, ValueError, TypeError) as error:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(content, list):  # as earlier versions wrote it
+            return {str(name): None for name in content}
+        return {str(name): None if digests is None else list(map(str, digests)) for name, digests in content.items()}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is damaged ({error}): choose another folder for the results") from error
 
 

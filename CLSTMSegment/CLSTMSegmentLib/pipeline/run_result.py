@@ -1,5 +1,6 @@
 """The result of a run, as the report file of the run stores it."""
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 
@@ -40,7 +41,10 @@ class RunResult:
         return sum(self.report.seconds.values())
 
     def to_json(self) -> str:
-        """Return the result as JSON text; volumes and seconds are rounded to three decimals."""
+        """Return the result as JSON text; volumes and seconds are rounded to three decimals.
+
+        The SHA-256 of all that it says is in it too, so that a report that somebody has changed is known.
+        """
         report = self.report
         content = {
             "model": {"name": self.model, "version": self.version},
@@ -58,6 +62,8 @@ class RunResult:
             "flags": self.curve.flags_to_rows(),
             "sha256": None if self.fingerprints is None else asdict(self.fingerprints),
         }
+        if self.fingerprints is not None:
+            content["sha256"]["report"] = _digest(content)
         return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
     @classmethod
@@ -69,11 +75,18 @@ class RunResult:
             segments: segments of the model that made the result.
 
         Raises:
-            InputError: the text is not the result of a run with these segments.
+            InputError: the text is not the result of a run with these segments, or was changed since.
         """
         try:
             content = json.loads(text)
             index = SequenceIndex(**content["index"])
+            fingerprints = content["sha256"]
+            if fingerprints is not None:
+                expected = fingerprints.pop("report", None)
+                if expected is not None and expected != _digest(content):
+                    raise InputError("it was changed after the run")
+                begins = tuple(fingerprints.pop("begins_of_labels", ()))
+                fingerprints = Fingerprints(**fingerprints, begins_of_labels=begins)
             return cls(
                 content["model"]["name"],
                 content["model"]["version"],
@@ -89,7 +102,14 @@ class RunResult:
                 content["state_rule"]["rule"],
                 content["state_rule"]["warm_up_frames"],
                 content["peak_memory_mib"],
-                None if content["sha256"] is None else Fingerprints(**content["sha256"]),
+                fingerprints,
             )
+        except InputError:
+            raise
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise InputError(f"this is not the report of a run with these segments ({error})") from error
+
+
+def _digest(content: dict[str, object]) -> str:
+    """Return the SHA-256 of the content of a report that does not have it yet."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -21,7 +21,7 @@ from ..io.file_sequence import FileSequence
 from ..io.sequence_files import files_of_sequence, read_sequence
 from ..model.bundle import load_model, model_digest
 from ..report.volumes_csv import write_volumes
-from .fingerprints import Fingerprints, sequence_digest, settings_digest
+from .fingerprints import Fingerprints, begins_of_file, sequence_digest, settings_digest
 from .output_paths import check_outputs
 from .run_result import RunResult
 from .writers import LabelWriter, check_suffix, open_writer, storing
@@ -128,7 +128,12 @@ def segment_to_files(
         result = RunResult(model.name, model.version, curve, segmenter.report, str(rule), rule.warm_up_frames, peak_mib)
         if partial.report is not None:
             fingerprints = Fingerprints(
-                input_digest, model_digest(model), settings_digest(settings), file_digest(partial.labels)
+                input_digest,
+                model_digest(model),
+                settings_digest(settings),
+                file_digest(partial.labels),
+                partial.labels.stat().st_size,
+                begins_of_file(partial.labels),
             )
             result = replace(result, fingerprints=fingerprints)
             with storing(partial.report):
