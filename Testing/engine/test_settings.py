@@ -94,7 +94,7 @@ def test_json_of_something_else_is_refused(text):
         ("1:", [1, 2, 3, 4]),
         ("::2", [0, 2, 4]),
         ("-2:", [3, 4]),
-        ("3,1,1", [1, 3]),
+        ("1, 3", [1, 3]),
         ("4", [4]),
     ],
 )
@@ -106,6 +106,12 @@ def test_frames_are_chosen_by_a_slice_or_by_their_numbers(frames, numbers):
 def test_frames_that_the_sequence_does_not_have_are_refused(frames):
     with pytest.raises(InputError, match="the sequence has frames 0 to 4"):
         RunSettings(frames=frames).frame_numbers(5)
+
+
+@pytest.mark.parametrize("frames", ["2,0", "1,1", "0,2,1,4", "::-1", "4:0:-2", "0,-1"])
+def test_frames_in_another_order_or_twice_are_refused(frames):
+    with pytest.raises(InputError, match=f"frames {frames}: .* give ascending numbers, such as 0:20:2 or 0,5,7"):
+        RunSettings(frames=frames)
 
 
 def test_numbers_of_frames_become_a_text_that_names_them():

@@ -23,8 +23,8 @@ class RunSettings:
 
     Attributes:
         model: name of a bundled model, folder of a model, or path of a published checkpoint (`.pth`).
-        frames: "all", a slice such as "0:20:2", or numbers such as "0,5,7", counted from 0. The labels of a frame do
-            not depend on which other frames are chosen.
+        frames: "all", a slice such as "0:20:2", or numbers such as "0,5,7", ascending and counted from 0. The labels
+            of a frame do not depend on which other frames are chosen.
         region: box in space outside of which every label is 0; None for the whole image.
         device: "auto" (the first GPU that works, else the CPU), "cpu", "cuda", "cuda:N" or "mps".
         precision: one of `PRECISIONS`.
@@ -90,7 +90,7 @@ class RunSettings:
         if count == 0:
             raise InputError("the sequence has no frames")
         choice = _frame_choice(self.frames)
-        chosen = sorted(range(count)[choice]) if isinstance(choice, slice) else sorted(set(choice))
+        chosen = list(range(count)[choice]) if isinstance(choice, slice) else choice
         if not chosen or chosen[0] < 0 or chosen[-1] >= count:
             raise InputError(f"frames {self.frames}: the sequence has frames 0 to {count - 1}")
         return chosen
@@ -132,10 +132,17 @@ def _frame_choice(text: str) -> slice | list[int]:
         if ":" in text:
             choice = slice(*(int(part) if part.strip() else None for part in text.split(":")))
             range(1)[choice]  # raises a ValueError for a step of 0
-            return choice
-        return [int(part) for part in text.split(",")]
+        else:
+            choice = [int(part) for part in text.split(",")]
     except (TypeError, ValueError) as error:
         raise InputError(f"frames {text}: give a slice such as 0:20:2 or a list such as 0,5,7") from error
+    steps = [choice.step or 1] if isinstance(choice, slice) else map(int.__sub__, choice[1:], choice)
+    if min(steps, default=1) < 1:
+        raise InputError(
+            f"frames {text}: the result has the frames in their order in time, each one once: give ascending numbers, "
+            "such as 0:20:2 or 0,5,7"
+        )
+    return choice
 
 
 def _text(name: str, text: str) -> str:
