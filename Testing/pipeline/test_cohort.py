@@ -121,6 +121,10 @@ def test_damaged_report_of_an_earlier_run_is_named(segment, tmp_path):
         ("input,name\n,a\n", "row 1 below the titles has no input"),
         ("input\na\0b.nrrd\n", "a character NUL"),
         ("input,name\na.nrrd,a\0b\n", "a character NUL"),
+        ("input,input\na.nrrd,b.nrrd\n", "two columns `input`"),
+        ("name,input,name\na,a.nrrd,b\n", "two columns `name`"),
+        ("input,age,age\na.nrrd,1,2\n", "two columns `age`"),
+        ("input,name\na.nrrd,Doe, Jane\n", "row 1 below the titles has more cells than there are columns"),
     ],
 )
 def test_table_that_makes_no_cohort_is_refused(content, message, tmp_path):
@@ -128,6 +132,14 @@ def test_table_that_makes_no_cohort_is_refused(content, message, tmp_path):
 
     with pytest.raises(InputError, match=message):
         read_cohort(tmp_path / "list.csv", tmp_path / "out")
+
+
+def test_empty_columns_of_a_spreadsheet_program_are_no_columns(tmp_path):
+    (tmp_path / "list.csv").write_text("input,,\na.nrrd,,,\nb.nrrd,,\n", encoding="utf-8")
+
+    cohort = read_cohort(tmp_path / "list.csv", tmp_path / "out")
+
+    assert [sequence.name for sequence in cohort.sequences] == ["a", "b"]
 
 
 def test_cluster_without_workers_is_refused():

@@ -14,6 +14,9 @@ from .fingerprints import is_truncated, sequence_digest, settings_digest
 from .run_result import RunResult
 from .segment_to_files import Outputs
 
+MORE = object()
+"""Key of the cells of a row that are beyond the last column."""
+
 
 @dataclass(frozen=True)
 class CohortSequence:
@@ -177,13 +180,22 @@ def _inputs_of_table(table: Path) -> list[tuple[str, Path]]:
     check_plain_file(table)
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
+            reader = csv.DictReader(file, restkey=MORE)
+            rows, titles = list(reader), reader.fieldnames or []
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{table} cannot be read as a table ({error})") from error
-    if rows and "input" not in rows[0]:
-        raise InputError(f"{table} has no column `input`: its columns are {', '.join(rows[0])}")
+    if rows and "input" not in titles:
+        raise InputError(f"{table} has no column `input`: its columns are {', '.join(titles)}")
+    twice = [title for title in titles if title and titles.count(title) > 1]
+    if twice:
+        raise InputError(f"{table} has two columns `{twice[0]}`: give each column a title of its own")
     inputs = []
     for number, row in enumerate(rows, 1):
+        if any(row.get(MORE, ())):
+            raise InputError(
+                f"{table}: row {number} below the titles has more cells than there are columns: put quotation marks "
+                "around a path or name with a comma"
+            )
         if not row["input"]:
             raise InputError(f"{table}: row {number} below the titles has no input")
         path = table.parent / row["input"]
