@@ -7,8 +7,9 @@ from typing import NoReturn
 
 from . import __version__
 from .cli import batch, demo, evaluate, model, segment, teach, train, watch
-from .cli.terminal import printable, show
+from .cli.terminal import any_terminal, show
 from .core.errors import Cancelled, CohortIncomplete, InputError, RunFailed
+from .core.plain_text import plain_text
 from .core.stop_signals import stopped_by_signals
 
 
@@ -21,10 +22,16 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         0; 2 for bad input or usage; 1 for a run that failed or was stopped.
     """
+    with any_terminal():
+        return _run(arguments)
+
+
+def _run(arguments: list[str] | None) -> int:
     options = parser().parse_args(arguments)
     try:
         with stopped_by_signals():
             options.command(options)
+            sys.stdout.flush()  # what cannot be written is an error of the command
     except InputError as error:
         return _print_error(str(error), 2)
     except CohortIncomplete as error:
@@ -46,7 +53,7 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose errors can name any file."""
 
     def error(self, message: str) -> NoReturn:
-        super().error(printable(message))
+        super().error(plain_text(message))
 
 
 def parser() -> argparse.ArgumentParser:

@@ -1,6 +1,8 @@
 """Names that come from files are shown on the terminal, and never obeyed by it."""
 
 import sys
+import warnings
+from dataclasses import replace
 
 import pytest
 from CLSTMSegmentLib.__main__ import main
@@ -48,6 +50,18 @@ def test_texts_of_a_model(tmp_path, capsys):
     assert not {"\x1b", "\x07", "\x9b", "\r", "\u202e"} & set(printed)
 
 
+def test_line_break_in_a_name_begins_no_new_line(tmp_path, capsys):
+    segments = smallModel().segments
+    model = smallModel(segments=(replace(segments[0], name="Left\nLicence: free\r"), segments[1]))
+    write_bundle(model, model.weights, tmp_path / "model")
+
+    assert main(["model", "info", str(tmp_path / "model")]) == 0
+
+    lines = printed_by(capsys).splitlines()
+    assert "Segments: Left\\nLicence: free\\r, Outer" in lines
+    assert "Licence: free" not in lines
+
+
 def test_names_of_segments_in_warnings(capsys):
     curve = VolumeCurve(smallModel().segments, SequenceIndex(["0"]))
     curve.frame_flags.append(Flag(0, NAME, "empty"))
@@ -66,10 +80,19 @@ def test_name_of_a_file_that_is_no_text(capsys):
     assert "a\\udcff.nrrd" in printed_by(capsys)
 
 
+@pytest.mark.filterwarnings("default")
+def test_warning_of_a_library_is_one_line_without_codes(monkeypatch, capsys):
+    monkeypatch.setattr("CLSTMSegmentLib.cli.model.bundled_models", lambda: warnings.warn(NAME, stacklevel=1) or [])
+
+    assert main(["model", "list"]) == 0
+
+    assert printed_by(capsys).splitlines() == [f"clstm-segment: warning: {CODES}"]
+
+
 def test_words_of_other_languages_stay_as_they_are(tmp_path, capsys):
-    write_bundle(smallModel(title="心臓 ✓ größer"), smallModel().weights, tmp_path / "model")
-    assert load_model(tmp_path / "model").title == "心臓 ✓ größer"
+    write_bundle(smallModel(title="心臓　✓ größer"), smallModel().weights, tmp_path / "model")
+    assert load_model(tmp_path / "model").title == "心臓　✓ größer"
 
     main(["model", "info", str(tmp_path / "model")])
 
-    assert "心臓 ✓ größer" in printed_by(capsys)
+    assert "心臓　✓ größer" in printed_by(capsys)

@@ -1,6 +1,7 @@
 """The result of a run survives its report file."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from CLSTMSegmentLib.core.errors import InputError
@@ -34,6 +35,15 @@ def test_flags_are_read_as_they_were_told(result):
     assert len(signs) == 2
     assert "frame 2: Outer: touches the border of the image" in signs
     assert "frame 2: Inner: volume jumps by 67 % of its mean" in signs
+
+
+def test_codes_for_a_terminal_are_codes_in_the_file_too_and_words_stay(result):
+    warnings = ["\x1b[2J \x9b31m \u202e \udcff", "心臓 größer"]
+    text = replace(result, report=replace(result.report, warnings=warnings)).to_json()
+
+    assert all(sign == "\n" or sign.isprintable() for sign in text)
+    assert "心臓 größer" in text
+    assert RunResult.from_json(text, SEGMENTS).report.warnings == warnings
 
 
 def test_seconds_are_those_of_all_stages(result):

@@ -23,7 +23,22 @@ def test_text_that_a_spreadsheet_would_take_for_a_formula_is_none(text, tmp_path
     assert cells_in(tmp_path / "table.csv") == [f"'{text}"]
 
 
-@pytest.mark.parametrize("text", ["-12.5", "+3e-5", "1+1", "Atrium, left", "", "a=b", "心臓", "'quoted'"])
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("\x1b[31mred", "\\x1b[31mred"),
+        ("a\nb\r", "a\\nb\\r"),
+        ("\x9b2J\u202e", "\\x9b2J\\u202e"),
+        ("\udcff.nrrd", "\\udcff.nrrd"),
+    ],
+)
+def test_codes_for_a_terminal_are_written_as_their_names(text, cell, tmp_path):
+    write_table(tmp_path / "table.csv", [[text, "last"]])
+
+    assert cells_in(tmp_path / "table.csv") == [cell, "last"]
+
+
+@pytest.mark.parametrize("text", ["-12.5", "+3e-5", "1+1", "Atrium, left", "", "a=b", "心臓", "左　室", "'quoted'"])
 def test_other_texts_and_numbers_stay_as_they_are(text, tmp_path):
     write_table(tmp_path / "table.csv", [[text, "last"]])
 

@@ -7,6 +7,8 @@ from CLSTMSegmentLib.core.sequence import SegmentedFrame, SequenceIndex
 from CLSTMSegmentLib.core.structure import Segment
 from CLSTMSegmentLib.core.volume_curve import FrameVolumes, VolumeCurve
 from CLSTMSegmentLib.report.preview import write_preview
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 
 
 def preview_contents(values, spacing=(1.0, 1.0, 1.0), **index):
@@ -35,6 +37,23 @@ def test_picture_has_a_size_that_a_screen_can_show_whatever_the_shape_of_the_vox
 @pytest.mark.parametrize("values", [["ED", "ES"], ["0", "nan"], ["0", "inf"]])
 def test_index_values_that_are_no_numbers_are_drawn_by_frame(values, tmp_path):
     assert min(preview(tmp_path / "p.png", values, type="numeric")) > 100
+
+
+def test_names_are_drawn_as_they_are_and_without_warnings(tmp_path, monkeypatch, recwarn):
+    names = ["$\\foo$ a_b$", "_hidden", "\x1b[31mred", "a\nb", "心臓"]
+    segments = tuple(Segment(str(n), name, (1.0, 0.0, 0.0)) for n, name in enumerate(names))
+    _, examples = preview_contents(["0"])
+    curve = VolumeCurve(segments, SequenceIndex(["0"], names[0], names[2]))
+    curve.add(FrameVolumes(0, "0", (1.0,) * len(names)))
+    figures, save = [], Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: figures.append(self) or save(self, *a, **k))
+
+    write_preview(tmp_path / "p.png", curve, examples, names[0])
+
+    assert [str(warning.message) for warning in recwarn] == []
+    (legend,) = figures[0].findobj(Legend)
+    shown = [text.get_text().strip() for text in legend.get_texts()]
+    assert shown == ["$\\foo$ a_b$", "_hidden", "\\x1b[31mred", "a\\nb", "心臓"]
 
 
 @pytest.mark.parametrize("name", ["picture", "picture.of heart", "picture.png"])

@@ -7,11 +7,12 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..core.errors import InputError
+from ..core.plain_text import plain_text
 from ..pipeline.cohort import ClusterSettings, TlsFiles, segment_cohort
 from ..pipeline.cohort_table import read_cohort
 from ..report.cohort_summary import CohortRow
 from .run_options import add_run_options, read_run_options
-from .terminal import printable, show
+from .terminal import show
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -78,7 +79,7 @@ def run(options: Namespace) -> None:
                 on_note(f"{row.name}: {row.error}")
 
         def on_note(text: str) -> None:
-            bar.write(printable(text))
+            bar.write(plain_text(text))
 
         rows = segment_cohort(cohort, settings, cluster, options.resume, on_row, on_note)
     show(f"{options.out}: {len(rows)} of {len(rows)} sequences, see summary.csv and overview.png")

@@ -34,7 +34,8 @@ def list_models(options: Namespace) -> None:
 
 def describe(options: Namespace) -> None:
     """Print everything that is known about one model."""
-    show(description(load_model(options.name)))
+    for line in description(load_model(options.name)):
+        show(line)
 
 
 def import_checkpoint(options: Namespace) -> None:
@@ -47,11 +48,11 @@ def import_checkpoint(options: Namespace) -> None:
     show(f"{options.output}: imported. Check model.json, and give its segments their names there.")
 
 
-def description(model: Model) -> str:
-    """Return what is known about a model, a line for each subject."""
+def description(model: Model) -> list[str]:
+    """Return what is known about a model, a line for each subject, and as many as the description has."""
     lines = [
         f"{model.title} ({model.name}, version {model.version})",
-        model.description,
+        *model.description.split("\n"),
         f"Segments: {', '.join(s.name for s in model.segments)}",
         f"Modality: {model.modality}",
         f"Network: {', '.join(f'{k} {v}' for k, v in asdict(model.network).items())}",
@@ -61,7 +62,7 @@ def description(model: Model) -> str:
     ]
     lines += [f"Training, {key}: {value}" for key, value in model.training.items()]
     lines += [f"Score, {key}: {value}" for key, value in model.scores.items()]
-    return "\n".join(lines)
+    return lines
 
 
 def state_rule_text(state: StateRule) -> str:

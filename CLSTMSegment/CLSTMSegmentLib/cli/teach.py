@@ -140,7 +140,8 @@ def _asked_to_stop() -> Iterator[list[bool]]:
         if asked:
             raise KeyboardInterrupt
         asked.append(True)
-        show("\nstopping: the best network so far is kept (press Ctrl-C again to discard it)", flush=True)
+        show("")
+        show("stopping: the best network so far is kept (press Ctrl-C again to discard it)", flush=True)
 
     before = signal.signal(signal.SIGINT, on_interrupt)
     try:

@@ -1,18 +1,93 @@
-"""Text on a terminal: names from files are shown, never obeyed."""
+"""What a command shows on the terminal, which may be closed at any time."""
 
+import os
 import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from io import UnsupportedOperation
 from typing import TextIO
+
+from ..core.plain_text import plain_text
+
+STANDARD_STREAMS = 3
 
 
 def show(text: object, file: TextIO | None = None, flush: bool = False) -> None:
-    """Print a text, by default on standard output; see `printable`."""
-    print(printable(str(text)), file=file or sys.stdout, flush=flush)
+    """Print a text as one line, by default on standard output; see `plain_text`."""
+    print(plain_text(str(text)), file=file or sys.stdout, flush=flush)
 
 
-def printable(text: str) -> str:
-    """Return a text in which signs that would control the terminal, except line breaks, are written as their codes.
+@contextmanager
+def any_terminal() -> Iterator[None]:
+    """While the block runs, let no output end it because it is closed, or because nobody reads it any more.
 
-    Names of files, sequences and segments can hold anything: codes that colour, erase or rename, signs that turn the
-    direction of writing, and bytes that are no characters.
+    What the block shows then is lost, its results are not. A disk that is full is an error all the same. Warnings of
+    libraries are shown as `show` does.
     """
-    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+    _open_closed_streams()
+    before = sys.stdout, sys.stderr
+    sys.stdout = _Stream(sys.stdout or _nowhere(), (BrokenPipeError, ValueError))
+    sys.stderr = _Stream(sys.stderr or _nowhere(), (OSError, ValueError))
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: show(f"clstm-segment: warning: {message}", sys.stderr)
+            yield
+    finally:
+        with suppress(OSError):  # which the command has met already
+            sys.stdout.flush()
+        sys.stdout, sys.stderr = before
+
+
+def _open_closed_streams() -> None:
+    """Give a standard stream that is closed a place to write to, which else the next file would take."""
+    for number in range(STANDARD_STREAMS):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it gets the smallest number that is free
+
+
+def _nowhere() -> TextIO:
+    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123  it stays open as long as the process
+
+
+class _Stream:
+    """A stream that nobody may read any more.
+
+    Args:
+        stream: the stream.
+        harmless: errors that do not end a command. On a terminal, which the user may have closed, all are.
+    """
+
+    def __init__(self, stream: TextIO, harmless: tuple[type[Exception], ...]):
+        self._stream = stream
+        with suppress(AttributeError, UnsupportedOperation, ValueError):
+            stream.reconfigure(errors="backslashreplace")  # not every terminal has all characters
+        is_terminal = not stream.closed and stream.isatty()
+        self._harmless = (OSError, ValueError) if is_terminal else harmless
+
+    def write(self, text: str) -> int:
+        self._try(lambda: self._stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._try(self._stream.flush)
+
+    def _try(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except (OSError, ValueError) as error:
+            self._leave()
+            if not isinstance(error, self._harmless):
+                raise
+
+    def _leave(self) -> None:
+        """Lead what is written later, and what the process writes at its end, to nowhere."""
+        with suppress(AttributeError, UnsupportedOperation, ValueError, OSError):
+            number = self._stream.fileno()
+            with _nowhere() as nowhere:
+                os.dup2(nowhere.fileno(), number)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)

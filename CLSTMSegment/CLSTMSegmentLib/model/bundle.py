@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import InputError
 from ..core.plain_files import check_path, read_text
+from ..core.plain_text import plain_json
 from .description import RULES, Model, described_model
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def write_bundle(model: Model, state_dict: dict[str, Tensor], folder: Path) -> M
     weights = save_safetensors({k: v.contiguous() for k, v in state_dict.items()})
     content = _description(model) | {"sha256": hashlib.sha256(weights).hexdigest()}
     (folder / "weights.safetensors").write_bytes(weights)
-    (folder / "model.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / "model.json").write_text(plain_json(content) + "\n", encoding="utf-8")
     return read_bundle(folder)
 
 

@@ -5,6 +5,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from ..core.errors import InputError
+from ..core.plain_text import plain_json
 from ..core.sequence import SequenceIndex
 from ..core.structure import Segment
 from ..core.volume_curve import VolumeCurve
@@ -64,7 +65,7 @@ class RunResult:
         }
         if self.fingerprints is not None:
             content["sha256"]["report"] = _digest(content)
-        return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        return plain_json(content) + "\n"
 
     @classmethod
     def from_json(cls, text: str, segments: tuple[Segment, ...]) -> "RunResult":

@@ -80,16 +80,26 @@ def write_overview(path: Path, title: str, segments: Sequence[Segment], rows: Se
     Raises:
         OSError: the file cannot be written.
     """
-    from matplotlib.figure import Figure  # takes a second to import, and no worker of a cohort needs it
+    # takes a second to import, and no worker of a cohort needs it
+    from .figure_text import names_as_they_are
+
+    with names_as_they_are():
+        _draw_overview(path, title, segments, rows)
+
+
+def _draw_overview(path: Path, title: str, segments: Sequence[Segment], rows: Sequence[CohortRow]) -> None:
+    from matplotlib.figure import Figure
+
+    from .figure_text import drawn
 
     lines = -(-len(rows) // COLUMNS)
     figure = Figure(figsize=(3.2 * COLUMNS, 2.2 * lines + 0.6), layout="constrained")
-    figure.suptitle(title)
+    figure.suptitle(drawn(title))
     axes = figure.subplots(lines, COLUMNS, squeeze=False).ravel()
     for ax in axes[len(rows) :]:
         ax.set_axis_off()
     for ax, row in zip(axes, rows, strict=False):
-        ax.set_title(row.name, fontsize=8)
+        ax.set_title(drawn(row.name), fontsize=8)
         ax.spines[["top", "right"]].set_visible(False)
         if row.curve is None:
             ax.text(0.5, 0.5, "failed", ha="center", va="center", color="0.5", transform=ax.transAxes)
@@ -97,6 +107,6 @@ def write_overview(path: Path, title: str, segments: Sequence[Segment], rows: Se
         for n, segment in enumerate(segments):
             ax.plot(row.curve.numbers, row.curve.volumes(n), color=segment.color, lw=2)
         ax.set_ylim(0, None)
-    handles = [axes[0].plot([], [], color=s.color, lw=2, label=s.name)[0] for s in segments]
+    handles = [axes[0].plot([], [], color=s.color, lw=2, label=drawn(s.name))[0] for s in segments]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=8)
     figure.savefig(path, format="png", dpi=110)

@@ -5,18 +5,20 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from ..core.plain_text import plain_text
+
 
 def write_table(path: Path, rows: Iterable[Sequence[object]]) -> None:
     """Write rows as CSV.
 
     A text that a spreadsheet program would take for a formula, such as a name that begins with "=", begins with an
-    apostrophe in the file. Numbers stay as they are.
+    apostrophe in the file. Codes for a terminal are written as `plain_text` does. Numbers stay as they are.
 
     Raises:
         OSError: the file cannot be written.
     """
     with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([_cell(str(value)) for value in row] for row in rows)
+        csv.writer(file).writerows([_cell(plain_text(str(value), keep="\t")) for value in row] for row in rows)
 
 
 def _cell(text: str) -> str:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from ..core.structure import Segment
 from ..core.volume_curve import VolumeCurve, with_unit
+from .figure_text import drawn, names_as_they_are
 from .outlines import box_around, draw_outlines, slices_across, spread_positions
 
 SLICES = 3
@@ -41,6 +42,7 @@ class CurvePicture:
     curves: dict[str, VolumeCurve]
 
 
+@names_as_they_are()
 def write_hearts_page(
     path: Path,
     title: str,
@@ -63,7 +65,7 @@ def write_hearts_page(
     phases = max(len(pictures) for _, pictures in hearts)
     height = 2.3 * len(hearts)
     figure = Figure(figsize=(2.1 * SLICES * phases, height + (2.6 if sequences else 0.4)), layout="constrained")
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(drawn(title), fontsize=11)
     ratios = [height, 2.4] if sequences else [1]
     rows = np.ravel(figure.subfigures(len(ratios), 1, height_ratios=ratios))
     axes = rows[0].subplots(len(hearts), SLICES * phases, squeeze=False)
@@ -73,7 +75,7 @@ def write_hearts_page(
         for column, picture in enumerate(pictures):
             phase_axes = row[column * SLICES : (column + 1) * SLICES]
             _draw_phase(phase_axes, picture, segments)
-            phase_axes[0].set_title(f"{name}, {picture.title}", fontsize=8, loc="left")
+            phase_axes[0].set_title(drawn(f"{name}, {picture.title}"), fontsize=8, loc="left")
     if sequences:
         for ax, sequence in zip(np.ravel(rows[1].subplots(1, len(sequences))), sequences, strict=True):
             _draw_sequence(ax, sequence)
@@ -92,8 +94,8 @@ def _draw_phase(axes: Sequence[Axes], picture: PhasePicture, segments: Sequence[
 
 def _draw_sequence(ax: Axes, sequence: CurvePicture) -> None:
     for model, curve in sequence.curves.items():
-        ax.plot(curve.numbers, curve.volumes(0), marker=".", label=model)
-    ax.set_title(sequence.title, fontsize=8)
+        ax.plot(curve.numbers, curve.volumes(0), marker=".", label=drawn(model))
+    ax.set_title(drawn(sequence.title), fontsize=8)
     ax.set(xlabel="frame", ylabel=with_unit("volume", "ml"), ylim=(0, None))
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False, fontsize=7)

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from ..core.sequence import SegmentedFrame
 from ..core.volume_curve import VolumeCurve, with_unit
+from .figure_text import drawn, names_as_they_are
 from .outlines import box_around, draw_outlines, slices_across, spread_positions
 
 SLICES = 3
@@ -31,6 +32,7 @@ def example_frames(numbers: list[int]) -> list[int]:
     return [numbers[round(k)] for k in np.unique(np.linspace(0, len(numbers) - 1, EXAMPLES).round())]
 
 
+@names_as_they_are()
 def write_preview(
     path: Path, curve: VolumeCurve, examples: Sequence[tuple[sitk.Image, SegmentedFrame]], title: str
 ) -> None:
@@ -59,7 +61,7 @@ def write_preview(
     figure = Figure(
         figsize=(SLICE_INCHES * columns + CURVES_INCHES, max((height + 0.1) * SLICES + 0.8, 4)), layout="constrained"
     )
-    figure.suptitle(title, fontsize=12)
+    figure.suptitle(drawn(title), fontsize=12)
     slices, curves = figure.subfigures(1, 2, width_ratios=(SLICE_INCHES * columns, CURVES_INCHES))
     axes = slices.subplots(SLICES, columns, squeeze=False)
     for column, (_, frame) in enumerate(examples):
@@ -68,7 +70,8 @@ def write_preview(
             ax.imshow(shown[column, row], cmap="gray", vmin=shades[0], vmax=shades[1], aspect=spacing[0] / spacing[1])
             draw_outlines(ax, labels[column][position][box], curve.segments)
             ax.set_axis_off()
-        axes[0, column].set_title(f"{curve.index.name} {frame.index_value} {curve.index.unit}".strip(), fontsize=9)
+        title = f"{curve.index.name} {frame.index_value} {curve.index.unit}".strip()
+        axes[0, column].set_title(drawn(title), fontsize=9)
     _draw_curves(curves.subplots(), curve, [frame.number for _, frame in examples])
     figure.savefig(path, format="png", dpi=130)
 
@@ -78,10 +81,10 @@ def _draw_curves(ax: Axes, curve: VolumeCurve, marked: list[int]) -> None:
     numeric = curve.index.is_numeric
     places = [float(frame.index_value) if numeric else frame.number for frame in curve.frames]
     for n, segment in enumerate(curve.segments):
-        ax.plot(places, curve.volumes(n), color=segment.color, marker=".", lw=2, label=segment.name)
+        ax.plot(places, curve.volumes(n), color=segment.color, marker=".", lw=2, label=drawn(segment.name))
     for place, frame in zip(places, curve.frames, strict=True):
         if frame.number in marked:
             ax.axvline(place, color="0.8", lw=1, zorder=0)
-    ax.set(xlabel=curve.index_title, ylabel=with_unit("volume", "ml"), ylim=(0, None))
+    ax.set(xlabel=drawn(curve.index_title), ylabel=with_unit("volume", "ml"), ylim=(0, None))
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False, fontsize=9, loc="lower left", bbox_to_anchor=(0, 1))
