@@ -1,6 +1,7 @@
 """The trainer: seeded, resumable at any step, and with a result however it ends."""
 
 import csv
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -208,3 +209,50 @@ def test_damaged_checkpoint_is_refused_by_name(task, tmp_path):
 
     with pytest.raises(InputError, match=r"checkpoint\.pt is damaged, or a checkpoint of another training"):
         Trainer(task, tmp_path, CPU)
+
+
+class Malicious:
+    """An object that makes a folder when it is unpickled."""
+
+    def __reduce__(self):
+        return (os.mkdir, ("executed",))
+
+
+@pytest.fixture(scope="module")
+def stage(hearts, tmp_path_factory):
+    """The content of a checkpoint of the small recipe, after two steps."""
+    folder = tmp_path_factory.mktemp("stage")
+    with pytest.raises(Killed):
+        Trainer(small_task(small_recipe(folder, 4), hearts), folder, CPU).run(kill_after(3))
+    return torch.load(folder / "checkpoint.pt", weights_only=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda content: content | {"iteration": Malicious()}, "loading it could run code"),
+        (lambda content: content | {"iteration": -5}, "of another training"),
+        (lambda content: content | {"iteration": "many"}, "of another training"),
+        (lambda content: content | {"best_weights": {"a": torch.zeros(2)}}, "of another training"),
+        (lambda content: content | {"network": {}}, "of another training"),
+        (lambda content: content | {"history": [(1, 2)]}, "of another training"),
+        (lambda content: content | {"a": [torch.zeros(1).expand(10**5, 10**6)]}, "larger than the file"),
+        (lambda content: {"a": torch.zeros(1)}, "of another training"),
+        (lambda content: [content], "of another training"),
+    ],
+)
+def test_checkpoint_to_start_from_is_checked_before_anything_is_written(
+    change, message, stage, hearts, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    torch.save(change(stage), "hostile.pt")
+
+    status = train_small(tmp_path, hearts, "run", "--start", "hostile.pt")
+
+    assert status == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.splitlines()) == 1
+    assert "weights_only" not in error
+    assert not (tmp_path / "executed").exists()
+    assert not (tmp_path / "run").exists()

@@ -76,8 +76,6 @@ def run(options: Namespace) -> None:
         show(warning)
     initial = None if options.initial is None else load_model(options.initial)
     split = split_sequences(recipe, options.data)
-    if options.start is not None and not Trainer.has_begun(options.out):
-        Trainer.branch_off(options.start, options.out)
     task = TrainingTask(
         recipe.model,
         split.drawn,
@@ -86,6 +84,7 @@ def run(options: Namespace) -> None:
         recipe.phantom,
         None if initial is None else initial.build_network().state_dict(),
     )
+    trainer = Trainer(task, options.out, device, options.start)
     with tqdm(total=task.rule.iterations) as bar:
 
         def on_step(step: TrainingStep) -> None:
@@ -93,7 +92,7 @@ def run(options: Namespace) -> None:
             bar.set_description_str(f"stage {step.stage} of {step.stages}, {precision}", refresh=False)
             bar.update(step.iteration - bar.n)
 
-        result = Trainer(task, options.out, device).run(on_step)
+        result = trainer.run(on_step)
     if result.error is not None:
         raise result.error
     if result.network is None:

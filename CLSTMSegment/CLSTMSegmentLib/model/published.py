@@ -1,20 +1,17 @@
 """Published checkpoints of eksubin/CLSTM-Unet4D: a `.pth` file with a state dict, imported as a model."""
 
-import pickle
 import re
-import struct
-import zipfile
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from ..core.errors import InputError
-from ..core.plain_files import check_plain_file
 from ..core.structure import PALETTE, Segment
 from ..network.options import NetworkOptions
 from .description import Model
 from .rules import GeometryRule, IntensityRule, StateRule
+from .torch_files import read_torch_file
 
 PUBLISHED_PATCH = (64, 64, 64)
 """Size (D, H, W) of the tiles that the published networks were trained with."""
@@ -53,22 +50,6 @@ def published_model(path: Path) -> Model:
     return model
 
 
-DAMAGED = (
-    RuntimeError,
-    EOFError,
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    ArithmeticError,
-    MemoryError,
-    struct.error,
-)
-"""The errors that PyTorch's restricted unpickler was seen to raise for random bytes."""
-
-
 def read_published(path: Path) -> dict[str, Tensor]:
     """Return the state dict in a published checkpoint. No code in the file is executed.
 
@@ -76,35 +57,13 @@ def read_published(path: Path) -> dict[str, Tensor]:
         InputError: the file does not exist, is not a PyTorch file, holds more than named tensors, or its tensors would
             need more memory than the file has bytes.
     """
-    check_plain_file(path)
-    size = path.stat().st_size
-    if _unpacked_bytes(path) > size:
-        raise InputError(f"{path}: not loaded, since it unpacks to more than its size: save it again with torch.save")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise InputError(
-            f"{path}: not loaded, since it is damaged or holds more than tensors (loading it could run code): "
-            "save the network's state_dict() with torch.save"
-        ) from error
-    except DAMAGED as error:
-        raise InputError(f"{path}: not a readable PyTorch checkpoint ({_first_line(error)})") from error
+    content = read_torch_file(path, "save the network's state_dict() with torch.save")
     named = isinstance(content, dict) and all(isinstance(key, str) for key in content)
     if not named or not all(isinstance(value, Tensor) and _is_plain(value) for value in content.values()):
         raise InputError(f"{path}: not a state dict of plain tensors: save the network's state_dict() with torch.save")
-    # a tensor can repeat a few stored numbers: it takes memory only when it is used
-    if sum(value.numel() * value.element_size() for value in content.values()) > size:
+    if sum(value.numel() * value.element_size() for value in content.values()) > path.stat().st_size:
         raise InputError(f"{path}: its tensors are larger than the file: save contiguous tensors with torch.save")
     return content
-
-
-def _unpacked_bytes(path: Path) -> int:
-    """Return the size of all that a zip file holds, as its directory says; 0 for a file that is no zip file."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return sum(member.file_size for member in archive.infolist())
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):  # torch.load says what is wrong with it
-        return 0
 
 
 def _is_plain(value: Tensor) -> bool:
@@ -142,7 +101,3 @@ def network_options(state_dict: dict[str, Tensor]) -> NetworkOptions:
         lstm_kernel_size=gates.shape[2],
         conv_bias="inc.double_conv.0.bias" in state_dict,
     )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -2,7 +2,6 @@
 
 import csv
 import math
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -40,14 +39,15 @@ class Trainer:
     Args:
         folder: the folder of the training, which is made if it is missing.
         device: where to compute.
+        start: a checkpoint of another training, from which a new training begins; see `folder`.
 
     Raises:
-        InputError: the initial weights do not fit, or the checkpoint in the folder is damaged.
+        InputError: the initial weights do not fit, or a checkpoint is damaged or of another training.
         OSError: the folder cannot be made.
     """
 
-    def __init__(self, task: TrainingTask, folder: Path, device: torch.device):
-        self._task, self._folder, self._device = task, folder, device
+    def __init__(self, task: TrainingTask, folder: Path, device: torch.device, start: Path | None = None):
+        self._task, self._folder, self._device, self._start = task, folder, device, start
         self._began = time.monotonic()
         self._losses: list[float] = []
         self._skipped = 0
@@ -57,7 +57,6 @@ class Trainer:
 
     def _begun_or_resumed(self) -> TrainingState:
         task, rule = self._task, self._task.rule
-        self._folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(rule.seed)
         network = CLSTMUNet4D(task.model.network).to(self._device, memory_format=torch.channels_last_3d)
         if task.initial is not None:
@@ -65,6 +64,11 @@ class Trainer:
         state = TrainingState.of(network, rule.average_decay)
         if self.has_begun(self._folder):
             state.read(self._folder / CHECKPOINT, self._device)
+        elif self._start is not None:
+            state.read(self._start, self._device)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if self._start is not None and not self.has_begun(self._folder):
+            state.write(self._folder / CHECKPOINT)
         network.train()
         if state.iteration > rule.norms_frozen_from:
             freeze_batch_norms(network)
@@ -74,18 +78,6 @@ class Trainer:
     def has_begun(folder: Path) -> bool:
         """Return whether a folder holds a training that can be resumed."""
         return (folder / CHECKPOINT).exists()
-
-    @staticmethod
-    def branch_off(checkpoint: Path, folder: Path) -> None:
-        """Make a training in a new folder that goes on from the end of a stage of another training.
-
-        Raises:
-            InputError: there is no such checkpoint.
-        """
-        if not checkpoint.is_file():
-            raise InputError(f"{checkpoint} does not exist: give the stage-N.pt of another training")
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(checkpoint, folder / CHECKPOINT)
 
     def run(
         self,

@@ -1,7 +1,6 @@
 """What a training has come to, in memory and in the checkpoint from which it is resumed."""
 
 import io
-import pickle
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from ..core.atomic_write import write_bytes
 from ..core.errors import InputError
 from ..core.plain_files import check_plain_file
-from ..model.published import DAMAGED
+from ..model.torch_files import DAMAGED, read_torch_file, tensors_in
 from ..network.unet import CLSTMUNet4D
 from .deep_supervision import SupervisionHeads
 from .validation import Score
@@ -95,22 +94,37 @@ class TrainingState:
             write_bytes(path, buffer.getbuffer())
 
     def read(self, path: Path, device: torch.device) -> None:
-        """Take over a checkpoint.
+        """Take over a checkpoint; no code in it is executed.
 
         Raises:
             InputError: the file is damaged, or belongs to another network.
         """
         check_plain_file(path)
         try:
-            content = torch.load(path, weights_only=True, map_location=device)
+            content = read_torch_file(path, "give one that a training of the same recipe wrote", device)
             for key in ("network", "average", "heads", "optimiser"):
                 getattr(self, key).load_state_dict(content[key])
-            self.iteration = content["iteration"]
+            self.iteration = int(content["iteration"])
             self.best_score = _score(content["best_score"])
             self.best_weights = content["best_weights"]
-            self.history = [HistoryEntry(n, loss, _score(score)) for n, loss, score in content["history"]]
-        except (*DAMAGED, pickle.UnpicklingError) as error:
+            self.history = [HistoryEntry(int(n), float(loss), _score(score)) for n, loss, score in content["history"]]
+            self._check()
+        except InputError as error:
             raise InputError(f"{path} is damaged, or a checkpoint of another training ({error})") from error
+        except DAMAGED as error:
+            raise InputError(f"{path} is damaged, or a checkpoint of another training, with another network") from error
+
+    def _check(self) -> None:
+        """Raise a ValueError if something cannot come from a training of this network."""
+        if self.iteration < 0:
+            raise ValueError("a negative number of steps")
+        expected = self.average.module.state_dict()
+        best = expected if self.best_weights is None else self.best_weights
+        if best.keys() != expected.keys() or any(best[key].shape != expected[key].shape for key in expected):
+            raise ValueError("the weights to keep are those of another network")
+        for weights, moments in self.optimiser.state.items():
+            if any(moment.ndim and moment.shape != weights.shape for moment in tensors_in(moments)):
+                raise ValueError("the optimiser is that of another network")
 
 
 def _numbers(score: Score | None) -> tuple[float, float] | None:
@@ -118,4 +132,4 @@ def _numbers(score: Score | None) -> tuple[float, float] | None:
 
 
 def _score(numbers: tuple[float, float] | None) -> Score | None:
-    return None if numbers is None else Score(*numbers)
+    return None if numbers is None else Score(*map(float, numbers))
