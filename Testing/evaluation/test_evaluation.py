@@ -33,6 +33,18 @@ def evaluate(hearts, tmp_path):
 
 
 @pytest.mark.parametrize("option", ["--out", "--page"])
+@pytest.mark.parametrize("place", ["nowhere/result", "a file/result"])
+def test_place_that_cannot_be_written_is_named_before_the_work(option, place, tmp_path, capsys):
+    (tmp_path / "a file").touch()
+    (tmp_path / "hearts").mkdir()
+
+    status = main(["evaluate", "--data", str(tmp_path / "hearts"), option, str(tmp_path / place)])
+
+    assert status == 2
+    assert f"{tmp_path / place} cannot be written: its folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--out", "--page"])
 def test_scores_never_replace_a_heart(hearts, option, capsys):
     heart = next(path for path in sorted(hearts.rglob("*.nrrd")))
     before = heart.read_bytes()

@@ -5,11 +5,13 @@ import shutil
 
 import pytest
 from CLSTMSegmentLib.__main__ import main
+from CLSTMSegmentLib.core.plain_files import read_text
 from CLSTMSegmentLib.core.sequence import SequenceIndex
 from CLSTMSegmentLib.io.image_files import write_image
 from CLSTMSegmentLib.io.sequence_files import read_sequence
 from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
 from CLSTMSegmentLib.phantoms.heart import heart_sequence
+from conftest import REPOSITORY
 
 
 @pytest.fixture
@@ -131,6 +133,34 @@ def test_cohort_does_not_replace_a_file_that_no_cohort_wrote(folder, name, resum
 
     assert status == 2
     assert f"{name} exists, and no cohort wrote it" in capsys.readouterr().err
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize("place", ["a file", "a file/new", "a file/new/newer"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("batch", "in", "--model", "tiny", "--out"),
+        ("demo", "--out"),
+        ("train", "recipe.toml", "--out"),
+        ("teach", "cine.seq.nrrd", "cine.seq.nrrd", "--name", "a", "--models"),
+        ("model", "import", "published.pth", "-o"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_folder_that_cannot_be_made_is_named_before_the_work(folder, words, place, capsys):
+    (folder / "in").mkdir()
+    shutil.copy(folder / "cine.seq.nrrd", folder / "in")
+    (folder / "recipe.toml").write_text(read_text(REPOSITORY / "recipes" / "airway-phantom.toml"), encoding="utf-8")
+    (folder / "a file").write_bytes(b"of the user")
+    before = contents(folder)
+
+    status = main([*words, place])
+
+    assert status == 2
+    error = capsys.readouterr().err
+    assert f"{place} cannot be written: its folder is no folder" in error
+    assert len(error.splitlines()) == 1
     assert contents(folder) == before
 
 

@@ -12,7 +12,7 @@ from ..engine.settings import RunSettings
 from ..evaluation.metrics import dice
 from ..io.sequence_nrrd import write_sequence
 from ..phantoms.heart import heart_sequence
-from ..pipeline.output_paths import check_written_before, record_written, replacing_own
+from ..pipeline.output_paths import check_own_folder, check_written_before, record_written, replacing_own
 from ..pipeline.segment_to_files import Outputs, segment_to_files
 from .progress_bar import progress_bar
 from .terminal import show
@@ -41,6 +41,7 @@ def run(options: Namespace) -> None:
         report=out / f"{name}-report.json",
     )
     written = outputs.paths() if options.input else [source, *outputs.paths()]
+    check_own_folder(out)
     check_written_before(out, written, "demo")
     out.mkdir(parents=True, exist_ok=True)
     truth = [] if options.input else write_phantom(source)

@@ -8,6 +8,7 @@ from ..model.bundle import bundled_models, load_model, write_bundle
 from ..model.description import Model
 from ..model.published import published_model
 from ..model.rules import StateRule
+from ..pipeline.output_paths import check_own_folder
 from .terminal import show
 
 
@@ -43,6 +44,7 @@ def import_checkpoint(options: Namespace) -> None:
 
     All defaults of such checkpoints are written into its model.json, where they can be changed.
     """
+    check_own_folder(options.output)
     model = published_model(options.file)
     write_bundle(model, model.weights, options.output)
     show(f"{options.output}: imported. Check model.json, and give its segments their names there.")

@@ -3,7 +3,7 @@
 import shutil
 import signal
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from ..core.structure import PALETTE, Segment
 from ..io.file_sequence import FileSequence
 from ..io.sequence_files import files_of_sequence, read_sequence
 from ..model.description import check_name
-from ..pipeline.output_paths import check_outputs
+from ..pipeline.output_paths import check_outputs, check_own_folder
 from ..teaching.annotation_files import read_annotations
 from ..teaching.teaching_settings import TeachingSettings
 from ..teaching.training_set import check_new_model, preview_path, teaching_folder, write_training_set
@@ -87,11 +87,13 @@ def run(options: Namespace) -> None:
         Cancelled: a second Ctrl-C, or another signal to stop.
     """
     check_name(options.name)
+    check_own_folder(options.models)
     check_new_model(options.models, options.name)
     folder = teaching_folder(options.models, options.name)
     if options.picture is not None:
-        check_outputs([options.picture], [file for path in options.pairs for file in files_of_sequence(path)])
-        _check_place_of_picture(options.picture, (folder, options.models / options.name))
+        inputs = [file for path in options.pairs for file in files_of_sequence(path)]
+        initial = [] if options.initial is None else [options.initial]
+        check_outputs([options.picture], inputs, initial, reserved=(folder, options.models / options.name))
     if not options.resume:
         if folder.exists():
             raise InputError(f"{folder} holds an unfinished teaching job: give --resume, or remove it")
@@ -119,16 +121,6 @@ def run(options: Namespace) -> None:
         write_bytes(options.picture, preview_path(folder).read_bytes())
     shutil.rmtree(folder)
     show(f"{result.folder}: clstm-segment segment INPUT -o OUTPUT --model {result.folder}")
-
-
-def _check_place_of_picture(picture: Path, folders: Iterable[Path]) -> None:
-    """Raise an InputError unless the picture can be written, outside of the folders that the job makes."""
-    place = picture.resolve()
-    for folder in folders:
-        if place.is_relative_to(folder.resolve()):
-            raise InputError(f"{picture} lies in {folder}, which the teaching job makes: choose another place for it")
-    if not place.parent.is_dir():
-        raise InputError(f"{picture} cannot be written: its folder does not exist")
 
 
 @contextmanager

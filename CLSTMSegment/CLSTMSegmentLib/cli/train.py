@@ -6,11 +6,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from ..core.atomic_write import replacing
 from ..core.devices import choose_device
 from ..core.errors import InputError, RunFailed
 from ..model.bundle import load_model, write_bundle
 from ..model.description import LOCATOR_PREFIX, Locator
 from ..network.inference import inference_network
+from ..pipeline.output_paths import check_own_folder
 from .terminal import show
 
 
@@ -68,6 +70,9 @@ def run(options: Namespace) -> None:
     if (recipe.margin_mm is None) != (options.locator is None):
         wants = "no" if recipe.margin_mm is None else "a"
         raise InputError(f"{options.recipe} wants {wants} locator: see the option --locator and its table [locator]")
+    check_own_folder(options.out)
+    if (options.out / recipe.model.name).exists():
+        raise InputError(f"{options.out / recipe.model.name} exists already: choose another folder for the training")
     locator = None if options.locator is None else load_model(options.locator)
     if Trainer.has_begun(options.out) and not options.resume:
         raise InputError(f"{options.out} holds a training already: give --resume, or choose another folder")
@@ -107,5 +112,6 @@ def run(options: Namespace) -> None:
     network = inference_network(result.network, device)
     model = replace(model, typical=typical_of(network, examples(recipe, split), model, device))
     folder = options.out / model.name
-    write_bundle(model, weights, folder)
+    with replacing(folder) as partial:  # a model that is written in part is never seen
+        write_bundle(model, weights, partial)
     show(f"{folder}: the finished model")

@@ -51,21 +51,43 @@ def replacing(path: Path) -> Iterator[Path]:
             name of a file.
         StorageError: the disk is full already.
     """
+    check_place(path)
+    with _folder_for_parts(path.parent, path) as place:
+        partial = place / path.name
+        yield partial
+        patiently(lambda: partial.replace(path))
+
+
+def check_place(path: Path) -> None:
+    """Raise an InputError if a path is no name of a file or folder, or that of a folder or a device that exists."""
     check_path(path)
     if path.is_dir():
         raise InputError(f"{path} is a folder that exists already: give another name")
     if path.exists() and not path.is_file():
         raise InputError(f"{path} is a device or a pipe, and no file: give another name")
+
+
+def check_folder(folder: Path, path: Path) -> None:
+    """Raise what `replacing` raises if nothing can be written into a folder.
+
+    Args:
+        folder: the folder.
+        path: what will be written, for messages.
+    """
+    _folder_for_parts(folder, path).remove()
+
+
+def _folder_for_parts(folder: Path, path: Path) -> OwnFolder:
+    """Return a new temporary folder in a folder, for the parts of a file or folder that is being written."""
+    if not folder.is_dir():
+        is_what = "is no folder" if folder.exists() else "does not exist"
+        raise InputError(f"{path} cannot be written: its folder {is_what}: choose another place")
     try:
-        folder = OwnFolder(PREFIX, path.parent)
+        return OwnFolder(PREFIX, folder)
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise StorageError(f"{path} cannot be written: the disk is full") from error
         raise InputError(f"{path} cannot be written ({error.strerror}): choose another place") from error
-    with folder as place:
-        partial = place / path.name
-        yield partial
-        patiently(lambda: partial.replace(path))
 
 
 def remove_parts(folder: Path) -> None:

@@ -99,7 +99,7 @@ def segment_cohort(
     """
     model = load_model(settings.model)
     inputs = (file for sequence in cohort.sequences for file in files_of_sequence(sequence.input))
-    check_outputs(cohort.outputs(), chain([cohort.source], inputs), [settings.model])
+    check_outputs(cohort.outputs(), chain([cohort.source], inputs), [settings.model], cohort.folder)
     check_written_before(cohort.folder, cohort.outputs())
     with_results = [sequence for sequence in cohort.sequences if sequence.has_results]
     if with_results and not resume:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
-from ..core.atomic_write import replacing, write_text
+from ..core.atomic_write import check_folder, check_place, replacing, write_text
 from ..core.errors import InputError
 from ..core.plain_files import check_path, file_digest
 from ..model.bundle import model_path
@@ -21,8 +21,16 @@ CONTENTS = 2
 """Number of contents of a file that are recorded."""
 
 
-def check_outputs(outputs: Sequence[Path], inputs: Iterable[Path], models: Iterable[str] = ()) -> None:
+def check_outputs(
+    outputs: Sequence[Path],
+    inputs: Iterable[Path],
+    models: Iterable[str] = (),
+    own_folder: Path | None = None,
+    reserved: Iterable[Path] = (),
+) -> None:
     """Raise an InputError unless the outputs can be written, are different files, and none of them is an input.
+
+    The folder of an output must be there, except the one that the command makes for all its results.
 
     Two paths are the same file also when one of them is a link. Paths of two new files are taken for the same when they
     differ in upper and lower case only, which some file systems ignore.
@@ -31,19 +39,37 @@ def check_outputs(outputs: Sequence[Path], inputs: Iterable[Path], models: Itera
         outputs: files or folders that will be written.
         inputs: files that are read; see `io.sequence_files.files_of_sequence`.
         models: names or paths of models that are read.
+        own_folder: folder that the command makes for all its results, if it is missing.
+        reserved: folders that a teaching job makes: nothing else may be written into them.
     """
+    reserved = [folder.resolve() for folder in reserved]
     places: dict[object, Path] = {}
     for output in outputs:
-        check_path(output)
+        check_place(output)
+        for folder in reserved:
+            if output.resolve().is_relative_to(folder):
+                raise InputError(f"{output} lies in {folder}, which the teaching job makes: choose another place")
         if _identity(output) in places:
             raise InputError(f"two results have the same place, {output}: give each one a name of its own")
         places[_identity(output)] = output
+    for folder, output in {output.parent: output for output in outputs}.items():
+        if own_folder is not None and folder.resolve() == own_folder.resolve():
+            check_own_folder(own_folder)
+        else:
+            check_folder(folder, output)
     if not any(output.exists() for output in outputs):  # the inputs may be many files
         return
     for file in chain((file for name in models for file in _files_of_model(model_path(name))), inputs):
         if _identity(file) in places:
             output = places[_identity(file)]
             raise InputError(f"{output} is an input and would be replaced: choose another place for the result")
+
+
+def check_own_folder(folder: Path) -> None:
+    """Raise an InputError unless files can be written into a folder, which is made if it is missing."""
+    check_path(folder)
+    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    check_folder(nearest, folder)
 
 
 def check_written_before(folder: Path, outputs: Iterable[Path], writer: str = "cohort") -> None:
