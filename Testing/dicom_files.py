@@ -70,3 +70,68 @@ def trigger_time(number):
     when = Dataset()
     when.NominalCardiacTriggerDelayTime = number * 37.5
     return {"CardiacSynchronizationSequence": when}
+
+
+def small_image(t, k, **attributes):
+    """Return a DICOM image of 4 x 3 pixels of the value 10 t + k, slice k of a stack of 5 mm gaps, without a time.
+
+    Args:
+        attributes: further elements by their keywords, in place of the usual ones; None for those to leave out.
+    """
+    image = Dataset()
+    image.file_meta = FileMetaDataset()
+    image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    usual = {
+        "SOPClassUID": MRImageStorage,
+        "SOPInstanceUID": generate_uid(),
+        "StudyInstanceUID": "1.2.3",
+        "SeriesInstanceUID": "1.2.3.4",
+        "FrameOfReferenceUID": "1.2.3.5",
+        "Modality": "MR",
+        "ImageType": ["ORIGINAL", "PRIMARY", "M", "ND"],
+        "Rows": 3,
+        "Columns": 4,
+        "SamplesPerPixel": 1,
+        "PhotometricInterpretation": "MONOCHROME2",
+        "BitsAllocated": 16,
+        "BitsStored": 12,
+        "HighBit": 11,
+        "PixelRepresentation": 0,
+        "PixelSpacing": [2.0, 1.5],
+        "SliceThickness": 6.0,
+        "ImageOrientationPatient": [1, 0, 0, 0, 0, -1],
+        "ImagePositionPatient": [10.0, 5.0 * k, 20.0],
+        "PixelData": np.full((3, 4), 10 * t + k, "<u2").tobytes(),
+    }
+    for keyword, value in (usual | attributes).items():
+        if value is not None:
+            setattr(image, keyword, value)
+    image.file_meta.MediaStorageSOPClassUID = image.get("SOPClassUID", MRImageStorage)
+    image.file_meta.MediaStorageSOPInstanceUID = image.get("SOPInstanceUID", "1.2.3")
+    return image
+
+
+def write_small_cine(folder, attributes, times=3, slices=2, prefix="IM"):
+    """Write small images, with names that say nothing of their order.
+
+    Args:
+        attributes: function of t and k that returns further elements; see `small_image`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    names = np.random.default_rng(times).permutation(times * slices).tolist()
+    for t in range(times):
+        for k in range(slices):
+            path = folder / f"{prefix}{names.pop()}"
+            small_image(t, k, **attributes(t, k)).save_as(path, enforce_file_format=True)
+
+
+def values_of(sequence):
+    """Return the value of each slice of each frame of a sequence that was made from small images."""
+    arrays = [sitk.GetArrayFromImage(frame.image) for frame in sequence]
+    assert all((array == array[:, :1, :1]).all() for array in arrays)
+    return [array[:, 0, 0].tolist() for array in arrays]
+
+
+def values_in_order(times, slices=2):
+    """Return what `values_of` gives for frames and slices in the right order."""
+    return [[10 * t + k for k in range(slices)] for t in range(times)]

@@ -7,6 +7,7 @@ from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.io.sequence_files import read_sequence
 from dicom_files import trigger_time, write_enhanced, write_series
 from pydicom import Dataset, dcmread
+from pydicom.uid import RLELossless
 
 
 def assert_same_frames(frames, found):
@@ -46,13 +47,6 @@ def test_series_with_a_missing_image_is_refused(tmp_path, phantom):
         read_sequence(tmp_path / "cine")
 
 
-def test_series_of_a_single_volume_is_refused(tmp_path, phantom):
-    write_series(tmp_path / "still", phantom[0][:1])
-
-    with pytest.raises(InputError, match="single 3D series"):
-        read_sequence(tmp_path / "still")
-
-
 def test_damaged_file_is_named(tmp_path, phantom):
     write_series(tmp_path / "cine", phantom[0][:1])
     (tmp_path / "cine" / "IM0003").write_bytes(b"\0" * 128 + b"DICM" + b"x" * 50)
@@ -82,16 +76,42 @@ def test_several_enhanced_files_are_one_series(tmp_path, phantom):
     assert_same_frames(frames, found)
 
 
-def test_enhanced_file_with_images_of_different_scale_is_refused(tmp_path, phantom):
-    def scaled(number):
-        scale = Dataset()
-        scale.RescaleSlope, scale.RescaleIntercept = 1 + number, 0
-        return {"PixelValueTransformationSequence": scale}
+def scaled(number):
+    """Return the functional groups of an image that give it a time and a scale of its own."""
+    scale = Dataset()
+    scale.RescaleSlope, scale.RescaleIntercept = (0.5, 7) if number else (2, -10)
+    return trigger_time(number) | {"PixelValueTransformationSequence": scale}
 
+
+def test_images_of_an_enhanced_file_have_scales_of_their_own(tmp_path, phantom):
     write_enhanced(phantom[0][:2], tmp_path / "scaled.dcm", scaled)
 
-    with pytest.raises(InputError, match=r"scaled\.dcm: its images have different rescale slopes"):
-        read_sequence(tmp_path / "scaled.dcm")
+    found = read_sequence(tmp_path / "scaled.dcm")
+
+    for frame, stored, (slope, intercept) in zip(found, phantom[0], [(2, -10), (0.5, 7)], strict=False):
+        values = sitk.GetArrayFromImage(sitk.Cast(stored.image, sitk.sitkInt16)) * slope + intercept
+        assert sorted(sitk.GetArrayFromImage(frame.image).ravel()) == sorted(values.ravel())
+
+
+def test_compressed_images_of_different_scales_in_one_file_are_refused(tmp_path, phantom):
+    path = tmp_path / "scaled.dcm"
+    write_enhanced(phantom[0][:2], path, scaled)
+    file = dcmread(path)
+    file.compress(RLELossless)
+    file.save_as(path)
+
+    with pytest.raises(InputError, match=r"scaled\.dcm: its compressed images have different rescale slopes"):
+        read_sequence(path)
+
+
+def test_compressed_enhanced_file_becomes_the_frames_that_it_was_made_from(tmp_path, phantom):
+    frames = phantom[0][:2]
+    write_enhanced(frames, tmp_path / "cine.dcm", trigger_time)
+    file = dcmread(tmp_path / "cine.dcm")
+    file.compress(RLELossless)
+    file.save_as(tmp_path / "cine.dcm")
+
+    assert_same_frames(frames, read_sequence(tmp_path / "cine.dcm"))
 
 
 @pytest.mark.parametrize(
@@ -113,7 +133,7 @@ def test_enhanced_file_without_the_positions_of_its_images_is_refused(tmp_path, 
         setattr(file, name, content)
     file.save_as(path)
 
-    with pytest.raises(InputError, match="does not say where each one lies"):
+    with pytest.raises(InputError, match=r"image 0 of .*does not say where it lies: its Image"):
         read_sequence(path)
 
 

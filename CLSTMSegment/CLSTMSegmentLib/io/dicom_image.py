@@ -1,57 +1,226 @@
-"""A DICOM image that says where it lies and holds its pixels: SimpleITK would take any place, 1 mm, and any pixels."""
+"""One image of a DICOM file: where it lies, what it says of itself, and its pixels, which are checked to be there."""
 
-from math import isfinite, prod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
 from ..core.errors import InputError
-from .file_sequence import metadata
+from .dicom_header import DicomHeader, Lookup
+from .image_files import DICOM, read_image
 
-UNCOMPRESSED = {b"1.2.840.10008.1.2", b"1.2.840.10008.1.2.1"}
-"""Transfer syntaxes whose pixels stand in the file as they are, in little endian."""
+UNCOMPRESSED = {ImplicitVRLittleEndian: "<", ExplicitVRLittleEndian: "<", ExplicitVRBigEndian: ">"}
+"""Transfer syntaxes whose pixels stand in the file as they are, and their byte order."""
 
-NEEDED = {
-    "0020|0032": ("ImagePositionPatient", 3),
-    "0020|0037": ("ImageOrientationPatient", 6),
-    "0028|0030": ("PixelSpacing", 2),
+PIXEL_DATA = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
+"""Tag of the element of the pixels, in both byte orders."""
+
+KEYWORDS = (
+    *("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID", "Modality"),
+    *("SeriesNumber", "SeriesDescription", "ProtocolName", "ImageComments", "InstanceNumber"),
+    *("ImageType", "FrameType", "ComplexImageComponent", "DataType", "EchoNumbers", "EchoTime", "EffectiveEchoTime"),
+    *("ReceiveCoilName", "DiffusionBValue", "SequenceName", "VelocityEncodingDirection", "ConvolutionKernel", "KVP"),
+    *("TriggerTime", "NominalCardiacTriggerDelayTime", "ActualCardiacTriggerDelayTime", "TemporalPositionTimeOffset"),
+    *("NominalPercentageOfCardiacPhase", "NominalPercentageOfRespiratoryPhase"),
+    *("TemporalPositionIdentifier", "TemporalPositionIndex", "TemporalResolution"),
+    *("FrameReferenceDateTime", "FrameAcquisitionDateTime", "AcquisitionDateTime"),
+    *("AcquisitionDate", "AcquisitionTime", "ContentDate", "ContentTime"),
+    *("SpacingBetweenSlices", "SliceThickness", "RescaleSlope", "RescaleIntercept"),
+)
+"""What is kept of an image's header."""
+
+VENDOR_VALUES = {
+    "b-value": ((0x0019, "SIEMENS MR HEADER", 0x0C), (0x2001, "Philips Imaging DD 001", 0x03)),
+    "GE b-value": ((0x0043, "GEMS_PARM_01", 0x39),),
+    "GE raw data type": ((0x0043, "GEMS_PARM_01", 0x2F),),
+    "coil": ((0x0051, "SIEMENS MR HEADER", 0x0F),),
+    "flow direction": ((0x0051, "SIEMENS MR HEADER", 0x14),),
 }
-"""Tags that say where an image lies: their names, and how many numbers they have."""
+"""Private elements that tell images apart: group, creator and element."""
 
 
-def check_dicom_image(path: Path, header: sitk.ImageFileReader) -> None:
-    """Raise an InputError unless a DICOM file with a single image says where it lies, and holds all its pixels."""
-    if header.GetNumberOfComponents() != 1:
-        raise InputError(f"{path} is a colour image: only scalar images can be segmented")
-    numbers = {}
-    for tag, (name, count) in NEEDED.items():
-        try:
-            numbers[name] = [float(part) for part in metadata(header, tag).split("\\")]
-        except ValueError:
-            numbers[name] = []
-        if len(numbers[name]) != count or not all(map(isfinite, numbers[name])):
-            raise InputError(f"{path} does not say where it lies: its {name} is missing or damaged")
-    if min(numbers["PixelSpacing"]) <= 0:
-        raise InputError(f"{path} has pixels without a size: its PixelSpacing is {numbers['PixelSpacing']}")
-    axes = np.reshape(numbers["ImageOrientationPatient"], (2, 3))
-    if not np.allclose(axes @ axes.T, np.eye(2), atol=1e-2):
-        raise InputError(f"{path} has no orientation: the directions of its rows and columns are {axes.tolist()}")
-    _check_pixels(path, header)
+@dataclass(frozen=True)
+class DicomImage:
+    """One image of a DICOM file.
+
+    Attributes:
+        path: the file.
+        number: of the image in its file, from 0; None for a file with a single image.
+        origin, direction: of the image as in SimpleITK, in mm in LPS; the third direction is that of the normal.
+        spacing: between columns and between rows, in mm.
+        size: number of columns and of rows.
+        values: what the file says of the image, by the names in `KEYWORDS` and `VENDOR_VALUES`.
+        stored: where and how the pixels stand in the file; None for a compressed file, which SimpleITK reads.
+    """
+
+    path: Path
+    number: int | None
+    origin: tuple[float, ...]
+    direction: tuple[float, ...]
+    spacing: tuple[float, float]
+    size: tuple[int, int]
+    values: Mapping[str, Any]
+    stored: "StoredPixels | None"
+
+    @property
+    def place(self) -> float:
+        """Return the position along the normal, in mm."""
+        return float(np.dot(self.origin, self.direction[2::3]))
+
+    @property
+    def identity(self) -> str:
+        """Return the name of the image in messages."""
+        return str(self.path) if self.number is None else f"image {self.number} of {self.path}"
 
 
-def _check_pixels(path: Path, header: sitk.ImageFileReader) -> None:
-    content = path.read_bytes()
-    place = content.find(b"\x02\x00\x10\x00UI")  # the transfer syntax, in the first group
-    length = int.from_bytes(content[place + 6 : place + 8], "little")
-    if place < 0 or content[place + 8 : place + 8 + length].rstrip(b"\0 ") not in UNCOMPRESSED:
-        return  # a compressed image that is truncated cannot be decompressed
-    # the last element holds the pixels; an icon before it may have some of its own
-    start = max(content.rfind(b"\xe0\x7f\x10\x00" + kind) for kind in (b"OW", b"OB"))
-    start = start + 12 if start >= 0 else content.rfind(b"\xe0\x7f\x10\x00") + 8
-    bits = metadata(header, "0028|0100").strip()
-    needed = prod(header.GetSize()) * int(bits) // 8 if bits.isdecimal() else 0
-    if len(content) - start < needed:
+@dataclass(frozen=True)
+class StoredPixels:
+    """The pixels of an image in an uncompressed file.
+
+    Attributes:
+        start: first byte of the image in the file.
+        type: NumPy type of a pixel.
+        unused_bits: number of the highest bits of a pixel that do not belong to it.
+        slope, intercept: of the rescaling to the values of the image.
+    """
+
+    start: int
+    type: str
+    unused_bits: int
+    slope: float
+    intercept: float
+
+    def read(self, image: DicomImage) -> np.ndarray:
+        """Return the values (row, column) of an image."""
+        columns, rows = image.size
+        pixels = np.fromfile(image.path, np.dtype(self.type), columns * rows, offset=self.start)
+        if pixels.size < columns * rows:
+            raise InputError(f"{image.path} has changed or is truncated: {image.identity} ends too early")
+        pixels = pixels.reshape(rows, columns)
+        pixels = pixels.astype(pixels.dtype.newbyteorder("=")) << self.unused_bits >> self.unused_bits
+        if (self.slope, self.intercept) == (1, 0):
+            return pixels
+        whole = self.slope.is_integer() and self.intercept.is_integer()
+        return (pixels * self.slope + self.intercept).astype(np.int32 if whole else np.float32)
+
+
+def images_in_file(header: DicomHeader) -> list[DicomImage]:
+    """Return the images in a DICOM file, by its header.
+
+    Raises:
+        InputError: an image does not say where it lies, or the file does not hold all its pixels.
+    """
+    start = _check_pixels(header)
+    count = header.count
+    return [_image(header, number, count, start) for number in range(count)]
+
+
+def read_pixels(image: DicomImage, files: dict[Path, np.ndarray]) -> np.ndarray:
+    """Return the values (row, column) of an image.
+
+    Args:
+        image: the image.
+        files: keeps the content of compressed files with several images, which are read once.
+    """
+    if image.stored is not None:
+        return image.stored.read(image)
+    if image.number is None:
+        return sitk.GetArrayFromImage(read_image(image.path, DICOM)).reshape(image.size[::-1])
+    if image.path not in files:
+        files[image.path] = sitk.GetArrayFromImage(read_image(image.path, DICOM))
+    return files[image.path][image.number]
+
+
+def _image(header: DicomHeader, number: int, count: int, start: int | None) -> DicomImage:
+    said = header.lookup(number)
+    single = count == 1 and not header.is_enhanced
+    name = f"{header.path}" if single else f"image {number} of {header.path}"
+    origin = _numbers(said, name, 3, "ImagePositionPatient", "ImagePositionVolume")
+    axes = _numbers(said, name, 6, "ImageOrientationPatient", "ImageOrientationVolume")
+    down, right = _numbers(said, name, 2, "PixelSpacing")
+    if min(down, right) <= 0:
+        raise InputError(f"{name} has pixels without a size: its PixelSpacing is {[down, right]}")
+    values = {keyword: value for keyword in KEYWORDS if (value := said.value(keyword)) is not None}
+    for name_of_value, places in VENDOR_VALUES.items():
+        found = [value for place in places if (value := said.private(*place)) is not None]
+        values |= {name_of_value: found[0]} if found else {}
+    size = int(header.value("Columns")), int(header.value("Rows"))
+    stored = None if start is None else _stored(header, said, number, start)
+    own_number = None if single else number
+    return DicomImage(header.path, own_number, origin, _direction(axes, name), (right, down), size, values, stored)
+
+
+def _numbers(said: Lookup, name: str, count: int, *keywords: str) -> tuple[float, ...]:
+    try:
+        numbers = tuple(float(part) for part in said.value(*keywords))
+    except (TypeError, ValueError):
+        numbers = ()
+    if len(numbers) != count or not all(map(isfinite, numbers)):
         raise InputError(
-            f"{path} is truncated: its image has {needed} bytes, of which {len(content) - start} are there"
+            f"{name} does not say where it lies: its {keywords[0]} is missing or damaged; without it, no volume can be "
+            "made of the images"
         )
+    return numbers
+
+
+def _direction(axes: tuple[float, ...], name: str) -> tuple[float, ...]:
+    row, column = np.reshape(axes, (2, 3))
+    if not np.allclose([row @ row, column @ column, row @ column], [1, 1, 0], atol=1e-2):
+        raise InputError(f"{name} has no orientation: the directions of its rows and columns are {list(axes)}")
+    row = row / np.linalg.norm(row)
+    column = column - (column @ row) * row
+    column /= np.linalg.norm(column)
+    return tuple(np.stack([row, column, np.cross(row, column)], axis=1).ravel().tolist())
+
+
+def _stored(header: DicomHeader, said: Lookup, number: int, start: int) -> StoredPixels:
+    bits = int(header.value("BitsAllocated"))
+    letter = "i" if header.value("PixelRepresentation") else "u"
+    syntax = header.dataset.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian)
+    slope, intercept = (said.value(keyword) for keyword in ("RescaleSlope", "RescaleIntercept"))
+    pixels = int(header.value("Columns")) * int(header.value("Rows"))
+    return StoredPixels(
+        start + number * pixels * bits // 8,
+        f"{UNCOMPRESSED.get(syntax, '<')}{letter}{bits // 8}",
+        bits - int(header.value("BitsStored") or bits),
+        1.0 if slope is None else float(slope),
+        0.0 if intercept is None else float(intercept),
+    )
+
+
+def _check_pixels(header: DicomHeader) -> int | None:
+    """Return where the first pixel stands in the file; None for compressed images.
+
+    Raises:
+        InputError: the file ends before the last pixel.
+    """
+    path = header.path
+    with path.open("rb") as file:
+        file.seek(header.pixels_at)
+        element = file.read(8)
+        size = file.seek(0, 2)
+    syntax = header.dataset.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian)
+    if syntax != DeflatedExplicitVRLittleEndian and element[:4] not in PIXEL_DATA:
+        raise InputError(f"{path} is truncated: it ends before the pixels of its image")
+    if syntax not in UNCOMPRESSED:
+        return None  # a compressed image that is truncated cannot be decompressed
+    start = header.pixels_at + (12 if element[4:6] in (b"OW", b"OB") else 8)
+    bits = header.value("BitsAllocated")
+    if bits not in (8, 16, 32):
+        raise InputError(f"{path} has pixels of {bits} bits, which cannot be read: convert it first")
+    needed = header.count * int(header.value("Rows")) * int(header.value("Columns")) * bits // 8
+    if size - start < needed:
+        raise InputError(
+            f"{path} is truncated: its image has {needed} bytes, of which {max(0, size - start)} are there"
+        )
+    return start

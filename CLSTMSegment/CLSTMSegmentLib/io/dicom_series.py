@@ -1,215 +1,147 @@
-"""A DICOM cine series, classic or enhanced, read as a sequence of volumes: each image shows one place at one time."""
+"""A DICOM sequence, classic or enhanced, read as volumes: each image shows one place at one time."""
 
-from dataclasses import dataclass
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
 from ..core.errors import InputError
-from ..core.sequence import SequenceIndex
-from .dicom_image import check_dicom_image
+from .dicom_files import dicom_files
+from .dicom_groups import ImageGroup, group_images
+from .dicom_header import DIRECTORY, DicomHeader
+from .dicom_image import DicomImage, images_in_file, read_pixels
+from .dicom_stack import stack_grid
+from .dicom_times import order_by_time
 from .file_sequence import FileSequence
-from .image_files import DICOM, read_header, read_image
-
-PLACE_TOLERANCE_MM = 0.1
-"""Slices that are nearer than this lie at the same place, and gaps between slices may differ by as much."""
 
 
-@dataclass(frozen=True)
-class Slice:
-    """One image of the series.
+class DicomFolder:
+    """What DICOM files hold: images in groups, and objects that are no images, which are left out.
+
+    Args:
+        source: the folder, the file, or a DICOMDIR, which stands for its folder.
 
     Attributes:
-        path: the file.
-        number: of the image in its file, from 0; None for a file with a single image.
-        place: position along the stack in mm.
-        time: value that orders the images of a place.
-        time_tag: DICOM tag of that value; empty where no tag gives it.
-        origin, spacing, direction: geometry of the image as in SimpleITK, mm in LPS.
-        size: number of columns and of rows.
+        source: the same.
+        groups: the images, a group for each sequence or volume; see `dicom_groups.group_images`.
+        left_out: kinds of other objects, and how many there are of each.
+
+    Raises:
+        InputError: a file is damaged, or an image does not say where it lies.
     """
 
-    path: Path
-    number: int | None
-    place: float
-    time: float
-    time_tag: str
-    origin: tuple[float, ...]
-    size: tuple[int, int]
-    spacing: tuple[float, float]
-    direction: tuple[float, ...]
+    def __init__(self, source: Path):
+        self.source = source
+        headers = [DicomHeader(path) for path in dicom_files(source)]
+        if len(headers) == 1 and headers[0].sop_class == DIRECTORY and source.is_file():
+            headers = [DicomHeader(path) for path in dicom_files(source.parent)]
+        images: list[DicomImage] = []
+        self.left_out: Counter[str] = Counter()
+        for header in headers:
+            if kind := header.what_it_is:
+                self.left_out[kind] += 1
+            else:
+                images += images_in_file(header)
+        self.groups = group_images(_without_copies(images))
 
+    def group(self, number: int | None) -> ImageGroup:
+        """Return a group by its number, counted from 1; None for the only one.
 
-def is_dicom(path: Path) -> bool:
-    """Return whether a file begins as DICOM files do."""
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM"
+        Raises:
+            InputError: there are no images or several groups, or there is no group with this number.
+        """
+        if not self.groups:
+            what = ", ".join(f"{count} x {kind}" for kind, count in self.left_out.items())
+            raise InputError(f"{self.source} holds no images that can be segmented, but {what or 'no DICOM files'}")
+        if number is None and len(self.groups) > 1:
+            raise InputError(f"{self.source} holds {self._listed()}: choose one with --series N")
+        if number is not None and not 1 <= number <= len(self.groups):
+            raise InputError(f"{self.source} has no series {number}; it holds {self._listed()}")
+        return self.groups[(number or 1) - 1]
+
+    def _listed(self) -> str:
+        what = "; ".join(
+            f"{number}. {group}, such as {group.images[0].path.name}" for number, group in enumerate(self.groups, 1)
+        )
+        return f"{len(self.groups)} different things: {what}"
 
 
 class CineSeries(FileSequence):
-    """A DICOM cine series as a sequence: its images, sorted by place and time.
-
-    Every place along the stack must have been imaged equally often; frame t is the t-th image of each.
+    """A DICOM sequence: the images of one group, sorted by place and time.
 
     Args:
-        source: the folder or file, for messages.
-        files: DICOM files with one image each, or enhanced ones with many (these need pydicom).
+        source: the folder or file.
+        number: of the group, as in `DicomFolder.group`.
 
-    The index values are the times of the images at the first place, in ms from the trigger; where the files do not say
-    them, they are the numbers of the frames.
+    Frame t is the t-th image of each place. The index values are times in ms since the first frame, phases in %, or
+    the numbers of the frames; see `dicom_times`.
 
     Raises:
-        InputError: a file that cannot be read, images that are not parallel or not evenly spaced, or places
-            with different numbers of images.
+        InputError: a file that cannot be read, images that are no even stack, places with different numbers of images,
+            images without an order in time, or several groups of which none is chosen.
     """
 
-    def __init__(self, source: Path, files: list[Path]):
-        slices = sorted((one for path in files for one in _slices(path)), key=lambda one: one.place)
-        for one in slices[1:]:
-            if one.size != slices[0].size or not np.allclose(
-                (*one.spacing, *one.direction), (*slices[0].spacing, *slices[0].direction), atol=1e-3
-            ):
-                raise InputError(
-                    f"{source}: {one.path.name} differs from {slices[0].path.name} in size, spacing or orientation: "
-                    "keep one series in the folder"
-                )
-        places: list[list[Slice]] = []
-        for one in slices:
-            if not places or one.place - places[-1][0].place > PLACE_TOLERANCE_MM:
-                places.append([])
-            places[-1].append(one)
-        counts = sorted({len(images) for images in places})
-        if len(counts) > 1:
-            raise InputError(
-                f"{source}: there are {counts[0]} images at some places along the stack and {counts[-1]} at others: "
-                "images are missing, or there is more than one series"
-            )
-        count = counts[0]
-        if count == 1:
-            raise InputError(f"{source} is a single 3D series, not a sequence: there is one image at each place")
-        # within a place, by time
-        self._places = [sorted(images, key=lambda one: (one.time, one.path.name, one.number)) for images in places]
-        gaps = np.diff([images[0].place for images in self._places])
-        if len(gaps) and np.ptp(gaps) > PLACE_TOLERANCE_MM:
-            raise InputError(
-                f"{source}: the gaps between slices differ, from {gaps.min():.2f} to {gaps.max():.2f} mm: "
-                "slices are missing, or this is not one stack"
-            )
-        self._gap = float(gaps.mean()) if len(gaps) else 1.0
-        first = self._places[0]
-        index = SequenceIndex([str(t) for t in range(count)])
-        if len({one.time for one in first}) == count and all(one.time_tag == TRIGGER_TIME for one in first):
-            index = SequenceIndex([f"{one.time:.10g}" for one in first], "time", "ms")
-        super().__init__(index, self._volume)
-        self._enhanced: dict[Path, np.ndarray] = {}
+    def __init__(self, source: Path, number: int | None = None):
+        group = DicomFolder(source).group(number)
+        places = group.places
+        _check_counts(source, group)
+        _check_scales(group)
+        if len(group.images) == 1 and group.images[0].number is None and source.is_file():
+            raise InputError(f"{source} is a single image of a series: give the folder of the series")
+        self._grid = stack_grid(source, places)
+        order = order_by_time(source, places)
+        self._places = order.places
+        self._compressed: dict[Path, np.ndarray] = {}
+        super().__init__(order.index, self._volume, warnings=[*self._grid.warnings, *order.warnings])
 
-    def slices(self, number: int) -> list[Slice]:
+    @property
+    def slice_gap(self) -> float:
+        """Return the distance between slices in mm."""
+        return self._grid.spacing[2]
+
+    def slices(self, number: int) -> list[DicomImage]:
         """Return the images of a frame, in the order of its slices."""
         return [images[number] for images in self._places]
 
     def _volume(self, number: int) -> sitk.Image:
-        slices = self.slices(number)
-        volume = sitk.GetImageFromArray(np.stack([self._pixels(one) for one in slices]))
-        try:
-            volume.SetSpacing((*slices[0].spacing, self._gap))
-            volume.SetDirection(slices[0].direction)
-            volume.SetOrigin(slices[0].origin)
-        except RuntimeError as error:
-            raise InputError(
-                f"{slices[0].path}: its spacing {slices[0].spacing} and orientation {slices[0].direction} give it no "
-                "place in space"
-            ) from error
-        return volume
-
-    def _pixels(self, one: Slice) -> np.ndarray:
-        if one.number is None:
-            return _read_pixels(one.path)[0]
-        if one.path not in self._enhanced:  # one file may hold all images, so it is read once
-            self._enhanced[one.path] = _read_pixels(one.path)
-        return self._enhanced[one.path][one.number]
+        arrays = [read_pixels(image, self._compressed) for image in self.slices(number)]
+        return self._grid.place(sitk.GetImageFromArray(np.stack(arrays)))
 
 
-def _read_pixels(path: Path) -> np.ndarray:
-    return sitk.GetArrayFromImage(read_image(path, DICOM))
-
-
-def _slices(path: Path) -> list[Slice]:
-    """Return the images in a file, by its header."""
-    reader = read_header(path, DICOM)
-    if reader.GetDimension() == 3 and reader.GetSize()[2] > 1:
-        return _enhanced_slices(path)
-    check_dicom_image(path, reader)
-    direction, origin = reader.GetDirection(), reader.GetOrigin()
-    size, spacing = reader.GetSize()[:2], reader.GetSpacing()[:2]
-    return [Slice(path, None, _place(origin, direction), *_time(reader), origin, size, spacing, direction)]
-
-
-def _place(origin: tuple[float, ...], direction: tuple[float, ...]) -> float:
-    return float(np.dot(origin, direction[2::3]))
-
-
-TRIGGER_TIME = "0018|1060"
-TIME_TAGS = (TRIGGER_TIME, "0020|0100", "0008|0032", "0020|0013")
-"""Trigger time, temporal position, acquisition time, instance number: the first tag that a file has gives its time."""
-
-
-def _time(reader: sitk.ImageFileReader) -> tuple[float, str]:
-    for tag in TIME_TAGS:
-        try:
-            return float(reader.GetMetaData(tag)), tag
-        except (RuntimeError, ValueError):  # absent or empty
-            continue
-    return 0.0, ""
-
-
-def _enhanced_slices(path: Path) -> list[Slice]:
-    """Return the images in an enhanced file, by its functional groups, which SimpleITK does not give."""
-    try:
-        from pydicom import dcmread
-    except ImportError as error:
-        raise InputError(f"{path} holds several images in one file (enhanced DICOM): pip install pydicom") from error
-    header = dcmread(path, stop_before_pixels=True)
-    try:
-        found = [
-            _enhanced_slice(path, header, number) for number in range(len(header.PerFrameFunctionalGroupsSequence))
-        ]
-        if not found:
-            raise ValueError("it lists no images")
-    except (AttributeError, IndexError, TypeError, ValueError) as error:
+def _check_counts(source: Path, group: ImageGroup) -> None:
+    counts = sorted({len(images) for images in group.places})
+    if len(counts) > 1:
+        fewest = min(group.places, key=len)[0]
         raise InputError(
-            f"{path} holds several images and does not say where each one lies ({error}): it is not enhanced DICOM"
-        ) from error
-    scales = {scale for _, scale in found}
-    if len(scales) > 1:  # SimpleITK applies one of them to all images
-        raise InputError(f"{path}: its images have different rescale slopes: convert it to one file an image")
-    return [one for one, _ in found]
+            f"{source}: there are {counts[0]} images at some places along the stack and {counts[-1]} at others: "
+            f"images are missing, for instance beside {fewest.identity}, or there is more than one series"
+        )
 
 
-def _enhanced_slice(path: Path, header: object, number: int) -> tuple[Slice, tuple]:
-    """Return one image and how its values are rescaled.
+def _check_scales(group: ImageGroup) -> None:
+    """Raise an InputError if a compressed file has images of different scales: SimpleITK applies one to all."""
+    scales: dict[Path, set] = {}
+    for image in group.images:
+        if image.number is not None and image.stored is None:
+            scale = tuple(image.values.get(name) for name in ("RescaleSlope", "RescaleIntercept"))
+            scales.setdefault(image.path, set()).add(scale)
+    for path, found in scales.items():
+        if len(found) > 1:
+            raise InputError(f"{path}: its compressed images have different rescale slopes: decompress it first")
 
-    Part 3, C.7.6.16 of the DICOM standard describes the functional groups.
-    """
-    shared, own = header.SharedFunctionalGroupsSequence[0], header.PerFrameFunctionalGroupsSequence[number]
 
-    def value(group: str, name: str, default: object = None) -> object:
-        groups = own.get(group) or shared.get(group) or [{}]
-        found = groups[0].get(name, default)
-        if found is None:
-            raise AttributeError(f"{name} of image {number} is missing")
-        return found
-
-    row, column = np.reshape(value("PlaneOrientationSequence", "ImageOrientationPatient"), (2, 3)).astype(float)
-    direction = tuple(np.stack([row, column, np.cross(row, column)], axis=1).ravel().tolist())
-    origin = tuple(map(float, value("PlanePositionSequence", "ImagePositionPatient")))
-    down, right = map(float, value("PixelMeasuresSequence", "PixelSpacing"))
-    time, tag = value("CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime", ""), TRIGGER_TIME
-    if time == "":
-        time, tag = value("FrameContentSequence", "TemporalPositionIndex", number), ""
-    scale = tuple(value("PixelValueTransformationSequence", name, "") for name in ("RescaleSlope", "RescaleIntercept"))
-    place = _place(origin, direction)
-    size = header.Columns, header.Rows
-    return Slice(path, number, place, float(time), tag, origin, size, (right, down), direction), scale
+def _without_copies(images: list[DicomImage]) -> list[DicomImage]:
+    """Return images without those of files that are copies of another one, to the byte."""
+    known: dict[tuple, list[Path]] = {}
+    kept = []
+    for image in images:
+        same = known.setdefault((image.values.get("SOPInstanceUID"), image.number), [])
+        is_copy = image.values.get("SOPInstanceUID") is not None and any(
+            path.stat().st_size == image.path.stat().st_size and path.read_bytes() == image.path.read_bytes()
+            for path in same
+        )
+        if not is_copy:
+            same.append(image.path)
+            kept.append(image)
+    return kept

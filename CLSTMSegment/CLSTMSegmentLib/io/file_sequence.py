@@ -15,10 +15,12 @@ class FileSequence(Sequence):
     Args:
         index: how the frames are indexed.
         image_of: function that returns the image of the frame with a number, counted from 0.
+        warnings: texts for people about what was found in the files.
     """
 
-    def __init__(self, index: SequenceIndex, image_of: Callable[[int], sitk.Image]):
+    def __init__(self, index: SequenceIndex, image_of: Callable[[int], sitk.Image], *, warnings: Sequence[str] = ()):
         self.index = index
+        self.warnings = list(warnings)
         self._image_of = image_of
 
     def __len__(self) -> int:

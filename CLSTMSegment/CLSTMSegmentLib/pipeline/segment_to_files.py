@@ -99,6 +99,8 @@ def segment_to_files(
     with outputs.replaced_at_the_end() as partial:
         with segmenter.report.timed("read"):
             frames = read_sequence(sequence)
+            for warning in frames.warnings:
+                segmenter.report.warn(warning)
             # before the run: what changes later is noticed
             input_digest = None if partial.report is None else sequence_digest(frames)
         numbers = settings.frame_numbers(len(frames))

@@ -1,0 +1,87 @@
+"""The files from which a sequence is read: those of one kind in a folder, and never the results of an earlier run."""
+
+import re
+from collections.abc import Collection
+from math import prod
+from pathlib import Path
+
+from ..core.errors import InputError
+from ..core.plain_files import check_path
+from .dicom_files import dicom_files, holds_images, is_dicom, visible_files
+from .image_files import read_header
+
+IMAGE_SUFFIXES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
+
+MOST_COLOURS = 4
+"""Number of components that a 3D image of colours can have; SimpleITK reads frames in a NRRD file as components."""
+
+
+def is_image_file(path: Path) -> bool:
+    """Return whether a name is that of an image file that is not DICOM, and not hidden."""
+    return path.name.lower().endswith(IMAGE_SUFFIXES) and not path.name.startswith(".")
+
+
+def is_dicom_input(path: Path) -> bool:
+    """Return whether a sequence is read from DICOM: a file, or a folder with images in it or in its sub-folders."""
+    if not path.is_dir():
+        return is_dicom(path)
+    return any(is_dicom(file) and holds_images(file) for file in visible_files(path))
+
+
+def input_files(path: Path, results: Collection[Path] = ()) -> list[Path]:
+    """Return the files of a sequence: a path itself, or the files of a folder of which one kind is read.
+
+    DICOM comes first, in the folder and its sub-folders. Without it, the image files of the folder itself are the
+    frames, in natural order; where it has none, those of the only sub-folder that has some.
+
+    Args:
+        path: a file or a folder.
+        results: files of earlier runs, which are no input.
+
+    Raises:
+        InputError: there is no such file or folder, it holds no images, or images in several sub-folders.
+    """
+    check_path(path)
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder")
+    if not path.is_dir():
+        return [path]
+    if is_dicom_input(path):
+        return dicom_files(path)
+    images = [file for file in visible_files(path) if is_image_file(file) and file not in results]
+    folders = sorted({file.parent for file in images})
+    if not images:
+        raise InputError(f"{path} holds no image files ({', '.join(IMAGE_SUFFIXES)} or DICOM)")
+    if path not in folders and len(folders) > 1:
+        names = ", ".join(str(folder.relative_to(path)) for folder in folders[:3])
+        raise InputError(f"{path} holds images in {len(folders)} folders ({names} ...): give one of them, or use batch")
+    chosen = path if path in folders else folders[0]
+    return sorted((file for file in images if file.parent == chosen), key=_natural)
+
+
+def check_frames(folder: Path, files: list[Path]) -> None:
+    """Raise an InputError if image files in a folder cannot be the frames of one sequence: some are sequences."""
+    if len(files) < 2:
+        return
+    sequences = [file for file in files if is_sequence_file(file)]
+    if sequences:
+        others = f" and {len(files) - len(sequences)} 3D images" if len(files) > len(sequences) else ""
+        raise InputError(
+            f"{folder} holds {len(sequences)} sequences ({sequences[0].name} ...){others}: give the file that "
+            "you mean, or use batch for all sequences"
+        )
+
+
+def is_sequence_file(path: Path) -> bool:
+    """Return whether an image file holds a sequence of images, by its header.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    header = read_header(path)
+    several = prod(header.GetSize()[3:]) > 1
+    return several or path.name.lower().endswith(".seq.nrrd") or header.GetNumberOfComponents() > MOST_COLOURS
+
+
+def _natural(path: Path) -> list:
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path.name)]

@@ -1,0 +1,192 @@
+"""What lies beside DICOM images in a folder, and images in unusual files: read or left out by what they are."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from CLSTMSegmentLib.core.errors import InputError
+from CLSTMSegmentLib.io.sequence_files import files_of_sequence, read_sequence
+from dicom_files import small_image, values_in_order, values_of, write_small_cine
+from pydicom import Dataset, dcmread
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    RLELossless,
+    generate_uid,
+)
+
+
+@pytest.fixture
+def cine(tmp_path):
+    write_small_cine(tmp_path / "cine", lambda t, k: {"TriggerTime": 30.0 * t})
+    return tmp_path / "cine"
+
+
+def write_object(path, sop_class, **attributes):
+    """Write a DICOM object that is no image."""
+    file = Dataset()
+    file.file_meta = FileMetaDataset()
+    file.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    file.SOPClassUID = file.file_meta.MediaStorageSOPClassUID = sop_class
+    file.SOPInstanceUID = file.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    for keyword, value in attributes.items():
+        setattr(file, keyword, value)
+    file.save_as(path, enforce_file_format=True)
+
+
+OTHER_OBJECTS = {
+    "DICOMDIR": ("1.2.840.10008.1.3.10", {"FileSetID": "DISK", "DirectoryRecordSequence": []}),
+    "raw data": ("1.2.840.10008.5.1.4.1.1.66", {}),
+    "exam card": ("1.3.46.670589.11.0.0.12.2", {"Modality": "MR"}),
+    "presentation state": ("1.2.840.10008.5.1.4.1.1.11.1", {"Modality": "PR"}),
+    "dose report": ("1.2.840.10008.5.1.4.1.1.88.67", {"Modality": "SR"}),
+    "key objects": ("1.2.840.10008.5.1.4.1.1.88.59", {"Modality": "KO"}),
+    "document": ("1.2.840.10008.5.1.4.1.1.104.1", {"Modality": "DOC"}),
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_OBJECTS)
+def test_objects_without_images_are_left_out(kind, cine):
+    sop_class, attributes = OTHER_OBJECTS[kind]
+    write_object(cine / "0001", sop_class, **attributes)
+
+    assert values_of(read_sequence(cine)) == values_in_order(3)
+
+
+NO_PLACE = {"ImagePositionPatient": None, "ImageOrientationPatient": None, "PixelSpacing": None}
+OTHER_IMAGES = {
+    "screen shot": {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"} | NO_PLACE,
+    "dose report as an image": {"ImageType": ["DERIVED", "SECONDARY", "SCREEN SAVE"]} | NO_PLACE,
+    "projection": {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.12.1", "Modality": "XA"} | NO_PLACE,
+    "colour image": {
+        "SamplesPerPixel": 3,
+        "PhotometricInterpretation": "RGB",
+        "PlanarConfiguration": 0,
+        "BitsAllocated": 8,
+        "BitsStored": 8,
+        "HighBit": 7,
+        "PixelData": bytes(36),
+    },
+    "mosaic": {"ImageType": ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]},
+    "labels of an earlier run": {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.66.4", "Modality": "SEG"},
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_IMAGES)
+def test_images_of_which_no_volume_can_be_made_are_left_out_and_named_where_there_are_no_others(kind, cine, tmp_path):
+    (tmp_path / "alone").mkdir()
+    for folder in (cine, tmp_path / "alone"):
+        image = small_image(7, 0, **({"SeriesInstanceUID": "1.2.3.99"} | OTHER_IMAGES[kind]))
+        image.save_as(folder / "other", enforce_file_format=True)
+
+    assert values_of(read_sequence(cine)) == values_in_order(3)
+    with pytest.raises(InputError, match=r"alone holds no image"):
+        read_sequence(tmp_path / "alone")
+
+
+def test_hidden_files_and_files_of_other_kinds_are_left_out(cine):
+    image = next(cine.iterdir()).read_bytes()
+    (cine / "._IM1.dcm").write_bytes(b"\x00\x05\x16\x07" + bytes(100))
+    (cine / ".hidden").write_bytes(image)
+    (cine / "__MACOSX").mkdir()
+    (cine / "__MACOSX" / "IM9").write_bytes(image)
+    for name in ("autorun.inf", "Thumbs.db", "viewer.exe", "readme.txt"):
+        (cine / name).write_bytes(b"MZ and more " * 20)
+
+    assert values_of(read_sequence(cine)) == values_in_order(3)
+    assert len(files_of_sequence(cine)) == 6
+
+
+def test_empty_file_with_the_suffix_of_dicom_is_named(cine):
+    (cine / "IM7.dcm").write_bytes(b"")
+
+    with pytest.raises(InputError, match=r"IM7\.dcm is damaged"):
+        read_sequence(cine)
+
+
+def test_dicomdir_stands_for_its_folder(cine, tmp_path):
+    sop_class, attributes = OTHER_OBJECTS["DICOMDIR"]
+    write_object(tmp_path / "DICOMDIR", sop_class, **attributes)
+
+    assert values_of(read_sequence(tmp_path / "DICOMDIR")) == values_in_order(3)
+
+
+@pytest.mark.parametrize("with_meta_group", [False, True])
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian])
+def test_files_without_a_preamble_are_read(syntax, with_meta_group, cine):
+    for path in cine.iterdir():
+        image = dcmread(path)
+        image.file_meta.TransferSyntaxUID = syntax
+        image.save_as(path, implicit_vr=syntax.is_implicit_VR, little_endian=True, enforce_file_format=True)
+        content = path.read_bytes()
+        path.write_bytes(content[132 if with_meta_group else content.index(b"\x08\x00\x08\x00") :])
+
+    assert values_of(read_sequence(cine)) == values_in_order(3)
+
+
+@pytest.mark.parametrize("syntax", [RLELossless, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian])
+def test_compressed_and_big_endian_images_are_read(syntax, tmp_path):
+    rng = np.random.default_rng(1)
+    slices = rng.integers(0, 4000, (2, 3, 48, 40)).astype(np.uint16)
+    for t, k in np.ndindex(2, 3):
+        image = small_image(t, k, TriggerTime=30.0 * t, Rows=48, Columns=40, PixelData=slices[t, k].tobytes())
+        if syntax == RLELossless:
+            image.compress(syntax, generate_instance_uid=False)
+        elif syntax == ExplicitVRBigEndian:
+            image.PixelData = slices[t, k].astype(">u2").tobytes()
+        image.file_meta.TransferSyntaxUID = syntax
+        image.save_as(tmp_path / f"IM{t}{k}", enforce_file_format=True)
+
+    found = read_sequence(tmp_path)
+
+    np.testing.assert_array_equal([sitk.GetArrayFromImage(frame.image) for frame in found], slices)
+
+
+ULTRASOUND_VOLUME = "1.2.840.10008.5.1.4.1.1.6.2"
+
+
+def test_enhanced_ultrasound_volume_is_read_with_its_times(tmp_path):
+    image = small_image(0, 0, SOPClassUID=ULTRASOUND_VOLUME, Modality="US", NumberOfFrames=6, **NO_PLACE)
+    image.BitsAllocated, image.BitsStored, image.HighBit = 8, 8, 7
+    shared, orientation, measures = Dataset(), Dataset(), Dataset()
+    orientation.ImageOrientationVolume, measures.PixelSpacing = [1, 0, 0, 0, 1, 0], [0.5, 0.7]
+    shared.PlaneOrientationVolumeSequence, shared.PixelMeasuresSequence = [orientation], [measures]
+    image.SharedFunctionalGroupsSequence, image.PerFrameFunctionalGroupsSequence = [shared], []
+    slices = [(t, k) for k in range(2) for t in (2, 0, 1)]
+    for t, k in slices:
+        group, place, when = Dataset(), Dataset(), Dataset()
+        place.ImagePositionVolume, when.TemporalPositionTimeOffset = [0, 0, 0.9 * k], 0.02 * t
+        group.PlanePositionVolumeSequence, group.TemporalPositionSequence = [place], [when]
+        image.PerFrameFunctionalGroupsSequence.append(group)
+    image.PixelData = b"".join(bytes([10 * t + k]) * 12 for t, k in slices)
+    image.save_as(tmp_path / "echo.dcm", enforce_file_format=True)
+
+    found = read_sequence(tmp_path / "echo.dcm")
+
+    assert values_of(found) == values_in_order(3)
+    assert found.index.values == ["0", "20", "40"]
+    np.testing.assert_allclose(found[0].image.GetSpacing(), (0.7, 0.5, 0.9))
+
+
+def test_several_images_without_a_place_are_named_by_their_class(tmp_path):
+    clip = small_image(0, 0, SOPClassUID="1.2.840.10008.5.1.4.1.1.3.1", Modality="US", NumberOfFrames=2)
+    clip.PixelData = bytes(48)
+    clip.save_as(tmp_path / "clip.dcm", enforce_file_format=True)
+
+    with pytest.raises(InputError, match=r"Ultrasound Multi-frame Image .*does not say where each one lies"):
+        read_sequence(tmp_path / "clip.dcm")
+
+
+def test_dicom_comes_before_other_images_in_a_folder_of_folders(cine, tmp_path):
+    sitk.WriteImage(sitk.Image(4, 4, 4, sitk.sitkUInt8), str(tmp_path / "labels.nrrd"))
+
+    assert values_of(read_sequence(tmp_path)) == values_in_order(3)
+
+
+def test_series_is_chosen_in_dicom_only(tmp_path):
+    sitk.WriteImage(sitk.Image([4, 4, 4, 2], sitk.sitkUInt8), str(tmp_path / "cine.nii"))
+
+    with pytest.raises(InputError, match=r"cine\.nii is not DICOM"):
+        read_sequence(tmp_path / "cine.nii", 1)
