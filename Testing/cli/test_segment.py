@@ -21,6 +21,7 @@ from CLSTMSegmentLib.io.sequence_files import read_sequence
 from CLSTMSegmentLib.io.sequence_nrrd import SequenceNrrdWriter, write_sequence
 from CLSTMSegmentLib.network.inference import InferenceNetwork
 from conftest import REPOSITORY
+from dicom_files import write_small_cine
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +116,27 @@ def test_region_in_ras_restricts_the_labels(cine, bundle, phantom, tmp_path):
     assert (np.abs(places - (r, a, s)) <= np.array([40, 45, 50]) + 1e-3).all()
 
 
+def test_series_of_a_dicom_folder_are_listed_and_one_is_segmented(bundle, tmp_path, capsys):
+    def tags(t, k):
+        return {"TriggerTime": 40.0 * t, "SpacingBetweenSlices": 8}
+
+    write_small_cine(tmp_path / "both", tags, slices=1)
+    other = {"SeriesInstanceUID": "1.2.3.9", "SeriesDescription": "again", "SeriesNumber": 12}
+    write_small_cine(tmp_path / "both", lambda t, k: tags(t, k) | other, times=2, slices=1, prefix="X")
+    output = tmp_path / "out.seq.nrrd"
+
+    status = segment(tmp_path / "both", output, bundle)
+
+    assert status == 2
+    said = capsys.readouterr().err
+    assert len(said.strip().splitlines()) == 1
+    assert "1. again (number 12): 2 images" in said
+    assert "2. without a description" in said
+    for series, frames in (("1", 2), ("2", 3)):
+        assert segment(tmp_path / "both", output, bundle, "--series", series) == 0
+        assert len(read_sequence(output)) == frames
+
+
 def bad_inputs(folder):
     """Command lines that cannot work, with what they say."""
     image = sitk.Image((8, 8, 8), sitk.sitkInt16)
@@ -148,6 +170,8 @@ def bad_inputs(folder):
         "tile": (["CINE", "--tile", "8,8"], "'8,8' is not D,H,W"),
         "small": (["CINE", "--tile", "8,8,9"], "multiples of 8"),
         "ram": (["CINE", "--ram", "0"], "the RAM limit must be more than 0 GB"),
+        "series": (["CINE", "--series", "1"], "is not DICOM"),
+        "no series": (["CINE", "--series", "0"], "series are counted from 1"),
         "precision": (["CINE", "--precision", "float8"], "unknown precision"),
         "output": (["CINE", "-o", "out.txt"], "give a name that ends in"),
         "place": (["CINE", "-o", "nowhere/out.seq.nrrd"], "cannot be written"),
@@ -157,7 +181,7 @@ def bad_inputs(folder):
 
 
 WRONG = """single colour text suffix empty missing weights checkpoint model frames outside roi device state warm-up
-overlap tile small ram precision output place preview csv"""
+overlap tile small ram series no_series precision output place preview csv"""
 
 
 @pytest.mark.parametrize("case", WRONG.split())
@@ -165,7 +189,7 @@ def test_wrong_input_gives_one_line_and_leaves_the_disk_as_it_was(case, cine, bu
     folder = tmp_path / "here"
     folder.mkdir()
     shutil.copytree(bundle, tmp_path / "bundle")
-    (arguments, message) = bad_inputs(folder)[case]
+    (arguments, message) = bad_inputs(folder)[case.replace("_", " ")]
     (folder / "out.seq.nrrd").write_bytes(b"an earlier result")
     monkeypatch.chdir(folder)
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}

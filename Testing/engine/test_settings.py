@@ -16,6 +16,7 @@ TEXTS = {
     "ram_gb": "4.5",
     "state_rule": "window:5",
     "warm_up_frames": "3",
+    "series": "2",
 }
 SETTINGS = RunSettings(
     model="my-model",
@@ -28,6 +29,7 @@ SETTINGS = RunSettings(
     ram_gb=4.5,
     state_rule="window:5",
     warm_up_frames=3,
+    series=2,
 )
 
 
@@ -69,6 +71,8 @@ def test_tile_auto_is_the_default():
         ("state_rule", "forever", "use carry, window:N or reset"),
         ("warm_up_frames", "two", "'two' is not a whole number"),
         ("warm_up_frames", "-1", "cannot be below 0"),
+        ("series", "second", "'second' is not a whole number"),
+        ("series", "0", "counted from 1"),
     ],
 )
 def test_text_that_makes_no_sense_is_refused_with_what_to_do(name, text, message):

@@ -38,7 +38,7 @@ def test_two_different_things_are_refused_by_name_and_one_of_them_can_be_chosen(
         read_sequence(tmp_path / "both")
 
     assert str(caught.value).count("6 images") == 2
-    assert str(caught.value).endswith("choose one with --series N")
+    assert str(caught.value).endswith("choose one with --series N, or give a folder with one of them")
     with pytest.raises(InputError, match=said):
         read_sequence(tmp_path / "both")
     found = [read_sequence(tmp_path / "both", series) for series in (1, 2)]

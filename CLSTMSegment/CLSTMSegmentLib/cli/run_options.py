@@ -6,7 +6,7 @@ from ..engine.settings import DEFAULT_MODEL, RunSettings
 
 
 def add_run_options(parser: ArgumentParser) -> None:
-    """Define an option for every field of `RunSettings`; `read_run_options` checks their values."""
+    """Define an option for every field of `RunSettings` except `series`; `read_run_options` checks their values."""
     parser.add_argument("--model", metavar="NAME|FOLDER|FILE.pth", help=f"model (default: {DEFAULT_MODEL})")
     parser.add_argument(
         "--frames", metavar="0:20:2|0,5,7", help="numbers of the frames to segment, counted from 0 (default: all)"
@@ -62,4 +62,5 @@ def read_run_options(options: Namespace) -> RunSettings:
     """
     region = None if options.region is None else " ".join(options.region)
     names = ("model", "frames", "device", "precision", "tile", "overlap", "ram_gb", "state_rule", "warm_up_frames")
-    return RunSettings.from_texts({name: getattr(options, name) for name in names} | {"region": region})
+    texts = {name: getattr(options, name) for name in names}
+    return RunSettings.from_texts(texts | {"region": region, "series": getattr(options, "series", None)})

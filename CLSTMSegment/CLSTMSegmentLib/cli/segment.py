@@ -29,6 +29,9 @@ def add_options(parser: ArgumentParser) -> None:
         required=True,
         help=f"file for the labels; its suffix names the format: {', '.join(SUFFIXES)}",
     )
+    parser.add_argument(
+        "--series", metavar="N", help="which series of a DICOM folder to segment; without it, several are listed"
+    )
     add_run_options(parser)
     parser.add_argument("--measurements", type=Path, metavar="CSV", help="write segment volumes over time")
     parser.add_argument(

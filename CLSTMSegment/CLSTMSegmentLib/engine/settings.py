@@ -34,6 +34,7 @@ class RunSettings:
             limit.
         state_rule: how long the recurrent state lasts, "carry", "window:N" or "reset"; None for the model's own rule.
         warm_up_frames: number of frames that are read into an empty recurrent state; None for the model's own number.
+        series: number of the series in a DICOM folder, counted from 1; None for the only one. Not for a scene.
 
     Raises:
         InputError: a value that no model and no sequence can allow.
@@ -49,6 +50,7 @@ class RunSettings:
     ram_gb: float | None = None
     state_rule: str | None = None
     warm_up_frames: int | None = None
+    series: int | None = None
 
     def __post_init__(self):
         if not self.model:
@@ -59,6 +61,8 @@ class RunSettings:
             raise InputError(f"overlap must be at least 0 and below 1, not {self.overlap}")
         if self.ram_gb is not None and not 0 < self.ram_gb < MOST_RAM_GB:
             raise InputError(f"the RAM limit must be more than 0 GB and below {MOST_RAM_GB:g}, not {self.ram_gb:g}")
+        if self.series is not None and self.series < 1:
+            raise InputError(f"series are counted from 1, not {self.series}")
         StateRule().changed(self.state_rule, self.warm_up_frames)
         _frame_choice(self.frames)
 
@@ -176,6 +180,7 @@ _READERS = {
     "overlap": _number,
     "ram_gb": _number,
     "warm_up_frames": _whole_number,
+    "series": _whole_number,
 }
 
 

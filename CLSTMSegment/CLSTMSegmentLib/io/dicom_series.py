@@ -55,7 +55,9 @@ class DicomFolder:
             what = ", ".join(f"{count} x {kind}" for kind, count in self.left_out.items())
             raise InputError(f"{self.source} holds no images that can be segmented, but {what or 'no DICOM files'}")
         if number is None and len(self.groups) > 1:
-            raise InputError(f"{self.source} holds {self._listed()}: choose one with --series N")
+            raise InputError(
+                f"{self.source} holds {self._listed()}: choose one with --series N, or give a folder with one of them"
+            )
         if number is not None and not 1 <= number <= len(self.groups):
             raise InputError(f"{self.source} has no series {number}; it holds {self._listed()}")
         return self.groups[(number or 1) - 1]

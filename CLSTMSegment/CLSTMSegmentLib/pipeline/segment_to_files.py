@@ -98,7 +98,7 @@ def segment_to_files(
     segmenter = Segmenter(model, settings)
     with outputs.replaced_at_the_end() as partial:
         with segmenter.report.timed("read"):
-            frames = read_sequence(sequence)
+            frames = read_sequence(sequence, settings.series)
             for warning in frames.warnings:
                 segmenter.report.warn(warning)
             # before the run: what changes later is noticed

@@ -19,7 +19,7 @@ def runSettings(model: str | Path, keywords: Mapping[str, object]) -> RunSetting
     Raises:
         InputError: an unknown keyword, or a value that makes no sense.
     """
-    _checkNames(keywords, _fieldNames(RunSettings) - {"model"})
+    _checkNames(keywords, _fieldNames(RunSettings) - {"model", "series"})
     frames = keywords.get("frames", "all")
     if not isinstance(frames, str):
         frames = "all" if frames is None else frames_text(list(frames))
