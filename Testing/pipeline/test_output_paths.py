@@ -4,6 +4,7 @@ import os
 import shutil
 
 import pytest
+import SimpleITK as sitk
 from CLSTMSegmentLib.__main__ import main
 from CLSTMSegmentLib.core.plain_files import read_text
 from CLSTMSegmentLib.core.sequence import SequenceIndex
@@ -162,6 +163,51 @@ def test_folder_that_cannot_be_made_is_named_before_the_work(folder, words, plac
     assert f"{place} cannot be written: its folder is no folder" in error
     assert len(error.splitlines()) == 1
     assert contents(folder) == before
+
+
+@pytest.fixture
+def images(folder):
+    """A folder with each frame of the sequence as a file."""
+    (folder / "images").mkdir()
+    for number, frame in enumerate(read_sequence(folder / "cine.seq.nrrd")):
+        write_image(folder / "images" / f"{number}.nii.gz", frame.image)
+    return folder / "images"
+
+
+def segment_images(output):
+    return main(["segment", "images", "-o", f"images/{output}", "--model", "tiny", "--device", "cpu", "--quiet"])
+
+
+@pytest.mark.parametrize("outputs", [("labels.nii.gz", "labels.nii.gz"), ("a.seq.nrrd", "b.nii.gz")])
+def test_labels_in_the_folder_of_their_images_are_no_input_of_the_next_run(outputs, images):
+    statuses = [segment_images(output) for output in outputs]
+
+    assert statuses == [0, 0]
+    assert len(read_sequence(images / outputs[1])) == 3
+
+
+def test_file_of_the_user_in_the_place_of_earlier_labels_is_an_input(images, capsys):
+    segment_images("3.nii.gz")
+    shutil.copy(images / "0.nii.gz", images / "3.nii.gz")
+    before = contents(images)
+
+    status = segment_images("3.nii.gz")
+
+    assert status == 2
+    assert "3.nii.gz is an input and would be replaced" in capsys.readouterr().err
+    assert contents(images) == before
+
+
+def test_sequences_beside_the_frames_of_another_one_are_refused(images, folder, capsys):
+    write_image(images / "labels.nii.gz", sitk.JoinSeries([frame.image for frame in read_sequence(images)]))
+
+    status = segment_images("out.seq.nrrd")
+
+    assert status == 2
+    assert (
+        "images holds sequences (such as labels.nii.gz) beside 3 single images: give the file"
+        in capsys.readouterr().err
+    )
 
 
 def test_results_in_a_folder_of_images_are_replaced_by_those_of_the_next_run(folder):

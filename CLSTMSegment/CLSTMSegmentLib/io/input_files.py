@@ -65,10 +65,11 @@ def check_frames(folder: Path, files: list[Path]) -> None:
         return
     sequences = [file for file in files if is_sequence_file(file)]
     if sequences:
-        others = f" and {len(files) - len(sequences)} 3D images" if len(files) > len(sequences) else ""
+        others = len(files) - len(sequences)
+        beside = f" beside {others} single images" if others else ""
         raise InputError(
-            f"{folder} holds {len(sequences)} sequences ({sequences[0].name} ...){others}: give the file that "
-            "you mean, or use batch for all sequences"
+            f"{folder} holds sequences (such as {sequences[0].name}){beside}: give the file that you mean, or use "
+            "batch for all sequences"
         )
 
 

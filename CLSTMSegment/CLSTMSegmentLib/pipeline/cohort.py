@@ -14,7 +14,6 @@ from ..core.atomic_write import remove_parts
 from ..core.errors import Cancelled, CohortIncomplete, InputError
 from ..core.own_folder import OwnFolder
 from ..engine.settings import RunSettings
-from ..io.sequence_files import files_of_sequence
 from ..model.bundle import load_model, model_digest, write_bundle
 from ..model.description import Model
 from ..report.cohort_summary import CohortRow, write_overview, write_summary
@@ -98,7 +97,7 @@ def segment_cohort(
         Cancelled: Ctrl-C; the message says how many sequences are finished.
     """
     model = load_model(settings.model)
-    inputs = (file for sequence in cohort.sequences for file in files_of_sequence(sequence.input))
+    inputs = (file for sequence in cohort.sequences for file in sequence.files())
     check_outputs(cohort.outputs(), chain([cohort.source], inputs), [settings.model], cohort.folder)
     check_written_before(cohort.folder, cohort.outputs())
     with_results = [sequence for sequence in cohort.sequences if sequence.has_results]

@@ -8,9 +8,10 @@ from ..core.errors import InputError
 from ..core.plain_files import check_path, check_plain_file, file_digest, read_text
 from ..core.structure import Segment
 from ..engine.settings import RunSettings
-from ..io.sequence_files import IMAGE_SUFFIXES, read_sequence
+from ..io.sequence_files import IMAGE_SUFFIXES, files_of_sequence, read_sequence
 from ..report.cohort_summary import CohortRow
 from .fingerprints import is_truncated, sequence_digest, settings_digest
+from .output_paths import earlier_results
 from .run_result import RunResult
 from .segment_to_files import Outputs
 
@@ -36,6 +37,10 @@ class CohortSequence:
     def has_results(self) -> bool:
         """Return whether an earlier run wrote its results: the report is written last."""
         return self.outputs.labels.exists() and self.outputs.report.exists()
+
+    def files(self) -> list[Path]:
+        """Return the files from which it is read."""
+        return files_of_sequence(self.input, earlier_results(self.input))
 
     def row(self, result: RunResult) -> CohortRow:
         """Return the row of this sequence in the summary."""
@@ -166,7 +171,7 @@ def read_cohort(source: Path, folder: Path) -> Cohort:
 def _digest_of(sequence: Path) -> str | None:
     """Return the digest of a sequence file; None where it cannot be read."""
     try:
-        return sequence_digest(read_sequence(sequence))
+        return sequence_digest(read_sequence(sequence, None, earlier_results(sequence)))
     except InputError:
         return None
 

@@ -12,7 +12,8 @@ from ..core.plain_files import check_path, file_digest
 from ..model.bundle import model_path
 
 RECORD = ".clstm-segment-files"
-"""JSON file in the folder of a cohort or demo with the name of each file that cohorts and demos have written there.
+"""JSON file with the name of each file that cohorts and demos have written into its folder, and of the labels that runs
+have written into the folder of their own images.
 
 Each name has the SHA-256 of the last two contents, since a run can be killed before it replaces one with the other. It
 has None where the content is checked elsewhere, as the labels and the report of a sequence are, by that report."""
@@ -98,9 +99,24 @@ def record_outputs(folder: Path, outputs: Iterable[Path]) -> None:
 
 
 def record_written(folder: Path, outputs: Iterable[Path]) -> None:
-    """Record the names and the contents of files that a cohort or demo has written, for `check_written_before`."""
+    """Record the names and the contents of files that were written into a folder; see `RECORD`."""
     ours = _recorded(folder)
     _record(folder, {o.name: [*(ours.get(o.name) or []), file_digest(o)][-CONTENTS:] for o in outputs})
+
+
+def earlier_results(source: Path) -> set[Path]:
+    """Return the files in a folder and its sub-folders that are recorded there and were not changed since.
+
+    They are results, and no input of a run on this folder. A file has none.
+    """
+    if not source.is_dir():
+        return set()
+    return {
+        path
+        for record in source.rglob(RECORD)
+        for name, digests in _recorded(record.parent).items()
+        if (path := record.parent / name).is_file() and (digests is None or file_digest(path) in digests)
+    }
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from ..io.sequence_files import files_of_sequence, read_sequence
 from ..model.bundle import load_model, model_digest
 from ..report.volumes_csv import write_volumes
 from .fingerprints import Fingerprints, begins_of_file, sequence_digest, settings_digest
-from .output_paths import check_outputs
+from .output_paths import check_outputs, earlier_results, record_written
 from .run_result import RunResult
 from .writers import LabelWriter, check_suffix, open_writer, storing
 
@@ -93,12 +93,13 @@ def segment_to_files(
         Cancelled: see `cancelled`.
     """
     check_suffix(outputs.labels)
-    check_outputs(outputs.paths(), files_of_sequence(sequence), [settings.model])
+    results = earlier_results(sequence)
+    check_outputs(outputs.paths(), files_of_sequence(sequence, results), [settings.model])
     model = load_model(settings.model)
     segmenter = Segmenter(model, settings)
     with outputs.replaced_at_the_end() as partial:
         with segmenter.report.timed("read"):
-            frames = read_sequence(sequence, settings.series)
+            frames = read_sequence(sequence, settings.series, results)
             for warning in frames.warnings:
                 segmenter.report.warn(warning)
             # before the run: what changes later is noticed
@@ -140,6 +141,8 @@ def segment_to_files(
             result = replace(result, fingerprints=fingerprints)
             with storing(partial.report):
                 partial.report.write_text(result.to_json(), encoding="utf-8")
+    if sequence.is_dir() and outputs.labels.resolve().is_relative_to(sequence.resolve()):
+        record_written(outputs.labels.parent, [outputs.labels])  # so that the next run does not take them for images
     return result
 
 
