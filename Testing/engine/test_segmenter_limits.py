@@ -63,6 +63,14 @@ def test_run_says_what_its_tiles_cost_in_time(cine, tile, slow):
     assert any(cost in warning for warning in segmenter.report.warnings) is slow
 
 
+def test_run_says_what_its_warm_up_frames_cost_in_time(model, cine):
+    segmenter = segmenter_for(model, state_rule="window:1", warm_up_frames=1000)
+
+    list(segmenter.segment(list(cine) * 8))
+
+    assert segmenter.report.warnings[0].startswith("1000 warm-up frames: a run over all frames takes about")
+
+
 def test_time_left_is_told_within_the_first_frame(model, cine):
     told = []
 

@@ -37,6 +37,7 @@ def test_reset_reads_only_the_wanted_frames():
         (StateRule("carry", warm_up_frames=2), [2, 1, 0]),
         (StateRule("carry", warm_up_frames=9), [4, 3, 2, 1, 0]),
         (StateRule("carry", warm_up_frames=6, cyclic=True), [4, 0, 1, 2, 3, 4, 0]),
+        (StateRule("carry", warm_up_frames=1000, cyclic=True), [0, 1, 2, 3, 4] * 2 + [0]),
     ],
 )
 def test_state_before_frame_0_is_warmed_up_with_the_last_or_the_next_frames(rule, first):
@@ -48,6 +49,29 @@ def test_later_windows_are_warmed_up_with_the_frames_before_them():
     stacks = StateSchedule(rule, 4).stacks(range(4))
 
     assert [[t for t, _ in stack.steps] for stack in stacks] == [[3, 0, 1], [1, 2, 3]]
+
+
+@pytest.mark.parametrize(("count", "read"), [(1, 10), (4, 10), (7, 14), (600, 1000)])
+def test_no_more_than_two_cycles_warm_a_state_up(count, read):
+    rule = StateRule("carry", warm_up_frames=1000, cyclic=True)
+
+    assert len(StateSchedule(rule, count).order_for(0)) == read + 1
+
+
+@pytest.mark.parametrize(
+    ("rule", "count", "times"),
+    [
+        (StateRule("carry", warm_up_frames=3, cyclic=True), 1, None),
+        (StateRule("carry", warm_up_frames=1000, cyclic=True), 30, None),
+        (StateRule("window", 5, warm_up_frames=5), 200, None),
+        (StateRule("window", 1, warm_up_frames=30), 200, "29 times as long"),
+        (StateRule("window", 2, warm_up_frames=1000, cyclic=True), 40, "12 times as long"),
+    ],
+)
+def test_warm_up_frames_say_what_they_cost_in_time(rule, count, times):
+    cost = StateSchedule(rule, count).cost()
+
+    assert cost is None if times is None else times in cost
 
 
 def test_single_frame_has_no_warm_up_frames():

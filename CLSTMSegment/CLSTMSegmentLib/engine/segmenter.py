@@ -64,6 +64,9 @@ class Segmenter:
             Cancelled: `cancelled` returned True.
         """
         remaining = self.settings.frame_numbers(len(frames))
+        cost = StateSchedule(self.state_rule, len(frames)).cost()
+        if cost is not None:
+            self.report.warn(cost)
         timer = _StepTimer(len(remaining), progress, cancelled)
         run = _SequenceRun(self, frames, timer)
         while remaining:

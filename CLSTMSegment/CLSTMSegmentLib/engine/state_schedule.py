@@ -5,6 +5,15 @@ from dataclasses import dataclass
 
 from ..model.rules import StateRule
 
+MOST_CYCLES = 2
+"""Number of cycles of a cyclic sequence after which a recurrent state learns nothing new from further ones."""
+
+FEW_FRAMES = 10
+"""Number of warm-up frames that are always read, however short the cycle is."""
+
+MOST_TIMES_LONGER = 3
+"""How many times longer a run may take for its warm-up frames before this is said."""
+
 
 @dataclass(frozen=True)
 class Stack:
@@ -53,11 +62,22 @@ class StateSchedule:
         (stack,) = self.stacks([frame])
         return [t for t, _ in stack.steps]
 
+    def cost(self) -> str | None:
+        """Return what the warm-up frames cost in time, in words; None where it is little."""
+        frames = sum(len(stack.steps) for stack in self.stacks(range(self.count)))
+        if frames - self.count <= max((MOST_TIMES_LONGER - 1) * self.count, 2 * FEW_FRAMES):
+            return None
+        return (
+            f"{self.rule.warm_up_frames} warm-up frames: a run over all frames takes about {frames / self.count:.0f} "
+            "times as long as without; a lower number is faster"
+        )
+
     def _warm_up(self, start: int) -> list[int]:
         """Return the warm-up frames of a stack that begins at frame `start`, in their order."""
         if start > 0:
             return list(range(max(start - self.rule.warm_up_frames, 0), start))
-        count = self.rule.warm_up_frames if self.rule.cyclic else min(self.rule.warm_up_frames, self.count - 1)
+        most = max(MOST_CYCLES * self.count, FEW_FRAMES) if self.rule.cyclic else self.count - 1
+        count = min(self.rule.warm_up_frames, most)
         return [frame_at(position, self.count, self.rule.cyclic) for position in range(-count, 0)]
 
 

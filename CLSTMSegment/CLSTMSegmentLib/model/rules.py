@@ -111,7 +111,8 @@ class StateRule:
         window: number of frames that a state lasts, for "window".
         warm_up_frames: number of frames that are read into an empty state before its first frame: the frames before
             that frame in the sequence. Before frame 0, they are the last frames of a cyclic sequence (a heartbeat), or
-            else the frames after frame 0 in reverse order.
+            else the frames after frame 0 in reverse order. Of a cyclic sequence, at most two cycles are read, or 10
+            frames if that is more.
         cyclic: whether the first frame follows the last one.
 
     Raises:
