@@ -3,6 +3,7 @@
 import typing
 import weakref
 from dataclasses import dataclass
+from types import NoneType
 
 import vtk
 from PySide6.QtCore import QObject
@@ -24,10 +25,11 @@ class WithinRange:
 
 
 def parameterNodeWrapper(cls):
-    """Make a wrapper of a class with annotated attributes: str, int, float, bool or MRML node classes.
+    """Make a wrapper of a class with annotated attributes: str, int, float, bool, a MRML node class or a union of some.
 
     As in Slicer, a wrapper writes all defaults when it is made, and caches values, references to nodes too, until the
-    parameter node is modified. A reference to a node that is not loaded yet stays None.
+    parameter node is modified. A reference to a node that is not loaded yet stays None. A member of a union has its own
+    name in the parameter node, and a union without None is never None. A widget offers no abstract class of nodes.
     """
     hints = typing.get_type_hints(cls, include_extras=True)
     ranges = {name: hint.__metadata__[0] for name, hint in hints.items() if hasattr(hint, "__metadata__")}
@@ -38,7 +40,7 @@ def parameterNodeWrapper(cls):
         self.parameterNode = parameterNode
         self._gui = {}
         for name in types:
-            if not parameterNode.HasParameter(name):
+            if not any(map(parameterNode.HasParameter, _names(types[name], name))):
                 store(parameterNode, name, defaults[name])
         self._values = {name: load(parameterNode, name) for name in types}
         me = weakref.ref(self)
@@ -51,17 +53,26 @@ def parameterNodeWrapper(cls):
         self._values = {name: load(self.parameterNode, name) for name in types}
 
     def load(parameterNode, name):
-        if issubclass(types[name], vtk.vtkObject):
-            return parameterNode.GetNodeReference(name)
+        if _isNode(types[name]):
+            return next(filter(None, map(parameterNode.GetNodeReference, _names(types[name], name))), None)
         text = parameterNode.GetParameter(name)
         return text == "True" if types[name] is bool else types[name](text)
 
     def store(parameterNode, name, value):
-        if issubclass(types[name], vtk.vtkObject):
-            parameterNode.SetParameter(name, "")  # that there is a value, even if it is None
-            parameterNode.SetNodeReferenceID(name, value.GetID() if value is not None else None)
-        else:
+        if not _isNode(types[name]):
             parameterNode.SetParameter(name, str(types[name](value)))
+            return
+        members = typing.get_args(types[name]) or (types[name], NoneType)
+        index = next((n for n, member in enumerate(members) if isinstance(value, member)), None)
+        if index is None:
+            raise TypeError(f"{name} cannot be {value!r}")
+        names = _names(types[name], name)
+        for stored in names:
+            parameterNode.UnsetParameter(stored)
+            parameterNode.RemoveNodeReferenceIDs(stored)
+        stored = names[index] if len(names) > 1 else name
+        parameterNode.SetParameter(stored, "")  # that there is a value, even if it is None
+        parameterNode.SetNodeReferenceID(stored, value.GetID() if value is not None else None)
 
     def read(self, name):
         return self._values[name]
@@ -99,7 +110,11 @@ def parameterNodeWrapper(cls):
                 limits = ranges.get(name, WithinRange(-(2**31), 2**31 - 1))
                 widget.setRange(limits.minimum, limits.maximum)
             if isinstance(widget, qMRMLNodeComboBox):  # as Slicer does: what the .ui says is replaced
-                widget.nodeTypes = [types[name].__name__]
+                widget.nodeTypes = [
+                    node().GetClassName()
+                    for node in typing.get_args(types[name]) or [types[name]]
+                    if node is not NoneType
+                ]
         toGui()
         slots = {widget: lambda *_, w=widget, n=name: toNode(w, n) for widget, name in bound.items()}
         for widget, slot in slots.items():
@@ -120,6 +135,15 @@ def parameterNodeWrapper(cls):
     cls.AddObserver = lambda self, *arguments: self.parameterNode.AddObserver(*arguments)
     cls.RemoveObserver = lambda self, tag: self.parameterNode.RemoveObserver(tag)
     return cls
+
+
+def _isNode(hint):
+    return bool(typing.get_args(hint)) or issubclass(hint, vtk.vtkObject)
+
+
+def _names(hint, name):
+    """Return the names under which a parameter can be stored: one for each member of a union."""
+    return [f"{name}.{n}" for n in range(len(typing.get_args(hint)))] or [name]
 
 
 def _signal(widget):

@@ -2,6 +2,7 @@
 
 import pytest
 import slicer
+from scene.segmentations import finishedOutput
 
 from CLSTMSegment import CLSTMSegmentLogic
 from panel.conftest import choose
@@ -93,3 +94,25 @@ def test_settings_of_scenes_of_version_0_1_are_read_under_their_earlier_names(sc
 
     assert (widget.ui.stateComboBox.currentData, widget.ui.warmUpFramesSpinBox.value) == shown
     assert not {"time", "prime"} & set(node.GetParameterNames())
+
+
+def test_nodes_that_scenes_of_version_0_1_have_chosen_stay_chosen(sequence, widget, phantom):
+    outputNode = finishedOutput(sequence, phantom, [0, 1]).publish()
+    widget.panel.setParameterNode(None)
+    node = CLSTMSegmentLogic().getParameterNode()
+    for name in node.GetParameterNames():
+        node.UnsetParameter(name)
+    for name, chosen in (("inputSequence", sequence), ("outputSequence", outputNode)):
+        node.SetParameter(name, "")
+        node.SetNodeReferenceID(name, chosen.GetID())
+
+    widget.useParameterNode()
+
+    assert widget.ui.inputSelector.currentNode() is sequence
+    assert widget.ui.outputSelector.currentNode() is outputNode
+    assert node.GetNodeReference("inputSequence") is None
+
+
+def test_sequence_or_single_volume_is_an_input_and_only_sequence_or_segmentation_an_output(scene, widget):
+    assert widget.ui.inputSelector.nodeTypes == ["vtkMRMLSequenceNode", "vtkMRMLScalarVolumeNode"]
+    assert widget.ui.outputSelector.nodeTypes == ["vtkMRMLSequenceNode", "vtkMRMLSegmentationNode"]

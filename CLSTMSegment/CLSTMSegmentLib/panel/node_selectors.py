@@ -11,12 +11,6 @@ SELECTED_NODES = ("inputSequence", "outputSequence", "roi", "annotationSequence"
 """The parameters that are nodes."""
 
 
-def offerNodeTypes(ui: object) -> None:
-    """Let the selectors offer nodes of several classes; binding them to parameters has made these one class."""
-    ui.inputSelector.nodeTypes = ["vtkMRMLSequenceNode", "vtkMRMLScalarVolumeNode"]
-    ui.outputSelector.nodeTypes = ["vtkMRMLSequenceNode", "vtkMRMLSegmentationNode"]
-
-
 def hideUnfitNodes(ui: object, single: bool) -> None:
     """Offer only sequences of volumes, and volumes, as input; and only what can be replaced as output and annotation.
 

@@ -42,9 +42,9 @@ class CLSTMSegmentParameterNode:
         holdOutFrames: see `teaching.teaching_settings.TeachingSettings`.
     """
 
-    inputSequence: slicer.vtkMRMLNode
+    inputSequence: slicer.vtkMRMLSequenceNode | slicer.vtkMRMLScalarVolumeNode | None
     model: str = DEFAULT_MODEL
-    outputSequence: slicer.vtkMRMLNode
+    outputSequence: slicer.vtkMRMLSequenceNode | slicer.vtkMRMLSegmentationNode | None
     frames: str = "all"
     firstFrame: FrameNumber = 0
     lastFrame: FrameNumber = 0
@@ -73,6 +73,12 @@ def readEarlierNames(parameters: CLSTMSegmentParameterNode) -> None:
             with suppress(ValueError):  # a damaged value leaves the default
                 parameters.setValue(name, kind(node.GetParameter(earlier)))
             node.UnsetParameter(earlier)
+    for name in ("inputSequence", "outputSequence"):  # under this name, they could be sequences only
+        earlierNode = node.GetNodeReference(name)
+        if earlierNode is not None:
+            parameters.setValue(name, earlierNode)
+        node.RemoveNodeReferenceIDs(name)
+        node.UnsetParameter(name)
 
 
 def hasFrames(parameters: CLSTMSegmentParameterNode) -> bool:

@@ -19,7 +19,7 @@ from .dependencies import TO_SEGMENT, PackageInstaller
 from .device_question import DeviceQuestion
 from .log_section import LogSection
 from .model_section import ModelSection
-from .node_selectors import deselect, hideUnfitNodes, mayReplace, offerNodeTypes, suggestInput
+from .node_selectors import deselect, hideUnfitNodes, mayReplace, suggestInput
 from .parameter_node import (
     CLSTMSegmentParameterNode,
     hasFrames,
@@ -117,7 +117,6 @@ class SegmentPanel:
             return
         readEarlierNames(parameterNode)
         self._guiTag = parameterNode.connectGui(self._ui)
-        offerNodeTypes(self._ui)
         self._observerTag = parameterNode.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self.update())
         self.update()
 
