@@ -121,7 +121,7 @@ def test_module_segments_the_demo_from_where_it_was_installed(installed, tmp_pat
         "for module in pkgutil.walk_packages(CLSTMSegmentLib.__path__, 'CLSTMSegmentLib.'):\n"
         "    if not module.name.endswith(('__main__', '.list_devices')): importlib.import_module(module.name)\n"
         "CLSTMSegment.CLSTMSegmentTest().runTest()\n"
-        "widget = CLSTMSegment.CLSTMSegmentWidget(application.parentWidget()); widget.setup(); widget.enter()\n"
+        "widget = application.PanelParent().makePanel(); widget.enter()\n"
         "assert widget.ui.modelComboBox.count >= 2\n"
         "widget.cleanup()\n"
     )

@@ -6,11 +6,16 @@ from pathlib import Path
 
 import slicer
 
+from host import qt
+
 
 class ScriptedLoadableModule:
     def __init__(self, parent):
         self.parent = parent
         self.moduleName = self.__class__.__name__
+        icon = Path(parent.path).parent / "Resources" / "Icons" / f"{self.moduleName}.png"
+        if icon.is_file():
+            parent.icon = qt.QIcon(str(icon))
 
     def runTest(self, msec=100, **kwargs):
         module = importlib.import_module(self.__module__)
@@ -24,17 +29,21 @@ class ScriptedLoadableModuleWidget:
         self.parent = parent
         self.moduleName = self.__class__.__name__.removesuffix("Widget")
         self.layout = parent.layout() if parent is not None else None
+        slicer.app.moduleManager().connect("moduleAboutToBeUnloaded(QString)", self._onModuleAboutToBeUnloaded)
+
+    def _onModuleAboutToBeUnloaded(self, moduleName):
+        if moduleName == self.moduleName:
+            self.cleanup()
+            slicer.app.moduleManager().disconnect("moduleAboutToBeUnloaded(QString)", self._onModuleAboutToBeUnloaded)
 
     def resourcePath(self, filename):
-        module = importlib.import_module(self.__module__)
-        return str(Path(module.__file__).parent / "Resources" / filename)
+        return str(Path(slicer.util.modulePath(self.moduleName)).parent / "Resources" / filename)
 
     def setup(self):
         pass
 
     def onReload(self):
-        self.cleanup()
-        importlib.reload(importlib.import_module(self.__module__))
+        slicer.util.reloadScriptedModule(self.moduleName)
 
 
 class ScriptedLoadableModuleLogic:

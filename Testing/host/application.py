@@ -1,7 +1,7 @@
 """Starts slicer-core as the Slicer application would: its scene, its file access, its Python modules."""
 
+import importlib.util
 import os
-import sys
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,9 +11,10 @@ import slicer
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from CLSTMSegmentLib.scene.headless import registerConverters
+from PySide6.QtCore import Signal
 from PySide6.QtGui import QGuiApplication
 
-from host import SampleData, ScriptedLoadableModule, i18n, launcher, parameterNodeWrapper, plots, qt, widgets
+from host import launcher, plots, qt, slicer_layer, widgets
 
 APPLICATION, SEQUENCES = 0, 1
 moduleLogics = []
@@ -31,14 +32,11 @@ folder = tempfile.TemporaryDirectory(prefix="clstmsegment-test-")
 
 def start() -> None:
     """Once a process: put the stand-ins where Slicer has the real ones."""
-    for module in (i18n, ScriptedLoadableModule, parameterNodeWrapper):
-        name = module.__name__.removeprefix("host.")
-        sys.modules[f"slicer.{name}"] = module
-        setattr(slicer, name, module)
-    sys.modules["qt"] = qt
+    slicer_layer.provide(os.environ.get("SLICER_SOURCE"))
     qt.application()
     slicer.util.confirmOkCancelDisplay = lambda text, windowTitle=None: questions.append(text) or True
     slicer.util.loadUI, slicer.util.childWidgetVariables = widgets.loadUI, widgets.childWidgetVariables
+    moduleManager = ModuleManager()
     settings = Path(tempfile.mkdtemp(prefix="settings-", dir=folder.name)) / "Slicer.ini"
     slicer.app = SimpleNamespace(
         slicerUserSettingsFilePath=str(settings),
@@ -54,11 +52,19 @@ def start() -> None:
         setOverrideCursor=qt.QtWidgets.QApplication.setOverrideCursor,
         restoreOverrideCursor=qt.QtWidgets.QApplication.restoreOverrideCursor,
         processEvents=qt.QtWidgets.QApplication.processEvents,
+        moduleManager=lambda: moduleManager,
+        translate=lambda context, text: text,
+        commandOptions=lambda: SimpleNamespace(noMainWindow=True),
         # start-up is complete once a module is made
         connect=lambda signal, slot: slot(),
     )
-    sys.modules["SampleData"] = SampleData
-    slicer.modules = SimpleNamespace(sequences=SimpleNamespace(activeBrowserNode=None))
+    slicer.modules = SimpleNamespace(
+        sequences=SimpleNamespace(activeBrowserNode=None),
+        clstmsegment=SimpleNamespace(
+            path=importlib.util.find_spec("CLSTMSegment").origin,
+            widgetRepresentation=lambda: slicer.modules.CLSTMSegmentWidget.parent,
+        ),
+    )
     launcher.put_on_path(Path(folder.name))
     registerConverters()
     slicer.mrmlScene = newScene()
@@ -83,11 +89,34 @@ class IOManager:
         return True
 
 
-def parentWidget() -> widgets.qMRMLWidget:
-    """An empty widget for a module's panel, as the application has for each."""
-    parent = widgets.qMRMLWidget()
-    parent.setLayout(qt.QVBoxLayout())
-    return parent
+class ModuleManager(qt.QObject):
+    """Says when a module is unloaded."""
+
+    moduleAboutToBeUnloaded = Signal(str)
+
+    connect, disconnect = qt.connect, qt.disconnect
+
+
+class PanelParent(widgets.qMRMLWidget):
+    """The widget around the panel of the module, which makes the panel, as the application does."""
+
+    def __init__(self):
+        super().__init__()
+        self.setLayout(qt.QVBoxLayout())
+
+    def makePanel(self):
+        """Make the module's widget from the module as it is now, and show it."""
+        module = importlib.import_module("CLSTMSegment")
+        slicer.modules.CLSTMSegmentWidget = module.CLSTMSegmentWidget(self)
+        slicer.modules.CLSTMSegmentWidget.setup()
+        return slicer.modules.CLSTMSegmentWidget
+
+    reload = makePanel
+
+    def unload(self):
+        """Remove the panel, as the application does when it quits."""
+        slicer.app.moduleManager().moduleAboutToBeUnloaded.emit("CLSTMSegment")
+        del slicer.modules.CLSTMSegmentWidget
 
 
 def settingsFolder() -> Path:

@@ -1,19 +1,14 @@
 """Stands in for PythonQt's `qt`: PySide6 with properties as plain attributes and `connect("signal(type)", f)`.
 
 In PythonQt `button.text` is the text and `button.enabled = True` disables nothing; in PySide6 both are
-methods. Every widget class that the panel uses is subclassed here, with a Python property for each Qt
+methods. Every widget class that is asked for is subclassed here, with a Python property for each Qt
 property that the class has.
 """
 
 import traceback
 
 import shiboken6
-from PySide6 import QtCore, QtWidgets
-from PySide6.QtCore import QEventLoop, QModelIndex, QObject, Qt, QUrl
-from PySide6.QtGui import QDesktopServices, QPixmap
-
-__all__ = ["QDesktopServices", "QEventLoop", "QModelIndex", "QPixmap", "QUrl", "Qt"]
-
+from PySide6 import QtCore, QtGui, QtWidgets
 
 failures = []
 """Exceptions in slots: PythonQt prints them, and nothing else happens. The scene fixture fails the test for them."""
@@ -72,35 +67,24 @@ def python_qt(cls):
         if name in METHODS.get(cls, ()) or name in METHODS[QtWidgets.QWidget]:
             continue
         properties[name] = property(
-            lambda self, name=name: QObject.property(self, name),
-            lambda self, value, name=name: QObject.setProperty(self, name, value),
+            lambda self, name=name: QtCore.QObject.property(self, name),
+            lambda self, value, name=name: QtCore.QObject.setProperty(self, name, value),
         )
     return type(cls.__name__, (cls,), properties | {"connect": connect, "disconnect": disconnect})
 
 
-for _name in (
-    "QCheckBox",
-    "QComboBox",
-    "QDoubleSpinBox",
-    "QFormLayout",
-    "QGroupBox",
-    "QHBoxLayout",
-    "QLabel",
-    "QLineEdit",
-    "QListWidget",
-    "QPlainTextEdit",
-    "QProgressBar",
-    "QPushButton",
-    "QSlider",
-    "QSpinBox",
-    "QTableWidget",
-    "QToolButton",
-    "QVBoxLayout",
-    "QWidget",
-):
-    globals()[_name] = python_qt(getattr(QtWidgets, _name))
-QTimer = python_qt(QtCore.QTimer)
-QTableWidgetItem, QListWidgetItem = QtWidgets.QTableWidgetItem, QtWidgets.QListWidgetItem
+def __getattr__(name):
+    """Return a class of Qt by its name, made when it is first asked for; there is one of each, as code asks for it."""
+    for module in (QtCore, QtGui, QtWidgets):
+        found = getattr(module, name, None)
+        if found is not None:
+            break
+    else:
+        raise AttributeError(name)
+    if isinstance(found, type) and issubclass(found, QtCore.QObject):
+        found = python_qt(found)
+    globals()[name] = found
+    return found
 
 
 class QFileDialog:

@@ -15,14 +15,11 @@ def main(folder: Path) -> None:
     from CLSTMSegmentLib.scene.inputs import holds, resolveInput
     from CLSTMSegmentLib.scene.sample_phantom import addHeartPhantom
 
-    import CLSTMSegment
-
     colors = slicer.vtkMRMLColorLogic()
     colors.SetMRMLScene(slicer.mrmlScene)
     source = resolveInput(addHeartPhantom(slicer.mrmlScene, seed=4))
-    parent = application.parentWidget()
-    widget = CLSTMSegment.CLSTMSegmentWidget(parent)
-    widget.setup()
+    parent = application.PanelParent()
+    widget = parent.makePanel()
     widget.enter()
 
     def picture(name):

@@ -43,15 +43,12 @@ def smallModelAdded(bundle):
 @contextmanager
 def shownWidget():
     """Yield the module's widget as Slicer shows it, with the small model chosen."""
-    import CLSTMSegment
-
-    parent = application.parentWidget()
-    shown = CLSTMSegment.CLSTMSegmentWidget(parent)
-    shown.setup()
+    parent = application.PanelParent()
+    shown = parent.makePanel()
     shown.enter()
     chooseSmallModel(shown.ui)
     yield shown
-    shown.cleanup()
+    parent.unload()
     parent.deleteLater()
 
 

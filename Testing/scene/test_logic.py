@@ -216,7 +216,7 @@ def test_self_test_of_the_module_passes(scene, bundled):
     import CLSTMSegment
 
     class Parent:
-        pass
+        path = CLSTMSegment.__file__
 
     module = CLSTMSegment.CLSTMSegment(Parent())
 

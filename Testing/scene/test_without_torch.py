@@ -37,15 +37,14 @@ said["setup"] = refused(logic.setupPythonRequirements)
 
 sys.modules["PyTorchUtils"] = types.ModuleType("PyTorchUtils")
 sys.modules["PyTorchUtils"].__spec__ = ModuleSpec("PyTorchUtils", None)
-parent = application.parentWidget()
-widget = CLSTMSegment.CLSTMSegmentWidget(parent)
-widget.setup()
+parent = application.PanelParent()
+widget = parent.makePanel()
 widget.enter()
 said["models"] = widget.ui.modelComboBox.count
 for button in (widget.ui.applyButton, widget.ui.addModelButton, widget.ui.teachButton):
     button.enabled = True
     button.click()
-widget.cleanup()
+parent.unload()
 said["asked"] = asked
 print(json.dumps(said))
 """
