@@ -139,8 +139,7 @@ def test_series_of_a_dicom_folder_are_listed_and_one_is_segmented(bundle, tmp_pa
 
 def bad_inputs(folder):
     """Command lines that cannot work, with what they say."""
-    image = sitk.Image((8, 8, 8), sitk.sitkInt16)
-    sitk.WriteImage(image, str(folder / "single.nrrd"))
+    sitk.WriteImage(sitk.Image((8, 8), sitk.sitkInt16), str(folder / "plane.nrrd"))
     sitk.WriteImage(sitk.Image((8, 8, 8), sitk.sitkVectorUInt8, 3), str(folder / "colour.mha"))
     (folder / "text.nrrd").write_text("no image", encoding="utf-8")
     (folder / "notes.txt").write_text("notes", encoding="utf-8")
@@ -151,7 +150,7 @@ def bad_inputs(folder):
     (broken / "weights.safetensors").write_bytes(weights[: len(weights) // 2])
     torch.save({"a": torch.zeros(1)}, folder / "other.pth")
     return {
-        "single": (["single.nrrd"], "single 3D image, not a sequence"),
+        "plane": (["plane.nrrd"], "has 2 axes of 8 x 8 voxels: three axes of space"),
         "colour": (["colour.mha"], "colour or vector image"),
         "text": (["text.nrrd"], "cannot be read as an image"),
         "suffix": (["notes.txt"], "unknown file type"),
@@ -176,11 +175,11 @@ def bad_inputs(folder):
         "output": (["CINE", "-o", "out.txt"], "give a name that ends in"),
         "place": (["CINE", "-o", "nowhere/out.seq.nrrd"], "cannot be written"),
         "preview": (["CINE", "--preview", "nowhere/out.png"], "cannot be written"),
-        "csv": (["CINE", "--measurements", "single.nrrd/out.csv"], "cannot be written"),
+        "csv": (["CINE", "--measurements", "plane.nrrd/out.csv"], "cannot be written"),
     }
 
 
-WRONG = """single colour text suffix empty missing weights checkpoint model frames outside roi device state warm-up
+WRONG = """plane colour text suffix empty missing weights checkpoint model frames outside roi device state warm-up
 overlap tile small ram series no_series precision output place preview csv"""
 
 

@@ -150,7 +150,8 @@ def test_file_whose_header_does_not_fit_its_content_is_refused(content, tmp_path
     with pytest.raises(InputError, match=r"bad\.seq\.nrrd"):
         read_sequence(path)
     assert status == 2
-    assert "cannot be read as an image" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "cannot be read as an image" in said or "is truncated" in said
     assert [path.name for path in tmp_path.iterdir()] == ["bad.seq.nrrd"]
 
 

@@ -1,5 +1,7 @@
 """Image files that are truncated or damaged are refused, where SimpleITK would give any voxels."""
 
+import os
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -58,3 +60,47 @@ def test_header_that_does_not_fit_its_voxels_is_refused(size, tmp_path):
 
     with pytest.raises(InputError, match=r"s\.mha"):
         read_sequence(path)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "compressed"), [form for form in FORMATS if form[0] in ("nii.gz", "nrrd") and form[1]]
+)
+@pytest.mark.parametrize("missing", [1, 4, 8])
+def test_file_without_its_whole_checksum_is_refused(suffix, compressed, missing, tmp_path):
+    path, voxels = written(tmp_path, suffix, compressed)
+    voxels.write_bytes(voxels.read_bytes()[:-missing])
+
+    with pytest.raises(InputError, match=r"s\..*truncated: it ends before its checksum"):
+        read_sequence(path)
+
+
+@pytest.mark.parametrize(("suffix", "compressed"), [form for form in FORMATS if form[1]])
+def test_single_flipped_bit_is_found_before_any_frame_is_read(suffix, compressed, tmp_path):
+    path, voxels = written(tmp_path, suffix, compressed)
+    content = bytearray(voxels.read_bytes())
+    content[-len(content) // 3] ^= 0x10
+    voxels.write_bytes(content)
+
+    with pytest.raises(InputError, match=r"s\."):
+        read_sequence(path)
+
+
+@pytest.mark.parametrize(("suffix", "compressed"), FORMATS)
+@pytest.mark.parametrize("change", ["written", "replaced", "removed"])
+def test_file_that_changes_during_the_run_is_named(suffix, compressed, change, tmp_path):
+    path, voxels = written(tmp_path, suffix, compressed)
+    sequence = read_sequence(path)
+    sequence[0]
+
+    if change == "written":
+        voxels.write_bytes(voxels.read_bytes() + b"\0")
+    elif change == "replaced":
+        status, content = voxels.stat(), voxels.read_bytes()
+        (tmp_path / "other").write_bytes(content)
+        (tmp_path / "other").replace(voxels)
+        os.utime(voxels, ns=(status.st_atime_ns, status.st_mtime_ns))
+    else:
+        voxels.unlink()
+
+    with pytest.raises(InputError, match=rf"{voxels.name} was changed, replaced or removed while it was read"):
+        sequence[1]

@@ -1,6 +1,8 @@
 """Plain files: whether a path names one, its text, and its digest."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import InputError
@@ -34,17 +36,29 @@ def check_plain_file(path: Path) -> None:
     raise InputError(f"{path} cannot be read: there is no such file")
 
 
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn an error of the disk in the block, which reads a file, into an InputError that names the file.
+
+    Raises:
+        InputError: the path names no plain file, or it cannot be read.
+    """
+    check_plain_file(path)
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror or error})") from error
+
+
 def read_text(path: Path) -> str:
     """Return the text in a file in UTF-8, with or without a byte order mark.
 
     Raises:
         InputError: it is not a file, cannot be read, or is not in UTF-8.
     """
-    check_plain_file(path)
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror})") from error
+        with reading(path):
+            return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not a text in UTF-8 ({error.reason} at byte {error.start})") from error
 

@@ -1,6 +1,7 @@
 """A sequence of images over time: a frame, the index of the frames, and a segmented frame."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from math import isfinite
 
 import SimpleITK as sitk
@@ -54,6 +55,56 @@ class SequenceIndex:
     def is_numeric(self) -> bool:
         """Return whether the values are numbers: their type says so, and each of them is a finite number."""
         return self.type == "numeric" and all(_is_finite_number(value) for value in self.values)
+
+    def of(self, numbers: Sequence[int]) -> "SequenceIndex":
+        """Return the index of the frames with these numbers."""
+        return replace(self, values=[self.values[number] for number in numbers])
+
+    def distinct(self) -> tuple["SequenceIndex", list[str]]:
+        """Return the index with a value of its own for each frame, and warnings about what is odd in the values.
+
+        Slicer shows one frame for each value, and takes equal numbers, such as 1 and 1.0, for one value. A value that
+        occurs again gets a number, as in "40 (2)". Values that are no numbers, or equal ones, become texts.
+        """
+        values, warnings = _numbered(self.values), []
+        changed = [t for t, value in enumerate(values) if value != self.values[t]]
+        index = replace(self, values=values)
+        if changed:
+            warnings.append(
+                f"{len(changed)} frames have the same index value as a frame before them: they are called "
+                f"{values[changed[0]]!r} and so on"
+            )
+        elif self.type == "numeric" and not self.is_numeric:
+            odd = next(value for value in values if not _is_finite_number(value))
+            warnings.append(f"the index values, such as {odd!r}, are no numbers: they are used as texts")
+        if not index.is_numeric:
+            return replace(index, type="text"), warnings
+        numbers = [float(value) for value in values]
+        if len(set(numbers)) < len(numbers):
+            warnings.append("some index values are equal numbers, such as 1 and 1.0: they are used as texts")
+            return replace(index, type="text"), warnings
+        falling = next((t for t in range(1, len(numbers)) if numbers[t] < numbers[t - 1]), None)
+        if falling is not None:
+            warnings.append(
+                f"the index value falls from {values[falling - 1]} to {values[falling]} in frame {falling}: the frames "
+                "are segmented in the order of the file, and Slicer shows them in the order of their values"
+            )
+        return index, warnings
+
+
+def _numbered(values: list[str]) -> list[str]:
+    """Return the values, with a number after each one that occurred before; empty values are called "frame"."""
+    taken: set[str] = set()
+    numbered = []
+    for value in values:
+        name, n = value if value.strip() else "frame", 1
+        wanted = name
+        while name in taken:
+            n += 1
+            name = f"{wanted} ({n})"
+        taken.add(name)
+        numbered.append(name)
+    return numbered
 
 
 def _is_finite_number(text: str) -> bool:

@@ -7,6 +7,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..core.errors import InputError
+from ..core.same_grid import ImageGrid
 from .dicom_files import dicom_files
 from .dicom_groups import ImageGroup, group_images
 from .dicom_header import DIRECTORY, DicomHeader
@@ -95,7 +96,16 @@ class CineSeries(FileSequence):
         order = order_by_time(source, places)
         self._places = order.places
         self._compressed: dict[Path, np.ndarray] = {}
-        super().__init__(order.index, self._volume, warnings=[*self._grid.warnings, *order.warnings])
+        stack = self._grid
+        grid = ImageGrid((*places[0][0].size, len(places)), stack.spacing, stack.origin, stack.direction)
+        frames = list(zip(*order.places, strict=True))
+        super().__init__(
+            order.index,
+            self._volume,
+            [grid] * len(frames),
+            [sorted({image.path for image in images}) for images in frames],
+            warnings=[*stack.warnings, *order.warnings],
+        )
 
     @property
     def slice_gap(self) -> float:
@@ -108,7 +118,7 @@ class CineSeries(FileSequence):
 
     def _volume(self, number: int) -> sitk.Image:
         arrays = [read_pixels(image, self._compressed) for image in self.slices(number)]
-        return self._grid.place(sitk.GetImageFromArray(np.stack(arrays)))
+        return sitk.GetImageFromArray(np.stack(arrays))
 
 
 def _check_counts(source: Path, group: ImageGroup) -> None:

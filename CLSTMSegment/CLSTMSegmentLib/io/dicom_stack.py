@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-import SimpleITK as sitk
 
 from ..core.errors import InputError
 from .dicom_image import DicomImage
@@ -29,13 +28,6 @@ class StackGrid:
     spacing: tuple[float, ...]
     direction: tuple[float, ...]
     warnings: tuple[str, ...] = ()
-
-    def place(self, volume: sitk.Image) -> sitk.Image:
-        """Return an image with the geometry of the grid."""
-        volume.SetSpacing(self.spacing)
-        volume.SetOrigin(self.origin)
-        volume.SetDirection(self.direction)
-        return volume
 
 
 def stack_grid(source: object, places: list[list[DicomImage]]) -> StackGrid:

@@ -1,11 +1,12 @@
 """The frames of a sequence on disk, whatever the format of its files."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
-import numpy as np
 import SimpleITK as sitk
 
 from ..core.errors import InputError
+from ..core.same_grid import ImageGrid
 from ..core.sequence import Frame, SequenceIndex
 
 
@@ -14,43 +15,90 @@ class FileSequence(Sequence):
 
     Args:
         index: how the frames are indexed.
-        image_of: function that returns the image of the frame with a number, counted from 0.
-        warnings: texts for people about what was found in the files.
+        image_of: function that returns the image of the frame with a number, counted from 0; it needs no geometry.
+        grids: where the voxels of each frame lie, by the headers of the files. Frames with the same grid as the first
+            one, but for rounding, get exactly that.
+        files: the files from which each frame is read.
+        warnings: texts for people about what was found in the files; `SequenceIndex.distinct` may add some.
+
+    Raises:
+        InputError: a grid gives its frame no place in space.
     """
 
-    def __init__(self, index: SequenceIndex, image_of: Callable[[int], sitk.Image], *, warnings: Sequence[str] = ()):
-        self.index = index
-        self.warnings = list(warnings)
+    def __init__(
+        self,
+        index: SequenceIndex,
+        image_of: Callable[[int], sitk.Image],
+        grids: Sequence[ImageGrid],
+        files: Sequence[Sequence[Path]],
+        *,
+        warnings: Sequence[str] = (),
+    ):
+        for grid, of_frame in dict(zip(grids, files, strict=True)).items():
+            grid.check(str(of_frame[0]))
+        self.index, odd = index.distinct()
+        self.grids = [grids[0] if grids[0].is_same(grid) else grid for grid in grids]
+        self.warnings = [*warnings, *odd]
         self._image_of = image_of
+        self._files = files
+        self._versions = {path: _version(path) for of_frame in files for path in of_frame}
 
     def __len__(self) -> int:
         return len(self.index.values)
 
     def __getitem__(self, number: int) -> Frame:
+        """Return a frame.
+
+        Raises:
+            InputError: it cannot be read, or its file has changed since the sequence was opened.
+        """
         if not 0 <= number < len(self):
             raise IndexError(number)
-        return Frame(self._image_of(number), self.index.values[number])
+        self._check_unchanged(number)
+        try:
+            image = self._image_of(number)
+        except (InputError, OSError) as error:
+            self._check_unchanged(number)  # this is then the cause
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{self._files[number][0]} cannot be read ({error.strerror or error})") from error
+        self._check_unchanged(number)
+        return Frame(self.grids[number].place(image), self.index.values[number])
+
+    def _check_unchanged(self, number: int) -> None:
+        for path in self._files[number]:
+            if _version(path) != self._versions[path]:
+                raise InputError(
+                    f"{path} was changed, replaced or removed while it was read: run again when it is complete"
+                )
 
 
-def frame_image(voxels: np.ndarray, header: sitk.ImageFileReader) -> sitk.Image:
-    """Return the voxels (k, j, i) of a frame as an image with the geometry in a header of three or four axes.
+def _version(path: Path) -> tuple[int, int, int] | None:
+    """Return a value that changes when a file is written or replaced; None where it is missing."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def frame_axis(path: Path, size: Sequence[int]) -> int | None:
+    """Return the axis of an image along which its frames follow each other, counted from 0; None for a single frame.
+
+    Args:
+        path: the file.
+        size: number of voxels along each axis: three of space, and then at most one that is longer than 1.
 
     Raises:
-        InputError: the header gives no geometry of a frame, for instance two axes of the same direction.
+        InputError: the image has other axes.
     """
-    axes = header.GetDimension()
-    directions = np.reshape(header.GetDirection(), (axes, axes))[:3, :3].ravel().tolist()
-    image = sitk.GetImageFromArray(voxels)
-    try:
-        image.SetSpacing(header.GetSpacing()[:3])
-        image.SetOrigin(header.GetOrigin()[:3])
-        image.SetDirection(directions)
-    except RuntimeError as error:
+    long = [axis for axis in range(3, len(size)) if size[axis] != 1]
+    if len(size) < 3 or len(long) > 1:
         raise InputError(
-            f"{header.GetFileName()}: a spacing of {header.GetSpacing()[:3]} and the directions {directions} give its "
-            "frames no place in space: correct its header"
-        ) from error
-    return image
+            f"{path} has {len(size)} axes of {' x '.join(map(str, size))} voxels: three axes of space and at most one "
+            "of time are needed: save it as a sequence of 3D images"
+        )
+    return long[0] if long else None
 
 
 def metadata(header: sitk.ImageFileReader, key: str) -> str:

@@ -1,42 +1,67 @@
-"""A 4D image file, such as a NIfTI or MetaImage file, read as a sequence."""
+"""NIfTI and MetaImage files, read as sequences."""
 
 from pathlib import Path
 
-import numpy as np
 import SimpleITK as sitk
 
 from ..core.errors import InputError
+from ..core.plain_files import reading
+from ..core.same_grid import ImageGrid
 from ..core.sequence import SequenceIndex
-from .file_sequence import metadata
-from .image_files import read_image
-from .nifti_header import read_nifti_header
+from .detached_voxels import voxel_files
+from .file_sequence import FileSequence, frame_axis
+from .image_files import read_header, read_image
+from .metaimage_header import metaimage_layout
+from .nifti_image import nifti_grid
+from .voxel_reader import VoxelReader
 
-NIFTI_TIME_UNITS = {8: ("s", 1), 16: ("ms", 1_000), 24: ("us", 1_000_000)}
-"""Time units of NIfTI-1 and their number in a second, by their code: bits 3 to 5 of xyzt_units."""
 
-
-def read_4d_image(path: Path, header: sitk.ImageFileReader) -> tuple[SequenceIndex, np.ndarray]:
-    """Return the sequence in a 4D image, whose last axis is time.
-
-    Args:
-        path: the file.
-        header: its header, which has four axes.
-
-    Returns:
-        How the frames are indexed, and the voxels (t, k, j, i) in the type of the file.
+def read_nifti(path: Path) -> FileSequence:
+    """Return the sequence in a NIfTI file.
 
     Raises:
-        InputError: the file cannot be read, or its voxels are not scalars.
+        InputError: the file cannot be read, is truncated or damaged, or is no sequence of scalar 3D images.
     """
+    header, grid, warnings = nifti_grid(path)
+    times, layout = header.times, header.layout()
+    with reading(path):
+        voxels, count = VoxelReader(layout), layout.count
+    index = SequenceIndex([str(t) for t in range(count)])
+    if times is not None:
+        values, unit = times
+        index = SequenceIndex(values, "time" if unit else "frame", unit)
+    return FileSequence(
+        index,
+        lambda number: sitk.GetImageFromArray(voxels[number]),
+        [grid] * count,
+        [[path]] * count,
+        warnings=warnings,
+    )
+
+
+def read_metaimage(path: Path) -> FileSequence:
+    """Return the sequence in a MetaImage file.
+
+    Raises:
+        InputError: the file cannot be read, is truncated or damaged, or is no sequence of scalar 3D images.
+    """
+    header = read_header(path)
     if header.GetNumberOfComponents() != 1:
-        raise InputError(f"{path} is a sequence of colour or vector images: only scalar images can be segmented")
-    count, step, start = header.GetSize()[3], header.GetSpacing()[3], header.GetOrigin()[3]
-    units = metadata(header, "xyzt_units")
-    # SimpleITK has changed the times of a NIfTI file to seconds
-    unit, per_second = NIFTI_TIME_UNITS.get(int(units) & 56, ("", 1)) if units.isdecimal() else ("", 1)
-    values = [f"{(start + t * step) * per_second:.10g}" for t in range(count)]
-    index = SequenceIndex(values, "time" if unit else "frame", unit)
-    nifti = read_nifti_header(path)
-    if not index.is_numeric or (nifti is not None and nifti.time_step is None):
-        index = SequenceIndex([str(t) for t in range(count)])
-    return index, sitk.GetArrayFromImage(read_image(path))
+        raise InputError(f"{path} is a colour or vector image: only scalar images can be segmented")
+    axis = frame_axis(path, header.GetSize())
+    grid, values = ImageGrid.of(header), ["0"]
+    if axis is not None:
+        start, step = header.GetOrigin()[axis], header.GetSpacing()[axis]
+        values = [f"{start + t * step:.10g}" for t in range(header.GetSize()[axis])]
+    with reading(path):
+        layout = metaimage_layout(path)
+        if layout is not None:
+            voxels = VoxelReader(layout)
+        else:
+            voxels = sitk.GetArrayFromImage(read_image(path)).reshape(len(values), *grid.size[::-1])
+    return FileSequence(
+        SequenceIndex(values),
+        lambda number: sitk.GetImageFromArray(voxels[number]),
+        [grid] * len(values),
+        [[path, *voxel_files(path)]] * len(values),
+    )

@@ -9,11 +9,12 @@ import SimpleITK as sitk
 
 from ..core.atomic_write import replacing
 from ..core.errors import InputError, is_out_of_memory, sitk_cause
-from ..core.plain_files import check_plain_file
+from ..core.plain_files import check_plain_file, reading
+from ..core.same_grid import ImageGrid
 from .detached_voxels import voxel_files
-from .metaimage_header import check_metaimage_is_whole
-from .nifti_header import check_nifti_is_whole, check_voxel_size
-from .nrrd_header import check_nrrd_is_whole
+from .metaimage_header import metaimage_layout
+from .nifti_image import nifti_grid, read_nifti_image
+from .nrrd_header import read_nrrd_header
 
 
 @contextmanager
@@ -36,27 +37,51 @@ def decimal_point() -> Iterator[None]:
 DICOM = "GDCMImageIO"
 """SimpleITK's name of the format DICOM."""
 
+FORMATS = {
+    ".nii": "NiftiImageIO",
+    ".nii.gz": "NiftiImageIO",
+    ".mha": "MetaImageIO",
+    ".mhd": "MetaImageIO",
+    ".nrrd": "NrrdImageIO",
+    ".nhdr": "NrrdImageIO",
+}
+"""SimpleITK's names of the other formats, by the suffix of a file; SimpleITK itself does not know ".MHA"."""
+
+
+def format_of(path: Path) -> str:
+    """Return SimpleITK's name of the format that the suffix of a file names, or an empty text."""
+    return next((name for suffix, name in FORMATS.items() if path.name.lower().endswith(suffix)), "")
+
 
 def read_header(path: Path, image_io: str = "") -> sitk.ImageFileReader:
     """Return a reader that has read everything in an image file except its voxels.
 
     Args:
         path: the file.
-        image_io: SimpleITK's name of the format; by default the suffix and the content of the file tell it.
+        image_io: SimpleITK's name of the format; by default the suffix of the file tells it.
 
     Raises:
         InputError: the file cannot be read.
     """
     reader = sitk.ImageFileReader()
-    reader.SetImageIO(image_io)
+    reader.SetImageIO(image_io or format_of(path))
     reader.SetFileName(str(path))
     with _reading(path, image_io):
         reader.ReadImageInformation()
     return reader
 
 
+def read_grid(path: Path) -> tuple[ImageGrid, list[str]]:
+    """Return where the voxels of the 3D image in a file lie, by its header, and warnings.
+
+    Raises:
+        InputError: the header cannot be read.
+    """
+    return nifti_grid(path)[1:] if format_of(path) == "NiftiImageIO" else (ImageGrid.of(read_header(path)), [])
+
+
 def read_image(path: Path, image_io: str = "") -> sitk.Image:
-    """Return the image in a file.
+    """Return the 3D image in a file.
 
     Args:
         path: the file.
@@ -65,28 +90,39 @@ def read_image(path: Path, image_io: str = "") -> sitk.Image:
     Raises:
         InputError: the file cannot be read.
     """
+    image_format = image_io or format_of(path)
+    if image_format == "NiftiImageIO":
+        return read_nifti_image(path)
     with _reading(path, image_io):
-        check_nifti_is_whole(path)
-        check_metaimage_is_whole(path)
-        check_nrrd_is_whole(path)
-        return sitk.ReadImage(str(path), imageIO=image_io)
+        _check_whole(path, image_format)
+        return sitk.ReadImage(str(path), imageIO=image_format)
+
+
+def _check_whole(path: Path, image_format: str) -> None:
+    """Raise an InputError if a file is truncated or damaged: SimpleITK would give any voxels."""
+    layout = None
+    if image_format == "MetaImageIO":
+        layout = metaimage_layout(path)
+    elif image_format == "NrrdImageIO" and (header := read_nrrd_header(path)) is not None:
+        layout = header.layout_of_all()
+    if layout is not None:
+        layout.check_whole()
 
 
 @contextmanager
 def _reading(path: Path, image_io: str) -> Iterator[None]:
     """Turn errors of SimpleITK in the block into an InputError, or a MemoryError, that names the file."""
-    check_plain_file(path)
-    for file in voxel_files(path):
-        check_plain_file(file)
-    check_voxel_size(path)
-    try:
-        with decimal_point():
-            yield
-    except RuntimeError as error:
-        if is_out_of_memory(error):
-            raise MemoryError(f"there is no memory for the voxels of {path}") from error
-        kind = "DICOM" if image_io == DICOM else "an image"
-        raise InputError(f"{path} cannot be read as {kind} ({sitk_cause(error)})") from error
+    with reading(path):
+        for file in voxel_files(path):
+            check_plain_file(file)
+        try:
+            with decimal_point():
+                yield
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise MemoryError(f"there is no memory for the voxels of {path}") from error
+            kind = "DICOM" if image_io == DICOM else "an image"
+            raise InputError(f"{path} cannot be read as {kind} ({sitk_cause(error)})") from error
 
 
 def write_image(path: Path, image: sitk.Image, compressed: bool = False) -> None:

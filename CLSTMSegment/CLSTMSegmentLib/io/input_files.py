@@ -8,9 +8,11 @@ from pathlib import Path
 from ..core.errors import InputError
 from ..core.plain_files import check_path
 from .dicom_files import dicom_files, holds_images, is_dicom, visible_files
-from .image_files import read_header
+from .image_files import FORMATS, format_of, read_header
+from .nifti_image import nifti_grid
+from .nrrd_header import is_slicer_sequence
 
-IMAGE_SUFFIXES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
+IMAGE_SUFFIXES = tuple(FORMATS)
 
 MOST_COLOURS = 4
 """Number of components that a 3D image of colours can have; SimpleITK reads frames in a NRRD file as components."""
@@ -79,9 +81,12 @@ def is_sequence_file(path: Path) -> bool:
     Raises:
         InputError: it cannot be read.
     """
+    if is_slicer_sequence(path):
+        return True
+    if format_of(path) == "NiftiImageIO":
+        return nifti_grid(path)[0].layout().count > 1
     header = read_header(path)
-    several = prod(header.GetSize()[3:]) > 1
-    return several or path.name.lower().endswith(".seq.nrrd") or header.GetNumberOfComponents() > MOST_COLOURS
+    return prod(header.GetSize()[3:]) > 1 or header.GetNumberOfComponents() > MOST_COLOURS
 
 
 def _natural(path: Path) -> list:

@@ -1,51 +1,71 @@
 """The header of a MetaImage file (.mha, .mhd), of which SimpleITK does not tell that voxels are missing."""
 
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 
+import numpy as np
+
 from ..core.errors import InputError
 from .detached_voxels import LARGEST_HEADER, voxel_files
-from .packed_voxels import unpacked_bytes
+from .voxel_reader import VoxelLayout
 
 SUFFIXES = (".mha", ".mhd")
 
-BYTES = {
-    **dict.fromkeys(("MET_CHAR", "MET_UCHAR"), 1),
-    **dict.fromkeys(("MET_SHORT", "MET_USHORT"), 2),
-    **dict.fromkeys(("MET_INT", "MET_UINT", "MET_LONG", "MET_ULONG", "MET_FLOAT"), 4),
-    **dict.fromkeys(("MET_LONG_LONG", "MET_ULONG_LONG", "MET_DOUBLE"), 8),
+TYPES = {
+    "MET_CHAR": "i1",
+    "MET_UCHAR": "u1",
+    "MET_SHORT": "i2",
+    "MET_USHORT": "u2",
+    "MET_INT": "i4",
+    "MET_UINT": "u4",
+    "MET_LONG": "i4",
+    "MET_ULONG": "u4",
+    "MET_LONG_LONG": "i8",
+    "MET_ULONG_LONG": "u8",
+    "MET_FLOAT": "f4",
+    "MET_DOUBLE": "f8",
 }
-"""Size of a voxel by its type."""
+"""NumPy's name of a type of voxels, by its name in the header."""
 
 
-def check_metaimage_is_whole(path: Path) -> None:
-    """Raise an InputError if a MetaImage file is truncated or damaged: SimpleITK would give any voxels.
+def metaimage_layout(path: Path) -> VoxelLayout | None:
+    """Return how the frames follow each other in a MetaImage file; None where they lie in several files or are text.
 
-    Files that hold numbers as text are not checked.
+    Raises:
+        InputError: the header gives no voxels of numbers.
     """
-    if not path.name.lower().endswith(SUFFIXES):
-        return
     fields, start = _header(path)
     try:
         size = [int(n) for n in fields["dimsize"].split()]
         channels = int(fields.get("elementnumberofchannels", 1))
+        skipped = int(fields.get("headersize", 0))
     except (KeyError, ValueError):
-        return  # SimpleITK says what is wrong
-    kind = fields.get("elementtype", "")
-    if kind not in BYTES or min([*size, channels], default=0) < 1:
-        raise InputError(f"{path}: its header gives no voxels of numbers ({size} of {kind}): correct it")
-    if fields.get("binarydata", "true").lower() == "false":
-        return
-    needed = prod(size) * channels * BYTES[kind]
-    files, others = [(path, start)], voxel_files(path)
-    if others:
-        files = [(file, 0) for file in others]
-    packed = fields.get("compresseddata", "").lower() == "true"
-    held = sum(unpacked_bytes(*file, needed) if packed else file[0].stat().st_size - file[1] for file in files)
-    if held < needed:
+        return None  # SimpleITK says what is wrong
+    kind = TYPES.get(fields.get("elementtype", ""))
+    if kind is None or min([*size, channels], default=0) < 1:
         raise InputError(
-            f"{path} is truncated or damaged: by its header it has {needed} bytes of voxels, but it holds {held}"
+            f"{path}: its header gives no voxels of numbers ({size} of {fields.get('elementtype', '')}): correct it"
         )
+    others = voxel_files(path)
+    if fields.get("binarydata", "true").lower() == "false" or len(others) > 1:
+        return None
+    file, start = (others[0], 0) if others else (path, start)
+    is_packed = fields.get("compresseddata", "").lower() == "true"
+    big = (fields.get("elementbyteordermsb") or fields.get("binarydatabyteordermsb", "")).lower() in ("true", "1")
+    shape = [*size[:3], 1][2::-1]
+    layout = VoxelLayout(
+        file,
+        0 if is_packed else start,
+        start if is_packed else None,
+        prod(size[3:]),
+        (*shape, channels) if channels > 1 else tuple(shape),
+        np.dtype(kind).newbyteorder(">" if big else "<"),
+    )
+    if skipped and others and not is_packed:  # -1: the voxels are the end of the file
+        held = file.stat().st_size - layout.count * layout.frame_bytes
+        layout = replace(layout, start=held if skipped < 0 else skipped)
+    return layout
 
 
 def _header(path: Path) -> tuple[dict[str, str], int]:

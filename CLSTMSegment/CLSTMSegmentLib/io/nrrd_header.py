@@ -1,62 +1,210 @@
-"""The header of a compressed NRRD file, of which SimpleITK does not tell that voxels are damaged."""
+"""The header of a NRRD file: its fields, the axis of its frames, and where its voxels are."""
 
-from math import prod
+import math
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from ..core.errors import InputError
 from .detached_voxels import LARGEST_HEADER, voxel_files
-from .packed_voxels import unpacked_bytes
+from .file_sequence import frame_axis
+from .voxel_reader import VoxelLayout
 
 SUFFIXES = (".nrrd", ".nhdr")
 
-READ_TYPES = {
+TYPES = {
     **dict.fromkeys(("signed char", "int8", "int8_t"), np.int8),
     **dict.fromkeys(("unsigned char", "uchar", "uint8", "uint8_t"), np.uint8),
     **dict.fromkeys(("short", "signed short", "short int", "int16", "int16_t"), np.int16),
     **dict.fromkeys(("unsigned short", "ushort", "unsigned short int", "uint16", "uint16_t"), np.uint16),
     **dict.fromkeys(("int", "signed int", "int32", "int32_t"), np.int32),
     **dict.fromkeys(("unsigned int", "uint", "uint32", "uint32_t"), np.uint32),
+    **dict.fromkeys(("long long", "longlong", "signed long long", "int64", "int64_t"), np.int64),
+    **dict.fromkeys(("unsigned long long", "ulonglong", "uint64", "uint64_t"), np.uint64),
     "float": np.float32,
     "double": np.float64,
 }
-"""Names of voxel types in a NRRD header."""
+"""Types of voxels by their names."""
+
+SPACE_KINDS, FRAME_KINDS, UNKNOWN_KINDS = ("domain", "space"), ("list", "time"), ("???", "none")
+"""Kinds of an axis of space, of one along which the frames follow each other, and of one that is not known."""
 
 
-def read_nrrd_header(path: Path) -> tuple[dict[str, str], int] | None:
-    """Return the fields of a NRRD header by their names in lower case, and the byte after it; None for another file."""
-    lines, line, fields = [], b"", {}
+@dataclass(frozen=True)
+class NrrdHeader:
+    """What a NRRD header says.
+
+    Attributes:
+        path: the file.
+        lines: the lines of the header as they stand there.
+        start: the byte after the header.
+        fields: the fields by their names in lower case.
+        keys: the values that stand after ":=", by the names before it.
+    """
+
+    path: Path
+    lines: list[bytes]
+    start: int
+    fields: dict[str, str]
+    keys: dict[str, str]
+
+    @property
+    def sizes(self) -> list[int]:
+        """Return the number of voxels along each axis; empty where the header gives none."""
+        words = self.fields.get("sizes", "").split()
+        return [int(n) for n in words] if all(n.isdecimal() and int(n) > 0 for n in words) else []
+
+    @property
+    def kinds(self) -> list[str]:
+        """Return the kind of each axis; where the header gives none, an axis with a direction is one of space."""
+        kinds = self.fields.get("kinds", "").lower().split() or ["???"] * len(self.sizes)
+        directions = self.directions or [""] * len(kinds)
+        unknown = [
+            "list" if direction == "none" else "domain" for kind, direction in zip(kinds, directions, strict=False)
+        ]
+        return [new if kind in UNKNOWN_KINDS else kind for kind, new in zip(kinds, unknown, strict=False)]
+
+    @property
+    def directions(self) -> list[str]:
+        """Return the direction of each axis in space, as it stands there, or "none"."""
+        return re.findall(r"none|\([^)]*\)", self.fields.get("space directions", ""))
+
+    def frame_axis(self) -> int | None:
+        """Return the axis along which the frames follow each other, counted from 0; None for a single frame.
+
+        Raises:
+            InputError: the axes are not those of a sequence of scalar images.
+        """
+        sizes, kinds = self.sizes, self.kinds
+        others = [axis for axis, kind in enumerate(kinds) if kind not in SPACE_KINDS]
+        if len(others) > 1 or len(sizes) != len(kinds) or not others:
+            if any(kinds[axis] not in FRAME_KINDS for axis in others):
+                raise InputError(f"{self.path} is a colour or vector image: only scalar images can be segmented")
+            return frame_axis(self.path, sizes)
+        (axis,) = others
+        # SimpleITK writes a sequence, whose frames it holds as components, as a vector; Slicer reads it so, too
+        if kinds[axis] not in FRAME_KINDS and not (kinds[axis] == "vector" and is_slicer_sequence(self.path)):
+            raise InputError(
+                f"{self.path} is a colour or vector image, not a sequence of scalar images; if its components are the "
+                "frames of a sequence, rename it so that its name ends in .seq.nrrd"
+            )
+        if len(sizes) != 4:
+            raise InputError(f"{self.path} has {len(sizes) - 1} axes of space: 3D images are needed")
+        return axis
+
+    def of_axis(self, field: str, axis: int) -> str:
+        """Return the text in quotation marks that a field, such as `units`, has for an axis; it may be empty."""
+        texts = re.findall(r'"((?:[^"\\]|\\.)*)"', self.fields.get(field, ""))
+        return texts[axis].strip() if axis < len(texts) else ""
+
+    def steps(self, axis: int) -> tuple[float, float] | None:
+        """Return the place of the first frame along an axis, and the step between frames; None without a step."""
+        directions = self.directions
+        spacings, first = self.fields.get("spacings", "").split(), self.fields.get("axis mins", "").split()
+        try:
+            if axis < len(directions) and directions[axis] != "none":
+                step = math.hypot(*map(float, directions[axis].strip("()").split(",")))
+                origin = self.fields.get("space origin", "").strip("()").split(",")
+                start = float(origin[axis]) if axis < len(origin) else 0.0
+            else:
+                step = float(spacings[axis])
+                start = float(first[axis]) if axis < len(first) else 0.0
+        except (IndexError, ValueError):
+            return None
+        start = start if math.isfinite(start) else 0.0
+        return (start, step) if 0 < step < math.inf else None
+
+    def layout(self, axis: int | None) -> VoxelLayout | None:
+        """Return how the frames follow each other in the file.
+
+        Args:
+            axis: from `frame_axis`. Frames along the first axis, which alternate from voxel to voxel, count as a single
+                one, whose last axis they are.
+
+        Returns:
+            None where their encoding is one that only SimpleITK reads.
+        """
+        whole = self.layout_of_all()
+        if whole is None or axis == 0:
+            return whole
+        return replace(whole, count=1 if axis is None else self.sizes[axis], shape=tuple(self.sizes[2::-1]))
+
+    def layout_of_all(self) -> VoxelLayout | None:
+        """Return the layout of all voxels as one frame of as many axes; None as from `layout`."""
+        encoding, voxel, others = (
+            self.fields.get("encoding"),
+            TYPES.get(self.fields.get("type")),
+            voxel_files(self.path),
+        )
+        skips = {"line skip", "lineskip", "byte skip", "byteskip"} & self.fields.keys()
+        if skips or voxel is None or len(others) > 1 or encoding not in ("raw", "gzip", "gz") or not self.sizes:
+            return None
+        file, start = (others[0], 0) if others else (self.path, self.start)
+        packed = encoding != "raw"
+        order = ">" if self.fields.get("endian") == "big" else "<"
+        return VoxelLayout(
+            file,
+            0 if packed else start,
+            start if packed else None,
+            1,
+            tuple(self.sizes[::-1]),
+            np.dtype(voxel).newbyteorder(order),
+        )
+
+    @contextmanager
+    def for_itk(self, axis: int | None) -> Iterator[Path]:
+        """Yield the path of a file whose header SimpleITK reads: another one where it would count time as space.
+
+        Args:
+            axis: from `frame_axis`.
+        """
+        has_direction = axis is not None and axis < len(self.directions) and self.directions[axis] != "none"
+        if axis is None or has_direction or len(self.sizes) != 4:
+            yield self.path
+            return
+        kinds = " ".join("list" if n == axis else "domain" for n in range(4))
+        lines = [line for line in self.lines if not line.lower().startswith(b"kinds:")]
+        with TemporaryDirectory(prefix="clstm-segment-") as folder:
+            copy = Path(folder) / "header.nrrd"
+            copy.write_bytes(b"".join(lines) + f"kinds: {kinds}\n\n".encode())
+            yield copy
+
+
+def is_slicer_sequence(path: Path) -> bool:
+    """Return whether a file has the name of a sequence of Slicer."""
+    return path.name.lower().endswith((".seq.nrrd", ".seq.nhdr"))
+
+
+def read_nrrd_header(path: Path) -> NrrdHeader | None:
+    """Return the header of a NRRD file; None for another file."""
+    lines, line = [], b""
     with path.open("rb") as file:
-        while file.tell() < LARGEST_HEADER and (line := file.readline(LARGEST_HEADER)) not in (b"\n", b""):
+        while file.tell() < LARGEST_HEADER and (line := file.readline(LARGEST_HEADER)).strip(b"\r\n") != b"":
             lines.append(line)
         start = file.tell()
-    if not lines or not lines[0].startswith(b"NRRD") or any(b"\r" in line for line in lines):
+    if not lines or not lines[0].startswith(b"NRRD"):
         return None
-    for text in lines:
-        name, colon, value = text.decode("latin-1").partition(": ")
-        if colon:
-            fields[name.lower()] = value.strip()
-    return fields, start
+    fields: dict[str, str] = {}
+    keys: dict[str, str] = {}
+    for line in lines[1:]:
+        found = re.match(r"(.*?)(:=|: |:$)(.*)", _decoded(line).strip("\r\n"))
+        if found is not None and not line.startswith(b"#"):
+            name, mark, value = found.groups()
+            if mark == ":=":
+                keys[name] = value
+            else:
+                fields[name.strip().lower()] = value.strip()
+    return NrrdHeader(path, lines, start, fields, keys)
 
 
-def check_nrrd_is_whole(path: Path) -> None:
-    """Raise an InputError if a compressed NRRD file is damaged: SimpleITK would give any voxels.
-
-    SimpleITK itself refuses other NRRD files that are not whole.
-    """
-    header = read_nrrd_header(path) if path.name.lower().endswith(SUFFIXES) else None
-    if header is None:
-        return
-    fields, start = header
-    sizes, voxel = fields.get("sizes", "").split(), READ_TYPES.get(fields.get("type"))
-    skips = {"line skip", "lineskip", "byte skip", "byteskip"} & fields.keys()
-    if fields.get("encoding") not in ("gzip", "gz") or skips or voxel is None or not all(n.isdecimal() for n in sizes):
-        return
-    needed = prod(map(int, sizes)) * np.dtype(voxel).itemsize
-    files = [(file, 0) for file in voxel_files(path)] or [(path, start)]
-    held = sum(unpacked_bytes(*file, needed / len(files)) for file in files)
-    if held < needed:
-        raise InputError(
-            f"{path} is truncated or damaged: by its header it has {needed} bytes of voxels, but it holds {held}"
-        )
+def _decoded(line: bytes) -> str:
+    """Return the text of a line; one that is not in UTF-8 is taken for Latin-1."""
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        return line.decode("latin-1")

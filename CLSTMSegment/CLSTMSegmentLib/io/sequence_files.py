@@ -4,11 +4,11 @@ from collections.abc import Collection
 from pathlib import Path
 
 from ..core.errors import InputError
-from ..core.sequence import SequenceIndex
 from .detached_voxels import voxel_files
-from .file_sequence import FileSequence, frame_image
-from .image_4d import read_4d_image
-from .image_files import read_header, read_image
+from .file_sequence import FileSequence
+from .frame_folder import read_frame_folder
+from .image_4d import read_metaimage, read_nifti
+from .image_files import format_of
 from .input_files import IMAGE_SUFFIXES, check_frames, input_files, is_dicom_input
 from .sequence_nrrd import read_sequence_nrrd
 
@@ -17,13 +17,13 @@ def read_sequence(path: Path, series: int | None = None, results: Collection[Pat
     """Return the sequence in a file or folder.
 
     Args:
-        path: a .seq.nrrd, another 4D image file, an enhanced DICOM file, a folder with DICOM images, or a folder of 3D
-            image files, which are taken in natural order.
+        path: a .seq.nrrd, another 4D image file, a 3D one, which is a single frame, an enhanced DICOM file, a folder
+            with DICOM images, or a folder of 3D image files, which are taken in natural order.
         series: number of one of the series in a DICOM folder or file, counted from 1; None for the only one.
         results: files of earlier runs in a folder, which are no input.
 
-    The frames of a folder, and of a .seq.nrrd as Slicer writes it, are read one at a time when they are asked for. Any
-    other file is kept in RAM, in the type of its voxels.
+    A frame is read when it is asked for. Only compressed DICOM files of many images, and files whose frames do not
+    follow each other or that are encoded in an unusual way, are kept in RAM, in the type of their voxels.
 
     Raises:
         InputError: the file or folder does not exist, cannot be read, or is not a sequence.
@@ -40,17 +40,11 @@ def read_sequence(path: Path, series: int | None = None, results: Collection[Pat
         raise InputError(f"{path} is not DICOM: only a DICOM folder or file has a series {series} to choose")
     if path.is_dir():
         check_frames(path, files)
-        return FileSequence(SequenceIndex([str(t) for t in range(len(files))]), lambda t: read_image(files[t]))
+        return read_frame_folder(path, files)
     if not path.name.lower().endswith(IMAGE_SUFFIXES):
         raise InputError(f"{path}: unknown file type: give one of {', '.join(IMAGE_SUFFIXES)}, or a folder of them")
-    header = read_header(path)
-    if header.GetDimension() not in (3, 4):
-        raise InputError(f"{path} has {header.GetDimension()} dimensions: a sequence of 3D images is needed")
-    if header.GetDimension() == 4:
-        index, voxels = read_4d_image(path, header)
-    else:
-        index, voxels = read_sequence_nrrd(path, header)
-    return FileSequence(index, lambda t: frame_image(voxels[t], header))
+    readers = {"NiftiImageIO": read_nifti, "NrrdImageIO": read_sequence_nrrd, "MetaImageIO": read_metaimage}
+    return readers[format_of(path)](path)
 
 
 def files_of_sequence(path: Path, results: Collection[Path] = ()) -> list[Path]:

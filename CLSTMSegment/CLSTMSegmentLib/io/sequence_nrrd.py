@@ -1,197 +1,114 @@
-"""The .seq.nrrd format of Slicer, read and written one frame at a time, so that RAM need not hold a long sequence."""
+"""NRRD sequences, as Slicer and others write them, read and written one frame at a time."""
 
 import gzip
-import math
 import re
-import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
 from urllib.parse import quote, unquote
 
 import numpy as np
 import SimpleITK as sitk
 
 from ..core.errors import InputError
+from ..core.plain_files import reading
+from ..core.same_grid import ImageGrid
 from ..core.sequence import SequenceIndex
-from .file_sequence import metadata
-from .image_files import read_image
-from .nrrd_header import READ_TYPES, read_nrrd_header
+from .detached_voxels import voxel_files
+from .file_sequence import FileSequence
+from .image_files import read_header, read_image
+from .nrrd_header import NrrdHeader, read_nrrd_header
+from .voxel_reader import VoxelReader
 
-GZIP = 31
-"""What zlib calls the gzip format."""
-
-CHUNK = 2**20
-"""Bytes of a file that are read at once."""
+TIME_TAGS = ("TriggerTime", "AcquisitionTime", "ContentTime", "SeriesTime", "FrameReferenceTime")
+"""DICOM tags of times, by which MultiVolume tells frames apart."""
 
 
-def read_sequence_nrrd(
-    path: Path, header: sitk.ImageFileReader
-) -> "tuple[SequenceIndex, SequenceNrrdReader | np.ndarray]":
-    """Return the sequence in a .seq.nrrd, whose frames are the components of a vector image.
-
-    Slicer writes its index values separated by spaces and URL-encoded.
-
-    Args:
-        path: the file.
-        header: its header.
-
-    Returns:
-        How the frames are indexed, and the voxels (k, j, i) of each frame by its number: a reader that reads a frame
-        when it is asked for, or an array where the file does not hold the frames one after the other.
+def read_sequence_nrrd(path: Path) -> FileSequence:
+    """Return the sequence in a NRRD file.
 
     Raises:
-        InputError: the file cannot be read, is truncated, or its components are not the frames of a sequence.
+        InputError: the file cannot be read, is truncated or damaged, or is no sequence of scalar 3D images.
     """
-    count = header.GetNumberOfComponents()
-    pixel_kind = metadata(header, "NRRD_kinds[pixel]")
-    if count == 1 and pixel_kind != "list":
-        raise InputError(f"{path} is a single 3D image, not a sequence: give a 4D file or a folder of 3D files")
-    if count > 1 and pixel_kind not in ("list", "time"):
-        raise InputError(f"{path} is a colour or vector image, not a sequence of scalar images")
+    with reading(path):
+        header = read_nrrd_header(path)
+        if header is None:
+            raise InputError(f"{path} cannot be read as an image: it is no NRRD file")
+        if not header.sizes:
+            raise InputError(f"{path} cannot be read as an image: its header gives no numbers of voxels")
+        axis = header.frame_axis()
+        count = 1 if axis is None else header.sizes[axis]
+        voxels_of = _voxels(header, axis, count)
+        with header.for_itk(axis) as readable:
+            try:
+                grid = ImageGrid.of(read_header(readable))
+            except InputError as error:
+                raise InputError(str(error).replace(str(readable), str(path))) from error
+    index, warnings = _index(header, axis, count)
+    if "space directions" not in header.fields and "spacings" not in header.fields:
+        warnings.append(f"{path.name}: its header gives voxels no size: 1 mm is assumed, and volumes may be wrong")
+    return FileSequence(
+        index,
+        lambda number: sitk.GetImageFromArray(voxels_of(number)),
+        [grid] * count,
+        [[path, *voxel_files(path)]] * count,
+        warnings=warnings,
+    )
 
-    def about_index(what: str) -> str:
-        return metadata(header, f"axis 3 index {what}") or metadata(header, f"axis 0 index {what}")
 
-    values = [unquote(v) for v in about_index("values").split()]
-    values += [str(t) for t in range(len(values), count)]  # as Slicer does where values are missing
-    name, unit = metadata(header, "NRRD_labels[pixel]") or "frame", metadata(header, "NRRD_units[pixel]")
-    index = SequenceIndex(values[:count], name, unit, about_index("type") or "numeric")
-    if not index.is_numeric:
-        index = replace(index, type="text")
-    layout = frame_layout(path)
-    if layout is not None and (layout.count, *layout.shape) == (count, *header.GetSize()[::-1]):
-        return index, SequenceNrrdReader(path, layout)
-    image = read_image(path)
-    voxels = sitk.GetArrayViewFromImage(image).reshape(*image.GetSize()[::-1], count)
-    return index, np.array(np.moveaxis(voxels, -1, 0), order="C")  # a copy: the view does not outlive the image
+def _voxels(header: NrrdHeader, axis: int | None, count: int) -> Callable[[int], np.ndarray]:
+    """Return a function that returns the voxels (k, j, i) of a frame.
 
-
-@dataclass(frozen=True)
-class FrameLayout:
-    """How the frames follow each other in a NRRD file.
-
-    Attributes:
-        count: number of frames.
-        start: byte at which the first frame begins.
-        compressed: whether all frames together are compressed by gzip.
-        shape: size (k, j, i) of a frame.
-        type: of a voxel, with its byte order.
+    It reads a frame when it is asked for, unless the frames do not follow each other, or have an odd encoding.
     """
-
-    count: int
-    start: int
-    compressed: bool
-    shape: tuple[int, int, int]
-    type: np.dtype
-
-
-def frame_layout(path: Path) -> FrameLayout | None:
-    """Return how the frames follow each other in a NRRD file; None where they do not, or lie in another file."""
-    header = read_nrrd_header(path)
-    if header is None:
-        return None
-    fields, start = header
-    sizes, kinds = fields.get("sizes", "").split(), fields.get("kinds", "").split()
-    in_order = len(sizes) == 4 and all(n.isdecimal() and int(n) > 0 for n in sizes) and kinds[-1:] == ["list"]
-    here = not {"data file", "datafile", "line skip", "lineskip", "byte skip", "byteskip"} & fields.keys()
-    voxels, encoding = READ_TYPES.get(fields.get("type")), fields.get("encoding")
-    if not in_order or not here or voxels is None or encoding not in ("raw", "gzip", "gz"):
-        return None
-    order = ">" if fields.get("endian") == "big" else "<"
-    shape = tuple(int(n) for n in sizes[2::-1])
-    return FrameLayout(int(sizes[3]), start, encoding != "raw", shape, np.dtype(voxels).newbyteorder(order))
+    layout = header.layout(axis)
+    if layout is not None and axis != 0:
+        return VoxelReader(layout).__getitem__
+    if layout is not None:
+        voxels = VoxelReader(layout)[0]
+    else:
+        image = read_image(header.path)
+        shape = (*image.GetSize()[2::-1], count)
+        array = sitk.GetArrayFromImage(image)
+        if image.GetNumberOfComponentsPerPixel() == 1:
+            return array.reshape(count, *shape[:3]).__getitem__
+        voxels = array.reshape(shape)
+    frames = np.ascontiguousarray(np.moveaxis(voxels, -1, 0))
+    return frames.__getitem__
 
 
-class SequenceNrrdReader:
-    """Reads the frames of a .seq.nrrd when they are asked for.
+def _index(header: NrrdHeader, axis: int | None, count: int) -> tuple[SequenceIndex, list[str]]:
+    """Return how the frames are indexed, and warnings.
 
-    A compressed file can only be read from its beginning: reading frames in order is fastest, and going back means
-    to decompress from the beginning again. Between two frames the file is closed, so that an output can replace it on
-    Windows.
-
-    Args:
-        path: the file.
-        layout: how the frames follow each other in it, see `frame_layout`.
-
-    Raises:
-        InputError: the file is truncated; in a compressed file this is found only when its last frames are read.
+    Slicer writes index values separated by spaces and URL-encoded; its former module MultiVolume wrote frame labels.
     """
-
-    def __init__(self, path: Path, layout: FrameLayout):
-        self._path = path
-        self._layout = layout
-        self._bytes = math.prod(layout.shape) * layout.type.itemsize
-        size = path.stat().st_size - layout.start
-        if not layout.compressed and size < layout.count * self._bytes:
-            raise self._truncated(size // self._bytes)
-        self._rewind()
-
-    def _rewind(self) -> None:
-        self._next, self._position, self._rest = 0, self._layout.start, b""
-        self._decompressor = zlib.decompressobj(wbits=GZIP)
-
-    def _truncated(self, number: int) -> InputError:
-        return InputError(f"{self._path} is truncated: it ends in frame {number}")
-
-    def __getitem__(self, number: int) -> np.ndarray:
-        """Return the voxels (k, j, i) of a frame.
-
-        Raises:
-            InputError: the file is truncated or damaged.
-        """
-        content = self._decompressed(number) if self._layout.compressed else self._uncompressed(number)
-        voxels = np.frombuffer(content, self._layout.type).reshape(self._layout.shape)
-        return voxels.astype(self._layout.type.newbyteorder("="), copy=False)
-
-    def _uncompressed(self, number: int) -> bytearray:
-        content = bytearray(self._bytes)
-        with self._path.open("rb") as file:
-            file.seek(self._layout.start + number * self._bytes)
-            if file.readinto(content) < self._bytes:  # the file was long enough when it was opened
-                raise self._truncated(number)
-        return content
-
-    def _decompressed(self, number: int) -> bytearray:
-        if number < self._next:
-            self._rewind()
-        content = bytearray()
-        while self._next <= number:
-            content = self._decompress_next()
-        return content
-
-    def _decompress_next(self) -> bytearray:
-        """Return the bytes of the frame after the one that was decompressed last."""
-        content = bytearray()
-        with self._path.open("rb") as file:
-            file.seek(self._position)
-            while missing := self._bytes - len(content):
-                chunk = self._rest or file.read(CHUNK)
-                if not chunk:
-                    raise self._truncated(self._next)
-                if self._decompressor.eof:  # a gzip file may consist of several parts, each with an end of its own
-                    self._decompressor = zlib.decompressobj(wbits=GZIP)
-                try:
-                    content += self._decompressor.decompress(chunk, missing)
-                except zlib.error as error:
-                    raise InputError(f"{self._path} is damaged in frame {self._next} ({error})") from error
-                self._rest = self._decompressor.unconsumed_tail or self._decompressor.unused_data
-            if self._next == self._layout.count - 1:
-                self._check_end(file)
-            self._position = file.tell()
-        self._next += 1
-        return content
-
-    def _check_end(self, file: BinaryIO) -> None:
-        """Raise an InputError if the checksum after the last frame does not fit what was decompressed."""
-        try:
-            while not self._decompressor.eof and (chunk := self._rest or file.read(CHUNK)):
-                if self._decompressor.decompress(chunk, 1):
-                    return  # there is more than the frames
-                self._rest = self._decompressor.unconsumed_tail or self._decompressor.unused_data
-        except zlib.error as error:
-            raise InputError(f"{self._path} is damaged ({error})") from error
+    if axis is None:
+        return SequenceIndex(["0"]), []
+    keys = header.keys
+    written = keys.get("axis 3 index values") or keys.get("axis 0 index values") or ""
+    labels, of_multi_volume = [unquote(value) for value in written.split()], False
+    if not labels and keys.get("MultiVolume.FrameLabels"):
+        labels, of_multi_volume = [v.strip() for v in keys["MultiVolume.FrameLabels"].split(",")], True
+    name, unit = header.of_axis("labels", axis), header.of_axis("units", axis) or header.of_axis("space units", axis)
+    if of_multi_volume:
+        name = keys.get("MultiVolume.FrameIdentifyingDICOMTagName", "")
+        name = "time" if name in TIME_TAGS else name
+        unit = keys.get("MultiVolume.FrameIdentifyingDICOMTagUnits", "")
+    name = name or ("time" if header.kinds[axis] == "time" else "frame")
+    if not labels:
+        if header.steps(axis) is None:  # a name and a unit without times would be taken for times
+            return SequenceIndex([str(t) for t in range(count)]), []
+        start, step = header.steps(axis)
+        return SequenceIndex([f"{start + t * step:.10g}" for t in range(count)], name, unit), []
+    warnings = []
+    if len(labels) != count:
+        warnings.append(
+            f"{header.path.name} has {count} frames and {len(labels)} index values: frames without one are counted"
+        )
+    values = labels[:count] + [str(t) for t in range(len(labels), count)]
+    kind = keys.get("axis 3 index type") or keys.get("axis 0 index type")
+    index = SequenceIndex(values, name, unit, kind or "numeric")
+    return (index if kind or index.is_numeric else replace(index, type="text")), warnings
 
 
 NRRD_TYPES = {np.dtype(np.uint8): "unsigned char", np.dtype(np.int16): "short", np.dtype(np.float32): "float"}
@@ -212,7 +129,7 @@ class SequenceNrrdWriter:
     """
 
     def __init__(self, path: Path, index: SequenceIndex, like: sitk.Image):
-        self._geometry = (like.GetSize(), like.GetSpacing(), like.GetOrigin(), like.GetDirection())
+        self._grid = ImageGrid.of(like)
         self._type = sitk.GetArrayViewFromImage(like).dtype
         steps = np.array(like.GetDirection()).reshape(3, 3) * np.array(like.GetSpacing())
 
@@ -245,8 +162,7 @@ class SequenceNrrdWriter:
         Raises:
             InputError: the frame differs in geometry from the first one.
         """
-        if (image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection()) != self._geometry:
-            raise InputError("the frames differ in geometry, which one 4D file cannot hold: write a .seq.mrb instead")
+        self._grid.check_same(ImageGrid.of(image))
         self._stream.write(sitk.GetArrayViewFromImage(image).astype(self._type.newbyteorder("<"), copy=False).tobytes())
 
     def close(self) -> None:

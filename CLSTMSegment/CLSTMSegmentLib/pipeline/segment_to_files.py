@@ -24,7 +24,7 @@ from ..report.volumes_csv import write_volumes
 from .fingerprints import Fingerprints, begins_of_file, sequence_digest, settings_digest
 from .output_paths import check_outputs, earlier_results, record_written
 from .run_result import RunResult
-from .writers import LabelWriter, check_suffix, open_writer, storing
+from .writers import LabelWriter, check_storable, check_suffix, open_writer, storing
 
 
 @dataclass(frozen=True)
@@ -100,11 +100,11 @@ def segment_to_files(
     with outputs.replaced_at_the_end() as partial:
         with segmenter.report.timed("read"):
             frames = read_sequence(sequence, settings.series, results)
-            for warning in frames.warnings:
+            numbers = settings.frame_numbers(len(frames))
+            for warning in (*frames.warnings, *check_storable(outputs.labels, frames, numbers)):
                 segmenter.report.warn(warning)
             # before the run: what changes later is noticed
             input_digest = None if partial.report is None else sequence_digest(frames)
-        numbers = settings.frame_numbers(len(frames))
         curve = VolumeCurve(model.segments, frames.index)
         preview = None if partial.preview is None else _Preview(partial.preview, frames, numbers)
         with _open_writers(partial, segmenter, frames, numbers) as writers:
@@ -151,8 +151,7 @@ def _open_writers(
     partial: Outputs, segmenter: Segmenter, frames: FileSequence, numbers: list[int]
 ) -> Iterator[list[LabelWriter]]:
     """Yield the writers of labels and DICOM SEG objects, and release their files at the end."""
-    index = replace(frames.index, values=[frames.index.values[number] for number in numbers])
-    writers = [open_writer(partial.labels, segmenter.model, index)]
+    writers = [open_writer(partial.labels, segmenter.model, frames.index.of(numbers))]
     if partial.dicom_seg is not None:
         try:
             from .dicom_seg import DicomSegWriter

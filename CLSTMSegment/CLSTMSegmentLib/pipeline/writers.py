@@ -1,17 +1,16 @@
 """Label sequences, written frame by frame in the format that the suffix of the output names."""
 
-import errno
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 import SimpleITK as sitk
 
-from ..core.errors import InputError, StorageError, sitk_cause
+from ..core.errors import InputError, StorageError
 from ..core.sequence import SegmentedFrame, SequenceIndex
-from ..io.image_files import read_image, write_image
+from ..io.file_sequence import FileSequence
+from ..io.nifti_writer import NiftiTimes, NiftiWriter, check_count
 from ..io.sequence_nrrd import SequenceNrrdWriter
 from ..model.description import Model
 
@@ -58,6 +57,37 @@ def check_suffix(path: Path) -> None:
             ) from error
 
 
+def check_storable(path: Path, frames: FileSequence, numbers: Sequence[int]) -> list[str]:
+    """Check, by the headers of the frames, that the format of an output can store their labels.
+
+    Args:
+        path: a file that `check_suffix` accepts.
+        frames: the frames of the sequence.
+        numbers: numbers of the frames that will be written.
+
+    Returns:
+        Warnings about what the format will not store.
+
+    Raises:
+        InputError: it cannot store them.
+    """
+    name = path.name.lower()
+    if name.endswith(".seq.mrb"):
+        return []
+    for number in numbers:
+        frames.grids[numbers[0]].check_same(frames.grids[number], f"{path.name}: frame {number}")
+    if not name.endswith(".nii.gz"):
+        return []
+    check_count(len(numbers))
+    if NiftiTimes.of(frames.index.of(numbers)) is None:
+        shown = ", ".join(frames.index.of(numbers[:4]).values)
+        return [
+            f"{path.name}: NIfTI stores a regular step of time only, so the index values ({shown} ...) are not in the "
+            "file: write .seq.nrrd or .seq.mrb to keep them"
+        ]
+    return []
+
+
 def open_writer(path: Path, model: Model, index: SequenceIndex) -> LabelWriter:
     """Return the writer for a path that `check_suffix` accepts.
 
@@ -69,7 +99,10 @@ def open_writer(path: Path, model: Model, index: SequenceIndex) -> LabelWriter:
     name = path.name.lower()
     if name.endswith(".seq.mrb"):
         return _MrmlWriter(path, model, index)
-    return _NrrdWriter(path, index) if name.endswith(".seq.nrrd") else _NiftiWriter(path, index)
+    if name.endswith(".seq.nrrd"):
+        return _StreamWriter(path, lambda like: SequenceNrrdWriter(path, index, like))
+    times = NiftiTimes.of(index) or NiftiTimes()
+    return _StreamWriter(path, lambda like: NiftiWriter(path, len(index.values), times, like))
 
 
 class _MrmlWriter:
@@ -80,12 +113,6 @@ class _MrmlWriter:
         from ..scene.headless import registerConverters
         from ..scene.outputs import SegmentationOutput
 
-        if len(set(index.values)) < len(index.values):
-            raise InputError(
-                f"{path.name}: two frames have the same index value, which MRML cannot store: write .seq.nrrd"
-            )
-        # MRML takes equal numbers, such as 1 and 1.0, for one frame
-        apart = index.is_numeric and len(set(map(float, index.values))) == len(index.values)
         registerConverters()
         self._path = path
         self._output = SegmentationOutput(model)
@@ -93,7 +120,7 @@ class _MrmlWriter:
         sequenceNode.SetName(path.name.split(".")[0])
         sequenceNode.SetIndexName(index.name)
         sequenceNode.SetIndexUnit(index.unit)
-        sequenceNode.SetIndexTypeFromString("numeric" if apart else "text")
+        sequenceNode.SetIndexTypeFromString(index.type)
         sequenceNode.SetNumericIndexValueTolerance(0)
 
     def add(self, frame: SegmentedFrame) -> None:
@@ -108,76 +135,24 @@ class _MrmlWriter:
         pass
 
 
-class _NrrdWriter:
-    """Writes a 4D label image with the name, unit and values of the index; each frame goes to the disk at once."""
+class _StreamWriter:
+    """Writes a 4D label image; each frame goes to the disk at once."""
 
-    def __init__(self, path: Path, index: SequenceIndex):
+    def __init__(self, path: Path, open_stream: Callable[[sitk.Image], SequenceNrrdWriter | NiftiWriter]):
         self._path = path
-        self._index = index
-        self._writer: SequenceNrrdWriter | None = None
+        self._open = open_stream
+        self._stream: SequenceNrrdWriter | NiftiWriter | None = None
 
     def add(self, frame: SegmentedFrame) -> None:
         with storing(self._path):
-            if self._writer is None:
-                self._writer = SequenceNrrdWriter(self._path, self._index, frame.labels)
-            self._writer.add(frame.labels)
+            if self._stream is None:
+                self._stream = self._open(frame.labels)
+            self._stream.add(frame.labels)
 
     def finish(self) -> None:
         with storing(self._path):
-            self._writer.close()
+            self._stream.close()
 
     def release(self) -> None:
-        if self._writer is not None:
-            self._writer.release()
-
-
-class _NiftiWriter:
-    """Writes a 4D label image; NIfTI can store a regular time step, but no other index values."""
-
-    def __init__(self, path: Path, index: SequenceIndex):
-        self._path = path
-        self._labels: list[sitk.Image] = []
-        self._start, self._step = _regular_step(index)
-
-    def add(self, frame: SegmentedFrame) -> None:
-        self._labels.append(frame.labels)
-
-    def finish(self) -> None:
-        try:
-            image = sitk.JoinSeries(self._labels, self._start, self._step)
-        except RuntimeError as error:
-            raise InputError(
-                "the frames differ in geometry, which one 4D file cannot store: write a .seq.mrb instead"
-            ) from error
-        with storing(self._path):
-            try:
-                write_image(self._path, image)
-            except RuntimeError as error:
-                raise OSError(sitk_cause(error)) from error
-            if not _contains(self._path, image):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    def release(self) -> None:
-        pass
-
-
-def _contains(path: Path, image: sitk.Image) -> bool:
-    """Return whether a file contains an image: SimpleITK gives no error when a NIfTI file does not fit on the disk."""
-    try:
-        return sitk.Hash(read_image(path)) == sitk.Hash(image)
-    except InputError:
-        return False
-
-
-def _regular_step(index: SequenceIndex) -> tuple[float, float]:
-    """Return the first index value and the step between values.
-
-    Returns:
-        (0, 1) for values that are not regular numbers; rounded values may be off by 1 % of a step.
-    """
-    if not index.is_numeric or len(index.values) < 2:
-        return 0.0, 1.0
-    numbers = [float(v) for v in index.values]
-    step = (numbers[-1] - numbers[0]) / (len(numbers) - 1)
-    regular = all(abs(numbers[0] + t * step - v) <= 0.01 * abs(step) for t, v in enumerate(numbers))
-    return (numbers[0], step) if regular and step > 0 else (0.0, 1.0)
+        if self._stream is not None:
+            self._stream.release()

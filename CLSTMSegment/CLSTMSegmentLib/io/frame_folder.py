@@ -1,0 +1,85 @@
+"""A folder of 3D image files, one for each frame."""
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from ..core.errors import InputError
+from ..core.sequence import SequenceIndex
+from .detached_voxels import voxel_files
+from .file_sequence import FileSequence
+from .image_files import FORMATS, read_grid, read_image
+
+
+def read_frame_folder(folder: Path, files: Sequence[Path]) -> FileSequence:
+    """Return the images in a folder as a sequence, one frame a file.
+
+    Args:
+        folder: the folder, for messages.
+        files: its image files in natural order. Their names must differ in numbers only, unless none has a number.
+
+    Raises:
+        InputError: files that are not frames of one sequence.
+    """
+    warnings = []
+    _check_names(folder, files)
+    gap = _gap(files)
+    if gap is not None:
+        warnings.append(
+            f"{folder.name}: the numbers of {gap[0].name} and {gap[1].name} leave a gap: if frames are missing between "
+            "them, the order of the others is not that of their times"
+        )
+    grids = []
+    for path in files:
+        grid, odd = read_grid(path)
+        grids.append(grid)
+        warnings += odd
+    return FileSequence(
+        SequenceIndex([str(t) for t in range(len(files))]),
+        lambda number: read_image(files[number]),
+        grids,
+        [[path, *voxel_files(path)] for path in files],
+        warnings=warnings,
+    )
+
+
+def _check_names(folder: Path, files: Sequence[Path]) -> None:
+    """Raise an InputError unless the names of the files differ in numbers only: another one is no frame."""
+    numbered = [path for path in files if re.search(r"\d", _stem(path))]
+    places: dict[tuple, Path] = {}
+    for path in files:
+        place = tuple(int(part) if part.isdecimal() else part.lower() for part in _parts(path))
+        if place in places:
+            raise InputError(
+                f"{folder}: {places[place].name} and {path.name} are the same frame by their names: keep one of them"
+            )
+        places[place] = path
+        if numbered and _parts(path)[::2] != _parts(numbered[0])[::2]:
+            raise InputError(
+                f"{folder}: the names of {numbered[0].name} and {path.name} differ in more than numbers, so one may be "
+                "no frame but labels, for instance: keep only the frames in the folder"
+            )
+
+
+def _gap(files: Sequence[Path]) -> tuple[Path, Path] | None:
+    """Return the first two files between which there should be another one; None where the numbers are regular."""
+    parts = [_parts(path) for path in files]
+    changing = [n for n in range(1, len(parts[0]), 2) if len({part[n] for part in parts if n < len(part)}) > 1]
+    if len(changing) != 1:
+        return None
+    numbers = [int(part[changing[0]]) for part in parts]
+    steps = [after - before for before, after in pairwise(numbers)]
+    return next((files[t : t + 2] for t, step in enumerate(steps) if step > min(steps)), None)
+
+
+def _stem(path: Path) -> str:
+    """Return a file's name without its suffix."""
+    return next(
+        path.name[: -len(suffix)] for suffix in sorted(FORMATS, key=len)[::-1] if path.name.lower().endswith(suffix)
+    )
+
+
+def _parts(path: Path) -> list[str]:
+    """Return the parts of a file's name between numbers, at even places, and the numbers."""
+    return re.split(r"(\d+)", _stem(path))

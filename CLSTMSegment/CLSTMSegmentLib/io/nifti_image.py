@@ -1,0 +1,117 @@
+"""NIfTI files, whose frames are read one at a time, and the place of their voxels in space."""
+
+from itertools import product
+from math import inf, isfinite
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..core.errors import InputError
+from ..core.plain_files import reading
+from ..core.same_grid import ImageGrid
+from .nifti_header import NiftiHeader, read_nifti_header
+from .voxel_reader import VoxelReader
+
+MM = {1: 1000.0, 3: 0.001}
+"""Length in mm of a unit of space that is not mm, by its code: bits 0 to 2 of the field of units."""
+
+SHEAR_TOLERANCE = 0.1
+"""An image whose `sform` is sheared is taken as straight if no corner moves by more than this part of a voxel edge."""
+
+LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0])
+
+
+def _grid(header: NiftiHeader, itk_header: sitk.ImageFileReader | None) -> tuple[ImageGrid, list[str]]:
+    """Return where the voxels of a NIfTI file lie, and warnings.
+
+    Args:
+        header: its header.
+        itk_header: its header as SimpleITK reads it; None where SimpleITK finds no straight axes.
+
+    Raises:
+        InputError: the header gives voxels no size or no place, or the image is sheared.
+    """
+    if not all(0 < abs(edge) < inf for edge in header.edges):
+        size = " x ".join(f"{edge:g}" for edge in header.edges)
+        raise InputError(f"{header.path}: its header gives voxels of {size} mm: correct its pixdim")
+    if itk_header is None:
+        return _straightened(header), []
+    grid, sform = ImageGrid.of(itk_header), header.sform
+    if sform is not None:
+        edges = np.linalg.norm(sform[:, :3], axis=0)
+        if not np.allclose(edges, np.abs(header.edges), rtol=1e-3):
+            return grid, [
+                f"{header.path.name}: its header gives voxels of {_product(header.edges)} mm in pixdim and of "
+                f"{_product(edges)} mm in the sform: those of pixdim are used, as Slicer does"
+            ]
+    return grid, []
+
+
+def _straightened(header: NiftiHeader) -> ImageGrid:
+    """Return the straight grid nearest to the sform of a header.
+
+    Raises:
+        InputError: they lie too far apart, see `SHEAR_TOLERANCE`.
+    """
+    sform, size = header.sform, header.size[:3]
+    if sform is None or not all(map(isfinite, sform.ravel())) or abs(np.linalg.det(sform[:, :3])) < 1e-12:
+        raise InputError(f"{header.path}: its qform and sform give its voxels no place in space: correct its header")
+    steps = LPS_FROM_RAS @ sform[:, :3] * MM.get(header.fields["units"] & 7, 1.0)
+    edges = np.linalg.norm(steps, axis=0)
+    # the rotation nearest to the directions of the axes
+    left, _, right = np.linalg.svd(steps / edges)
+    straight = left @ right * edges
+    corners = np.array(list(product(*((-0.5, n - 0.5) for n in size))))
+    middle = (np.array(size) - 1) / 2
+    moved = np.linalg.norm((corners - middle) @ (straight - steps).T, axis=1).max()
+    if moved > SHEAR_TOLERANCE * edges.min():
+        raise InputError(
+            f"{header.path} is sheared by its sform, as images are after a registration or from a tilted gantry: "
+            f"on a straight grid its corners would lie {moved:.2g} mm off: resample it to a straight grid first"
+        )
+    # the middle of the image stays where it is
+    origin = LPS_FROM_RAS @ sform[:, 3] * MM.get(header.fields["units"] & 7, 1.0) + (steps - straight) @ middle
+    return ImageGrid(size, tuple(edges.tolist()), tuple(origin.tolist()), tuple((left @ right).ravel().tolist()))
+
+
+def _product(edges: object) -> str:
+    return " x ".join(f"{abs(edge):g}" for edge in edges)
+
+
+def nifti_grid(path: Path) -> tuple[NiftiHeader, ImageGrid, list[str]]:
+    """Return the header of a NIfTI file, where its voxels lie, and warnings.
+
+    Raises:
+        InputError: the header cannot be read, gives voxels no size or no place, or the image is sheared.
+    """
+    with reading(path):
+        header = read_nifti_header(path)
+        header.layout()
+        itk_header: sitk.ImageFileReader | None = sitk.ImageFileReader()
+        itk_header.SetImageIO("NiftiImageIO")
+        itk_header.SetFileName(str(path))
+        displayed = sitk.ProcessObject.GetGlobalWarningDisplay()
+        sitk.ProcessObject.SetGlobalWarningDisplay(False)  # it would print what is a warning of the run here
+        try:
+            itk_header.ReadImageInformation()
+        except RuntimeError:
+            itk_header = None
+        finally:
+            sitk.ProcessObject.SetGlobalWarningDisplay(displayed)
+        return header, *_grid(header, itk_header)
+
+
+def read_nifti_image(path: Path) -> sitk.Image:
+    """Return the 3D image in a NIfTI file.
+
+    Raises:
+        InputError: the file cannot be read, is truncated or damaged, or is no scalar 3D image.
+    """
+    header, grid, _ = nifti_grid(path)
+    grid.check(str(path))
+    layout = header.layout()
+    if layout.count != 1:
+        raise InputError(f"{path} is a sequence of {layout.count} frames: a single 3D image is needed")
+    with reading(path):
+        return grid.place(sitk.GetImageFromArray(VoxelReader(layout)[0]))

@@ -1,0 +1,122 @@
+"""A 4D NIfTI file, written one frame at a time, so that RAM need not hold a long sequence."""
+
+import gzip
+import struct
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import SimpleITK as sitk
+
+from ..core.errors import InputError, sitk_cause
+from ..core.same_grid import ImageGrid
+from ..core.sequence import SequenceIndex
+
+MOST_FRAMES = 32767
+"""Largest number along an axis that the header can hold."""
+
+TIME_CODES = {
+    **dict.fromkeys(("s", "sec", "second", "seconds"), 8),
+    **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), 16),
+    **dict.fromkeys(("us", "usec", "µs", "μs", "microsecond", "microseconds"), 24),
+}
+"""Codes of units of time by their names."""
+
+MOST_TIME = 1e38
+"""Largest number that the header can hold in single precision, about."""
+
+MM, HEADER_BYTES = 2, 352
+
+
+@dataclass(frozen=True)
+class NiftiTimes:
+    """What a NIfTI file can store of an index: a first value, a regular step, and a unit of time.
+
+    Attributes:
+        first, step: the index value of frame 0, and the step from frame to frame.
+        code: of the unit of time; 0 for another unit, or none.
+    """
+
+    first: float = 0.0
+    step: float = 1.0
+    code: int = 0
+
+    @classmethod
+    def of(cls, index: SequenceIndex) -> "NiftiTimes | None":
+        """Return what can be stored of an index; None where its steps differ by more than 1 %, or are no numbers."""
+        code = TIME_CODES.get(index.unit.strip().lower(), 0)
+        if not index.is_numeric:
+            return None
+        numbers = [float(value) for value in index.values]
+        if max(map(abs, numbers)) > MOST_TIME:
+            return None
+        if len(numbers) < 2:
+            return cls(numbers[0], code=code)
+        step = (numbers[-1] - numbers[0]) / (len(numbers) - 1)
+        if step <= 0 or any(abs(after - before - step) > 0.01 * step for before, after in pairwise(numbers)):
+            return None
+        return cls(numbers[0], step, code)
+
+
+class NiftiWriter:
+    """Writes a .nii.gz of label images.
+
+    Args:
+        path: the file.
+        count: number of frames that will be added.
+        times: the times of the frames.
+        like: an image with the geometry and the voxel type that all frames share.
+
+    Raises:
+        InputError: the format cannot store as many frames.
+    """
+
+    def __init__(self, path: Path, count: int, times: NiftiTimes, like: sitk.Image):
+        check_count(count)
+        self._grid = ImageGrid.of(like)
+        self._type = sitk.GetArrayViewFromImage(like).dtype.newbyteorder("<")
+        header = _header(like)
+        struct.pack_into("<8h", header, 40, 4, *like.GetSize(), count, 1, 1, 1)
+        struct.pack_into("<f", header, 92, times.step)
+        struct.pack_into("<B", header, 123, MM | times.code)
+        struct.pack_into("<f", header, 136, times.first)
+        self._file = path.open("wb")
+        self._stream = gzip.GzipFile(filename="", fileobj=self._file, mode="wb", compresslevel=4, mtime=0)
+        self._stream.write(header)
+
+    def add(self, image: sitk.Image) -> None:
+        """Append one frame.
+
+        Raises:
+            InputError: the frame differs in geometry from the first one.
+        """
+        self._grid.check_same(ImageGrid.of(image))
+        self._stream.write(sitk.GetArrayViewFromImage(image).astype(self._type, copy=False).tobytes())
+
+    def close(self) -> None:
+        """Write what is still buffered, and close the file."""
+        self._stream.close()
+        self._file.close()
+
+    def release(self) -> None:
+        """Close a file that will be removed, without writing what is buffered; after `close` this does nothing."""
+        self._file.raw.close()
+
+
+def check_count(count: int) -> None:
+    """Raise an InputError if there are more frames than the format can store."""
+    if count > MOST_FRAMES:
+        raise InputError(f"a .nii.gz cannot store {count} frames, but {MOST_FRAMES} at most: write a .seq.nrrd instead")
+
+
+def _header(like: sitk.Image) -> bytearray:
+    """Return the header that SimpleITK writes for a sequence of images of this geometry and voxel type."""
+    with TemporaryDirectory(prefix="clstm-segment-") as folder:
+        path = Path(folder) / "header.nii"
+        try:
+            sitk.WriteImage(sitk.JoinSeries([like, like]), str(path))
+        except RuntimeError as error:
+            raise OSError(sitk_cause(error)) from error
+        with path.open("rb") as file:
+            return bytearray(file.read(HEADER_BYTES))

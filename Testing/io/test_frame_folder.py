@@ -1,0 +1,58 @@
+"""A folder of 3D files, one for each frame: its order, and files in it that are no frames."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from CLSTMSegmentLib.core.errors import InputError
+from CLSTMSegmentLib.io.sequence_files import read_sequence
+
+
+def folder_of(path, *names, origins=None):
+    """Write a file for each name; the voxels of the n-th one are n."""
+    for n, name in enumerate(names):
+        image = sitk.GetImageFromArray(np.full((3, 4, 5), n, np.int16))
+        image.SetSpacing((2.0, 3.0, 5.0))
+        image.SetOrigin((0.0, 0.0, 0.0) if origins is None else origins[n])
+        sitk.WriteImage(image, str(path / name))
+    return path
+
+
+def test_frames_follow_their_numbers(tmp_path):
+    folder = folder_of(tmp_path, "heart8.mha", "heart9.mha", "heart10.mha")
+
+    sequence = read_sequence(folder)
+
+    assert [int(sitk.GetArrayFromImage(frame.image)[0, 0, 0]) for frame in sequence] == [0, 1, 2]
+    assert sequence.warnings == []
+
+
+@pytest.mark.parametrize("names", [("phase0.mha", "phase1.mha", "phase3.mha"), ("t00.nrrd", "t10.nrrd", "t30.nrrd")])
+def test_gap_in_the_numbers_is_told(tmp_path, names):
+    sequence = read_sequence(folder_of(tmp_path, *names))
+
+    assert len(sequence) == 3
+    (warning,) = sequence.warnings
+    assert warning.startswith(f"{tmp_path.name}: the numbers of {names[1]} and {names[2]} leave a gap")
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("3.nrrd", "3.nii.gz", "4.nrrd"), r"3\.n.* and 3\.n.* are the same frame by their names"),
+        (("im1.mha", "im01.mha", "im2.mha"), r"im0?1\.mha and im0?1\.mha are the same frame by their names"),
+        (("im1.nrrd", "im2.nrrd", "im2-label.nrrd"), r"im1\.nrrd and im2-label\.nrrd differ in more than numbers"),
+        (("im1.nrrd", "im2.nrrd", "mask.nrrd"), r"im1\.nrrd and mask\.nrrd differ in more than numbers"),
+    ],
+)
+def test_file_that_is_no_frame_is_refused_by_name(tmp_path, names, message):
+    with pytest.raises(InputError, match=message):
+        read_sequence(folder_of(tmp_path, *names))
+
+
+def test_places_that_differ_by_rounding_are_one_place(tmp_path):
+    folder = folder_of(tmp_path, "0.mha", "1.mha", "2.mha", origins=[(0, 0, 0), (0, 0.0015, -0.0012), (0, 0.004, 0)])
+
+    origins = [frame.image.GetOrigin() for frame in read_sequence(folder)]
+
+    # a voxel edge is 2 mm: a thousandth of it is 0.002 mm
+    assert origins == [(0, 0, 0), (0, 0, 0), (0, 0.004, 0)]

@@ -1,0 +1,122 @@
+"""NRRD files as other programs write them: the axis of their frames, and their index values."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from CLSTMSegmentLib.core.errors import InputError
+from CLSTMSegmentLib.io.sequence_files import read_sequence
+
+VOXELS = np.random.default_rng(4).integers(-300, 900, (3, 4, 5, 6)).astype(np.int16)
+PLACE = ["space: left-posterior-superior", "space origin: (4,-5,6)"]
+LAST = [*PLACE, "space directions: (3,0,0) (0,2,0) (0,0,7) none"]
+FIRST = [*PLACE, "space directions: none (3,0,0) (0,2,0) (0,0,7)"]
+
+
+def write_nrrd(path, voxels, fields, charset="utf-8", line_end="\n"):
+    """Write voxels, slowest axis first, below a header with these fields."""
+    lines = ["NRRD0005", "type: int16", f"dimension: {voxels.ndim}", "encoding: raw", "endian: big"]
+    lines += ["sizes: " + " ".join(map(str, voxels.shape[::-1])), *fields]
+    path.write_bytes((line_end.join(lines) + 2 * line_end).encode(charset) + voxels.astype(">i2").tobytes())
+    return path
+
+
+def arrays(sequence):
+    return np.stack([sitk.GetArrayFromImage(frame.image) for frame in sequence])
+
+
+ALTERNATING = np.moveaxis(VOXELS, 0, -1)
+AXES = {
+    "list, last": (VOXELS, [*LAST, "kinds: domain domain domain list"], "cine.nrrd"),
+    "list, first": (ALTERNATING, [*FIRST, "kinds: list domain domain domain"], "cine.nrrd"),
+    "time, last": (VOXELS, [*LAST, "kinds: domain domain domain time"], "cine.nrrd"),
+    "time, first": (ALTERNATING, [*FIRST, "kinds: time domain domain domain"], "cine.seq.nrrd"),
+    "vector of a sequence": (ALTERNATING, [*FIRST, "kinds: vector domain domain domain"], "CINE.SEQ.NRRD"),
+    "unknown kind": (VOXELS, [*LAST, "kinds: space space space ???"], "cine.nrrd"),
+    "no kinds": (VOXELS, LAST, "cine.nrrd"),
+    "no kinds, first": (ALTERNATING, FIRST, "cine.nrrd"),
+}
+
+
+@pytest.mark.parametrize("axis", AXES)
+def test_frames_are_found_along_their_axis(tmp_path, axis):
+    voxels, fields, name = AXES[axis]
+
+    sequence = read_sequence(write_nrrd(tmp_path / name, voxels, fields))
+
+    np.testing.assert_array_equal(arrays(sequence), VOXELS)
+    image = sequence[1].image
+    assert (image.GetSpacing(), image.GetOrigin()) == ((3, 2, 7), (4, -5, 6))
+    assert sequence.index.values == ["0", "1", "2"]
+    assert sequence.warnings == []
+
+
+def test_step_of_a_time_axis_gives_the_times(tmp_path):
+    fields = ["kinds: domain domain domain time", "spacings: 3 2 7 37.5", 'units: "mm" "mm" "mm" "ms"']
+
+    index = read_sequence(write_nrrd(tmp_path / "cine.nrrd", VOXELS, fields)).index
+
+    assert (index.values, index.name, index.unit) == (["0", "37.5", "75"], "time", "ms")
+
+
+def test_axis_that_is_not_time_is_refused_with_a_way_out(tmp_path):
+    fields = [*FIRST, "kinds: vector domain domain domain"]
+    with pytest.raises(InputError, match=r"colour or vector image.* rename it so that its name ends in \.seq\.nrrd"):
+        read_sequence(write_nrrd(tmp_path / "cine.nrrd", ALTERNATING, fields))
+
+    fields = [*FIRST, "kinds: RGB-color domain domain domain"]
+    with pytest.raises(InputError, match="colour or vector image"):
+        read_sequence(write_nrrd(tmp_path / "cine.seq.nrrd", ALTERNATING, fields))
+
+
+@pytest.mark.parametrize("tag", ["TriggerTime", "FlipAngle"])
+def test_frame_labels_of_a_multi_volume_become_index_values(tmp_path, tag):
+    fields = [*FIRST, "kinds: list domain domain domain", "MultiVolume.FrameLabels:=5,32.5,71"]
+    fields += [f"MultiVolume.FrameIdentifyingDICOMTagName:={tag}", "MultiVolume.FrameIdentifyingDICOMTagUnits:=ms"]
+
+    index = read_sequence(write_nrrd(tmp_path / "dce.nrrd", ALTERNATING, fields)).index
+
+    assert (index.values, index.unit) == (["5", "32.5", "71"], "ms")
+    assert index.name == ("time" if tag == "TriggerTime" else "FlipAngle")
+
+
+@pytest.mark.parametrize(
+    ("written", "kind", "expected", "type_expected", "warning"),
+    [
+        ("7 7 7", "numeric", ["7", "7 (2)", "7 (3)"], "text", "2 frames have the same index value"),
+        ("ED ES ED", "text", ["ED", "ES", "ED (2)"], "text", "1 frames have the same index value"),
+        ("0 40", "numeric", ["0", "40", "2"], "numeric", "has 3 frames and 2 index values"),
+        ("1 2", "numeric", ["1", "2", "2 (2)"], "text", "1 frames have the same index value"),
+        ("90 60 30", "numeric", ["90", "60", "30"], "numeric", "falls from 90 to 60 in frame 1"),
+        ("0ms 40ms 80ms", "numeric", ["0ms", "40ms", "80ms"], "text", "are no numbers: they are used as texts"),
+        ("5%25 15%25 25%25", "numeric", ["5%", "15%", "25%"], "text", "are no numbers: they are used as texts"),
+        ("1 1.0 2", "numeric", ["1", "1.0", "2"], "text", "equal numbers"),
+        ("nan 1 2", "numeric", ["nan", "1", "2"], "text", "are no numbers: they are used as texts"),
+    ],
+)
+def test_odd_index_values_lose_no_frame_and_are_told(tmp_path, written, kind, expected, type_expected, warning):
+    fields = [*LAST, "kinds: domain domain domain list"]
+    fields += [f"axis 3 index type:={kind}", f"axis 3 index values:={written}"]
+
+    sequence = read_sequence(write_nrrd(tmp_path / "cine.seq.nrrd", VOXELS, fields))
+
+    assert (sequence.index.values, sequence.index.type) == (expected, type_expected)
+    np.testing.assert_array_equal(arrays(sequence), VOXELS)
+    assert any(warning in text for text in sequence.warnings)
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "latin-1"])
+def test_header_with_other_line_ends_and_characters_is_read(tmp_path, charset):
+    fields = [*LAST, "kinds: domain domain domain list", 'labels: "" "" "" "Zeit für ES"', 'units: "" "" "" "µs"']
+    fields += ["axis 3 index values:=0 40 80"]
+
+    index = read_sequence(write_nrrd(tmp_path / "cine.seq.nrrd", VOXELS, fields, charset, "\r\n")).index
+
+    assert (index.values, index.name, index.unit) == (["0", "40", "80"], "Zeit für ES", "µs")
+
+
+def test_voxels_without_a_size_are_told(tmp_path):
+    sequence = read_sequence(write_nrrd(tmp_path / "cine.nrrd", VOXELS, ["kinds: domain domain domain list"]))
+
+    assert sequence.warnings == [
+        "cine.nrrd: its header gives voxels no size: 1 mm is assumed, and volumes may be wrong"
+    ]
