@@ -225,7 +225,10 @@ class CLSTMSegmentLogic(ScriptedLoadableModuleLogic):
         segmenter = Segmenter(load_model(run.model), run)
         finished = outputFor(segmenter.model, source)
         self.report, self.curve = segmenter.report, finished.curve
-        for frame in segmenter.segment(SequenceFrames(source.sequenceNode), progress, cancelled):
+        frames = SequenceFrames(source.sequenceNode)
+        for warning in frames.warnings:
+            segmenter.report.warn(warning)
+        for frame in segmenter.segment(frames, progress, cancelled):
             finished.add(frame)
             self.unfinished = finished
         self.unfinished = None

@@ -10,6 +10,7 @@ import shutil
 import struct
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -203,6 +204,24 @@ def test_wrong_input_gives_one_line_and_leaves_the_disk_as_it_was(case, cine, bu
     assert lines[0].startswith("clstm-segment: error: ")
     assert message in lines[0]
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+@pytest.mark.parametrize("path", ["sub/" * 1200, "cine.nii"], ids=["long", "not permitted"])
+def test_input_that_the_disk_does_not_give_is_bad_input(path, bundle, tmp_path, monkeypatch, capsys):
+    (tmp_path / "cine.nii").write_bytes(b"anything")
+    path_open = Path.open
+
+    def unreadable(self, *arguments, **options):
+        if self.name == "cine.nii":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return path_open(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", unreadable)
+
+    status = segment(tmp_path / path, tmp_path / "out.seq.nrrd", bundle)
+
+    assert status == 2
+    assert "cannot be read (" in capsys.readouterr().err
 
 
 def test_pickle_that_would_run_code_is_refused_unread(cine, tmp_path, monkeypatch, capsys):

@@ -125,6 +125,39 @@ def test_text_index_values_stay_verbatim_and_equal_numbers_stay_apart(scene, bun
     assert [outputNode.GetNthIndexValue(n) for n in range(outputNode.GetNumberOfDataNodes())] == values
 
 
+@pytest.mark.parametrize(
+    ("values", "warning"),
+    [
+        (["ED", "a", "b", "ES", "c", "d"], "the index values, such as 'ED', are no numbers"),
+        (["0%", "15%", "30%", "45%", "60%", "75%"], "the index values, such as '0%', are no numbers"),
+        (["2", "2.0", "2.00", "3", "4", "5"], "some index values are equal numbers"),
+    ],
+)
+def test_frames_that_are_one_by_their_numbers_stay_apart(values, warning, scene, bundle, phantom):  # noqa: F811
+    import CLSTMSegment
+
+    phases = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "Phases")
+    phases.SetIndexTypeFromString("text")
+    for frame, value in zip(phantom[0], values, strict=True):
+        phases.SetDataNodeAtValue(volumeFromImage(frame.image), value)
+    phases.SetIndexTypeFromString("numeric")  # the default of Slicer, also for values that are no numbers
+    browserNode = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", "Browser")
+    browserNode.SetAndObserveMasterSequenceNodeID(phases.GetID())
+
+    logic = CLSTMSegment.CLSTMSegmentLogic()
+    outputNode = logic.segment(phases, model=str(bundle), device="cpu")
+
+    assert [outputNode.GetNthIndexValue(n) for n in range(outputNode.GetNumberOfDataNodes())] == values
+    assert logic.volumesTableNode.GetNumberOfRows() == len(values)
+    assert any(warning in text for text in logic.report.warnings)
+    names = []
+    for item in range(len(values)):
+        browserNode.SetSelectedItemNumber(item)
+        slicer.vtkSlicerSequencesLogic().UpdateProxyNodesFromSequences(browserNode)
+        names.append(browserNode.GetProxyNode(outputNode).GetSegmentation().GetNumberOfSegments())
+    assert names == [2] * len(values)
+
+
 NRRD = "NRRD0004\ntype: short\ndimension: 4\nsizes: {sizes}\nkinds: domain domain domain list\nencoding: raw\n\n"
 
 

@@ -105,6 +105,31 @@ def test_nifti_labels_have_time_as_their_fourth_axis(cine, settings, expected, t
     assert read_sequence(tmp_path / "out.nii.gz").index.unit == "ms"
 
 
+def test_index_values_that_nifti_cannot_store_are_told(cine, settings, tmp_path):
+    result = segment_to_files(replace(settings, frames="0,1,4"), cine, Outputs(tmp_path / "Out.NII.GZ"))
+
+    assert any("Out.NII.GZ: NIfTI stores a regular step of time only" in text for text in result.report.warnings)
+    assert len(read_sequence(tmp_path / "Out.NII.GZ")) == 3
+
+
+@pytest.mark.parametrize("name", ["out.nii.gz", "out.seq.nrrd"])
+def test_frames_that_one_file_cannot_hold_are_refused_before_any_is_segmented(name, settings, phantom, tmp_path):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for number, frame in enumerate(phantom[0][:3]):
+        image = sitk.Image(frame.image)
+        image.SetOrigin(np.add(image.GetOrigin(), (0, 0, 4.0 * (number == 2))).tolist())
+        sitk.WriteImage(image, str(folder / f"{number}.nii.gz"))
+    steps = []
+
+    with pytest.raises(InputError, match=rf"{name}: frame 2 differs in geometry from the first one"):
+        segment_to_files(settings, folder, Outputs(tmp_path / name), progress=steps.append)
+
+    assert steps == []
+    segment_to_files(replace(settings, frames="0:2"), folder, Outputs(tmp_path / name))
+    assert len(read_sequence(tmp_path / name)) == 2
+
+
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nii", ".mha", ".nrrd"])
 def test_4d_files_give_the_same_labels(settings, phantom, expected, tmp_path, suffix):
     path = tmp_path / f"cine{suffix}"

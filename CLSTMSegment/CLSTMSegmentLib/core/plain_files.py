@@ -38,12 +38,19 @@ def check_plain_file(path: Path) -> None:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn an error of the disk in the block, which reads a file, into an InputError that names the file.
+    """Turn an error of the disk in the block, which reads a plain file, into an InputError that names the file.
 
     Raises:
         InputError: the path names no plain file, or it cannot be read.
     """
-    check_plain_file(path)
+    with readable(path):
+        check_plain_file(path)
+        yield
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn an error of the disk in the block, which reads a file or folder, into an InputError that names it."""
     try:
         yield
     except OSError as error:

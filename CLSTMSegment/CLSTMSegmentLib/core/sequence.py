@@ -87,7 +87,7 @@ class SequenceIndex:
         if falling is not None:
             warnings.append(
                 f"the index value falls from {values[falling - 1]} to {values[falling]} in frame {falling}: the frames "
-                "are segmented in the order of the file, and Slicer shows them in the order of their values"
+                "are segmented in this order, and Slicer shows them in the order of their values"
             )
         return index, warnings
 
@@ -97,7 +97,7 @@ def _numbered(values: list[str]) -> list[str]:
     taken: set[str] = set()
     numbered = []
     for value in values:
-        name, n = value if value.strip() else "frame", 1
+        name, n = value or "frame", 1
         wanted = name
         while name in taken:
             n += 1

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from ..core.errors import InputError
+from ..core.plain_files import readable
 from .detached_voxels import voxel_files
 from .file_sequence import FileSequence
 from .frame_folder import read_frame_folder
@@ -28,26 +29,28 @@ def read_sequence(path: Path, series: int | None = None, results: Collection[Pat
     Raises:
         InputError: the file or folder does not exist, cannot be read, or is not a sequence.
     """
-    files = input_files(path, results)
-    if is_dicom_input(path):
-        try:
-            # pydicom is needed for DICOM alone, and not installed everywhere
-            from .dicom_series import CineSeries
-        except ImportError as error:
-            raise InputError(f"{path} is DICOM, for which pydicom is needed: pip install pydicom") from error
-        return CineSeries(path, series)
-    if series is not None:
-        raise InputError(f"{path} is not DICOM: only a DICOM folder or file has a series {series} to choose")
-    if path.is_dir():
-        check_frames(path, files)
-        return read_frame_folder(path, files)
-    if not path.name.lower().endswith(IMAGE_SUFFIXES):
-        raise InputError(f"{path}: unknown file type: give one of {', '.join(IMAGE_SUFFIXES)}, or a folder of them")
-    readers = {"NiftiImageIO": read_nifti, "NrrdImageIO": read_sequence_nrrd, "MetaImageIO": read_metaimage}
-    return readers[format_of(path)](path)
+    with readable(path):
+        files = input_files(path, results)
+        if is_dicom_input(path):
+            try:
+                # pydicom is needed for DICOM alone, and not installed everywhere
+                from .dicom_series import CineSeries
+            except ImportError as error:
+                raise InputError(f"{path} is DICOM, for which pydicom is needed: pip install pydicom") from error
+            return CineSeries(path, series)
+        if series is not None:
+            raise InputError(f"{path} is not DICOM: only a DICOM folder or file has a series {series} to choose")
+        if path.is_dir():
+            check_frames(path, files)
+            return read_frame_folder(path, files)
+        if not path.name.lower().endswith(IMAGE_SUFFIXES):
+            raise InputError(f"{path}: unknown file type: give one of {', '.join(IMAGE_SUFFIXES)}, or a folder of them")
+        readers = {"NiftiImageIO": read_nifti, "NrrdImageIO": read_sequence_nrrd, "MetaImageIO": read_metaimage}
+        return readers[format_of(path)](path)
 
 
 def files_of_sequence(path: Path, results: Collection[Path] = ()) -> list[Path]:
     """Return all files from which `read_sequence` reads, those among them that hold the voxels of another."""
-    images = input_files(path, results) if path.is_dir() else [path]
-    return images + [file for image in images if image.is_file() for file in voxel_files(image)]
+    with readable(path):
+        images = input_files(path, results) if path.is_dir() else [path]
+        return images + [file for image in images if image.is_file() for file in voxel_files(image)]

@@ -78,6 +78,7 @@ class BackgroundRun:
         self._changed = changed
         self._frames = SequenceFrames(request.source.sequenceNode)
         self._indexValues = self._frames.index.values
+        self.log += self._frames.warnings
         self._toHandOver = deque(range(len(self._frames)))
         self._checkedAt: int | None = None
         self._events: deque[Event] = deque()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..core.atomic_write import check_folder, check_place, replacing, write_text
 from ..core.errors import InputError
-from ..core.plain_files import check_path, file_digest
+from ..core.plain_files import check_path, file_digest, readable
 from ..model.bundle import model_path
 
 RECORD = ".clstm-segment-files"
@@ -109,14 +109,15 @@ def earlier_results(source: Path) -> set[Path]:
 
     They are results, and no input of a run on this folder. A file has none.
     """
-    if not source.is_dir():
-        return set()
-    return {
-        path
-        for record in source.rglob(RECORD)
-        for name, digests in _recorded(record.parent).items()
-        if (path := record.parent / name).is_file() and (digests is None or file_digest(path) in digests)
-    }
+    with readable(source):
+        if not source.is_dir():
+            return set()
+        return {
+            path
+            for record in source.rglob(RECORD)
+            for name, digests in _recorded(record.parent).items()
+            if (path := record.parent / name).is_file() and (digests is None or file_digest(path) in digests)
+        }
 
 
 @contextmanager

@@ -196,15 +196,24 @@ class SequenceFrames(Sequence):
 
     @property
     def index(self) -> SequenceIndex:
-        """Return how the frames are indexed: values, name, unit and type."""
+        """Return how the frames are indexed: values, name, unit and type, such that each frame has its own value."""
+        return self._distinctIndex()[0]
+
+    @property
+    def warnings(self) -> list[str]:
+        """Return texts for people about what is odd in the index values."""
+        return self._distinctIndex()[1]
+
+    def _distinctIndex(self) -> tuple[SequenceIndex, list[str]]:
         node = self._sequenceNode
         values = [node.GetNthIndexValue(number) for number in range(len(self))]
-        return SequenceIndex(values, node.GetIndexName(), node.GetIndexUnit(), node.GetIndexTypeAsString())
+        index = SequenceIndex(values, node.GetIndexName(), node.GetIndexUnit(), node.GetIndexTypeAsString())
+        return index.distinct()
 
     def __getitem__(self, number: int) -> Frame:
         if not 0 <= number < len(self):
             raise IndexError(number)
-        value = self._sequenceNode.GetNthIndexValue(number)
+        value = self.index.values[number]
         try:
             return Frame(imageFromVolume(self._sequenceNode.GetNthDataNode(number)), value)
         except RuntimeError as error:

@@ -155,13 +155,13 @@ class SegmentationOutput:
 def copyIndex(fromNode: slicer.vtkMRMLSequenceNode, toNode: slicer.vtkMRMLSequenceNode) -> None:
     """Copy name, unit, type and tolerance of the index from one sequence node to another.
 
-    The tolerance becomes smaller where frames of neighbouring values would become one frame in the other node.
+    The tolerance becomes smaller where frames of neighbouring values would become one frame in the other node. Values
+    that are not different numbers are texts there: as numbers, MRML would take ED and ES for one value.
     """
-    toNode.SetIndexName(fromNode.GetIndexName())
-    toNode.SetIndexUnit(fromNode.GetIndexUnit())
-    toNode.SetIndexType(fromNode.GetIndexType())
-    # with another tolerance, the frames of two neighbouring values could become one frame
     tolerance, index = fromNode.GetNumericIndexValueTolerance(), SequenceFrames(fromNode).index
+    toNode.SetIndexName(index.name)
+    toNode.SetIndexUnit(index.unit)
+    toNode.SetIndexTypeFromString(index.type)
     if index.is_numeric:
         numbers = sorted(map(float, index.values))
         tolerance = min([tolerance, *((b - a) / 2 for a, b in pairwise(numbers))])
