@@ -124,3 +124,24 @@ def test_heart_resampled_gets_the_same_labels_in_space(heart, bundled, spacing):
         assert agreement[1] >= min(0.98, perfect[1] - 0.01)
     else:
         assert all(ours >= exact - 0.02 for ours, exact in zip(agreement, perfect, strict=True))
+
+
+def test_heart_in_a_single_slice_is_that_of_the_slice_in_its_stack(bundled):
+    """Without copies of the slice, Dice was 0.1: the model learned stacks."""
+    frames = heart_sequence(SEED, frames=1, shape=(9, 72, 72), spacing=(8.0, 2.5, 2.5))[0]
+    model = load_model(bundled)
+
+    def segment(part):
+        images = [Frame(frame.image[:, :, part], frame.index_value) for frame in frames]
+        return next(iter(Segmenter(model, RunSettings(device="cpu")).segment(images))).labels
+
+    whole = segment(slice(0, 9))
+    for k in (3, 5):
+        single = segment(slice(k, k + 1))
+        values = [
+            2 * np.sum((one == label) & (other == label)) / (np.sum(one == label) + np.sum(other == label))
+            for one, other in [(sitk.GetArrayFromImage(single)[0], sitk.GetArrayFromImage(whole)[k])]
+            for label in (1, 2)
+        ]
+        print(f"slice {k}: Dice {values}")
+        assert min(values) > 0.8

@@ -17,6 +17,7 @@ from CLSTMSegmentLib.engine.tiles import (
     unpad,
 )
 from CLSTMSegmentLib.model.rules import GeometryRule
+from CLSTMSegmentLib.network.options import NetworkOptions
 
 
 @pytest.mark.parametrize("overlap", [0.0, 0.25, 0.5, 0.9])
@@ -63,15 +64,27 @@ def test_the_middle_of_a_tile_weighs_more_than_its_border():
         ((5, 17, 64), GeometryRule(), (8, 24, 64)),
         ((5, 17, 70), GeometryRule(patch=(64, 64, 64)), (64, 64, 70)),
         ((8, 17, 70), GeometryRule(smallest=(16, 64, 64)), (16, 64, 72)),
+        ((1, 17, 64), GeometryRule(smallest=(1, 8, 8)), (8, 24, 64)),
+        ((5, 64, 1), GeometryRule(patch=(64, 64, 64)), (64, 64, 64)),
     ],
 )
 def test_frame_is_padded_to_what_the_model_needs_and_padding_is_undone(shape, rule, expected):
     volume = np.random.default_rng(0).random(shape, dtype=np.float32)
 
-    padded = torch.from_numpy(pad(volume, padded_shape(shape, rule, (8, 8, 8))))
+    padded = torch.from_numpy(pad(volume, padded_shape(shape, rule, NetworkOptions())))
 
     assert padded.shape == expected
     np.testing.assert_array_equal(unpad(padded[None], shape)[0].numpy(), volume)
+
+
+@pytest.mark.parametrize(("kernel", "copies"), [((3, 3, 3), 5), ((1, 3, 3), 1)])
+def test_single_slice_is_repeated_for_a_network_that_reads_its_neighbours(kernel, copies):
+    network = NetworkOptions(last_stage="none", kernels=((1, 3, 3),) * 3 + (kernel,), poolings=((1, 2, 2),) * 3)
+    volume = np.random.default_rng(0).random((1, 16, 16), dtype=np.float32)
+
+    padded = pad(volume, padded_shape(volume.shape, GeometryRule(smallest=(1, 8, 8)), network))
+
+    np.testing.assert_array_equal(padded, np.repeat(volume, copies, axis=0))
 
 
 def test_tiles_say_how_much_more_they_compute_than_the_whole_frame():

@@ -14,24 +14,40 @@ from ..core.memory import free_memory, peak_memory
 from ..model.description import Model
 from ..model.rules import GeometryRule
 from ..network.inference import step_bytes
+from ..network.options import NetworkOptions
 from .run_report import RunReport
 from .settings import RunSettings
 
+COPIES = 5
+"""A frame of a single slice is read as this many copies of it: a network that learned stacks finds little in one slice.
 
-def padded_shape(shape: Shape, rule: GeometryRule, strides: Shape) -> Shape:
+Of the phantom's structures in a single slice, Dice 0.1 was found without copies, 0.97 with three, and 0.99 with five.
+"""
+
+
+def padded_shape(shape: Shape, rule: GeometryRule, network: NetworkOptions) -> Shape:
     """Return the size (D, H, W) to which a frame is padded.
 
     That is at least the model's patch, or else multiples of the network's strides that are at least its smallest size.
+    Along an axis with a single voxel, along which the network reads neighbours, there are `COPIES` of it.
     """
+    reads_neighbours = [max(sizes) > 1 for sizes in zip(*network.kernels, strict=True)]
+    shape = tuple(COPIES if n == 1 and reads else n for n, reads in zip(shape, reads_neighbours, strict=True))
     if rule.patch is not None:
         return tuple(max(n, p) for n, p in zip(shape, rule.patch, strict=True))
-    return tuple(ceil(max(n, least) / s) * s for n, least, s in zip(shape, rule.smallest, strides, strict=True))
+    return tuple(ceil(max(n, least) / s) * s for n, least, s in zip(shape, rule.smallest, network.strides, strict=True))
 
 
 def pad(volume: np.ndarray, shape: Shape) -> np.ndarray:
-    """Pad a (D, H, W) volume with zeros on both sides; an odd number of zeros has one more at the end."""
-    missing = [m - n for n, m in zip(volume.shape, shape, strict=True)]
-    return np.pad(volume, [(m // 2, m - m // 2) for m in missing])
+    """Pad a (D, H, W) volume on both sides, where an odd number has one more at the end.
+
+    It is padded with zeros; along an axis with a single voxel, with copies of it.
+    """
+    for axis, (n, m) in enumerate(zip(volume.shape, shape, strict=True)):
+        widths = [(0, 0)] * 3
+        widths[axis] = ((m - n) // 2, m - n - (m - n) // 2)
+        volume = np.pad(volume, widths, "edge" if n == 1 else "constant")
+    return volume
 
 
 def unpad(volume: Tensor, shape: Shape) -> Tensor:
@@ -184,7 +200,7 @@ class TilePlanner:
             device: where the network runs; its free memory is read for the first frame, and for a larger one.
             report: gets a warning when the RAM limit is too low, or when tiles cost much time.
         """
-        padded = padded_shape(shape, self._model.geometry, self._model.network.strides)
+        padded = padded_shape(shape, self._model.geometry, self._model.network)
         planned_for = self._planned_for
         if self.tile is None or (planned_for and any(n > m for n, m in zip(padded, planned_for, strict=True))):
             self.tile, self._planned_for = self._largest_tile(padded, device, report), padded

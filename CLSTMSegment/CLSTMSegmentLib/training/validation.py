@@ -50,9 +50,7 @@ def predictions(
 
 def _network_input(sequence: LabelledSequence, number: int, model: Model, device: torch.device) -> torch.Tensor:
     image = sequence.frames[number].astype(np.float32)
-    return torch.from_numpy(pad(image, padded_shape(image.shape, model.geometry, model.network.strides)))[
-        None, None
-    ].to(device)
+    return torch.from_numpy(pad(image, padded_shape(image.shape, model.geometry, model.network)))[None, None].to(device)
 
 
 def validate(
