@@ -2,6 +2,8 @@
 
 import functools
 import os
+import signal
+import sys
 import tempfile
 from pathlib import Path
 
@@ -92,6 +94,17 @@ def bundled():
     """The bundled heart model's name."""
     assert (MODELS_FOLDER / "cardiac-cine-lv" / "weights.safetensors").is_file()
     return "cardiac-cine-lv"
+
+
+def default_signals():
+    """Let this process react to signals as usual, though the one that started it may ignore them."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"):
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+
+
+AS_USUAL = {} if sys.platform == "win32" else {"preexec_fn": default_signals}
+"""Arguments of `subprocess.Popen` for a process to which a test sends signals: `nohup` and `&` of a shell let the tests
+ignore some, which the processes that they start would inherit."""
 
 
 def large_frame():

@@ -10,7 +10,7 @@ from CLSTMSegmentLib.__main__ import main
 from CLSTMSegmentLib.core.sequence import SequenceIndex
 from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
 from CLSTMSegmentLib.worker.worker_process import PACKAGE_FOLDER
-from conftest import large_frame
+from conftest import AS_USUAL, default_signals, large_frame
 from worker.waiting import wait
 
 
@@ -27,6 +27,7 @@ def run(bundle, tmp_path):
         env=os.environ | {"PYTHONPATH": str(PACKAGE_FOLDER)},
         stderr=subprocess.PIPE,
         text=True,
+        **AS_USUAL,
     ) as process:
         wait(lambda: list((tmp_path / "out").glob(".*/labels.seq.nrrd")))
         yield process, arguments
@@ -59,7 +60,7 @@ def test_run_that_shall_survive_the_terminal_does(run, tmp_path):
     with subprocess.Popen(
         command,
         env=os.environ | {"PYTHONPATH": str(PACKAGE_FOLDER)},
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+        preexec_fn=lambda: (default_signals(), signal.signal(signal.SIGHUP, signal.SIG_IGN)),
     ) as process:
         wait(lambda: list(tmp_path.glob(".clstm-segment-*")))
         process.send_signal(signal.SIGHUP)

@@ -8,7 +8,7 @@ import sys
 from contextlib import contextmanager
 
 import pytest
-from conftest import REPOSITORY
+from conftest import AS_USUAL, REPOSITORY
 from worker.waiting import wait
 
 COUNT = 12
@@ -23,6 +23,7 @@ def started(arguments, log):
             stdout=file,
             stderr=subprocess.STDOUT,
             cwd=REPOSITORY / "CLSTMSegment",
+            **AS_USUAL,
         )
 
 

@@ -125,8 +125,15 @@ def run(options: Namespace) -> None:
 
 @contextmanager
 def _asked_to_stop() -> Iterator[list[bool]]:
-    """Yield a list that is filled at the first Ctrl-C; the second one interrupts as usual."""
+    """Yield a list that is filled at the first Ctrl-C; the second one interrupts as usual.
+
+    Where the caller ignores Ctrl-C, as a shell does for what it starts with `&`, it stays ignored.
+    """
     asked: list[bool] = []
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:
+        yield asked
+        return
 
     def on_interrupt(*_: object) -> None:
         if asked:
@@ -135,7 +142,7 @@ def _asked_to_stop() -> Iterator[list[bool]]:
         show("")
         show("stopping: the best network so far is kept (press Ctrl-C again to discard it)", flush=True)
 
-    before = signal.signal(signal.SIGINT, on_interrupt)
+    signal.signal(signal.SIGINT, on_interrupt)
     try:
         yield asked
     finally:
