@@ -71,21 +71,59 @@ def test_input_that_is_not_dicom_images_in_files_of_their_own_is_refused(setting
     assert sorted(tmp_path.iterdir()) == before
 
 
-@pytest.mark.parametrize(("attribute", "value"), [("SOPClassUID", "1.2.3.4"), ("PatientID", None)])
-def test_images_of_which_no_object_can_be_made_are_named(attribute, value, series, settings, outputs, tmp_path):
+@pytest.mark.parametrize(("attribute", "value"), [("SOPClassUID", "1.2.3.4"), ("StudyInstanceUID", None)])
+def test_images_of_which_no_object_can_be_made_are_named_before_the_work(
+    attribute, value, series, settings, outputs, tmp_path
+):
     shutil.copytree(series, tmp_path / "odd")
+    segmented = []
     for path in (tmp_path / "odd").iterdir():
         image = dcmread(path)
+        if attribute != "SOPClassUID" and image.TriggerTime == 0:
+            continue  # those of the first frame are as they should be
         if value is None:
             delattr(image, attribute)
         else:
             setattr(image, attribute, value)
         image.save_as(path)
 
-    with pytest.raises(InputError, match=r"frame 0: .*odd.* lacks information that a DICOM SEG object needs"):
-        segment_to_files(replace(settings, frames="0"), tmp_path / "odd", outputs)
+    with pytest.raises(InputError, match=r"frame \d: .*odd.* lacks information that a DICOM SEG object needs"):
+        segment_to_files(settings, tmp_path / "odd", outputs, on_frame=segmented.append)
 
+    assert segmented == []
     assert [path.name for path in tmp_path.iterdir()] == ["odd"]
+
+
+REMOVED = [
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+    "SliceThickness",
+    "SeriesNumber",
+    "Manufacturer",
+]
+
+
+def test_objects_of_anonymised_images_have_empty_attributes(series, settings, outputs, tmp_path):
+    shutil.copytree(series, tmp_path / "anonymised")
+    for path in (tmp_path / "anonymised").iterdir():
+        image = dcmread(path)
+        for keyword in REMOVED:
+            if keyword in image:
+                delattr(image, keyword)
+        image.save_as(path)
+
+    segment_to_files(replace(settings, frames="1"), tmp_path / "anonymised", outputs)
+
+    found = highdicom.seg.segread(outputs.dicom_seg / "frame-0001.dcm")
+    assert not any((found.PatientID, found.PatientName, found.PatientBirthDate, found.StudyDate, found.StudyTime))
+    assert found.StudyInstanceUID == dcmread(next(series.iterdir())).StudyInstanceUID
 
 
 def test_folder_that_exists_already_is_not_written_into(series, settings, outputs):

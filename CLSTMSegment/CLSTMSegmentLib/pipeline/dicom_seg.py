@@ -1,13 +1,16 @@
 """DICOM Segmentation objects of finished frames, made by highdicom."""
 
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import SimpleITK as sitk
 from highdicom import AlgorithmIdentificationSequence
 from highdicom.color import CIELabColor
 from highdicom.seg import Segmentation, SegmentDescription
 from highdicom.sr import CodedConcept
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid
 
@@ -22,6 +25,15 @@ from .writers import storing
 TISSUE = ["SCT", "85756007", "Tissue"]
 """Slicer's code for a segment whose model names no code."""
 
+MAY_BE_EMPTY = (
+    *("PatientID", "PatientName", "PatientBirthDate", "PatientSex"),
+    *("StudyID", "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName"),
+)
+"""Attributes of patient and study that an object must have, though they may be empty (type 2)."""
+
+LONGEST_DESCRIPTION = 64
+"""Number of characters that the standard allows for the description of a series."""
+
 
 class DicomSegWriter:
     """Writes one object for every frame, all in one new series of the images' study; see `writers.LabelWriter`.
@@ -32,13 +44,15 @@ class DicomSegWriter:
         folder: new folder, for the files `frame-0000.dcm`, `frame-0001.dcm` and so on.
         model: the model that segments.
         frames: the input frames, which must be a DICOM series.
+        numbers: numbers of the frames that will be written.
 
     Raises:
-        InputError: the frames are not DICOM images with one file for each image.
+        InputError: the frames are not DICOM images with one file for each image, or the images of one of them lack what
+            an object needs.
         StorageError: the folder cannot be made.
     """
 
-    def __init__(self, folder: Path, model: Model, frames: FileSequence):
+    def __init__(self, folder: Path, model: Model, frames: FileSequence, numbers: Sequence[int]):
         if not isinstance(frames, CineSeries) or frames.slices(0)[0].number is not None:
             raise InputError(
                 f"{folder.name}: DICOM SEG objects need DICOM images: give a folder with one file for each image"
@@ -50,34 +64,62 @@ class DicomSegWriter:
         self._segments = [
             _description(n, segment, model, generate_uid()) for n, segment in enumerate(model.segments, 1)
         ]
+        for number in numbers:  # told before the work, which would be lost
+            self._segmentation(number, None)
         with storing(folder):
             folder.mkdir()
 
     def add(self, frame: SegmentedFrame) -> None:
-        images = [dcmread(one.path, stop_before_pixels=True) for one in self._series.slices(frame.number)]
-        try:
-            segmentation = Segmentation(
-                images,
-                sitk.GetArrayFromImage(frame.labels),
-                "BINARY",
-                self._segments,
-                series_instance_uid=self._series_uid,
-                series_number=(images[0].get("SeriesNumber") or 0) + 1000,
-                sop_instance_uid=generate_uid(),
-                instance_number=frame.number + 1,
-                manufacturer="CLSTMSegment contributors",
-                manufacturer_model_name="CLSTMSegment",
-                software_versions=f"{self._model.name} {self._model.version}",
-                device_serial_number="1",
-                content_description=f"frame {frame.number}",
-            )
-        except (AttributeError, KeyError, ValueError) as error:
-            raise InputError(
-                f"frame {frame.number}: {images[0].filename} lacks information that a DICOM SEG object needs ({error})"
-            ) from error
+        segmentation = self._segmentation(frame.number, sitk.GetArrayFromImage(frame.labels))
         path = self._folder / f"frame-{frame.number:04}.dcm"
         with storing(path):
             segmentation.save_as(path)
+
+    def _segmentation(self, number: int, labels: np.ndarray | None) -> Segmentation:
+        """Return the object of a frame.
+
+        Args:
+            number: number of the frame.
+            labels: its labels (k, j, i); None to find out whether its images have all that an object needs.
+        """
+        images = self._images(number)
+        if labels is None:
+            labels = np.ones((len(images), images[0].Rows, images[0].Columns), np.uint8)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # about names of patients, which are copied as they are
+                return Segmentation(
+                    images,
+                    labels,
+                    "BINARY",
+                    self._segments,
+                    series_instance_uid=self._series_uid,
+                    series_number=(images[0].get("SeriesNumber") or 0) + 1000,
+                    sop_instance_uid=generate_uid(),
+                    instance_number=number + 1,
+                    manufacturer="CLSTMSegment contributors",
+                    manufacturer_model_name="CLSTMSegment",
+                    software_versions=f"{self._model.name} {self._model.version}",
+                    device_serial_number="1",
+                    content_description=f"frame {number}",
+                    series_description=f"{self._model.title}"[:LONGEST_DESCRIPTION],
+                )
+        except (AttributeError, KeyError, ValueError) as error:
+            raise InputError(
+                f"frame {number}: {images[0].filename} lacks information that a DICOM SEG object needs ({error}): run "
+                "without --dicom-seg"
+            ) from error
+
+    def _images(self, number: int) -> list[Dataset]:
+        """Return the images of a frame; what an anonymiser may have removed is empty, as the standard demands."""
+        images = [dcmread(one.path, stop_before_pixels=True, force=True) for one in self._series.slices(number)]
+        for image in images:
+            for keyword in MAY_BE_EMPTY:
+                if keyword not in image:
+                    setattr(image, keyword, "")
+            if not image.get("SliceThickness"):
+                image.SliceThickness = self._series.slice_gap
+        return images
 
     def finish(self) -> None:
         pass

@@ -157,7 +157,7 @@ def _open_writers(
             from .dicom_seg import DicomSegWriter
         except ImportError as error:
             raise InputError("DICOM SEG objects need highdicom: pip install highdicom") from error
-        writers.append(DicomSegWriter(partial.dicom_seg, segmenter.model, frames))
+        writers.append(DicomSegWriter(partial.dicom_seg, segmenter.model, frames, numbers))
     try:
         yield writers
     finally:
