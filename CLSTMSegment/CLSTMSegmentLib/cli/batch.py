@@ -2,6 +2,7 @@
 
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -14,6 +15,9 @@ from ..report.cohort_summary import CohortRow
 from .run_options import add_run_options, read_run_options
 from .terminal import show
 
+LINES_SHOWN = 20
+"""Number of the first and of the last lines that are shown of what was found."""
+
 
 def add_options(parser: ArgumentParser) -> None:
     """Define the options of the command."""
@@ -21,8 +25,8 @@ def add_options(parser: ArgumentParser) -> None:
         "inputs",
         type=Path,
         metavar="LIST.csv|FOLDER",
-        help="a table with a column `input` (paths, relative to the table's folder) and optionally a column `name`; "
-        "or a folder of sequences",
+        help="a table with a column `input` (paths, relative to the table's folder) and optionally columns `name` and "
+        "`series`; or a folder of sequences, or of patients with DICOM images",
     )
     parser.add_argument(
         "--out",
@@ -71,6 +75,8 @@ def run(options: Namespace) -> None:
             file=sys.stderr,
         )
     cohort = read_cohort(options.inputs, options.out)
+    for line in _shortened(cohort.found):
+        show(line)
     with tqdm(total=len(cohort.sequences), disable=options.quiet or None, unit="sequence") as bar:
 
         def on_row(row: CohortRow) -> None:
@@ -83,6 +89,13 @@ def run(options: Namespace) -> None:
 
         rows = segment_cohort(cohort, settings, cluster, options.resume, on_row, on_note)
     show(f"{options.out}: {len(rows)} of {len(rows)} sequences, see summary.csv and overview.png")
+
+
+def _shortened(lines: Sequence[str]) -> list[str]:
+    """Return lines, the middle ones of very many replaced by their number."""
+    if len(lines) <= 2 * LINES_SHOWN:
+        return list(lines)
+    return [*lines[:LINES_SHOWN], f"  ... {len(lines) - 2 * LINES_SHOWN} more lines ...", *lines[-LINES_SHOWN:]]
 
 
 def _tls(options: Namespace) -> TlsFiles | None:

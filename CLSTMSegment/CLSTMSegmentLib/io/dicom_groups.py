@@ -105,6 +105,11 @@ class ImageGroup:
         return images_by_place(self.images)
 
     @property
+    def study(self) -> str:
+        """Return the identity of the study."""
+        return _text("StudyInstanceUID")(self.images[0])
+
+    @property
     def is_regular(self) -> bool:
         """Return whether there are equally many images at all places."""
         return len({len(images) for images in self.places}) == 1

@@ -62,7 +62,7 @@ def input_files(path: Path, results: Collection[Path] = ()) -> list[Path]:
 
 
 def check_frames(folder: Path, files: list[Path]) -> None:
-    """Raise an InputError if image files in a folder cannot be the frames of one sequence: some are sequences."""
+    """Raise an InputError if image files in a folder cannot be the frames of one sequence."""
     if len(files) < 2:
         return
     sequences = [file for file in files if is_sequence_file(file)]
@@ -73,6 +73,14 @@ def check_frames(folder: Path, files: list[Path]) -> None:
             f"{folder} holds sequences (such as {sequences[0].name}){beside}: give the file that you mean, or use "
             "batch for all sequences"
         )
+
+
+def file_stem(path: Path) -> str:
+    """Return a file's name without its suffixes; other dots stay."""
+    for suffix in (".seq.nrrd", *sorted(IMAGE_SUFFIXES, key=len, reverse=True)):
+        if path.name.lower().endswith(suffix):
+            return path.name[: -len(suffix)]
+    return path.name
 
 
 def is_sequence_file(path: Path) -> bool:

@@ -1,16 +1,18 @@
 """The sequences of a cohort: read from a table or a folder, each with the places of its results."""
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..core.errors import InputError
 from ..core.plain_files import check_path, check_plain_file, file_digest, read_text
 from ..core.structure import Segment
 from ..engine.settings import RunSettings
-from ..io.sequence_files import IMAGE_SUFFIXES, files_of_sequence, read_sequence
+from ..io.input_files import file_stem
+from ..io.sequence_files import files_of_sequence, read_sequence
 from ..report.cohort_summary import CohortRow
 from .fingerprints import is_truncated, sequence_digest, settings_digest
+from .found_sequences import FoundSequences, find_sequences
 from .output_paths import earlier_results
 from .run_result import RunResult
 from .segment_to_files import Outputs
@@ -27,11 +29,13 @@ class CohortSequence:
         name: unique in the cohort; its results have this name.
         input: the file or folder, as an absolute path that every worker can read.
         outputs: labels and report, as absolute paths that every worker can write.
+        series: number of its series in a DICOM folder; None for the only one.
     """
 
     name: str
     input: Path
     outputs: Outputs
+    series: int | None = None
 
     @property
     def has_results(self) -> bool:
@@ -41,6 +45,10 @@ class CohortSequence:
     def files(self) -> list[Path]:
         """Return the files from which it is read."""
         return files_of_sequence(self.input, earlier_results(self.input))
+
+    def own_settings(self, settings: RunSettings) -> RunSettings:
+        """Return the settings of the run of this sequence, from those of all runs."""
+        return replace(settings, series=self.series)
 
     def row(self, result: RunResult) -> CohortRow:
         """Return the row of this sequence in the summary."""
@@ -81,7 +89,7 @@ class CohortSequence:
             raise InputError(
                 f"{path} is a result of another model ({result.model}, version {result.version}): {advice}"
             )
-        if made_from.settings != settings_digest(settings):
+        if made_from.settings != settings_digest(self.own_settings(settings)):
             raise InputError(f"{path} is a result of a run with other settings: {advice}")
         if not labels.exists():
             return None
@@ -90,7 +98,7 @@ class CohortSequence:
             if _digest_of(labels) is not None or not is_truncated(labels, made_from):
                 raise InputError(f"{labels} was changed after the run: move it, or choose another folder")
             return None
-        return self.row(result) if _digest_of(self.input) == made_from.input else None
+        return self.row(result) if _digest_of(self.input, self.series) == made_from.input else None
 
     def failed_row(self, error: str) -> CohortRow:
         """Return the row of this sequence after it failed."""
@@ -105,11 +113,13 @@ class Cohort:
         source: the table or folder that names the sequences.
         folder: folder of the results.
         sequences: the sequences.
+        found: what was found in the folder that names the sequences, a line each.
     """
 
     source: Path
     folder: Path
     sequences: list[CohortSequence]
+    found: tuple[str, ...] = ()
 
     @property
     def summary(self) -> Path:
@@ -134,17 +144,18 @@ def read_cohort(source: Path, folder: Path) -> Cohort:
     """Read the sequences of a table or a folder.
 
     Args:
-        source: CSV table with a column `input` (paths, relative to the table's folder) and perhaps a column `name`,
-            or a folder of sequence files.
+        source: CSV table with a column `input` (paths, relative to the table's folder), perhaps a column `name`, and
+            perhaps a column `series` (numbers, for DICOM folders with several); or a folder, see `found_sequences`.
         folder: folder of the results.
 
     Raises:
         InputError: the source cannot be read, names no sequences, or gives two of them the same name.
     """
-    inputs = _inputs_of_folder(source) if source.is_dir() else _inputs_of_table(source)
+    found = find_sequences(source, folder) if source.is_dir() else None
+    inputs = _inputs_of_table(source) if found is None else found.inputs()
     if not inputs:
         raise InputError(f"{source} names no sequences")
-    names = [name for name, _ in inputs]
+    names = [name for name, _, _ in inputs]
     duplicates = sorted({name for name in names if names.count(name) > 1})
     if duplicates:
         raise InputError(f"{source} has two sequences of the name {duplicates[0]}: give names in a column `name`")
@@ -162,26 +173,33 @@ def read_cohort(source: Path, folder: Path) -> Cohort:
                 name,
                 path.resolve(),
                 Outputs(labels=absolute / f"{name}.seq.nrrd", report=absolute / f"{name}.json"),
+                series,
             )
-            for name, path in inputs
+            for name, path, series in inputs
         ],
+        () if found is None else _lines(found),
     )
 
 
-def _digest_of(sequence: Path) -> str | None:
+def _digest_of(sequence: Path, series: int | None = None) -> str | None:
     """Return the digest of a sequence file; None where it cannot be read."""
     try:
-        return sequence_digest(read_sequence(sequence, None, earlier_results(sequence)))
+        return sequence_digest(read_sequence(sequence, series, earlier_results(sequence)))
     except InputError:
         return None
 
 
-def _inputs_of_folder(folder: Path) -> list[tuple[str, Path]]:
-    files = sorted(path for path in folder.iterdir() if path.name.lower().endswith(IMAGE_SUFFIXES))
-    return [(_stem(path), path) for path in files]
+def _lines(found: FoundSequences) -> tuple[str, ...]:
+    """Return what was found, as lines for people."""
+    return (
+        f"{found.source} holds {len(found.sequences)} sequences:",
+        *(f"  {name}: {one.what}" for name, one in found.sequences),
+        *(f"  left out: {text}" for text in found.left_out),
+    )
 
 
-def _inputs_of_table(table: Path) -> list[tuple[str, Path]]:
+def _inputs_of_table(table: Path) -> list[tuple[str, Path, int | None]]:
+    """Return the name, the path and the number of the series of each row."""
     check_plain_file(table)
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
@@ -205,14 +223,8 @@ def _inputs_of_table(table: Path) -> list[tuple[str, Path]]:
             raise InputError(f"{table}: row {number} below the titles has no input")
         path = table.parent / row["input"]
         check_path(path)
-        inputs.append((row.get("name") or _stem(path), path))
+        series = row.get("series") or None
+        if series is not None and not (series.strip().isdecimal() and int(series) > 0):
+            raise InputError(f"{table}: row {number} below the titles has the series {series!r}: give a number from 1")
+        inputs.append((row.get("name") or file_stem(path), path, None if series is None else int(series)))
     return inputs
-
-
-def _stem(path: Path) -> str:
-    """Return a file's name without its suffixes; other dots stay."""
-    name = path.name
-    for suffix in (".seq.nrrd", *sorted(IMAGE_SUFFIXES, key=len, reverse=True)):
-        if name.lower().endswith(suffix):
-            return name[: -len(suffix)]
-    return name

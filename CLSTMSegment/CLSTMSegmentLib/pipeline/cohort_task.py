@@ -24,7 +24,7 @@ def segment_sequence(sequence: CohortSequence, settings: RunSettings, model_dige
     try:
         # a worker that was lost may have finished it before it could return the row
         row = sequence.finished_row(load_model(settings.model).segments, model_digest, settings)
-        return row or sequence.row(segment_to_files(settings, sequence.input, sequence.outputs))
+        return row or sequence.row(segment_to_files(sequence.own_settings(settings), sequence.input, sequence.outputs))
     except (InputError, RunFailed, MemoryError, OSError) as error:
         return sequence.failed_row(str(error) or type(error).__name__)
 

@@ -1,0 +1,160 @@
+"""The sequences in a folder of folders, as archives give them: DICOM, 4D files and folders of 3D files."""
+
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..core.errors import InputError
+from ..io.dicom_files import holds_images, is_dicom, visible_files
+from ..io.input_files import file_stem, is_image_file, is_sequence_file
+from .output_paths import earlier_results
+
+LABELS_OF = re.compile(r"(.+)[_.-](gt|seg|segmentation|labels?|mask)", re.IGNORECASE)
+"""Names of files with labels."""
+
+
+@dataclass(frozen=True)
+class FoundSequence:
+    """A sequence in a folder.
+
+    Attributes:
+        path: file or folder to read.
+        series: number of the series in a DICOM folder that has several; None otherwise.
+        what: what it is, in words.
+    """
+
+    path: Path
+    series: int | None
+    what: str
+
+
+@dataclass
+class FoundSequences:
+    """What was found in a folder.
+
+    Attributes:
+        source: the folder.
+        sequences: the sequences and their names.
+        left_out: texts about what else is there.
+    """
+
+    source: Path
+    sequences: list[tuple[str, FoundSequence]] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+    def inputs(self) -> list[tuple[str, Path, int | None]]:
+        """Return the name, the path and the number of the series of each sequence."""
+        return [(name, one.path, one.series) for name, one in self.sequences]
+
+
+def find_sequences(source: Path, results: Path) -> FoundSequences:
+    """Return the sequences in a folder and its sub-folders.
+
+    A sub-folder of the source with DICOM images in it, or below it, is one patient: each of its series with several
+    times is a sequence. Where it holds several studies, each of its own sub-folders is taken for one patient. In other
+    folders, each 4D file is a sequence, and so is a sub-folder with nothing but 3D files.
+
+    Args:
+        source: the folder.
+        results: folder of the results, which is not searched.
+
+    Raises:
+        InputError: a folder cannot be read.
+    """
+    found = FoundSequences(source)
+    earlier = earlier_results(source)
+    inside = results.resolve() != source.resolve()
+    files = [
+        file
+        for file in visible_files(source)
+        if file not in earlier and not (inside and file.resolve().is_relative_to(results.resolve()))
+    ]
+    dicom = [file for file in files if not is_image_file(file) and is_dicom(file) and holds_images(file)]
+    sequences: list[FoundSequence] = []
+    patients = _patients(source, dicom)
+    for patient in patients:
+        sequences += _series_of(patient, found.left_out)
+    images = defaultdict(list)
+    for file in filter(is_image_file, files):
+        images[file.parent].append(file)
+    for folder, those in images.items():
+        if any(folder.is_relative_to(patient) for patient in patients):
+            found.left_out.append(f"{_relative(folder, source)}: {len(those)} other images beside DICOM")
+        else:
+            sequences += _sequences_of_files(folder, those, folder == source, found)
+    found.sequences = _named(source, sequences)
+    return found
+
+
+def _patients(folder: Path, dicom: list[Path]) -> list[Path]:
+    """Return the folders that are read as one: the folder itself, or each of its sub-folders with DICOM images."""
+    if any(file.parent == folder for file in dicom):
+        return [folder]
+    return sorted({folder / file.relative_to(folder).parts[0] for file in dicom})
+
+
+def _series_of(patient: Path, left_out: list[str]) -> list[FoundSequence]:
+    """Return the sequences of a folder with DICOM images; where it cannot be read, the folder, whose run says why."""
+    try:
+        from ..io.dicom_series import DicomFolder
+
+        groups = DicomFolder(patient).groups
+    except (ImportError, InputError):
+        return [FoundSequence(patient, None, "DICOM that cannot be read")]
+    files = [image.path for group in groups for image in group.images]
+    parts = _patients(patient, files)
+    if len({group.study for group in groups}) > 1 and parts != [patient]:
+        return [sequence for part in parts for sequence in _series_of(part, left_out)]
+    over_time = [n for n, group in enumerate(groups, 1) if any(len(images) > 1 for images in group.places)]
+    chosen = over_time or list(range(1, len(groups) + 1))
+    still = [str(group) for n, group in enumerate(groups, 1) if n not in chosen]
+    left_out += [f"{patient.name}: {text}" for text in still]
+    several = len(groups) > 1
+    return [FoundSequence(patient, n if several else None, f"DICOM, {groups[n - 1]}") for n in chosen]
+
+
+def _sequences_of_files(folder: Path, files: list[Path], top: bool, found: FoundSequences) -> list[FoundSequence]:
+    """Return the sequences among the image files of one folder."""
+    labels = _labels_of_others(files)
+    files = [file for file in files if file not in labels]
+    where = _relative(folder, found.source)
+    if labels:
+        found.left_out.append(f"{where}: {len(labels)} files that are named as labels, such as {labels[0].name}")
+    whole = [file for file in files if _is_sequence_or_damaged(file)]
+    single = [file for file in files if file not in whole]
+    if whole and single:
+        found.left_out.append(f"{where}: {len(single)} 3D images beside a sequence, such as {single[0].name}")
+    elif single and not top:
+        return [FoundSequence(folder, None, f"folder of {len(single)} 3D images")]
+    return [FoundSequence(file, None, "file") for file in whole or single]
+
+
+def _labels_of_others(files: list[Path]) -> list[Path]:
+    """Return the files that are named as the labels of another one: `frame1_gt` beside `frame1`."""
+    stems = {file_stem(file) for file in files}
+    return [file for file in files if (found := LABELS_OF.fullmatch(file_stem(file))) and found[1] in stems]
+
+
+def _is_sequence_or_damaged(file: Path) -> bool:
+    """Return whether a file holds a sequence; of one that cannot be read, the run says why."""
+    try:
+        return is_sequence_file(file)
+    except InputError:
+        return True
+
+
+def _named(source: Path, sequences: list[FoundSequence]) -> list[tuple[str, FoundSequence]]:
+    """Return sequences with the names of their files or folders, after those on the way where several are equal."""
+    counts = Counter(file_stem(path) for path in {one.path for one in sequences})
+    named = []
+    for one in sequences:
+        stem = file_stem(one.path)
+        if counts[stem] > 1:
+            stem = "-".join([*one.path.relative_to(source).parts[:-1], stem])
+        named.append((stem if one.series is None else f"{stem}-series{one.series}", one))
+    return named
+
+
+def _relative(folder: Path, source: Path) -> str:
+    return source.name if folder == source else str(folder.relative_to(source))
