@@ -1,11 +1,22 @@
 """What lies beside DICOM images in a folder, and images in unusual files: read or left out by what they are."""
 
+import contextlib
+import sys
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.io.sequence_files import files_of_sequence, read_sequence
-from dicom_files import small_image, values_in_order, values_of, write_small_cine
+from CLSTMSegmentLib.phantoms.heart import heart_sequence
+from dicom_files import (
+    small_image,
+    trigger_time,
+    values_in_order,
+    values_of,
+    write_enhanced,
+    write_small_cine,
+)
 from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import (
@@ -183,6 +194,36 @@ def test_dicom_comes_before_other_images_in_a_folder_of_folders(cine, tmp_path):
     sitk.WriteImage(sitk.Image(4, 4, 4, sitk.sitkUInt8), str(tmp_path / "labels.nrrd"))
 
     assert values_of(read_sequence(tmp_path)) == values_in_order(3)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_damaged_file_is_read_or_refused_in_words(seed, cine, tmp_path):
+    """Bytes are changed, inserted or cut off, in a file with one image or with several."""
+    rng = np.random.default_rng(seed)
+    write_enhanced(heart_sequence(0, 2, (2, 8, 8), (8.0, 4.0, 4.0))[0], tmp_path / "enhanced", trigger_time)
+    damaged = [tmp_path / "enhanced", next(cine.iterdir())][seed % 2]
+    content = bytearray(damaged.read_bytes())
+    place = int(rng.integers(128, len(content) - 30))
+    if seed % 3 == 0:
+        del content[place:]
+    elif seed % 3 == 1:
+        content[place : place + seed // 20 + 1] = rng.bytes(seed // 20 + 1)
+    else:
+        content[place:place] = rng.bytes(seed // 10 + 1)
+    damaged.write_bytes(content)
+
+    with contextlib.suppress(InputError):
+        list(read_sequence(cine if damaged.parent == cine else damaged))
+
+
+def test_without_pydicom_the_error_says_what_to_install(cine, monkeypatch):
+    for name in list(sys.modules):
+        if name.startswith("CLSTMSegmentLib.io.dicom_"):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+
+    with pytest.raises(InputError, match="pip install pydicom"):
+        read_sequence(cine)
 
 
 def test_series_is_chosen_in_dicom_only(tmp_path):

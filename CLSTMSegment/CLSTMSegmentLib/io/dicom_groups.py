@@ -117,8 +117,8 @@ class ImageGroup:
     def __str__(self) -> str:
         first, places = self.images[0], self.places
         name = _text("SeriesDescription")(first) or _text("ProtocolName")(first) or "without a description"
-        numbers = sorted({image.values.get("SeriesNumber", "?") for image in self.images}, key=str)
-        number = f"number {numbers[0]}" if len(numbers) == 1 else f"{len(self.series)} series"
+        numbers = {_text("SeriesNumber")(image) for image in self.images}
+        number = f"number {numbers.pop() or '?'}" if len(numbers) == 1 else f"{len(self.series)} series"
         traits = "".join(f", {trait} {value or 'none'}" for trait, value in self.traits.items())
         counts = sorted({len(images) for images in places})
         times = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
@@ -212,6 +212,6 @@ def _without_localizers(groups: list[ImageGroup]) -> list[ImageGroup]:
 
 
 def _order(group: ImageGroup) -> tuple:
-    numbers = [image.values["SeriesNumber"] for image in group.images if "SeriesNumber" in image.values]
+    numbers = [float(text) for image in group.images if (text := _number(0, "SeriesNumber")(image)).isdecimal()]
     first = min(group.images, key=lambda image: (image.path, image.number or 0))
     return (min(numbers, default=float("inf")), str(group).casefold(), str(first.path), first.number or 0)

@@ -4,17 +4,21 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from struct import error as StructError
 from typing import Any
 
 from pydicom import Dataset, dcmread
 from pydicom.datadict import keyword_for_tag
-from pydicom.errors import InvalidDicomError
-from pydicom.uid import UID
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.uid import UID, ImplicitVRLittleEndian
 
 from ..core.errors import InputError
 from .dicom_files import kind_of_class
 
-UNREADABLE = (AttributeError, EOFError, IndexError, KeyError, NotImplementedError, OverflowError, TypeError, ValueError)
+UNREADABLE = (
+    *(ArithmeticError, AttributeError, EOFError, LookupError, NotImplementedError, OSError, TypeError, ValueError),
+    *(BytesLengthException, InvalidDicomError, StructError),
+)
 """What pydicom raises for a value that is damaged."""
 
 DIRECTORY = "1.2.840.10008.1.3.10"
@@ -24,6 +28,14 @@ PLACED = tuple(f"1.2.840.10008.5.1.4.1.1.{number}" for number in ("2", "4", "128
 """Begins of the classes of images that must have a place in space: CT, MR and PET."""
 
 
+@contextmanager
+def without_remarks() -> Iterator[None]:
+    """Let pydicom say nothing of values that are odd while the block runs."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 class DicomHeader:
     """The header of a DICOM file.
 
@@ -31,6 +43,7 @@ class DicomHeader:
         path: the file.
         dataset: all elements before the pixels.
         pixels_at: where the element of the pixels begins, in bytes.
+        sop_class, transfer_syntax: UIDs of what the file is, and of how it is encoded.
 
     Raises:
         InputError: the file cannot be read as DICOM.
@@ -41,7 +54,8 @@ class DicomHeader:
         with _reading(path), path.open("rb") as file:
             self.dataset = dcmread(file, stop_before_pixels=True, force=True)
             self.pixels_at = file.tell()
-        self.sop_class = str(self.value("SOPClassUID") or self.dataset.file_meta.get("MediaStorageSOPClassUID") or "")
+        self.sop_class = str(self.value("SOPClassUID") or self._meta_value("MediaStorageSOPClassUID") or "")
+        self.transfer_syntax = str(self._meta_value("TransferSyntaxUID") or ImplicitVRLittleEndian)
         if not self.sop_class and self.value("Rows") is None:
             raise InputError(f"{path} cannot be read as DICOM: it says neither what it is nor how large its image is")
         self._shared = self._items("SharedFunctionalGroupsSequence")
@@ -51,11 +65,27 @@ class DicomHeader:
         """Return the value of an element outside of all sequences; None where it is missing, empty or damaged."""
         return _value(self.dataset, keyword)
 
+    def whole_number(self, keyword: str, default: int | None = None) -> int:
+        """Return the value of an element that is a whole number from 0.
+
+        Raises:
+            InputError: it is damaged, or it is missing and there is no default.
+        """
+        value = self.value(keyword)
+        if value is None and default is not None:
+            return default
+        try:
+            number = int(value)
+            if number >= 0:
+                return number
+        except (TypeError, ValueError):
+            pass
+        raise InputError(f"{self.path} is damaged: its {keyword} is {'missing' if value is None else value}")
+
     @property
     def count(self) -> int:
         """Return the number of images in the file."""
-        count = self.value("NumberOfFrames")
-        return int(count) if count else 1
+        return self.whole_number("NumberOfFrames", 1) or 1
 
     @property
     def is_enhanced(self) -> bool:
@@ -77,7 +107,7 @@ class DicomHeader:
                 raise InputError(f"{self.path} is truncated: it does not say how large its image is")
             return name.removesuffix(" Storage")
         image_type = str(self.value("ImageType") or "").upper()
-        if (self.value("SamplesPerPixel") or 1) > 1:
+        if self.whole_number("SamplesPerPixel", 1) > 1:
             return "colour image"
         if "MOSAIC" in image_type:
             return "mosaic of several slices, which must be converted first"
@@ -93,9 +123,13 @@ class DicomHeader:
         own = self._frames[number] if number < len(self._frames) else {}
         return Lookup(self.dataset, self._shared[0] if self._shared else {}, own)
 
+    def _meta_value(self, keyword: str) -> Any:
+        return _value(self.dataset.file_meta, keyword)
+
     def _items(self, keyword: str) -> list[dict[str, Dataset]]:
         """Return, for each item of a sequence of functional groups, the data sets in it by the keywords they have."""
-        return [_by_keyword(item) for item in self.value(keyword) or []]
+        items = self.value(keyword) or []
+        return [_by_keyword(item) for item in items if isinstance(item, Dataset)] if hasattr(items, "append") else []
 
 
 class Lookup:
@@ -134,9 +168,7 @@ def _by_keyword(item: Dataset) -> dict[str, Dataset]:
 
 def _value(dataset: Dataset, keyword: str) -> Any:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            value = dataset.get(keyword)
+        value = dataset.get(keyword)
     except UNREADABLE:
         return None
     return None if value is None or (isinstance(value, str) and not value.strip()) else value
@@ -144,10 +176,8 @@ def _value(dataset: Dataset, keyword: str) -> Any:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Turn what pydicom raises for a damaged file into an InputError, and be silent about values that are odd."""
+    """Turn what pydicom raises for a damaged file into an InputError."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except (*UNREADABLE, InvalidDicomError, OSError) as error:
+        yield
+    except UNREADABLE as error:
         raise InputError(f"{path} cannot be read as DICOM ({error})") from error

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +154,7 @@ def _image(header: DicomHeader, number: int, count: int, start: int | None) -> D
     for name_of_value, places in VENDOR_VALUES.items():
         found = [value for place in places if (value := said.private(*place)) is not None]
         values |= {name_of_value: found[0]} if found else {}
-    size = int(header.value("Columns")), int(header.value("Rows"))
+    size = header.whole_number("Columns"), header.whole_number("Rows")
     stored = None if start is None else _stored(header, said, number, start)
     own_number = None if single else number
     return DicomImage(header.path, own_number, origin, _direction(axes, name), (right, down), size, values, stored)
@@ -184,18 +184,30 @@ def _direction(axes: tuple[float, ...], name: str) -> tuple[float, ...]:
 
 
 def _stored(header: DicomHeader, said: Lookup, number: int, start: int) -> StoredPixels:
-    bits = int(header.value("BitsAllocated"))
-    letter = "i" if header.value("PixelRepresentation") else "u"
-    syntax = header.dataset.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian)
-    slope, intercept = (said.value(keyword) for keyword in ("RescaleSlope", "RescaleIntercept"))
-    pixels = int(header.value("Columns")) * int(header.value("Rows"))
+    bits = header.whole_number("BitsAllocated")
+    used = header.whole_number("BitsStored", bits)
+    if not 0 < used <= bits:
+        raise InputError(f"{header.path} is damaged: it stores {used} bits of a pixel in {bits}")
+    letter = "i" if header.whole_number("PixelRepresentation", 0) else "u"
+    pixels = header.whole_number("Columns") * header.whole_number("Rows")
     return StoredPixels(
         start + number * pixels * bits // 8,
-        f"{UNCOMPRESSED.get(syntax, '<')}{letter}{bits // 8}",
-        bits - int(header.value("BitsStored") or bits),
-        1.0 if slope is None else float(slope),
-        0.0 if intercept is None else float(intercept),
+        f"{UNCOMPRESSED[header.transfer_syntax]}{letter}{bits // 8}",
+        bits - used,
+        _scale(header, said, "RescaleSlope", 1.0),
+        _scale(header, said, "RescaleIntercept", 0.0),
     )
+
+
+def _scale(header: DicomHeader, said: Lookup, keyword: str, default: float) -> float:
+    value = said.value(keyword)
+    try:
+        number = float(default if value is None else value)
+    except (TypeError, ValueError):
+        number = nan
+    if not isfinite(number):
+        raise InputError(f"{header.path} is damaged: its {keyword} is {value}")
+    return number
 
 
 def _check_pixels(header: DicomHeader) -> int | None:
@@ -209,16 +221,16 @@ def _check_pixels(header: DicomHeader) -> int | None:
         file.seek(header.pixels_at)
         element = file.read(8)
         size = file.seek(0, 2)
-    syntax = header.dataset.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian)
+    syntax = header.transfer_syntax
     if syntax != DeflatedExplicitVRLittleEndian and element[:4] not in PIXEL_DATA:
         raise InputError(f"{path} is truncated: it ends before the pixels of its image")
     if syntax not in UNCOMPRESSED:
         return None  # a compressed image that is truncated cannot be decompressed
     start = header.pixels_at + (12 if element[4:6] in (b"OW", b"OB") else 8)
-    bits = header.value("BitsAllocated")
+    bits = header.whole_number("BitsAllocated")
     if bits not in (8, 16, 32):
         raise InputError(f"{path} has pixels of {bits} bits, which cannot be read: convert it first")
-    needed = header.count * int(header.value("Rows")) * int(header.value("Columns")) * bits // 8
+    needed = header.count * header.whole_number("Rows") * header.whole_number("Columns") * bits // 8
     if size - start < needed:
         raise InputError(
             f"{path} is truncated: its image has {needed} bytes, of which {max(0, size - start)} are there"

@@ -10,7 +10,7 @@ from ..core.errors import InputError
 from ..core.same_grid import ImageGrid
 from .dicom_files import dicom_files
 from .dicom_groups import ImageGroup, group_images
-from .dicom_header import DIRECTORY, DicomHeader
+from .dicom_header import DIRECTORY, DicomHeader, without_remarks
 from .dicom_image import DicomImage, images_in_file, read_pixels
 from .dicom_stack import stack_grid
 from .dicom_times import order_by_time
@@ -32,6 +32,7 @@ class DicomFolder:
         InputError: a file is damaged, or an image does not say where it lies.
     """
 
+    @without_remarks()
     def __init__(self, source: Path):
         self.source = source
         headers = [DicomHeader(path) for path in dicom_files(source)]
@@ -85,6 +86,7 @@ class CineSeries(FileSequence):
             images without an order in time, or several groups of which none is chosen.
     """
 
+    @without_remarks()
     def __init__(self, source: Path, number: int | None = None):
         group = DicomFolder(source).group(number)
         places = group.places
@@ -148,7 +150,7 @@ def _without_copies(images: list[DicomImage]) -> list[DicomImage]:
     known: dict[tuple, list[Path]] = {}
     kept = []
     for image in images:
-        same = known.setdefault((image.values.get("SOPInstanceUID"), image.number), [])
+        same = known.setdefault((str(image.values.get("SOPInstanceUID")), image.number), [])
         is_copy = image.values.get("SOPInstanceUID") is not None and any(
             path.stat().st_size == image.path.stat().st_size and path.read_bytes() == image.path.read_bytes()
             for path in same

@@ -102,6 +102,7 @@ class DicomSegWriter:
                     software_versions=f"{self._model.name} {self._model.version}",
                     device_serial_number="1",
                     content_description=f"frame {number}",
+                    omit_empty_frames=bool(labels.any()),
                     series_description=f"{self._model.title}"[:LONGEST_DESCRIPTION],
                 )
         except (AttributeError, KeyError, ValueError) as error:
