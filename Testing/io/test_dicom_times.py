@@ -91,6 +91,16 @@ def test_times_over_midnight_without_dates_are_put_in_order_with_a_warning(tmp_p
     assert "before and after midnight" in found.warnings[0]
 
 
+def test_trigger_times_that_occur_twice_are_warned_of(tmp_path):
+    """As of two runs in one series."""
+    write_small_cine(tmp_path / "cine", lambda t, k: {"TriggerTime": 25.0 * (t % 2), "InstanceNumber": t}, times=4)
+
+    found = read_sequence(tmp_path / "cine")
+
+    assert values_of(found) == values_in_order(4)
+    assert "several images of one place have the same trigger time" in found.warnings[0]
+
+
 def test_images_that_nothing_orders_are_refused_and_what_was_looked_at_is_said(tmp_path):
     write_small_cine(tmp_path / "cine", lambda t, k: SAME_DAY | {"TriggerTime": 0, "InstanceNumber": k + 1})
 

@@ -64,6 +64,7 @@ def order_by_time(source: object, places: list[list[DicomImage]]) -> TimeOrder:
     images = [image for found in places for image in found]
     several = _series_are_phases(places)
     failed: list[str] = []
+    repeated: list[str] = []
     absent: list[str] = []
     for attribute in ATTRIBUTES:
         values = attribute.read(images)
@@ -75,12 +76,17 @@ def order_by_time(source: object, places: list[list[DicomImage]]) -> TimeOrder:
             if not several or _keeps_series_together(ordered):
                 times = np.take_along_axis(grid, order, axis=1)[0]
                 index = _index(attribute, times, ordered)
-                return TimeOrder(ordered, index, _assumed(attribute, images))
+                return TimeOrder(ordered, index, (*repeated, *_assumed(attribute, images)))
             reason = "it takes the slices of a frame from different series"
         if set(values) == {None}:
             absent.append(attribute.name)
         else:
             failed.append(f"{attribute.name} ({reason})")
+            if None not in values and attribute in MOMENTS and any(len(set(row)) > 1 for row in _rows(values, count)):
+                repeated.append(
+                    f"several images of one place have the same {attribute.name}, which cannot order them: check that "
+                    "the images are one sequence"
+                )
     raise InputError(
         f"{source}: there are {count} images at each place, and nothing orders them in time; looked at: "
         f"{', '.join(failed) or 'nothing'}; not there: {', '.join(absent)}"
@@ -191,7 +197,7 @@ POSITIONS = (
 )
 """Which time point an image shows."""
 
-ATTRIBUTES = (
+MOMENTS = (
     TimeAttribute("trigger time", "ms", _number("TriggerTime")),
     TimeAttribute("nominal trigger delay", "ms", _number("NominalCardiacTriggerDelayTime")),
     TimeAttribute("actual trigger delay", "ms", _number("ActualCardiacTriggerDelayTime")),
@@ -201,6 +207,11 @@ ATTRIBUTES = (
     TimeAttribute("percentage in the series description", "%", _percentage("SeriesDescription")),
     TimeAttribute("percentage in the image comments", "%", _percentage("ImageComments")),
     *POSITIONS,
+)
+"""Which moment of a movement an image shows."""
+
+ATTRIBUTES = (
+    *MOMENTS,
     *ACQUIRED,
     TimeAttribute("content date and time", "ms", _clock("Content")),
     TimeAttribute("series number", "", _number("SeriesNumber")),
@@ -214,8 +225,13 @@ def _why_not(values: Values, count: int) -> str:
     absent = sum(value is None for value in values)
     if absent:
         return f"{absent} of {len(values)} images lack it"
-    equal = any(len(set(values[start : start + count])) < count for start in range(0, len(values), count))
+    equal = any(len(set(row)) < count for row in _rows(values, count))
     return "equal for images of one place" if equal else ""
+
+
+def _rows(values: Values, count: int) -> list[Values]:
+    """Return the values of each place."""
+    return [values[start : start + count] for start in range(0, len(values), count)]
 
 
 def _series_are_phases(places: list[list[DicomImage]]) -> bool:
