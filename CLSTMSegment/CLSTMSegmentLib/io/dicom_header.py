@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from struct import error as StructError
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from pydicom import Dataset, dcmread
 from pydicom.datadict import keyword_for_tag
 from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID, ImplicitVRLittleEndian
 
 from ..core.errors import InputError
@@ -44,6 +46,7 @@ class DicomHeader:
         dataset: all elements before the pixels.
         pixels_at: where the element of the pixels begins, in bytes.
         sop_class, transfer_syntax: UIDs of what the file is, and of how it is encoded.
+        private_groups: numbers of the groups in which vendors store their own elements.
 
     Raises:
         InputError: the file cannot be read as DICOM.
@@ -58,6 +61,7 @@ class DicomHeader:
         self.transfer_syntax = str(self._meta_value("TransferSyntaxUID") or ImplicitVRLittleEndian)
         if not self.sop_class and self.value("Rows") is None:
             raise InputError(f"{path} cannot be read as DICOM: it says neither what it is nor how large its image is")
+        self.private_groups = {tag >> 16 for tag in self.dataset.keys() if tag >> 16 & 1}  # noqa: SIM118
         self._shared = self._items("SharedFunctionalGroupsSequence")
         self._frames = self._items("PerFrameFunctionalGroupsSequence")
 
@@ -121,7 +125,7 @@ class DicomHeader:
     def lookup(self, number: int) -> "Lookup":
         """Return what is said of the image with a number, counted from 0."""
         own = self._frames[number] if number < len(self._frames) else {}
-        return Lookup(self.dataset, self._shared[0] if self._shared else {}, own)
+        return Lookup(self, self._shared[0] if self._shared else {}, own)
 
     def _meta_value(self, keyword: str) -> Any:
         return _value(self.dataset.file_meta, keyword)
@@ -135,23 +139,25 @@ class DicomHeader:
 class Lookup:
     """What a file says of one of its images: in the image's own groups, in those of all images, or outside of them."""
 
-    def __init__(self, dataset: Dataset, shared: dict[str, Dataset], own: dict[str, Dataset]):
-        self._dataset = dataset
+    def __init__(self, header: DicomHeader, shared: dict[str, Dataset], own: dict[str, Dataset]):
+        self._header = header
         self._shared = shared
         self._own = own
 
     def value(self, *keywords: str) -> Any:
         """Return the first value that there is of these elements; None where there is none."""
         for keyword in keywords:
-            for place in (self._own.get(keyword), self._shared.get(keyword), self._dataset):
+            for place in (self._own.get(keyword), self._shared.get(keyword), self._header.dataset):
                 if place is not None and (value := _value(place, keyword)) is not None:
                     return value
         return None
 
     def private(self, group: int, creator: str, element: int) -> Any:
         """Return the value of a vendor's own element; None where there is none."""
+        if group not in self._header.private_groups:  # to look for it is slow
+            return None
         try:
-            value = self._dataset.private_block(group, creator)[element].value
+            value = self._header.dataset.private_block(group, creator)[element].value
         except UNREADABLE:
             return None
         return None if value in ("", b"") else value
@@ -160,15 +166,24 @@ class Lookup:
 def _by_keyword(item: Dataset) -> dict[str, Dataset]:
     found: dict[str, Dataset] = {}
     for tag in item.keys():  # noqa: SIM118 - a data set yields its elements, and reads all values for it
-        group = _value(item, keyword_for_tag(tag) or "")
+        keyword = keyword_for_tag(tag)
+        group = _value(item, keyword) if keyword else None
         if hasattr(group, "append") and len(group) and isinstance(group[0], Dataset):
             found |= dict.fromkeys((keyword_for_tag(inner) for inner in group[0].keys()), group[0])  # noqa: SIM118
     return found
 
 
+@cache
+def _tag(keyword: str) -> BaseTag:
+    return Tag(keyword)
+
+
 def _value(dataset: Dataset, keyword: str) -> Any:
+    tag = _tag(keyword)
     try:
-        value = dataset.get(keyword)
+        if tag not in dataset:
+            return None
+        value = dataset[tag].value
     except UNREADABLE:
         return None
     return None if value is None or (isinstance(value, str) and not value.strip()) else value
