@@ -10,6 +10,7 @@ import pytest
 import SimpleITK as sitk
 from CLSTMSegmentLib.__main__ import main
 from CLSTMSegmentLib.core.errors import InputError
+from CLSTMSegmentLib.core.own_folder import alone_in
 from CLSTMSegmentLib.io.sequence_files import read_sequence
 from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
 from CLSTMSegmentLib.model.bundle import load_model, model_digest, write_bundle
@@ -165,6 +166,16 @@ def test_summary_that_the_user_edited_is_never_replaced(name, cohort, tmp_path, 
     assert status == 2
     assert f"{name} was changed after a cohort wrote it" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
+def test_second_cohort_in_the_same_folder_waits_for_the_first(cohort, tmp_path, capsys):
+    with alone_in(tmp_path / "out", "cohort"):
+        status = main([*cohort, "--resume"])
+
+    assert status == 2
+    assert "another cohort is at work in" in capsys.readouterr().err
+    assert main([*cohort, "--resume"]) == 0
+    assert list((tmp_path / "out").glob(".clstm-segment-*/")) == []
 
 
 def test_file_that_takes_a_name_after_a_cohort_was_refused_is_never_replaced(cohort, tmp_path, capsys):

@@ -5,12 +5,18 @@ import platform
 import shutil
 import sys
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from .errors import InputError
+
 MARKER = ".clstm-segment-owner"
 """File in every such folder. It says who made the folder, and its maker holds a lock on it."""
+
+AT_WORK = ".clstm-segment-at-work-"
+"""Begin of the name of the folder that says that somebody works in the folder around it."""
 
 _in_use: set[Path] = set()
 """The folders of this process: some file systems give a lock to the process that holds it already."""
@@ -59,6 +65,27 @@ class OwnFolder:
             self._marker.close()  # Windows does not remove files that are open
         _remove(self.path)
         _in_use.discard(self.path)
+
+
+@contextmanager
+def alone_in(folder: Path, work: str) -> Iterator[None]:
+    """Let no other work of this kind begin in a folder while the block runs.
+
+    Args:
+        folder: the folder.
+        work: what is done in it, for messages.
+
+    Raises:
+        InputError: another process, or this one, does such work in the folder.
+        OSError: the folder cannot be written.
+    """
+    with OwnFolder(AT_WORK, folder) as own:
+        others = [path for path in folder.resolve().glob(f"{AT_WORK}*") if path != own]
+        if others:
+            raise InputError(
+                f"another {work} is at work in {folder}: wait for its end (if there is none, remove {others[0]})"
+            )
+        yield
 
 
 def _mark(folder: Path) -> bytes:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..core.atomic_write import remove_parts
 from ..core.errors import Cancelled, CohortIncomplete, InputError
-from ..core.own_folder import OwnFolder
+from ..core.own_folder import OwnFolder, alone_in
 from ..engine.settings import RunSettings
 from ..model.bundle import load_model, model_digest, write_bundle
 from ..model.description import Model
@@ -105,6 +105,19 @@ def segment_cohort(
         names = ", ".join(sorted(sequence.name for sequence in with_results)[:3])
         raise InputError(f"{cohort.folder} contains results already ({names}): give --resume to segment the others")
     cohort.folder.mkdir(parents=True, exist_ok=True)
+    with alone_in(cohort.folder, "cohort"):
+        return _segment(cohort, model, settings, cluster, on_row, on_note)
+
+
+def _segment(
+    cohort: Cohort,
+    model: Model,
+    settings: RunSettings,
+    cluster: ClusterSettings,
+    on_row: Callable[[CohortRow], None] | None,
+    on_note: Callable[[str], None] | None,
+) -> list[CohortRow]:
+    """Segment the sequences of a cohort that are not finished, and write the summary; see `segment_cohort`."""
     record_outputs(cohort.folder, cohort.outputs_of_sequences())
     remove_parts(cohort.folder)
     model.build_network()  # checks the weights before anything runs

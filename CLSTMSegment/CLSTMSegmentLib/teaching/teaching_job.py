@@ -11,6 +11,7 @@ import torch
 from ..core.atomic_write import replacing
 from ..core.devices import choose_device
 from ..core.errors import InputError, RunFailed, StorageError
+from ..core.own_folder import alone_in
 from ..core.progress import TeachingProgress
 from ..model.bundle import write_bundle
 from ..training.labelled_hearts import LabelledSequence
@@ -57,11 +58,21 @@ def teach(
             network so far becomes the model.
 
     Raises:
-        InputError: the training set cannot be used, or there is a model of this name.
+        InputError: the training set cannot be used, there is a model of this name, or another process runs this job.
         RunFailed: the job could not be finished (`TrainingDiverged`, `StorageError`), or it was stopped before
             anything had been learnt; the message says what was kept.
     """
     training_set = TrainingSet.read(folder)
+    with alone_in(folder, "teaching job"):
+        return _teach(training_set, models, progress, cancelled)
+
+
+def _teach(
+    training_set: TrainingSet,
+    models: Path,
+    progress: Callable[[TeachingProgress], None] | None,
+    cancelled: Callable[[], bool] | None,
+) -> TeachResult:
     target = check_new_model(models, training_set.settings.name)
     models.mkdir(parents=True, exist_ok=True)
     device, warnings = choose_device(training_set.settings.device)
