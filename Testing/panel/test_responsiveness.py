@@ -10,6 +10,9 @@ import SimpleITK as sitk
 import slicer
 from CLSTMSegmentLib.core.sequence import Frame
 from CLSTMSegmentLib.engine.run_report import RunReport
+from CLSTMSegmentLib.panel.node_selectors import hideUnfitNodes
+from CLSTMSegmentLib.scene import inputs
+from CLSTMSegmentLib.scene.images import volumeFromImage
 from CLSTMSegmentLib.scene.inputs import resolveInput
 from CLSTMSegmentLib.scene.sample_phantom import addHeartPhantom
 from CLSTMSegmentLib.worker.events import Done
@@ -152,3 +155,17 @@ def test_new_annotation_does_not_copy_the_voxels_of_the_frames(scene, fakePanel,
 
     assert fakePanel.annotationSelector.currentNode().GetNumberOfDataNodes() == 3
     assert copies == []
+
+
+def test_update_asks_each_browser_once_whatever_the_number_of_volumes(scene, fakePanel, phantom, monkeypatch):
+    sequenceNode = addSequence(scene, phantom[0])
+    for frame in phantom[0] * 3:
+        scene.AddNode(volumeFromImage(frame.image))
+    asked, ask = [], inputs._browsers
+    monkeypatch.setattr(inputs, "_browsers", lambda scene: asked.append(scene) or ask(scene))
+
+    hideUnfitNodes(fakePanel, single=False)
+
+    assert len(asked) == 1
+    hidden = fakePanel.inputSelector.sortFilterProxyModel().hiddenNodeIDs
+    assert hidden == [resolveInput(sequenceNode).proxyNode.GetID()]

@@ -4,7 +4,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..core.errors import InputError
-from ..scene.inputs import holds, isProxy, isSingleVolume, resolveInput
+from ..scene.inputs import holds, isSingleVolume, proxyIDs, resolveInput
 from .parameter_node import CLSTMSegmentParameterNode
 
 SELECTED_NODES = ("inputSequence", "outputSequence", "roi", "annotationSequence")
@@ -19,13 +19,13 @@ def hideUnfitNodes(ui: object, single: bool) -> None:
         single: whether the input is a single volume, the output of which is a segmentation.
     """
     volumes, segmentations = "vtkMRMLScalarVolumeNode", "vtkMRMLSegmentationNode"
-    sequences = _nodes("vtkMRMLSequenceNode")
+    sequences, proxies = _nodes("vtkMRMLSequenceNode"), proxyIDs(slicer.mrmlScene)
     withoutVolumes = [node.GetID() for node in sequences if not holds(node, volumes)]
     withoutSegmentations = [node.GetID() for node in sequences if not holds(node, segmentations)]
-    otherVolumes = [node.GetID() for node in _nodes(volumes) if not isSingleVolume(node)]
+    otherVolumes = [node.GetID() for node in _nodes(volumes) if not isSingleVolume(node, proxies)]
     ui.inputSelector.sortFilterProxyModel().hiddenNodeIDs = withoutVolumes + otherVolumes
     ui.annotationSelector.sortFilterProxyModel().hiddenNodeIDs = withoutSegmentations
-    notReplaced = [node.GetID() for node in _nodes(segmentations) if not single or isProxy(node)]
+    notReplaced = [node.GetID() for node in _nodes(segmentations) if not single or node.GetID() in proxies]
     ui.outputSelector.sortFilterProxyModel().hiddenNodeIDs = notReplaced + (
         [node.GetID() for node in sequences] if single else withoutSegmentations
     )

@@ -99,19 +99,37 @@ def resolveInput(node: slicer.vtkMRMLNode) -> SequenceInput:
     return SequenceInput(sequenceNode, browserNode, proxyNode)
 
 
-def isSingleVolume(node: slicer.vtkMRMLNode) -> bool:
-    """Return whether a node is a scalar volume in a scene that no browser shows; a labelmap does not count."""
+def isSingleVolume(node: slicer.vtkMRMLNode, proxies: set[str] | None = None) -> bool:
+    """Return whether a node is a scalar volume in a scene that no browser shows; a labelmap does not count.
+
+    Args:
+        node: any node.
+        proxies: what `proxyIDs` returns, from a caller who asks about many nodes.
+    """
     return (
         node.IsA("vtkMRMLScalarVolumeNode")
         and not node.IsA("vtkMRMLLabelMapVolumeNode")
         and node.GetScene() is not None
-        and not isProxy(node)
+        and node.GetID() not in (proxyIDs(node.GetScene()) if proxies is None else proxies)
     )
 
 
-def isProxy(node: slicer.vtkMRMLNode) -> bool:
-    """Return whether a node, which is no sequence itself, shows the current item of a sequence."""
-    return _browserOfProxy(node) is not None
+def proxyIDs(scene: slicer.vtkMRMLScene) -> set[str]:
+    """Return the IDs of all nodes to which a browser refers; those that are no sequences show the current item of one.
+
+    This looks at the IDs of references alone: to look up the nodes while one of them is being removed crashes.
+    """
+    return {nodeID for browserNode in _browsers(scene) for nodeID in _referencedIDs(browserNode)}
+
+
+def _referencedIDs(browserNode: slicer.vtkMRMLSequenceBrowserNode) -> set[str]:
+    roles: list[str] = []
+    browserNode.GetNodeReferenceRoles(roles)
+    return {
+        browserNode.GetNthNodeReferenceID(role, n)
+        for role in roles
+        for n in range(browserNode.GetNumberOfNodeReferences(role))
+    }
 
 
 def _singleVolume(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> SequenceInput:
@@ -134,18 +152,10 @@ def _browsers(scene: slicer.vtkMRMLScene) -> list:
 
 
 def _browserOfProxy(node: slicer.vtkMRMLNode) -> slicer.vtkMRMLSequenceBrowserNode | None:
-    """Return the browser that shows items of a sequence in a node, which is no sequence itself.
-
-    This looks at the IDs of references alone: to look up the nodes while one of them is being removed crashes.
-    """
+    """Return the browser that shows items of a sequence in a node, which is no sequence itself; see `proxyIDs`."""
     if node.GetScene() is None:
         return None
-    for browserNode in _browsers(node.GetScene()):
-        roles: list[str] = []
-        browserNode.GetNodeReferenceRoles(roles)
-        if any(browserNode.HasNodeReferenceID(role, node.GetID()) for role in roles):
-            return browserNode
-    return None
+    return next((b for b in _browsers(node.GetScene()) if node.GetID() in _referencedIDs(b)), None)
 
 
 def _browserOfSequence(node: slicer.vtkMRMLSequenceNode) -> slicer.vtkMRMLSequenceBrowserNode | None:
