@@ -13,7 +13,7 @@ from ..model.description import Model
 from .dependencies import TO_SEGMENT, PackageInstaller
 from .model_choice import addModel, choosableModels, detailsAsHtml, summaryAsHtml
 from .own_models import isOwnModel, removeModel, renameModel
-from .reported_slots import reporting
+from .reported_slots import reporting, telling
 
 
 class ModelSection:
@@ -31,6 +31,7 @@ class ModelSection:
 
     def __init__(self, ui: object, modelsFolder: Path, added: Callable[[str], None], installer: PackageInstaller):
         self._ui = ui
+        self._tell = telling(ui.statusLabel)
         self._installer = installer
         self._modelsFolder = modelsFolder
         self._added = added
@@ -68,9 +69,6 @@ class ModelSection:
         if source not in self.models:
             raise InputError(_("model {name} is missing: choose another").format(name=source))
         return self.models[source]
-
-    def _tell(self, text: str) -> None:
-        self._ui.statusLabel.text = text
 
     def _onAddModel(self) -> None:
         if not self._installer.ensure(TO_SEGMENT, self._tell):

@@ -1,4 +1,4 @@
-"""Slots whose errors reach the panel; PythonQt only prints an exception in a slot."""
+"""Lines that the user reads in the panel, and slots whose errors are among them; PythonQt only prints an exception."""
 
 from collections.abc import Callable
 
@@ -27,6 +27,15 @@ def reporting(label: qt.QLabel, slot: Callable) -> Callable:
             raise
 
     return call
+
+
+def telling(label: qt.QLabel) -> Callable[[str], None]:
+    """Return a function that shows a line of text in a label."""
+
+    def tell(text: str) -> None:
+        label.text = text
+
+    return tell
 
 
 def unexpected(error: Exception) -> str:

@@ -15,7 +15,7 @@ from ..scene.outputs import SegmentationOutput
 from .background_run import BackgroundRun
 from .busy import busy
 from .repeating_timer import RepeatingTimer
-from .reported_slots import reporting
+from .reported_slots import reporting, telling
 from .review_buttons import ReviewButtons
 from .shown_views import PLOT_VIEW, THREE_D_VIEW, showView
 from .surface_maker import SurfaceMaker
@@ -34,6 +34,7 @@ class ResultsSection:
 
     def __init__(self, ui: object):
         self._ui = ui
+        self._tell = telling(ui.statusLabel)
         self._output: SegmentationOutput | None = None
         self._title = ""
         self._finished = False
@@ -194,9 +195,6 @@ class ResultsSection:
                 write_volumes(partial, self._output.curve)
         except (InputError, RunFailed, OSError) as error:
             self._tell(_("The volumes cannot be written: {error}").format(error=error))
-
-    def _tell(self, text: str) -> None:
-        self._ui.statusLabel.text = text
 
     def _shownNode(self) -> slicer.vtkMRMLSegmentationNode | None:
         return self._output.shownNode if self._output is not None else None

@@ -27,7 +27,7 @@ from .parameter_node import (
     runSettingsFor,
     settingsWithoutScene,
 )
-from .reported_slots import reporting
+from .reported_slots import reporting, telling
 from .results_section import ResultsSection
 from .teach_section import TeachSection
 
@@ -44,6 +44,7 @@ class SegmentPanel:
 
     def __init__(self, ui: object, python: str, modelsFolder: Path, makeWorker: MakeWorker | None = None):
         self._ui = ui
+        self._tell = telling(ui.statusLabel)
         self._makeWorker = makeWorker or partial(WorkerProcess, python=python)
         self._parameterNode: CLSTMSegmentParameterNode | None = None
         self._guiTag = self._observerTag = None
@@ -202,9 +203,6 @@ class SegmentPanel:
             self._showRun(self._run)
         else:
             self._start(request)
-
-    def _tell(self, text: str) -> None:
-        self._ui.statusLabel.text = text
 
     def _request(self, parameters: CLSTMSegmentParameterNode) -> RunRequest:
         source = resolveInput(parameters.inputSequence)

@@ -23,7 +23,7 @@ from .busy import busy
 from .dependencies import TO_TEACH, PackageInstaller
 from .parameter_node import CLSTMSegmentParameterNode, hasFrames
 from .repeating_timer import RepeatingTimer
-from .reported_slots import reporting, unexpected
+from .reported_slots import reporting, telling, unexpected
 
 TICK_MS = 200
 
@@ -48,6 +48,7 @@ class TeachSection:
         installer: PackageInstaller,
     ):
         self._ui = ui
+        self._tell = telling(ui.teachStatusLabel)
         self._installer = installer
         self._makeWorker = makeWorker
         self._modelsFolder = modelsFolder
@@ -168,9 +169,6 @@ class TeachSection:
     def _onTeach(self) -> None:
         if self._installer.ensure(TO_TEACH, self._tell) and self._parameters is not None:
             self._start(self._jobFolder())
-
-    def _tell(self, text: str) -> None:
-        self._ui.teachStatusLabel.text = text
 
     def _jobFolder(self) -> WorkFolder:
         """Return the folder of the teaching job: a new one, or the unfinished one of this name if the user agrees."""
