@@ -21,15 +21,25 @@ class Need:
     """The packages that an action needs beside what Slicer brings, as pip is told them, and their size without PyTorch.
 
     They are installed without the packages that they require in turn: Slicer has those, and pip would replace PyTorch.
+
+    Attributes:
+        packages: names, each with its lowest version.
+        size: of the download.
+        keep: packages of Slicer that stay as they are. If there are any, what the packages require in turn is installed
+            too, in versions that go with these.
     """
 
     packages: tuple[str, ...]
     size: str
+    keep: tuple[str, ...] = ()
 
 
 TO_SEGMENT = Need((TORCH, "safetensors>=0.4.3"), _("less than a megabyte"))
 # MONAI 1.6 needs a PyTorch that is newer than the one that many users have
 TO_TEACH = Need((*TO_SEGMENT.packages, "monai>=1.4,<1.6", "tqdm>=4.66"), _("two megabytes"))
+
+# Slicer 5.10 has a pydicom that is too old for the newest highdicom
+TO_EXPORT_DICOM = Need(("highdicom>=0.22",), _("a few megabytes"), keep=("pydicom", "numpy", "pillow"))
 
 
 def missingPackages(need: Need) -> list[str]:
@@ -67,7 +77,8 @@ def install(need: Need) -> None:
             PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=False, torchVersionRequirement=version)
         others = [package for package in missing if package != TORCH]
         if others:
-            slicer.util.pip_install(["--no-deps", *others])
+            kept = [f"{name}=={importlib.metadata.version(name)}" for name in need.keep]
+            slicer.util.pip_install([*others, *kept] if kept else ["--no-deps", *others])
     except Exception as error:  # the code of others, which fails in any way
         raise _failure(missingPackages(need), error) from error
     importlib.invalidate_caches()

@@ -14,6 +14,8 @@ from ..report.volumes_csv import write_volumes
 from ..scene.outputs import SegmentationOutput
 from .background_run import BackgroundRun
 from .busy import busy
+from .dependencies import PackageInstaller
+from .dicom_export import DicomExport
 from .repeating_timer import RepeatingTimer
 from .reported_slots import reporting, telling
 from .review_buttons import ReviewButtons
@@ -30,9 +32,10 @@ class ResultsSection:
 
     Args:
         ui: the panel's widgets.
+        installer: installs what an export needs.
     """
 
-    def __init__(self, ui: object):
+    def __init__(self, ui: object, installer: PackageInstaller):
         self._ui = ui
         self._tell = telling(ui.statusLabel)
         self._output: SegmentationOutput | None = None
@@ -41,6 +44,7 @@ class ResultsSection:
         self._displayed = False
         self._plot = VolumesPlotView()
         self._review = ReviewButtons(ui, lambda number: self._fillRow(self._output.curve.numbers.index(number)))
+        self._dicomExport = DicomExport(ui, installer)
         self._surfaces = SurfaceMaker(self._tell)
         self._editTag: int | None = None
         self._perhapsEdited: set[int] = set()
@@ -70,6 +74,7 @@ class ResultsSection:
             self._editTag = None
         self._output = None
         self._review.review(None)
+        self._dicomExport.offer(None)
         self._finished = self._displayed = False
         self._ui.volumesTable.setRowCount(0)
         self._ui.flagsList.clear()
@@ -109,6 +114,7 @@ class ResultsSection:
             shown = bool(frames) and run.output.tableNode is not None
             self._enable(shown)
             self._review.review(run.output if shown else None)
+            self._dicomExport.offer(run.output if shown else None, run.request.model)
             if shown:
                 self._onDisplay()
                 if self._ui.show3DButton.checked:
@@ -133,7 +139,8 @@ class ResultsSection:
 
     def _enable(self, enabled: bool) -> None:
         ui = self._ui
-        for widget in (ui.plotButton, ui.exportButton, ui.show3DButton, ui.outlineCheckBox, ui.opacitySlider):
+        display = (ui.outlineCheckBox, ui.opacityLabel, ui.opacitySlider)
+        for widget in (ui.plotButton, ui.exportButton, ui.show3DButton, *display):
             widget.enabled = enabled
 
     def _showFlags(self, shown: bool) -> None:

@@ -1,7 +1,8 @@
 """DICOM Segmentation objects of finished frames, made by highdicom."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
+from math import dist
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,19 @@ LONGEST_DESCRIPTION = 64
 """Number of characters that the standard allows for the description of a series."""
 
 
+def files_of(frames: FileSequence, output: Path) -> Callable[[int], list[Path]]:
+    """Return what `DicomSegWriter` takes as `files` for the frames of an input.
+
+    Raises:
+        InputError: the frames are not DICOM images with one file for each image.
+    """
+    if not isinstance(frames, CineSeries) or frames.slices(0)[0].number is not None:
+        raise InputError(
+            f"{output.name}: DICOM SEG objects need DICOM images: give a folder with one file for each image"
+        )
+    return lambda number: [one.path for one in frames.slices(number)]
+
+
 class DicomSegWriter:
     """Writes one object for every frame, all in one new series of the images' study; see `writers.LabelWriter`.
 
@@ -43,31 +57,27 @@ class DicomSegWriter:
     Args:
         folder: new folder, for the files `frame-0000.dcm`, `frame-0001.dcm` and so on.
         model: the model that segments.
-        frames: the input frames, which must be a DICOM series.
-        numbers: numbers of the frames that will be written.
+        files: returns the DICOM files of a frame by its number, one for each slice, in the order of the slices.
 
     Raises:
-        InputError: the frames are not DICOM images with one file for each image, or the images of one of them lack what
-            an object needs.
         StorageError: the folder cannot be made.
     """
 
-    def __init__(self, folder: Path, model: Model, frames: FileSequence, numbers: Sequence[int]):
-        if not isinstance(frames, CineSeries) or frames.slices(0)[0].number is not None:
-            raise InputError(
-                f"{folder.name}: DICOM SEG objects need DICOM images: give a folder with one file for each image"
-            )
+    def __init__(self, folder: Path, model: Model, files: Callable[[int], list[Path]]):
         self._folder = folder
         self._model = model
-        self._series = frames
+        self._files = files
         self._series_uid = generate_uid()
         self._segments = [
             _description(n, segment, model, generate_uid()) for n, segment in enumerate(model.segments, 1)
         ]
-        for number in numbers:  # told before the work, which would be lost
-            self._segmentation(number, None)
         with storing(folder):
             folder.mkdir()
+
+    def check(self, numbers: Iterable[int]) -> None:
+        """Raise an InputError if the images of one of the frames lack what an object needs: before the work is done."""
+        for number in numbers:
+            self._segmentation(number, None)
 
     def add(self, frame: SegmentedFrame) -> None:
         segmentation = self._segmentation(frame.number, sitk.GetArrayFromImage(frame.labels))
@@ -113,13 +123,13 @@ class DicomSegWriter:
 
     def _images(self, number: int) -> list[Dataset]:
         """Return the images of a frame; what an anonymiser may have removed is empty, as the standard demands."""
-        images = [dcmread(one.path, stop_before_pixels=True, force=True) for one in self._series.slices(number)]
+        images = [dcmread(path, stop_before_pixels=True, force=True) for path in self._files(number)]
         for image in images:
             for keyword in MAY_BE_EMPTY:
                 if keyword not in image:
                     setattr(image, keyword, "")
             if not image.get("SliceThickness"):
-                image.SliceThickness = self._series.slice_gap
+                image.SliceThickness = _slice_gap(images)
         return images
 
     def finish(self) -> None:
@@ -127,6 +137,13 @@ class DicomSegWriter:
 
     def release(self) -> None:
         pass
+
+
+def _slice_gap(images: list[Dataset]) -> float:
+    """Return the distance between slices in mm; 1 mm where nothing tells it."""
+    if len(images) < 2:
+        return float(images[0].get("SpacingBetweenSlices") or 1.0)
+    return dist(*(tuple(map(float, image.ImagePositionPatient)) for image in images[:2]))
 
 
 def _description(number: int, segment: Segment, model: Model, uid: str) -> SegmentDescription:

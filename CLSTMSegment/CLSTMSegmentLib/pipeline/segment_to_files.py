@@ -154,10 +154,12 @@ def _open_writers(
     writers = [open_writer(partial.labels, segmenter.model, frames.index.of(numbers))]
     if partial.dicom_seg is not None:
         try:
-            from .dicom_seg import DicomSegWriter
+            from .dicom_seg import DicomSegWriter, files_of
         except ImportError as error:
             raise InputError("DICOM SEG objects need highdicom: pip install highdicom") from error
-        writers.append(DicomSegWriter(partial.dicom_seg, segmenter.model, frames, numbers))
+        writer = DicomSegWriter(partial.dicom_seg, segmenter.model, files_of(frames, partial.dicom_seg))
+        writer.check(numbers)
+        writers.append(writer)
     try:
         yield writers
     finally:

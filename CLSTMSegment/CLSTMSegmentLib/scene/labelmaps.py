@@ -1,10 +1,12 @@
 """The segments of a segmentation node: which are drawn, and where they are."""
 
 import numpy as np
+import SimpleITK as sitk
 import slicer
 from vtk.util.numpy_support import vtk_to_numpy
 
 from ..core.errors import InputError
+from .images import imageGeometry
 
 
 def binaryLabelmap() -> str:
@@ -38,6 +40,31 @@ def maskOn(reference: slicer.vtkOrientedImageData, segment: slicer.vtkSegment, f
         raise InputError(f"{frame}: segment {segment.GetName()!r} does not fit the grid of the frame: draw it again")
     shape = reference.GetDimensions()[::-1]
     return vtk_to_numpy(resampled.GetPointData().GetScalars()).reshape(shape) == segment.GetLabelValue()
+
+
+def labelsOf(node: slicer.vtkMRMLSegmentationNode, segmentIDs: list[str], image: sitk.Image, frame: str) -> sitk.Image:
+    """Return segments of a node as a uint8 label image on the grid of an image: n for the n-th of these segments.
+
+    A segment that the node does not have is empty.
+
+    Raises:
+        InputError: two of the segments overlap, or one cannot be resampled to the grid; the message names the frame.
+    """
+    reference = imageGeometry(image)
+    array = np.zeros(image.GetSize()[::-1], np.uint8)
+    for label, segmentID in enumerate(segmentIDs, start=1):
+        segment = node.GetSegmentation().GetSegment(segmentID)
+        if segment is None or isEmpty(segment):
+            continue
+        mask = maskOn(reference, segment, frame)
+        if array[mask].any():
+            raise InputError(
+                f"{frame}: segment {segment.GetName()!r} overlaps another one: draw it again without overlap"
+            )
+        array[mask] = label
+    labels = sitk.GetImageFromArray(array)
+    labels.CopyInformation(image)
+    return labels
 
 
 def referenceGeometry(node: slicer.vtkMRMLSegmentationNode) -> slicer.vtkOrientedImageData:

@@ -1,0 +1,65 @@
+"""The button that writes a result as DICOM SEG objects, for viewers and archives outside of Slicer."""
+
+from pathlib import Path
+
+import qt
+from slicer.i18n import tr as _
+
+from ..core.atomic_write import replacing
+from ..core.errors import InputError
+from ..model.description import Model
+from ..scene.outputs import SegmentationOutput
+from .busy import busy
+from .dependencies import TO_EXPORT_DICOM, PackageInstaller
+from .reported_slots import reporting, telling
+
+
+class DicomExport:
+    """The button *Export DICOM SEG...*.
+
+    Args:
+        ui: the panel's widgets.
+        installer: installs what is needed to write DICOM SEG.
+    """
+
+    def __init__(self, ui: object, installer: PackageInstaller):
+        self._ui = ui
+        self._tell = telling(ui.statusLabel)
+        self._installer = installer
+        self._output: SegmentationOutput | None = None
+        self._model: Model | None = None
+        ui.exportDicomButton.connect("clicked()", reporting(ui.statusLabel, self._onExport))
+
+    def offer(self, output: SegmentationOutput | None, model: Model | None = None) -> None:
+        """Let the user export a finished output; None for none."""
+        self._output, self._model = output, model
+        self._ui.exportDicomButton.enabled = output is not None
+
+    def _onExport(self) -> None:
+        from ..scene.dicom_frames import checkFromDicom  # needs pydicom, and time to import it
+
+        output = self._output
+        checkFromDicom(output.source)
+        if not self._installer.ensure(TO_EXPORT_DICOM, self._tell) or self._output is not output:
+            return
+        parent = qt.QFileDialog.getExistingDirectory(self._ui.exportDicomButton, _("Folder for the DICOM SEG objects"))
+        if not parent:
+            return
+        folder = Path(parent) / f"{output.source.node.GetName()} DICOM SEG"
+        if folder.exists():
+            raise InputError(_("{folder} exists already: rename or remove it first").format(folder=folder))
+        self._write(folder)
+        self._tell(_("The DICOM SEG objects are in {folder}.").format(folder=folder))
+
+    def _write(self, folder: Path) -> None:
+        from ..pipeline.dicom_seg import DicomSegWriter  # needs highdicom
+        from ..scene.dicom_frames import dicomFrames
+
+        files: dict[int, list[Path]] = {}
+        count = len(self._output.curve.frames)
+        with busy(self._ui.statusLabel) as show, replacing(folder) as partial:
+            writer = DicomSegWriter(partial, self._model, files.__getitem__)
+            for done, (frame, ownFiles) in enumerate(dicomFrames(self._output), start=1):
+                files[frame.number] = ownFiles
+                show(_("Writing DICOM SEG: {done} of {total}").format(done=done, total=count))
+                writer.add(frame)

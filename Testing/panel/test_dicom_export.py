@@ -1,0 +1,176 @@
+"""The export of a result as DICOM SEG objects from the panel."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import slicer
+from CLSTMSegmentLib.core.sequence import Frame, SegmentedFrame
+from CLSTMSegmentLib.engine.run_report import RunReport
+from CLSTMSegmentLib.panel import dependencies
+from CLSTMSegmentLib.scene.images import volumeFromImage
+from CLSTMSegmentLib.worker.events import Done
+from dicom_files import write_series
+from host import qt
+from pydicom import dcmread
+from scene.conftest import addSequence
+from scene.segmentations import segmentedFrames
+
+from panel.conftest import fakeRun, outputs, report, wait
+
+FRAMES = (0, 2)
+
+
+@pytest.fixture
+def database(monkeypatch):
+    """The DICOM database of Slicer, as a dictionary of files by the UID of their instance."""
+    files = {}
+    monkeypatch.setattr(
+        slicer, "dicomDatabase", SimpleNamespace(fileForInstance=lambda uid: files.get(uid, "")), raising=False
+    )
+    return files
+
+
+@pytest.fixture
+def imported(scene, phantom, tmp_path, database):
+    """Frames of the phantom as Slicer loads them from DICOM: each knows its images, not in their order."""
+    frames = [Frame(sitk.Cast(phantom[0][n].image, sitk.sitkInt16), phantom[0][n].index_value) for n in FRAMES]
+    write_series(tmp_path / "series", frames)
+    instances = [[] for _ in frames]
+    for path in sorted((tmp_path / "series").iterdir()):
+        images = dcmread(path, stop_before_pixels=True)
+        database[images.SOPInstanceUID] = str(path)
+        instances[int(images.InstanceNumber) - 1].append(images.SOPInstanceUID)
+    sequenceNode = addSequence(scene, frames, browser=False)
+    for number, uids in enumerate(instances):
+        sequenceNode.GetNthDataNode(number).SetAttribute("DICOM.instanceUIDs", " ".join(uids))
+    return sequenceNode
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The folder that the user chooses."""
+    path = tmp_path / "chosen"
+    path.mkdir()
+    monkeypatch.setattr(qt.QFileDialog, "chosen", str(path))
+    return path
+
+
+def segment(ui, fakes, sequenceNode, phantom):
+    """Segment the two frames, as the true labels say."""
+    ui.inputSelector.setCurrentNode(sequenceNode)
+    labels = {value: phantom[1][number] for value, number in enumerate(FRAMES)}
+    frames = [SegmentedFrame(n, sequenceNode.GetNthIndexValue(n), labels[n]) for n in labels]
+    fakeRun(ui, fakes, frames)
+
+
+def voxelsOf(path, number):
+    """Return how many voxels of a DICOM SEG object belong to a segment."""
+    dataset = dcmread(path)
+    masks = dataset.pixel_array
+    segments = [
+        group.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+        for group in dataset.PerFrameFunctionalGroupsSequence
+    ]
+    return sum(int(mask.sum()) for mask, which in zip(masks, segments, strict=True) if which == number)
+
+
+def test_each_frame_becomes_an_object_on_the_images_that_it_was_loaded_from(
+    imported, fakePanel, fakes, phantom, folder, database
+):
+    segment(fakePanel, fakes, imported, phantom)
+
+    fakePanel.exportDicomButton.click()
+
+    assert fakePanel.statusLabel.text == f"The DICOM SEG objects are in {folder / 'Cine DICOM SEG'}."
+    files = sorted((folder / "Cine DICOM SEG").iterdir())
+    assert [file.name for file in files] == ["frame-0000.dcm", "frame-0001.dcm"]
+    for file, number in zip(files, FRAMES, strict=True):
+        truth = sitk.GetArrayViewFromImage(phantom[1][number])
+        assert [voxelsOf(file, n) for n in (1, 2)] == [np.count_nonzero(truth == n) for n in (1, 2)]
+        named = dcmread(file).ReferencedSeriesSequence[0].ReferencedInstanceSequence
+        frame = imported.GetNthDataNode(FRAMES.index(number))
+        assert {one.ReferencedSOPInstanceUID for one in named} <= set(frame.GetAttribute("DICOM.instanceUIDs").split())
+
+
+def test_what_the_user_has_removed_from_a_frame_is_not_exported(imported, fakePanel, fakes, phantom, folder):
+    segment(fakePanel, fakes, imported, phantom)
+    outputs()[0].GetNthDataNode(1).GetSegmentation().RemoveSegment("inner")
+
+    fakePanel.exportDicomButton.click()
+
+    assert voxelsOf(folder / "Cine DICOM SEG" / "frame-0000.dcm", 1) > 0
+    assert voxelsOf(folder / "Cine DICOM SEG" / "frame-0001.dcm", 1) == 0
+
+
+def test_single_volume_from_dicom_is_exported_too(scene, imported, fakePanel, fakes, phantom, folder):
+    volumeNode = scene.AddNode(volumeFromImage(sitk.Cast(phantom[0][0].image, sitk.sitkInt16)))
+    volumeNode.SetName("CT")
+    volumeNode.SetAttribute("DICOM.instanceUIDs", imported.GetNthDataNode(0).GetAttribute("DICOM.instanceUIDs"))
+    fakePanel.inputSelector.setCurrentNode(volumeNode)
+    fakePanel.applyButton.click()
+    report(fakes[-1], [SegmentedFrame(0, "0", phantom[1][0])])
+    fakes[-1].reported.append(Done(report=RunReport("cpu")))
+    wait(lambda: not fakePanel.cancelButton.enabled, "the end of the run")
+
+    fakePanel.exportDicomButton.click()
+
+    assert voxelsOf(folder / "CT DICOM SEG" / "frame-0000.dcm", 2) > 0
+
+
+def test_result_that_cannot_be_exported_says_why_and_writes_nothing(
+    imported, fakePanel, fakes, phantom, folder, database
+):
+    segment(fakePanel, fakes, imported, phantom)
+    voxels = slicer.util.arrayFromVolume(imported.GetNthDataNode(1))
+
+    def refusal():
+        fakePanel.statusLabel.text = ""
+        fakePanel.exportDicomButton.click()
+        return fakePanel.statusLabel.text
+
+    voxels += 100
+    assert refusal().startswith(f"frame 1 ({imported.GetNthIndexValue(1)}) is not what its DICOM images show")
+    voxels -= 100
+    (folder / "Cine DICOM SEG").mkdir()
+    assert "exists already" in refusal()
+    (folder / "Cine DICOM SEG").rmdir()
+    database.clear()
+    assert "not in the DICOM database of Slicer: import them again" in refusal()
+    imported.GetNthDataNode(0).RemoveAttribute("DICOM.instanceUIDs")
+    assert "no link to DICOM images" in refusal()
+    assert list(folder.iterdir()) == []
+
+
+def test_input_that_is_not_from_dicom_is_told_before_anything_is_installed(
+    sequence, fakePanel, fakes, phantom, monkeypatch
+):
+    fakePanel.inputSelector.setCurrentNode(sequence)
+    asked = []
+    monkeypatch.setattr(dependencies, "missingPackages", lambda need: asked.append(need) or [])
+    fakeRun(fakePanel, fakes, segmentedFrames(sequence, phantom, [0]))
+    asked.clear()
+
+    fakePanel.exportDicomButton.click()
+
+    assert "load it with the DICOM module" in fakePanel.statusLabel.text
+    assert asked == []
+
+
+def test_missing_highdicom_is_offered_and_leaves_what_slicer_has(
+    imported, fakePanel, fakes, phantom, folder, monkeypatch
+):
+    segment(fakePanel, fakes, imported, phantom)
+    asked, installed = [], []
+    monkeypatch.setattr(dependencies, "_isInstalled", lambda package: bool(installed))
+    monkeypatch.setattr(slicer.util, "pip_install", installed.append)
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, title=None: asked.append(text) or True)
+
+    fakePanel.exportDicomButton.click()
+
+    assert "highdicom>=0.22 must be downloaded" in asked[0]
+    (packages,) = installed
+    assert packages[0] == "highdicom>=0.22"
+    assert any(package.startswith("pydicom==") for package in packages)
+    assert (folder / "Cine DICOM SEG").is_dir()
