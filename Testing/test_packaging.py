@@ -1,7 +1,5 @@
 """The build files: Slicer packages only the files that they list, and the package works without the repository."""
 
-import json
-import re
 import shutil
 import subprocess
 import sys
@@ -27,31 +25,6 @@ def test_every_python_and_resource_file_is_listed_for_packaging():
     assert names
     assert names - listed == set()
     assert {name for name in listed if "/" in name and not name.startswith("#")} - names == set()
-
-
-REQUIRED = {"$schema", "category", "scm_url"}
-OPTIONAL = {
-    "build_dependencies",
-    "build_subdirectory",
-    "dicom_support_rule",
-    "enabled",
-    "scm_revision",
-    "scm_type",
-    "tier",
-}
-"""Keys of an entry of the Extensions Index, by version 1.0.2 of its schema."""
-
-
-def test_entry_for_the_extensions_index_agrees_with_the_build_file():
-    entry = json.loads((REPOSITORY / "Resources/ExtensionsIndex/CLSTMSegment.json").read_text(encoding="utf-8"))
-    build_file = (REPOSITORY / "CMakeLists.txt").read_text(encoding="utf-8")
-
-    values = dict(re.findall(r'set\(EXTENSION_(\w+) "?([^")]*)', build_file))
-
-    assert entry["category"] == values["CATEGORY"]
-    assert entry["build_dependencies"] == values["DEPENDS"].split()
-    assert REQUIRED <= set(entry) <= REQUIRED | OPTIONAL
-    assert entry["$schema"].endswith("slicer-extension-catalog-entry-schema-v1.0.2.json#")
 
 
 def cmake(*arguments, folder):
