@@ -97,7 +97,6 @@ class CLSTMSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def enter(self) -> None:
         """Suggest the volume in the slice views as the input; Slicer calls this when the user opens the module."""
-        self.useParameterNode()
         self.panel.preselect()
 
     def useParameterNode(self) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 import slicer
+from CLSTMSegmentLib.panel import parameter_node
 from scene.segmentations import finishedOutput
 
 from CLSTMSegment import CLSTMSegmentLogic
@@ -116,3 +117,13 @@ def test_nodes_that_scenes_of_version_0_1_have_chosen_stay_chosen(sequence, widg
 def test_sequence_or_single_volume_is_an_input_and_only_sequence_or_segmentation_an_output(scene, widget):
     assert widget.ui.inputSelector.nodeTypes == ["vtkMRMLSequenceNode", "vtkMRMLScalarVolumeNode"]
     assert widget.ui.outputSelector.nodeTypes == ["vtkMRMLSequenceNode", "vtkMRMLSegmentationNode"]
+
+
+def test_opening_the_module_again_binds_its_settings_to_no_further_object(widget, monkeypatch):
+    """The wrapper of Slicer 5.10 leaves an observer for each at the parameter node."""
+    made = []
+    monkeypatch.setattr(parameter_node, "CLSTMSegmentParameterNode", made.append)
+
+    widget.enter()
+
+    assert made == []
