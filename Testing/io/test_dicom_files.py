@@ -137,6 +137,15 @@ def test_files_without_a_preamble_are_read(syntax, with_meta_group, cine):
     assert values_of(read_sequence(cine)) == values_in_order(3)
 
 
+def test_voxels_that_begin_as_dicom_files_do_are_not_taken_for_dicom(tmp_path):
+    for t in range(2):
+        voxels = np.zeros((2, 4, 4), np.uint16)
+        voxels[0, 0] = 8, 5, 16, 0  # the begin of the element SpecificCharacterSet, with 16 bytes
+        sitk.WriteImage(sitk.GetImageFromArray(voxels), str(tmp_path / f"{t}.mhd"))
+
+    assert len(read_sequence(tmp_path)) == 2
+
+
 @pytest.mark.parametrize("syntax", [RLELossless, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian])
 def test_compressed_and_big_endian_images_are_read(syntax, tmp_path):
     rng = np.random.default_rng(1)

@@ -24,8 +24,11 @@ NOT_IMAGES = {
 }
 """Begins of the classes of objects that are no images of a patient over time, though some have rows and columns."""
 
-LARGEST_FIRST_ELEMENT = 0x0030
-LONGEST_FIRST_VALUE = 2**12
+FIRST_ELEMENTS = (0x0000, 0x0001, 0x0005, 0x0008, 0x0012, 0x0014, 0x0016, 0x0018)
+FIRST_KINDS = (b"UL", b"OB", b"CS", b"DA", b"TM", b"UI")
+"""Elements of these groups that can be the first one, and their value representations."""
+
+LONGEST_FIRST_VALUE = 256
 
 
 def visible_files(folder: Path) -> Iterator[Path]:
@@ -88,7 +91,17 @@ def _begins_with_an_element(start: bytes) -> bool:
     if len(start) < 8:
         return False
     group, element = (int.from_bytes(start[n : n + 2], "little") for n in (0, 2))
-    if group not in FIRST_GROUPS or element > LARGEST_FIRST_ELEMENT:
+    if group not in FIRST_GROUPS or element not in FIRST_ELEMENTS:
         return False
-    explicit = start[4:6] in (b"UL", b"OB", b"CS", b"UI", b"DA", b"TM", b"SH", b"LO")
-    return explicit or int.from_bytes(start[4:8], "little") <= LONGEST_FIRST_VALUE
+    if start[4:6] in FIRST_KINDS:
+        return True
+    length = int.from_bytes(start[4:8], "little")
+    if element == 0:
+        return length == 4
+    # voxels of small values can begin in the same way, so the value must be a text
+    return 0 < length <= LONGEST_FIRST_VALUE and length % 2 == 0 and _is_text(start[8 : 8 + length])
+
+
+def _is_text(value: bytes) -> bool:
+    text = value.rstrip(b"\0")
+    return bool(text) and all(32 <= byte < 127 for byte in text)
