@@ -54,11 +54,26 @@ def test_patients_in_folders_of_hospitals_are_told_apart_by_their_studies(tmp_pa
     source = tmp_path / "archive"
     for number in range(2):
         study = cine(3, StudyInstanceUID=f"1.5.{number}", SeriesInstanceUID=f"1.5.{number}.1")
-        write_small_cine(source / "hospital" / f"patient{number}" / "scan", study)
+        write_small_cine(source / "hospital" / "2020" / f"patient{number}" / "scan", study)
 
     sequences, _ = found_in(source)
 
-    assert sequences == [(f"patient{number}", f"hospital/patient{number}", None) for number in range(2)]
+    assert sequences == [(f"hospital-2020-patient{n}", f"hospital/2020/patient{n}", None) for n in range(2)]
+
+
+def test_study_in_several_sub_folders_stays_in_one_piece(tmp_path):
+    """Beside another study of the same patient, in a folder for each series."""
+    source = tmp_path / "archive"
+    for k in range(2):
+        place = {"ImagePositionPatient": [10, 5.0 * k, 20]}
+        write_small_cine(source / "p1" / "DICOM" / f"sax_{k}", cine(5 + k, f"sax {k}", **place), slices=1)
+    other = cine(3, StudyInstanceUID="1.5", SeriesInstanceUID="1.5.1")
+    write_small_cine(source / "p1" / "DICOM" / "sax_1", other, prefix="X")
+
+    sequences, said = found_in(source)
+
+    assert sequences == [("p1-series1", "p1", 1), ("p1-series2", "p1", 2)]
+    assert "  p1-series2: DICOM, sax 0 (2 series): 6 images, 3 at each of 2 places" in said
 
 
 def test_4d_file_of_a_patient_is_taken_and_not_its_frames_and_labels(tmp_path):
@@ -74,9 +89,9 @@ def test_4d_file_of_a_patient_is_taken_and_not_its_frames_and_labels(tmp_path):
     sequences, said = found_in(source)
 
     assert sequences == [(f"patient00{n}_4d", f"patient00{n}/patient00{n}_4d.nii.gz", None) for n in (1, 2)]
-    assert "  left out: patient001: 2 files that are named as labels, such as patient001_frame01_gt.nii.gz" in said
-    assert "  left out: patient001: 2 3D images beside a sequence, such as patient001_frame01.nii.gz" in said
-    assert "  left out: patient002: 3 files that are named as labels, such as patient002_4d_seg.nii.gz" in said
+    assert "  left out: patient001: labels, by their names: patient001_frame01_gt.nii.gz and 1 more" in said
+    assert "  left out: patient001: 3D images beside a sequence: patient001_frame01.nii.gz and 1 more" in said
+    assert "  left out: patient002: labels, by their names: patient002_4d_seg.nii.gz and 2 more" in said
 
 
 def test_sub_folder_of_3d_files_is_one_sequence_and_equal_names_get_those_of_their_folders(tmp_path):
@@ -118,7 +133,7 @@ def test_hidden_files_results_and_images_beside_dicom_are_no_sequences(tmp_path)
     sequences, said = found_in(source, "data/results")
 
     assert sequences == [("p1", "p1", None), ("cine", "p2/cine.nii", None)]
-    assert "  left out: p1: 1 other images beside DICOM" in said
+    assert "  left out: p1: images beside DICOM: labels.nii.gz" in said
 
 
 def test_patient_that_cannot_be_read_fails_alone_and_what_was_found_is_said_before(bundle, phantom, tmp_path, capsys):

@@ -122,7 +122,12 @@ class ImageGroup:
         traits = "".join(f", {trait} {value or 'none'}" for trait, value in self.traits.items())
         counts = sorted({len(images) for images in places})
         times = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-        return f"{name} ({number}{traits}): {len(self.images)} images, {times} at each of {len(places)} places"
+        where = f"{times} at each of {_counted(len(places), 'place')}"
+        return f"{name} ({number}{traits}): {_counted(len(self.images), 'image')}, {where}"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def group_images(images: Sequence[DicomImage]) -> list[ImageGroup]:

@@ -191,8 +191,9 @@ def _digest_of(sequence: Path, series: int | None = None) -> str | None:
 
 def _lines(found: FoundSequences) -> tuple[str, ...]:
     """Return what was found, as lines for people."""
+    count = len(found.sequences)
     return (
-        f"{found.source} holds {len(found.sequences)} sequences:",
+        f"{found.source} holds {count} sequence{'' if count == 1 else 's'}:",
         *(f"  {name}: {one.what}" for name, one in found.sequences),
         *(f"  left out: {text}" for text in found.left_out),
     )

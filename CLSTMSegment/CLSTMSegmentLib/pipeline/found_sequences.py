@@ -52,8 +52,8 @@ def find_sequences(source: Path, results: Path) -> FoundSequences:
     """Return the sequences in a folder and its sub-folders.
 
     A sub-folder of the source with DICOM images in it, or below it, is one patient: each of its series with several
-    times is a sequence. Where it holds several studies, each of its own sub-folders is taken for one patient. In other
-    folders, each 4D file is a sequence, and so is a sub-folder with nothing but 3D files.
+    times is a sequence. Where it holds several studies in sub-folders of their own, each of these is taken for one
+    patient. In other folders, each 4D file is a sequence, and so is a sub-folder with nothing but 3D files.
 
     Args:
         source: the folder.
@@ -80,7 +80,7 @@ def find_sequences(source: Path, results: Path) -> FoundSequences:
         images[file.parent].append(file)
     for folder, those in images.items():
         if any(folder.is_relative_to(patient) for patient in patients):
-            found.left_out.append(f"{_relative(folder, source)}: {len(those)} other images beside DICOM")
+            found.left_out.append(f"{_relative(folder, source)}: images beside DICOM: {_listed(those)}")
         else:
             sequences += _sequences_of_files(folder, those, folder == source, found)
     found.sequences = _named(source, sequences)
@@ -102,9 +102,8 @@ def _series_of(patient: Path, left_out: list[str]) -> list[FoundSequence]:
         groups = DicomFolder(patient).groups
     except (ImportError, InputError):
         return [FoundSequence(patient, None, "DICOM that cannot be read")]
-    files = [image.path for group in groups for image in group.images]
-    parts = _patients(patient, files)
-    if len({group.study for group in groups}) > 1 and parts != [patient]:
+    parts = _parts(patient, {image.path: group.study for group in groups for image in group.images})
+    if parts:
         return [sequence for part in parts for sequence in _series_of(part, left_out)]
     over_time = [n for n, group in enumerate(groups, 1) if any(len(images) > 1 for images in group.places)]
     chosen = over_time or list(range(1, len(groups) + 1))
@@ -114,17 +113,33 @@ def _series_of(patient: Path, left_out: list[str]) -> list[FoundSequence]:
     return [FoundSequence(patient, n if several else None, f"DICOM, {groups[n - 1]}") for n in chosen]
 
 
+def _parts(patient: Path, studies: dict[Path, str]) -> list[Path]:
+    """Return the sub-folders of a folder that hold different studies; none where a study is in several of them.
+
+    Args:
+        patient: the folder.
+        studies: identity of the study of each file.
+    """
+    parts = _patients(patient, list(studies))
+    while len(parts) == 1 and parts[0] != patient:
+        patient = parts[0]
+        parts = _patients(patient, list(studies))
+    held = [{study for file, study in studies.items() if file.is_relative_to(part)} for part in parts]
+    apart = len(parts) > 1 and sum(map(len, held)) == len(set(studies.values()))
+    return parts if apart else []
+
+
 def _sequences_of_files(folder: Path, files: list[Path], top: bool, found: FoundSequences) -> list[FoundSequence]:
     """Return the sequences among the image files of one folder."""
     labels = _labels_of_others(files)
     files = [file for file in files if file not in labels]
     where = _relative(folder, found.source)
     if labels:
-        found.left_out.append(f"{where}: {len(labels)} files that are named as labels, such as {labels[0].name}")
+        found.left_out.append(f"{where}: labels, by their names: {_listed(labels)}")
     whole = [file for file in files if _is_sequence_or_damaged(file)]
     single = [file for file in files if file not in whole]
     if whole and single:
-        found.left_out.append(f"{where}: {len(single)} 3D images beside a sequence, such as {single[0].name}")
+        found.left_out.append(f"{where}: 3D images beside a sequence: {_listed(single)}")
     elif single and not top:
         return [FoundSequence(folder, None, f"folder of {len(single)} 3D images")]
     return [FoundSequence(file, None, "file") for file in whole or single]
@@ -145,15 +160,23 @@ def _is_sequence_or_damaged(file: Path) -> bool:
 
 
 def _named(source: Path, sequences: list[FoundSequence]) -> list[tuple[str, FoundSequence]]:
-    """Return sequences with the names of their files or folders, after those on the way where several are equal."""
-    counts = Counter(file_stem(path) for path in {one.path for one in sequences})
+    """Return sequences with their names.
+
+    They are those of all folders on the way. A file has only its own name, unless several files have the same one.
+    """
+    counts = Counter(file_stem(one.path) for one in sequences if one.path.is_file())
     named = []
     for one in sequences:
-        stem = file_stem(one.path)
-        if counts[stem] > 1:
+        stem = file_stem(one.path) if one.path.is_file() else one.path.name
+        if counts[stem] != 1 or one.path.is_dir():
             stem = "-".join([*one.path.relative_to(source).parts[:-1], stem])
         named.append((stem if one.series is None else f"{stem}-series{one.series}", one))
     return named
+
+
+def _listed(files: list[Path]) -> str:
+    """Return the name of the first of some files, and how many more there are."""
+    return files[0].name + (f" and {len(files) - 1} more" if len(files) > 1 else "")
 
 
 def _relative(folder: Path, source: Path) -> str:
