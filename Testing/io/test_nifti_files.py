@@ -138,3 +138,16 @@ def test_compressed_file_of_several_parts_is_read_in_any_order(tmp_path):
 
     for number in (2, 0, 3, 3):
         np.testing.assert_array_equal(sitk.GetArrayFromImage(sequence[number].image), VOXELS[number])
+
+
+@pytest.mark.parametrize(("name", "compressed"), [("cine.nii", True), ("cine.nii.gz", False), ("CINE.NII.GZ", True)])
+def test_content_tells_whether_a_file_is_compressed(tmp_path, name, compressed, capfd):
+    write_nifti(tmp_path / "as-is", VOXELS, step=0.5, units=10)
+    content = (tmp_path / "as-is").read_bytes()
+    (tmp_path / name).write_bytes(gzip.compress(content) if compressed else content)
+
+    sequence = read_sequence(tmp_path / name)
+
+    np.testing.assert_array_equal(arrays(sequence), VOXELS)
+    assert sequence[0].image.GetSpacing() == (3, 2, 7)
+    assert capfd.readouterr().err == ""

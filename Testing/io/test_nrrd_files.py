@@ -68,6 +68,13 @@ def test_axis_that_is_not_time_is_refused_with_a_way_out(tmp_path):
         read_sequence(write_nrrd(tmp_path / "cine.seq.nrrd", ALTERNATING, fields))
 
 
+def test_frames_between_the_axes_of_space_are_refused(tmp_path):
+    fields = ["kinds: domain domain list domain", "spacings: 3 2 nan 7"]
+
+    with pytest.raises(InputError, match="its frames lie along axis 2 of 0 to 3"):
+        read_sequence(write_nrrd(tmp_path / "cine.nrrd", np.moveaxis(VOXELS, 0, 1), fields))
+
+
 @pytest.mark.parametrize("tag", ["TriggerTime", "FlipAngle"])
 def test_frame_labels_of_a_multi_volume_become_index_values(tmp_path, tag):
     fields = [*FIRST, "kinds: list domain domain domain", "MultiVolume.FrameLabels:=5,32.5,71"]

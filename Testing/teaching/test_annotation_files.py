@@ -1,9 +1,12 @@
 """Annotations in files: each is given to the frame that it belongs to, and what is not clear is refused."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from CLSTMSegmentLib.core.errors import InputError
+from CLSTMSegmentLib.core.same_grid import ImageGrid
 from CLSTMSegmentLib.core.sequence import SequenceIndex
 from CLSTMSegmentLib.io.file_sequence import FileSequence
 from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
@@ -19,7 +22,9 @@ def labels(value=1, kind=np.uint8):
 
 def images(*values, unit="s"):
     """Return a sequence with these index values."""
-    return FileSequence(SequenceIndex(list(values), "time", unit), lambda number: labels())
+    count, grid = len(values), ImageGrid.of(labels())
+    index = SequenceIndex(list(values), "time", unit)
+    return FileSequence(index, lambda number: labels(), [grid] * count, [[Path("images.seq.nrrd")]] * count)
 
 
 def annotated_frames(folder, label_values, frames, unit="s"):
@@ -81,3 +86,13 @@ def test_label_sequence_with_an_index_value_that_is_not_one_of_the_images_is_ref
 @pytest.mark.parametrize(("values", "unit"), [(["0", "1", "2"], "s"), (["0", "40", "80"], "ms"), (["5", "6", "7"], "")])
 def test_label_sequence_without_comparable_index_values_annotates_the_frames_in_their_order(values, unit, tmp_path):
     assert annotated_frames(tmp_path, values, images("0.1", "0.2", "0.3"), unit) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("suffix", ["nrrd", "nii.gz", "mha"])
+def test_single_image_does_not_say_which_of_several_frames_it_annotates(suffix, tmp_path):
+    path = tmp_path / f"labels.{suffix}"
+    sitk.WriteImage(labels(), str(path))
+
+    with pytest.raises(InputError, match=r"a single 3D image, which does not say what frame it annotates"):
+        read_annotations(path, images("0", "40", "80"))
+    assert list(read_annotations(path, images("0"))) == [0]

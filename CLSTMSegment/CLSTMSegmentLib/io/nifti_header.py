@@ -69,6 +69,7 @@ class NiftiHeader:
         order: byte order, "<" or ">".
         length: size of the header in bytes, with the four bytes that follow it in a file with its own voxels.
         fields: the values by the names of `PLACES`; a tuple where a field has several.
+        content: the header as it stands in the file, with those four bytes.
     """
 
     path: Path
@@ -76,6 +77,7 @@ class NiftiHeader:
     order: str
     length: int
     fields: dict[str, object]
+    content: bytes
 
     @property
     def size(self) -> tuple[int, ...]:
@@ -175,7 +177,7 @@ def read_nifti_header(path: Path) -> NiftiHeader:
                 )
             if not 0 < fields["dim"][0] <= 7:
                 raise InputError(f"{path} cannot be read as an image: its header gives it {fields['dim'][0]} axes")
-            return NiftiHeader(path, is_gzip, order, length + 4, fields)
+            return NiftiHeader(path, is_gzip, order, length + 4, fields, content[:length] + bytes(4))
     raise InputError(f"{path} cannot be read as an image: it is no NIfTI file, or it is truncated")
 
 

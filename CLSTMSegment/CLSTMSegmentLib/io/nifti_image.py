@@ -3,6 +3,7 @@
 from itertools import product
 from math import inf, isfinite
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import SimpleITK as sitk
@@ -88,18 +89,27 @@ def nifti_grid(path: Path) -> tuple[NiftiHeader, ImageGrid, list[str]]:
     with reading(path):
         header = read_nifti_header(path)
         header.layout()
-        itk_header: sitk.ImageFileReader | None = sitk.ImageFileReader()
-        itk_header.SetImageIO("NiftiImageIO")
-        itk_header.SetFileName(str(path))
-        displayed = sitk.ProcessObject.GetGlobalWarningDisplay()
-        sitk.ProcessObject.SetGlobalWarningDisplay(False)  # it would print what is a warning of the run here
-        try:
-            itk_header.ReadImageInformation()
-        except RuntimeError:
-            itk_header = None
-        finally:
-            sitk.ProcessObject.SetGlobalWarningDisplay(displayed)
-        return header, *_grid(header, itk_header)
+        return header, *_grid(header, _itk_header(header))
+
+
+def _itk_header(header: NiftiHeader) -> sitk.ImageFileReader | None:
+    """Return a header as SimpleITK reads it; None where SimpleITK finds no straight axes in it."""
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO("NiftiImageIO")
+    displayed = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)  # it would print what is a warning of the run here
+    try:
+        with TemporaryDirectory(prefix="clstm-segment-") as folder:
+            # a file of the header alone: compressed or not, whatever its name says
+            copy = Path(folder) / "header.nii"
+            copy.write_bytes(header.content)
+            reader.SetFileName(str(copy))
+            reader.ReadImageInformation()
+    except RuntimeError:
+        return None
+    finally:
+        sitk.ProcessObject.SetGlobalWarningDisplay(displayed)
+    return reader
 
 
 def read_nifti_image(path: Path) -> sitk.Image:

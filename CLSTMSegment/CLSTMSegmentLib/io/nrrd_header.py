@@ -95,6 +95,11 @@ class NrrdHeader:
             )
         if len(sizes) != 4:
             raise InputError(f"{self.path} has {len(sizes) - 1} axes of space: 3D images are needed")
+        if axis not in (0, 3):
+            raise InputError(
+                f"{self.path}: its frames lie along axis {axis} of 0 to 3, between those of space: save it so that "
+                "they lie along the last one"
+            )
         return axis
 
     def of_axis(self, field: str, axis: int) -> str:

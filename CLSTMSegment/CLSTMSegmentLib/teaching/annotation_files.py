@@ -27,6 +27,11 @@ def read_annotations(path: Path, frames: FileSequence) -> dict[int, sitk.Image]:
     if path.is_dir():
         return {number: _read_labels(read_image(file), file.name) for number, file in _numbered_files(path).items()}
     sequence = read_sequence(path)
+    if len(frames) > 1 and sequence.index == SequenceIndex(["0"]):
+        raise InputError(
+            f"{path} is a single 3D image, which does not say what frame it annotates: put it into a folder, under the "
+            "number of the frame, such as 7.nrrd for frame 7"
+        )
     annotations = {}
     for n, number in enumerate(_frame_numbers(path, sequence.index, frames.index)):
         labels = _read_labels(sequence[n].image, f"frame {n} of {path.name}")
