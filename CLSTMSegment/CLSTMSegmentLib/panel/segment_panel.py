@@ -164,8 +164,7 @@ class SegmentPanel:
             box.currentIndex = box.findData(getattr(parameters, parameter))
             box.blockSignals(wasBlocked)
         self._models.describe(parameters.model)
-        for widget in (ui.firstFrameSpinBox, ui.toLabel, ui.lastFrameSpinBox, ui.everyLabel, ui.frameStepSpinBox):
-            widget.visible = parameters.frames == "range" and not single
+        ui.rangeWidget.visible = parameters.frames == "range" and not single
         ui.windowSpinBox.visible = parameters.stateRule == "window"
         ui.createRoiButton.enabled = parameters.inputSequence is not None
         obstacle = self._obstacle(parameters)
