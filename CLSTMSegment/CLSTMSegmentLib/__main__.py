@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from . import __version__
-from .cli import batch, demo, evaluate, model, segment, teach, train, watch
+from .cli import batch, demo, evaluate, model, propagate, segment, teach, train, watch
 from .cli.terminal import any_terminal, show
 from .core.errors import Cancelled, CohortIncomplete, InputError, RunFailed
 from .core.plain_text import plain_text
@@ -80,6 +80,7 @@ def parser() -> argparse.ArgumentParser:
     add("train", "train a model on labelled sequences", train.add_options, train.run)
     add("teach", "make a model of your own structure from a few annotated frames", teach.add_options, teach.run)
     add("batch", "segment many sequences, on this computer or on a Dask cluster", batch.add_options, batch.run)
+    add("propagate", "label all frames from a few annotated ones", propagate.add_options, propagate.run)
     add("watch", "segment volume files while another program writes them", watch.add_options, watch.run)
     add("evaluate", "score a model on labelled hearts", evaluate.add_options, evaluate.run)
     add("demo", "segment a moving phantom heart, or a file, and show the result", demo.add_options, demo.run)

@@ -265,6 +265,31 @@ def test_annotated_frames_teach_a_model_that_the_logic_runs(hookSequenceNode, an
     assert [segment.ejecting_chamber for segment in logic.curve.segments] == [True]
 
 
+def test_annotated_frames_are_propagated_to_all_frames(hookSequenceNode, annotationNode, logic):
+    truth = hook_sequence(3, 6, *SMALL)[1]
+    progress = []
+
+    outputNode = logic.propagate(hookSequenceNode, annotationNode, cyclic=True, progress=progress.append)
+
+    assert outputNode.GetNumberOfDataNodes() == hookSequenceNode.GetNumberOfDataNodes()
+    assert outputNode.GetNthDataNode(2).GetSegmentation().GetNthSegment(0).GetName() == "Hook"
+    voxel_ml = np.prod(truth[0].GetSpacing()) / 1000
+    drawn = [logic.curve.volumes(0)[number] for number in (0, 4)]
+    assert drawn == pytest.approx([(sitk.GetArrayFromImage(truth[n]) == 1).sum() * voxel_ml for n in (0, 4)])
+    assert logic.volumesTableNode.GetNumberOfRows() == 6
+    assert progress[-1].frame == 6
+
+
+def test_propagation_of_nothing_leaves_the_scene_as_it_was(scene, hookSequenceNode, logic):
+    annotationNode = newAnnotation(resolveInput(hookSequenceNode), "Empty")
+    before = scene.GetNumberOfNodes()
+
+    with pytest.raises(InputError, match="nothing is drawn"):
+        logic.propagate(hookSequenceNode, annotationNode)
+
+    assert scene.GetNumberOfNodes() == before
+
+
 def test_annotation_without_a_drawn_segment_teaches_nothing(hookSequenceNode, logic, tmp_path):
     annotationNode = newAnnotation(resolveInput(hookSequenceNode), "Empty")
 

@@ -197,7 +197,7 @@ def test_option_makes_a_segment_of_the_new_model_an_ejecting_chamber(options, ej
 def test_ejecting_chamber_that_is_no_segment_is_refused(files, capsys):
     assert main(arguments(files, "--segments", "Hook", "--ejecting-chamber", "Atrium")) == 2
 
-    assert "--ejecting-chamber Atrium: the segments are Hook" in capsys.readouterr().err
+    assert "ejecting chamber Atrium: the segments are Hook" in capsys.readouterr().err
     assert list((files / "models").iterdir()) == []
 
 

@@ -1,6 +1,5 @@
 """`clstm-segment segment`: segment a sequence file, and write labels, volumes, a picture and a report."""
 
-import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
@@ -9,9 +8,7 @@ from ..pipeline.segment_to_files import Outputs, segment_to_files
 from ..pipeline.writers import SUFFIXES
 from .progress_bar import progress_bar
 from .run_options import add_run_options, read_run_options
-from .terminal import show
-
-FLAGS_SHOWN = 5
+from .terminal import show_flags, show_warnings
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -62,9 +59,5 @@ def run(options: Namespace) -> None:
 
 def print_warnings(result: RunResult) -> None:
     """Print the warnings of a run, and its first quality flags, on standard error."""
-    for warning in result.report.warnings:
-        show(f"clstm-segment: warning: {warning}", file=sys.stderr)
-    flags = [str(flag) for flag in result.curve.flags]
-    if flags:
-        more = f"; and {len(flags) - FLAGS_SHOWN} more" if len(flags) > FLAGS_SHOWN else ""
-        show(f"clstm-segment: frames to check: {'; '.join(flags[:FLAGS_SHOWN])}{more}", file=sys.stderr)
+    show_warnings(result.report.warnings)
+    show_flags(result.curve)

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from ..core.atomic_write import write_bytes
 from ..core.errors import Cancelled, InputError
 from ..core.progress import TeachingProgress
-from ..core.structure import PALETTE, Segment
+from ..core.structure import Segment, named_segments
 from ..io.file_sequence import FileSequence
 from ..io.sequence_files import files_of_sequence, read_sequence
 from ..model.description import check_name
@@ -216,14 +216,7 @@ def segments_for(
         wanted = [f"Segment {n + 1}" for n in range(greatest)]
     else:
         wanted = _names_in(names)
-    chambers = _names_in(ejecting_chambers)
-    unknown = [name for name in chambers if name not in wanted]
-    if unknown:
-        raise InputError(f"--ejecting-chamber {', '.join(unknown)}: the segments are {', '.join(wanted)}")
-    return tuple(
-        Segment(f"segment-{n}", name, PALETTE[(n - 1) % len(PALETTE)], ejecting_chamber=name in chambers)
-        for n, name in enumerate(wanted, 1)
-    )
+    return named_segments(wanted, _names_in(ejecting_chambers))
 
 
 def _names_in(text: str) -> list[str]:

@@ -3,19 +3,35 @@
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from io import UnsupportedOperation
 from typing import TextIO
 
 from ..core.plain_text import plain_text
+from ..core.volume_curve import VolumeCurve
 
 STANDARD_STREAMS = 3
+FLAGS_SHOWN = 5
 
 
 def show(text: object, file: TextIO | None = None, flush: bool = False) -> None:
     """Print a text as one line, by default on standard output; see `plain_text`."""
     print(plain_text(str(text)), file=file or sys.stdout, flush=flush)
+
+
+def show_warnings(warnings: Iterable[str]) -> None:
+    """Print each warning as one line on standard error."""
+    for warning in warnings:
+        show(f"clstm-segment: warning: {warning}", file=sys.stderr)
+
+
+def show_flags(curve: VolumeCurve) -> None:
+    """Print the first quality flags of a result as one line on standard error; nothing where there are none."""
+    flags = [str(flag) for flag in curve.flags]
+    if flags:
+        more = f"; and {len(flags) - FLAGS_SHOWN} more" if len(flags) > FLAGS_SHOWN else ""
+        show(f"clstm-segment: frames to check: {'; '.join(flags[:FLAGS_SHOWN])}{more}", file=sys.stderr)
 
 
 @contextmanager

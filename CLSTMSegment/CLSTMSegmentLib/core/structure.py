@@ -49,6 +49,19 @@ class Segment:
             raise InputError(f"segment {self.name}: ejecting_chamber must be true or false")
 
 
+@dataclass(frozen=True)
+class SegmentSet:
+    """The segments of a result that no model made. Where results are written, it stands in the place of a model.
+
+    Attributes:
+        title: for people; what the result is called.
+        segments: segment n has the label n, counted from 1.
+    """
+
+    title: str
+    segments: tuple[Segment, ...]
+
+
 def check_different(segments: Sequence[Segment]) -> None:
     """Raise an InputError if two segments have the same id or the same name, by which tables and reports tell them."""
     for what, texts in (("id", [s.id for s in segments]), ("name", [s.name for s in segments])):
@@ -59,3 +72,24 @@ def check_different(segments: Sequence[Segment]) -> None:
 
 PALETTE = ((0.90, 0.62, 0.0), (0.34, 0.71, 0.91), (0.0, 0.62, 0.45), (0.94, 0.89, 0.26), (0.80, 0.47, 0.65))
 """Colours that most colour-blind people can distinguish (Okabe and Ito 2008)."""
+
+
+def named_segments(names: Sequence[str], ejecting_chambers: Sequence[str] = ()) -> tuple[Segment, ...]:
+    """Return a segment for each name, in the colours of `PALETTE`.
+
+    Args:
+        names: names of the labels 1, 2, ...
+        ejecting_chambers: those among them that are chambers which eject blood.
+
+    Raises:
+        InputError: two segments have the same name, or an ejecting chamber is none of them.
+    """
+    unknown = [name for name in ejecting_chambers if name not in names]
+    if unknown:
+        raise InputError(f"ejecting chamber {', '.join(unknown)}: the segments are {', '.join(names)}")
+    segments = tuple(
+        Segment(f"segment-{n}", name, PALETTE[(n - 1) % len(PALETTE)], ejecting_chamber=name in ejecting_chambers)
+        for n, name in enumerate(names, 1)
+    )
+    check_different(segments)
+    return segments

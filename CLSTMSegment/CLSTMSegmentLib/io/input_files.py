@@ -1,11 +1,11 @@
 """The files from which a sequence is read: those of one kind in a folder, and never the results of an earlier run."""
 
-import re
 from collections.abc import Collection
 from math import prod
 from pathlib import Path
 
 from ..core.errors import InputError
+from ..core.natural_order import natural_key
 from ..core.plain_files import check_path
 from .dicom_files import dicom_files, holds_images, is_dicom, visible_files
 from .image_files import FORMATS, format_of, read_header
@@ -58,7 +58,7 @@ def input_files(path: Path, results: Collection[Path] = ()) -> list[Path]:
         names = ", ".join(str(folder.relative_to(path)) for folder in folders[:3])
         raise InputError(f"{path} holds images in {len(folders)} folders ({names} ...): give one of them, or use batch")
     chosen = path if path in folders else folders[0]
-    return sorted((file for file in images if file.parent == chosen), key=_natural)
+    return sorted((file for file in images if file.parent == chosen), key=lambda file: natural_key(file.name))
 
 
 def check_frames(folder: Path, files: list[Path]) -> None:
@@ -95,7 +95,3 @@ def is_sequence_file(path: Path) -> bool:
         return nifti_grid(path)[0].layout().count > 1
     header = read_header(path)
     return prod(header.GetSize()[3:]) > 1 or header.GetNumberOfComponents() > MOST_COLOURS
-
-
-def _natural(path: Path) -> list:
-    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path.name)]

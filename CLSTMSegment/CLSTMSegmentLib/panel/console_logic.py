@@ -177,6 +177,58 @@ class ConsoleLogic:
             checkOutputFor(output, source)
         return source, runSettings(model, settings)
 
+    def propagate(
+        self,
+        inputNode: slicer.vtkMRMLNode,
+        annotationNode: slicer.vtkMRMLSequenceNode,
+        cyclic: bool = False,
+        output: slicer.vtkMRMLNode | None = None,
+        progress: Callable | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> slicer.vtkMRMLSequenceNode:
+        """Label all frames of a sequence from one or a few annotated frames, by registration, without a model.
+
+        Args:
+            inputNode: the sequence of scalar volumes, its proxy volume or its browser.
+            annotationNode: segmentation sequence; a frame without a drawn segment is not annotated, and in all others
+                every segment is complete.
+            cyclic: whether the first frame follows the last one, as in a heartbeat.
+            output: a segmentation sequence whose frames are replaced; None for a new one.
+            progress: called with a `core.progress.Progress` after every registration.
+            cancelled: asked before every registration; once it returns True, the propagation is cancelled.
+
+        Returns:
+            The segmentation sequence node, which the input's browser plays.
+
+        Raises:
+            InputError: an input, annotation or output that cannot be used; or Python packages are missing, which
+                `setupPythonRequirements` installs.
+            Cancelled: `cancelled` returned True.
+        """
+        from .dependencies import TO_SEGMENT, checkInstalled
+
+        checkInstalled(TO_SEGMENT)
+        from ..core.structure import SegmentSet
+        from ..propagation.propagator import Propagator
+        from ..scene.annotations import readAnnotations
+        from ..scene.inputs import SequenceFrames, resolveInput
+        from ..scene.single_output import checkOutputFor, outputFor
+
+        self.report = self.curve = self.volumesTableNode = self.unfinished = None
+        source = resolveInput(inputNode)
+        if output is not None:
+            checkOutputFor(output, source)
+        segments, annotations = readAnnotations(annotationNode, source)
+        finished = outputFor(SegmentSet("propagated", segments), source)
+        self.curve = finished.curve
+        propagator = Propagator(SequenceFrames(source.sequenceNode), annotations, cyclic)
+        for frame in propagator.run(progress, cancelled):
+            finished.add(frame.result)
+            finished.curve.frame_flags += frame.flags()
+        outputNode = finished.publish(output)
+        self.volumesTableNode = finished.tableNode
+        return outputNode
+
     def teach(
         self,
         inputNode: slicer.vtkMRMLNode,

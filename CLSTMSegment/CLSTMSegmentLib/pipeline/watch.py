@@ -17,7 +17,7 @@ from ..engine.segmenter import Segmenter
 from ..engine.settings import RunSettings
 from ..engine.stream import Latency
 from ..io.image_files import write_image
-from ..io.sequence_files import IMAGE_SUFFIXES
+from ..io.input_files import file_stem
 from ..model.bundle import load_model
 from ..report.volumes_csv import write_volumes
 from .watched_folder import WatchedFolder
@@ -89,7 +89,7 @@ def watch_folder(
         for path, image in _files(files, watch.quiet_s):
             try:
                 result = stream.push(image, path.name)
-                _write_labels(watch.out, path.name, result.labels)
+                _write_labels(watch.out, path, result.labels)
             except InputError as error:
                 on_note(f"{path.name} is left out: {error}")
                 continue
@@ -109,18 +109,17 @@ def watch_folder(
     return curve
 
 
-def _write_labels(folder: Path, name: str, labels: sitk.Image) -> None:
+def _write_labels(folder: Path, file: Path, labels: sitk.Image) -> None:
     """Write the labels of a volume file into a folder.
 
     Args:
-        name: the name of the volume file.
+        file: the volume file.
 
     Raises:
         InputError: another file had the same name without its suffix.
         StorageError: the disk is full or cannot be written.
     """
-    suffix = next(suffix for suffix in sorted(IMAGE_SUFFIXES, key=len)[::-1] if name.lower().endswith(suffix))
-    target = folder / f"{name[: -len(suffix)]}-labels.nrrd"
+    target = folder / f"{file_stem(file)}-labels.nrrd"
     if target.exists():
         raise InputError(f"{target.name} exists already, from a file of the same name but another suffix")
     with storing(target):

@@ -11,7 +11,7 @@ from ..core.errors import InputError
 from ..core.natural_order import natural_key
 from ..io.detached_voxels import voxel_files
 from ..io.image_files import read_image
-from ..io.sequence_files import IMAGE_SUFFIXES
+from ..io.input_files import is_image_file
 
 SETTLED_S = 0.3
 """A file is complete when it did not change for this many seconds, and can be read."""
@@ -98,8 +98,8 @@ class WatchedFolder:
 
     def _update(self) -> None:
         """Look which files are there, and which of them have changed."""
-        names = [path for path in self._folder.iterdir() if path.name.lower().endswith(IMAGE_SUFFIXES)]
-        there = {path: _status(path) for path in names if path not in self._taken and not path.name.startswith(".")}
+        images = (path for path in self._folder.iterdir() if is_image_file(path))
+        there = {path: _status(path) for path in images if path not in self._taken}
         self._waiting = {
             path: known if (known := self._waiting.get(path)) and known.status == status else _new(status)
             for path, status in there.items()

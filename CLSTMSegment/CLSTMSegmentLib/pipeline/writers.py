@@ -9,6 +9,7 @@ import SimpleITK as sitk
 
 from ..core.errors import InputError, StorageError
 from ..core.sequence import SegmentedFrame, SequenceIndex
+from ..core.structure import SegmentSet
 from ..io.file_sequence import FileSequence
 from ..io.nifti_writer import NiftiTimes, NiftiWriter, check_count
 from ..io.sequence_nrrd import SequenceNrrdWriter
@@ -88,12 +89,12 @@ def check_storable(path: Path, frames: FileSequence, numbers: Sequence[int]) -> 
     return []
 
 
-def open_writer(path: Path, model: Model, index: SequenceIndex) -> LabelWriter:
+def open_writer(path: Path, model: Model | SegmentSet, index: SequenceIndex) -> LabelWriter:
     """Return the writer for a path that `check_suffix` accepts.
 
     Args:
         path: the file to write.
-        model: the model that segments.
+        model: the model that segments, or the segments of a result without a model.
         index: index of the frames that will be written.
     """
     name = path.name.lower()
@@ -108,7 +109,7 @@ def open_writer(path: Path, model: Model, index: SequenceIndex) -> LabelWriter:
 class _MrmlWriter:
     """Writes a segmentation sequence of Slicer, through MRML."""
 
-    def __init__(self, path: Path, model: Model, index: SequenceIndex):
+    def __init__(self, path: Path, model: Model | SegmentSet, index: SequenceIndex):
         # MRML is needed for this format alone, and not installed everywhere
         from ..scene.headless import registerConverters
         from ..scene.outputs import SegmentationOutput

@@ -7,7 +7,7 @@ import slicer
 
 from ..core.errors import InputError
 from ..core.sequence import SegmentedFrame, SequenceIndex
-from ..core.structure import Segment
+from ..core.structure import Segment, SegmentSet
 from ..core.volume_curve import VolumeCurve
 from ..engine.quality import measure_frame
 from ..model.description import Model
@@ -26,7 +26,7 @@ class SegmentationOutput:
     stays there. The input's browser plays both.
 
     Args:
-        model: the model that segments; every frame gets all of its segments.
+        model: the model that segments, or the segments of a result without a model; every frame gets all of them.
         source: the input that is segmented; None for a sequence that is never published.
 
     Attributes:
@@ -36,7 +36,7 @@ class SegmentationOutput:
         tableNode: the table of the curve; None before `publish`.
     """
 
-    def __init__(self, model: Model, source: SequenceInput | None = None):
+    def __init__(self, model: Model | SegmentSet, source: SequenceInput | None = None):
         self._model = model
         self.source = source
         self._measured: dict[int, tuple] = {}
@@ -242,7 +242,7 @@ def emptySegmentation(geometry: slicer.vtkOrientedImageData) -> slicer.vtkMRMLSe
     return node
 
 
-def segmentationNode(labels: sitk.Image, model: Model) -> slicer.vtkMRMLSegmentationNode:
+def segmentationNode(labels: sitk.Image, model: Model | SegmentSet) -> slicer.vtkMRMLSegmentationNode:
     """Return the segmentation of one frame: all segments of the model as binary labelmaps, the empty ones too.
 
     Args:

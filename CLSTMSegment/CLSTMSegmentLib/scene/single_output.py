@@ -3,6 +3,7 @@
 import slicer
 
 from ..core.errors import InputError
+from ..core.structure import SegmentSet
 from ..model.description import Model
 from .inputs import SequenceInput
 from .outputs import SegmentationOutput, checkOutput, placeBeside
@@ -18,7 +19,7 @@ class SingleOutput(SegmentationOutput):
         source: a single volume.
     """
 
-    def __init__(self, model: Model, source: SequenceInput):
+    def __init__(self, model: Model | SegmentSet, source: SequenceInput):
         super().__init__(model, source)
         self._segmentationNode: slicer.vtkMRMLSegmentationNode | None = None
 
@@ -72,7 +73,7 @@ class SingleOutput(SegmentationOutput):
                 scene.RemoveNode(one)
 
 
-def outputFor(model: Model, source: SequenceInput) -> SegmentationOutput:
+def outputFor(model: Model | SegmentSet, source: SequenceInput) -> SegmentationOutput:
     """Return what collects the finished frames of a run on an input."""
     return SingleOutput(model, source) if source.isSingle else SegmentationOutput(model, source)
 

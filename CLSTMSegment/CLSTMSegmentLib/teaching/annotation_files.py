@@ -40,6 +40,15 @@ def read_annotations(path: Path, frames: FileSequence) -> dict[int, sitk.Image]:
     return annotations
 
 
+def read_annotated_frame(path: Path, number: int) -> dict[int, sitk.Image]:
+    """Return the label image in a file by the number of the frame that it annotates.
+
+    Raises:
+        InputError: it cannot be read, or is no 3D label image.
+    """
+    return {number: _read_labels(read_image(path), path.name)}
+
+
 def _read_labels(labels: sitk.Image, name: str) -> sitk.Image:
     check_labels(labels, name)
     return labels

@@ -1,0 +1,1 @@
+"""Propagation of annotated frames through a sequence, without a model and without training."""
