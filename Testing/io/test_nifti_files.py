@@ -1,6 +1,7 @@
 """NIfTI files as other programs write them: their voxels, their times and their place in space, or a clear refusal."""
 
 import gzip
+import struct
 
 import numpy as np
 import pytest
@@ -151,3 +152,26 @@ def test_content_tells_whether_a_file_is_compressed(tmp_path, name, compressed, 
     np.testing.assert_array_equal(arrays(sequence), VOXELS)
     assert sequence[0].image.GetSpacing() == (3, 2, 7)
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("form", ["qform", "sform"])
+def test_nifti_2_is_read_in_both_byte_orders(tmp_path, order, form):
+    header = bytearray(544)
+    struct.pack_into(f"{order}i8s2h", header, 0, 540, b"n+2\0\r\n\x1a\n", 4, 16)
+    struct.pack_into(f"{order}8q", header, 16, 4, *VOXELS.shape[::-1], 1, 1, 1)
+    struct.pack_into(f"{order}8d", header, 104, 1, 3, 2, 7, 41.7, 0, 0, 0)
+    struct.pack_into(f"{order}q2d", header, 168, 544, 1, 0)
+    struct.pack_into(f"{order}2i", header, 344, form == "qform", form == "sform")
+    # half a turn around the first axis
+    struct.pack_into(f"{order}6d", header, 352, 1, 0, 0, 10, 20, 30)
+    struct.pack_into(f"{order}12d", header, 400, 3, 0, 0, 10, 0, -2, 0, 20, 0, 0, -7, 30)
+    struct.pack_into(f"{order}i", header, 500, 2 | 16)
+    (tmp_path / "cine.nii").write_bytes(header + VOXELS.astype(f"{order}i2").tobytes())
+
+    sequence = read_sequence(tmp_path / "cine.nii")
+
+    np.testing.assert_array_equal(arrays(sequence), VOXELS)
+    assert (sequence.index.values, sequence.index.unit) == (["0", "41.7", "83.4", "125.1"], "ms")
+    assert sequence[0].image.GetSpacing() == (3, 2, 7)
+    assert sequence[0].image.TransformIndexToPhysicalPoint((1, 1, 1)) == pytest.approx((-13, -18, 23))

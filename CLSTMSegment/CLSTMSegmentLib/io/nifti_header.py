@@ -26,7 +26,9 @@ PLACES = {
         "scale": "112:2f",
         "units": "123:B",
         "toffset": "136:f",
+        "qform_code": "252:h",
         "sform_code": "254:h",
+        "qform": "256:6f",
         "sform": "280:12f",
         "magic": "344:4s",
     },
@@ -38,7 +40,9 @@ PLACES = {
         "vox_offset": "168:q",
         "scale": "176:2d",
         "toffset": "216:d",
+        "qform_code": "344:i",
         "sform_code": "348:i",
+        "qform": "352:6d",
         "sform": "400:12d",
         "units": "500:i",
         "intent": "504:i",
@@ -69,7 +73,6 @@ class NiftiHeader:
         order: byte order, "<" or ">".
         length: size of the header in bytes, with the four bytes that follow it in a file with its own voxels.
         fields: the values by the names of `PLACES`; a tuple where a field has several.
-        content: the header as it stands in the file, with those four bytes.
     """
 
     path: Path
@@ -77,7 +80,6 @@ class NiftiHeader:
     order: str
     length: int
     fields: dict[str, object]
-    content: bytes
 
     @property
     def size(self) -> tuple[int, ...]:
@@ -121,6 +123,24 @@ class NiftiHeader:
         step, first = (Decimal(str(single(v))) for v in (step, first if math.isfinite(first) else 0.0))
         values = [f"{(first + t * step).normalize():f}" for t in range(self.size[axis])]
         return values, TIME_UNITS.get(self.fields["units"] & 56, "")
+
+    def geometry(self) -> bytes:
+        """Return a NIfTI-1 file of 2 x 2 x 2 voxels that lie where those of this file do.
+
+        SimpleITK reads from it what it would read from this file, and it reads no NIfTI-2.
+        """
+        content = bytearray(352 + 8)
+        struct.pack_into("<i", content, 0, 348)
+        struct.pack_into("<8h", content, 40, 3, 2, 2, 2, 1, 1, 1, 1)
+        struct.pack_into("<2h", content, 70, 2, 8)
+        struct.pack_into("<f", content, 108, 352)
+        content[123] = self.fields["units"] & 63
+        struct.pack_into("<2h", content, 252, *(max(self.fields[f"{form}_code"], 0) for form in ("qform", "sform")))
+        for start, name, count in ((76, "pixdim", 4), (256, "qform", 6), (280, "sform", 12)):
+            with np.errstate(over="ignore"):
+                content[start : start + 4 * count] = np.array(self.fields[name][:count]).astype("<f4").tobytes()
+        content[344:348] = b"n+1\0"
+        return bytes(content)
 
     def layout(self) -> VoxelLayout:
         """Return how the frames follow each other in the file.
@@ -177,7 +197,7 @@ def read_nifti_header(path: Path) -> NiftiHeader:
                 )
             if not 0 < fields["dim"][0] <= 7:
                 raise InputError(f"{path} cannot be read as an image: its header gives it {fields['dim'][0]} axes")
-            return NiftiHeader(path, is_gzip, order, length + 4, fields, content[:length] + bytes(4))
+            return NiftiHeader(path, is_gzip, order, length + 4, fields)
     raise InputError(f"{path} cannot be read as an image: it is no NIfTI file, or it is truncated")
 
 

@@ -1,5 +1,6 @@
 """NIfTI files, whose frames are read one at a time, and the place of their voxels in space."""
 
+from dataclasses import replace
 from itertools import product
 from math import inf, isfinite
 from pathlib import Path
@@ -28,7 +29,7 @@ def _grid(header: NiftiHeader, itk_header: sitk.ImageFileReader | None) -> tuple
 
     Args:
         header: its header.
-        itk_header: its header as SimpleITK reads it; None where SimpleITK finds no straight axes.
+        itk_header: its geometry as SimpleITK reads it; None where SimpleITK finds no straight axes.
 
     Raises:
         InputError: the header gives voxels no size or no place, or the image is sheared.
@@ -38,7 +39,7 @@ def _grid(header: NiftiHeader, itk_header: sitk.ImageFileReader | None) -> tuple
         raise InputError(f"{header.path}: its header gives voxels of {size} mm: correct its pixdim")
     if itk_header is None:
         return _straightened(header), []
-    grid, sform = ImageGrid.of(itk_header), header.sform
+    grid, sform = replace(ImageGrid.of(itk_header), size=tuple(header.size[:3])), header.sform
     if sform is not None:
         edges = np.linalg.norm(sform[:, :3], axis=0)
         if not np.allclose(edges, np.abs(header.edges), rtol=1e-3):
@@ -93,16 +94,15 @@ def nifti_grid(path: Path) -> tuple[NiftiHeader, ImageGrid, list[str]]:
 
 
 def _itk_header(header: NiftiHeader) -> sitk.ImageFileReader | None:
-    """Return a header as SimpleITK reads it; None where SimpleITK finds no straight axes in it."""
+    """Return the geometry in a header as SimpleITK reads it; None where SimpleITK finds no straight axes."""
     reader = sitk.ImageFileReader()
     reader.SetImageIO("NiftiImageIO")
     displayed = sitk.ProcessObject.GetGlobalWarningDisplay()
     sitk.ProcessObject.SetGlobalWarningDisplay(False)  # it would print what is a warning of the run here
     try:
         with TemporaryDirectory(prefix="clstm-segment-") as folder:
-            # a file of the header alone: compressed or not, whatever its name says
-            copy = Path(folder) / "header.nii"
-            copy.write_bytes(header.content)
+            copy = Path(folder) / "geometry.nii"
+            copy.write_bytes(header.geometry())
             reader.SetFileName(str(copy))
             reader.ReadImageInformation()
     except RuntimeError:
