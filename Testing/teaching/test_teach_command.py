@@ -53,6 +53,20 @@ def arguments(folder, *more, minutes=0.05):
     ]
 
 
+def test_what_is_odd_in_the_images_is_told_before_the_work(hook, files, capsys):
+    images = [frame.image for frame in hook[0]]
+    write_sequence(files / "hook.seq.nrrd", SequenceIndex(["12"] * len(images), "time", "ms"), images)
+    (files / "labels" / "no-number.nrrd").write_bytes(b"")
+
+    status = main(arguments(files))
+
+    assert status == 2
+    warning, error = capsys.readouterr().err.strip().splitlines()
+    assert warning.startswith("clstm-segment: warning: ")
+    assert "have the same index value as a frame before them" in warning
+    assert "no-number.nrrd" in error
+
+
 @pytest.mark.parametrize("picture", ["hook.seq.nrrd", "labels/0.nrrd"])
 def test_picture_never_replaces_an_input(files, picture, capsys):
     before = {path: path.read_bytes() for path in files.rglob("*") if path.is_file()}

@@ -21,7 +21,7 @@ from ..pipeline.output_paths import check_outputs, check_own_folder
 from ..teaching.annotation_files import read_annotations
 from ..teaching.teaching_settings import TeachingSettings
 from ..teaching.training_set import check_new_model, preview_path, teaching_folder, write_training_set
-from .terminal import show
+from .terminal import show, show_warnings
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -165,6 +165,7 @@ def _write_training_set(folder: Path, options: Namespace) -> None:
     sequences = []
     for images, labels in zip(options.pairs[::2], options.pairs[1::2], strict=True):
         frames = read_sequence(images)
+        show_warnings(frames.warnings)
         sequences.append((frames, read_annotations(labels, frames)))
     marks: dict[tuple[int, int], str] = {}
     for mark in ("whole", "slices", "partly"):

@@ -1,5 +1,6 @@
 """One run from a sequence file to result files: labels, DICOM SEG, volumes, preview and report."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, replace
@@ -95,14 +96,18 @@ def segment_to_files(
     check_suffix(outputs.labels)
     results = earlier_results(sequence)
     check_outputs(outputs.paths(), files_of_sequence(sequence, results), [settings.model])
+    began = time.perf_counter()
+    frames = read_sequence(sequence, settings.series, results)
+    numbers = settings.frame_numbers(len(frames))
+    warnings = [*frames.warnings, *check_storable(outputs.labels, frames, numbers)]
+    opened = time.perf_counter()
     model = load_model(settings.model)
     segmenter = Segmenter(model, settings)
+    segmenter.report.seconds["read"] += opened - began
+    for warning in warnings:
+        segmenter.report.warn(warning)
     with outputs.replaced_at_the_end() as partial:
         with segmenter.report.timed("read"):
-            frames = read_sequence(sequence, settings.series, results)
-            numbers = settings.frame_numbers(len(frames))
-            for warning in (*frames.warnings, *check_storable(outputs.labels, frames, numbers)):
-                segmenter.report.warn(warning)
             # before the run: what changes later is noticed
             input_digest = None if partial.report is None else sequence_digest(frames)
         curve = VolumeCurve(model.segments, frames.index)
