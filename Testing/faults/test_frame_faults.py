@@ -69,6 +69,19 @@ def test_odd_frame_is_segmented_on_its_own_voxels(oddity, voxels):
             assert getattr(labels, geometry)() == getattr(given, geometry)()
 
 
+@pytest.mark.parametrize(("shift_mm", "told"), [(0.0012, False), (0.02, True)])
+def test_frames_that_lie_apart_by_rounding_share_the_recurrent_state(voxels, shift_mm, told):
+    images = [image(voxels), image(voxels)]
+    images[0].SetOrigin((0.0, 7.0004, 0.0))
+    images[1].SetOrigin((0.0, 7.0004, shift_mm))
+    segmenter = Segmenter(smallModel(), RunSettings(device="cpu"))
+
+    results = list(segmenter.segment([Frame(one, str(n)) for n, one in enumerate(images)]))
+
+    assert any("differs in geometry" in text for text in segmenter.report.warnings) == told
+    assert [frame.labels.GetOrigin() for frame in results] == [one.GetOrigin() for one in images]
+
+
 @pytest.mark.parametrize(("scale", "offset"), [(1e300, 0), (1e-30, 0), (1.0, -1e6)])
 def test_scale_and_offset_of_the_values_do_not_change_the_labels(voxels, scale, offset):
     (expected,), (found,) = segment(image(voxels)), segment(image(voxels * scale + offset))

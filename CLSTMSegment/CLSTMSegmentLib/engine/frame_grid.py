@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from copy import copy
+from dataclasses import dataclass
 from itertools import permutations, product
 
 import numpy as np
@@ -9,6 +10,7 @@ import SimpleITK as sitk
 
 from ..core.boxes import Box, Shape, full_box, size_of
 from ..core.errors import InputError
+from ..core.same_grid import ImageGrid
 from ..model.rules import GeometryRule
 from .region import Region
 
@@ -20,6 +22,25 @@ MOST_VOXELS = 4e9
 
 FEW_VOXELS, MOST_FINER = 1e7, 1000
 """A frame that has more than these voxels on a model's grid can have at most this many times its own voxels there."""
+
+
+@dataclass(frozen=True)
+class GridKey:
+    """What tells grids apart: two keys are equal if the voxels lie at the same places, but for rounding.
+
+    Attributes:
+        grid: of the image, see `ImageGrid.is_same`.
+        box: the box and how the axes of the image are reoriented.
+    """
+
+    grid: ImageGrid
+    box: tuple
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, GridKey) and self.box == other.box and self.grid.is_same(other.grid)
+
+    def __hash__(self) -> int:
+        return hash((self.grid.size, self.box))
 
 
 class FrameGrid:
@@ -43,6 +64,7 @@ class FrameGrid:
     """
 
     def __init__(self, image: sitk.Image, rule: GeometryRule):
+        self._image_grid = ImageGrid.of(image)
         self._size = image.GetSize()
         self.order, self.flips = reorientation(image, rule)
         spacing = image.GetSpacing()
@@ -130,10 +152,9 @@ class FrameGrid:
             )
 
     @property
-    def key(self) -> tuple:
-        """Return a value that is equal for grids whose voxels and boxes lie at the same places, to 1 um."""
-        rounded = np.round(np.concatenate([self.origin, self.steps.ravel()]), 3) + 0.0
-        return (self._size, self.box, self.order, self.flips, tuple(rounded))
+    def key(self) -> "GridKey":
+        """Return a value that is equal for grids whose voxels and boxes lie at the same places."""
+        return GridKey(self._image_grid, (self.box, self.order, self.flips))
 
     def to_model(self, cropped: np.ndarray) -> np.ndarray:
         """Resample an array from the frame's spacing to the model's spacing.
