@@ -7,7 +7,6 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..core.errors import InputError
-from ..core.same_grid import ImageGrid
 from .dicom_files import dicom_files
 from .dicom_groups import ImageGroup, group_images
 from .dicom_header import DIRECTORY, DicomHeader, without_remarks
@@ -94,25 +93,18 @@ class CineSeries(FileSequence):
         _check_scales(group)
         if len(group.images) == 1 and group.images[0].number is None and source.is_file():
             raise InputError(f"{source} is a single image of a series: give the folder of the series")
-        self._grid = stack_grid(source, places)
+        grid, assumed = stack_grid(source, places)
         order = order_by_time(source, places)
         self._places = order.places
         self._compressed: dict[Path, np.ndarray] = {}
-        stack = self._grid
-        grid = ImageGrid((*places[0][0].size, len(places)), stack.spacing, stack.origin, stack.direction)
         frames = list(zip(*order.places, strict=True))
         super().__init__(
             order.index,
             self._volume,
             [grid] * len(frames),
             [sorted({image.path for image in images}) for images in frames],
-            warnings=[*stack.warnings, *order.warnings],
+            warnings=[*assumed, *order.warnings],
         )
-
-    @property
-    def slice_gap(self) -> float:
-        """Return the distance between slices in mm."""
-        return self._grid.spacing[2]
 
     def slices(self, number: int) -> list[DicomImage]:
         """Return the images of a frame, in the order of its slices."""

@@ -1,10 +1,9 @@
 """The grid on which the images of a DICOM sequence lie: one for all frames, or a refusal to stack what is no stack."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ..core.errors import InputError
+from ..core.same_grid import ImageGrid
 from .dicom_image import DicomImage
 
 SILENT_GAP_ERROR = 0.01
@@ -15,23 +14,8 @@ LARGEST_DRIFT_PIXELS = 0.1
 """How far an image may lie beside the others of its stack, in its own plane."""
 
 
-@dataclass(frozen=True)
-class StackGrid:
-    """The grid of all frames of a sequence.
-
-    Attributes:
-        origin, spacing, direction: as in SimpleITK, in mm in LPS.
-        warnings: what was assumed.
-    """
-
-    origin: tuple[float, ...]
-    spacing: tuple[float, ...]
-    direction: tuple[float, ...]
-    warnings: tuple[str, ...] = ()
-
-
-def stack_grid(source: object, places: list[list[DicomImage]]) -> StackGrid:
-    """Return the grid of images, which are the same at all times.
+def stack_grid(source: object, places: list[list[DicomImage]]) -> tuple[ImageGrid, tuple[str, ...]]:
+    """Return the grid of images, which is the same at all times, and warnings about what was assumed.
 
     Args:
         source: the folder or file, for messages.
@@ -46,7 +30,8 @@ def stack_grid(source: object, places: list[list[DicomImage]]) -> StackGrid:
     _check_drift(source, places, positions)
     along = np.array([place[:, 2].mean() for place in positions])
     gap, warnings = _thickness(first) if len(places) == 1 else _gap(source, along)
-    return StackGrid(first.origin, (*first.spacing, gap), first.direction, warnings)
+    size = (*first.size, len(places))
+    return ImageGrid(size, (*first.spacing, gap), first.origin, first.direction), warnings
 
 
 def _check_drift(source: object, places: list[list[DicomImage]], positions: list[np.ndarray]) -> None:

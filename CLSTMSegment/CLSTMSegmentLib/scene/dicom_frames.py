@@ -79,7 +79,8 @@ def _stack(files: list[Path], name: str) -> tuple[sitk.Image, list[Path]]:
     if len(places) < len(images):
         raise InputError(f"{name}: several of its DICOM images lie at the same place")
     voxels = np.stack([read_pixels(image, {}) for (image,) in places])
-    return stack_grid(name, places).place(sitk.GetImageFromArray(voxels)), [image.path for (image,) in places]
+    grid, _ = stack_grid(name, places)
+    return grid.place(sitk.GetImageFromArray(voxels)), [image.path for (image,) in places]
 
 
 def _on(grid: sitk.Image, image: sitk.Image) -> sitk.Image:
