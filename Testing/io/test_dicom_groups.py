@@ -120,6 +120,15 @@ def test_slice_that_was_imaged_twice_is_not_joined_into_a_stack(tmp_path):
         read_sequence(tmp_path)
 
 
+def test_slice_that_was_repeated_at_almost_the_same_place_is_another_thing(tmp_path):
+    for n in range(2):
+        series = {"SeriesInstanceUID": f"1.2.3.{80 + n}", "SeriesNumber": n, "ImagePositionPatient": [10, 0.8 * n, 20]}
+        write_small_cine(tmp_path / f"run_{n}", lambda t, _, series=series: timed(t, 0) | series, slices=1)
+
+    with pytest.raises(InputError, match="2 different things"):
+        read_sequence(tmp_path)
+
+
 def test_localizers_beside_a_sequence_are_left_out(tmp_path):
     write_small_cine(tmp_path / "cine", timed)
     scout = {"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"], "SeriesInstanceUID": "1.2.3.9"}

@@ -29,6 +29,10 @@ ORDERED = {
         lambda t, k: SAME_DAY | {"TemporalPositionIdentifier": 4 + 2 * t, "TemporalResolution": 33.5},
         (["0", "67", "134"], "time", "ms"),
     ),
+    "temporal position, with content times that agree": (
+        lambda t, k: SAME_DAY | {"TemporalPositionIdentifier": t + 1, "ContentTime": f"10112{2 * t}.25"},
+        (["0", "2000", "4000"], "time", "ms"),
+    ),
     "temporal position alone": (
         lambda t, k: {"TemporalPositionIdentifier": t + 7},
         (["0", "1", "2"], "frame", ""),

@@ -17,6 +17,10 @@ PLACE_TOLERANCE_PIXELS = 0.05
 """Images that are nearer to each other along the normal, in mm and in pixels, lie at the same place."""
 
 
+SMALLEST_GAP = 0.5
+"""Smallest gap between slices of different series in one stack, as a fraction of their thickness."""
+
+
 def _text(*names: str) -> Callable[[DicomImage], str]:
     """Return a function that gives the first of these values of an image as text."""
 
@@ -206,8 +210,20 @@ def _joined(groups: list[ImageGroup]) -> list[ImageGroup]:
         frozenset().union(*(group.series for group in groups)),
     )
     phases = all(len(images) == 1 for group in groups for images in group.places)
-    slices = all(len(group.places) == 1 for group in groups) and len(whole.places) == len(groups)
+    slices = all(len(group.places) == 1 for group in groups) and _lie_apart(whole.places, len(groups))
     return [whole] if (phases or slices) and whole.is_regular else groups
+
+
+def _lie_apart(places: list[list[DicomImage]], count: int) -> bool:
+    """Return whether there are so many places, and slices do not overlap as those of a slice that was repeated do."""
+    if len(places) != count:
+        return False
+    gaps = np.diff([images[0].place for images in places])
+    try:
+        thickness = float(places[0][0].values.get("SliceThickness", 0))
+    except (TypeError, ValueError):
+        return True
+    return bool(gaps.min() >= SMALLEST_GAP * thickness)
 
 
 def _without_localizers(groups: list[ImageGroup]) -> list[ImageGroup]:

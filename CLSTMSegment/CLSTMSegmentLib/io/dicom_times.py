@@ -191,6 +191,9 @@ ACQUIRED = (
 )
 """When an image was acquired."""
 
+CONTENT = TimeAttribute("content date and time", "ms", _clock("Content"))
+"""When an image was made of what was acquired."""
+
 POSITIONS = (
     TimeAttribute("temporal position identifier", "", _number("TemporalPositionIdentifier")),
     TimeAttribute("temporal position index", "", _number("TemporalPositionIndex")),
@@ -213,7 +216,7 @@ MOMENTS = (
 ATTRIBUTES = (
     *MOMENTS,
     *ACQUIRED,
-    TimeAttribute("content date and time", "ms", _clock("Content")),
+    CONTENT,
     TimeAttribute("series number", "", _number("SeriesNumber")),
     TimeAttribute("instance number", "", _image_number),
 )
@@ -265,15 +268,20 @@ def _times(values: np.ndarray) -> SequenceIndex:
 
 
 def _times_of_positions(positions: np.ndarray, places: list[list[DicomImage]]) -> SequenceIndex:
-    """Return the times at which frames were acquired whose order is known, if they agree with it; else numbers."""
-    for attribute in ACQUIRED:
+    """Return the index of frames whose order is known: by times that agree with it, else by their numbers."""
+    resolution = TimeAttribute("temporal resolution", "ms", lambda images: _multiples(positions, images))
+    for attribute in (*ACQUIRED, resolution, CONTENT):
         times = attribute.read(places[0])
         if None not in times and (np.diff(np.array(times, float)) > 0).all():
             return _times(np.array(times, float))
-    steps = set(_number("TemporalResolution")(places[0]))
-    if len(steps) == 1 and (step := steps.pop()) is not None and step > 0:
-        return _times(positions * step)
     return SequenceIndex([str(t) for t in range(len(positions))])
+
+
+def _multiples(positions: np.ndarray, images: Sequence[DicomImage]) -> Values:
+    """Return the positions times the temporal resolution, where all images have the same one."""
+    steps = set(_number("TemporalResolution")(images))
+    step = steps.pop() if len(steps) == 1 else None
+    return [None if step is None else float(position) * step for position in positions]
 
 
 def _assumed(attribute: TimeAttribute, images: list[DicomImage]) -> tuple[str, ...]:
