@@ -40,3 +40,12 @@ def test_replaced_words_are_gone():
     ]
 
     assert found == []
+
+
+def test_every_test_that_the_page_about_formats_names_exists():
+    page = (REPOSITORY / "docs" / "formats.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(\w+/\w+\.py)(?:::(\w+))?`", page)
+
+    assert named
+    for path, test in named:
+        assert f"def {test}" in (REPOSITORY / "Testing" / path).read_text(encoding="utf-8"), (path, test)
