@@ -140,6 +140,17 @@ def test_series_for_each_phase_are_one_sequence_whose_index_is_the_phase(named, 
     assert (found.index.values, found.index.name, found.index.unit) == (["0", "20", "40"], "phase", "%")
 
 
+def test_respiratory_phases_of_inhaling_and_exhaling_are_one_sequence(tmp_path):
+    names = ("0% Ex", "50% Ex", "100% In", "50% In")
+
+    def attributes(t, k):
+        return {"SeriesDescription": f"Thorax {names[t]}", "SeriesInstanceUID": f"1.2.3.{t}", "SeriesNumber": 30 + t}
+
+    write_small_cine(tmp_path / "phases", attributes, times=4)
+
+    assert values_of(read_sequence(tmp_path / "phases")) == values_in_order(4)
+
+
 def test_series_for_each_phase_are_ordered_by_their_numbers_where_nothing_else_does(tmp_path):
     """The times would take the slices of a frame from different series."""
 

@@ -70,9 +70,19 @@ TRAITS: dict[str, Callable[[DicomImage], str]] = {
 """What can tell images of one place apart, other than time: its name and its value."""
 
 
+BREATHING = re.compile(r"%\s*(in|ex)\w*")
+"""What may follow a respiratory phase: whether the patient inhales or exhales."""
+
+
 def _without_digits(name: str) -> Callable[[DicomImage], str]:
     """Return a function that gives a text in which names of phases and slices are all the same."""
-    return lambda image: re.sub(r"[\d.,\s_%-]+", " ", _text(name)(image)).strip().lower()
+
+    def read(image: DicomImage) -> str:
+        text = _text(name)(image).lower()
+        text = BREATHING.sub("%", text)
+        return re.sub(r"[\d.,\s_%-]+", " ", text).strip()
+
+    return read
 
 
 FAMILY = (
@@ -83,6 +93,7 @@ FAMILY = (
     _text("ConvolutionKernel"),
     _text("KVP"),
     _number(1, "EffectiveEchoTime", "EchoTime"),
+    _number(1, "SliceThickness"),
     _without_digits("SeriesDescription"),
     _without_digits("ProtocolName"),
 )

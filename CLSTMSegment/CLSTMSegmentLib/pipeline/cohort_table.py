@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..core.errors import InputError
-from ..core.plain_files import check_path, check_plain_file, file_digest, read_text
+from ..core.plain_files import check_path, check_plain_file, file_digest, read_text, readable
 from ..core.structure import Segment
 from ..engine.settings import RunSettings
 from ..io.input_files import file_stem
@@ -151,7 +151,8 @@ def read_cohort(source: Path, folder: Path) -> Cohort:
     Raises:
         InputError: the source cannot be read, names no sequences, or gives two of them the same name.
     """
-    found = find_sequences(source, folder) if source.is_dir() else None
+    with readable(source):
+        found = find_sequences(source, folder) if source.is_dir() else None
     inputs = _inputs_of_table(source) if found is None else found.inputs()
     if not inputs:
         raise InputError(f"{source} names no sequences")
