@@ -126,6 +126,28 @@ def test_objects_of_anonymised_images_have_empty_attributes(series, settings, ou
     assert found.StudyInstanceUID == dcmread(next(series.iterdir())).StudyInstanceUID
 
 
+def test_objects_of_a_stack_with_a_series_for_each_slice_name_all_of_them(series, settings, outputs, tmp_path):
+    shutil.copytree(series, tmp_path / "slices")
+    series_of = {}
+    for path in (tmp_path / "slices").iterdir():
+        image = dcmread(path)
+        image.SeriesInstanceUID = f"1.2.3.{round(image.ImagePositionPatient[2] * 10) + 10_000}"
+        series_of[image.SOPInstanceUID] = image.SeriesInstanceUID
+        image.save_as(path)
+
+    segment_to_files(replace(settings, frames="1"), tmp_path / "slices", outputs)
+
+    found = highdicom.seg.segread(outputs.dicom_seg / "frame-0001.dcm")
+    referred = {
+        reference.ReferencedSOPInstanceUID: item.SeriesInstanceUID
+        for item in found.ReferencedSeriesSequence
+        for reference in item.ReferencedInstanceSequence
+    }
+    assert len(set(referred.values())) == len(found.ReferencedSeriesSequence) == 8
+    assert referred == {uid: series_of[uid] for uid in referred}
+    assert {uid for _, _, uid in found.get_source_image_uids()} == set(referred)
+
+
 def test_folder_that_exists_already_is_not_written_into(series, settings, outputs):
     outputs.dicom_seg.mkdir()
 

@@ -93,12 +93,16 @@ class DicomSegWriter:
             labels: its labels (k, j, i); None to find out whether its images have all that an object needs.
         """
         images = self._images(number)
+        series_of = {image.get("SOPInstanceUID"): image.get("SeriesInstanceUID") for image in images}
+        if all(series_of.values()):
+            for image in images:  # highdicom takes those of one series only, but a stack can have one for each slice
+                image.SeriesInstanceUID = images[0].SeriesInstanceUID
         if labels is None:
             labels = np.ones((len(images), images[0].Rows, images[0].Columns), np.uint8)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # about names of patients, which are copied as they are
-                return Segmentation(
+                segmentation = Segmentation(
                     images,
                     labels,
                     "BINARY",
@@ -117,9 +121,11 @@ class DicomSegWriter:
                 )
         except (AttributeError, KeyError, ValueError) as error:
             raise InputError(
-                f"frame {number}: {images[0].filename} lacks information that a DICOM SEG object needs ({error}): run "
-                "without --dicom-seg"
+                f"frame {number}: {images[0].filename} lacks information that a DICOM SEG object needs ({error}), so "
+                "that none can be written"
             ) from error
+        segmentation.ReferencedSeriesSequence = _references(segmentation, series_of)
+        return segmentation
 
     def _images(self, number: int) -> list[Dataset]:
         """Return the images of a frame; what an anonymiser may have removed is empty, as the standard demands."""
@@ -137,6 +143,19 @@ class DicomSegWriter:
 
     def release(self) -> None:
         pass
+
+
+def _references(segmentation: Segmentation, series_of: dict[str, str]) -> list[Dataset]:
+    """Return the references of an object to the images that it belongs to, those of each series in an item."""
+    (together,) = segmentation.ReferencedSeriesSequence
+    items: dict[str, Dataset] = {}
+    for reference in together.ReferencedInstanceSequence:
+        uid = series_of[reference.ReferencedSOPInstanceUID]
+        if uid not in items:
+            items[uid] = Dataset()
+            items[uid].SeriesInstanceUID, items[uid].ReferencedInstanceSequence = uid, []
+        items[uid].ReferencedInstanceSequence.append(reference)
+    return list(items.values())
 
 
 def _slice_gap(images: list[Dataset]) -> float:
