@@ -80,6 +80,7 @@ OTHER_IMAGES = {
         "HighBit": 7,
         "PixelData": bytes(36),
     },
+    "image of indices of colours": {"PhotometricInterpretation": "PALETTE COLOR"},
     "mosaic": {"ImageType": ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]},
     "labels of an earlier run": {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.66.4", "Modality": "SEG"},
 }
@@ -135,6 +136,17 @@ def test_files_without_a_preamble_are_read(syntax, with_meta_group, cine):
         path.write_bytes(content[132 if with_meta_group else content.index(b"\x08\x00\x08\x00") :])
 
     assert values_of(read_sequence(cine)) == values_in_order(3)
+
+
+@pytest.mark.parametrize(("signed", "stored"), [(0, 0xF123), (1, 0x0FFF)])
+def test_bits_that_do_not_belong_to_a_pixel_are_left_out(signed, stored, tmp_path):
+    """Older scanners keep overlays there; a sign is that of the bits that belong to it."""
+    pixels = np.full((3, 4), stored, "<u2").tobytes()
+    write_small_cine(
+        tmp_path / "cine", lambda t, k: {"TriggerTime": 30.0 * t, "PixelRepresentation": signed, "PixelData": pixels}
+    )
+
+    assert values_of(read_sequence(tmp_path / "cine"))[0] == [-1 if signed else 0x123] * 2
 
 
 def test_voxels_that_begin_as_dicom_files_do_are_not_taken_for_dicom(tmp_path):

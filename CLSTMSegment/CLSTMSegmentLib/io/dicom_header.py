@@ -111,7 +111,8 @@ class DicomHeader:
                 raise InputError(f"{self.path} is truncated: it does not say how large its image is")
             return name.removesuffix(" Storage")
         image_type = str(self.value("ImageType") or "").upper()
-        if self.whole_number("SamplesPerPixel", 1) > 1:
+        palette = "PALETTE" in str(self.value("PhotometricInterpretation")).upper()
+        if palette or self.whole_number("SamplesPerPixel", 1) > 1:
             return "colour image"
         if "MOSAIC" in image_type:
             return "mosaic of several slices, which must be converted first"
