@@ -136,6 +136,15 @@ def test_hidden_files_results_and_images_beside_dicom_are_no_sequences(tmp_path)
     assert "  left out: p1: images beside DICOM: labels.nii.gz" in said
 
 
+@pytest.mark.parametrize("results", [".", "data"])
+def test_results_in_the_folder_of_the_sequences_or_around_it_hide_none(results, tmp_path):
+    write_4d(tmp_path / "data" / "p1" / "cine.nii")
+
+    sequences, _ = found_in(tmp_path / "data", results)
+
+    assert sequences == [("cine", "p1/cine.nii", None)]
+
+
 def test_patient_that_cannot_be_read_fails_alone_and_what_was_found_is_said_before(bundle, phantom, tmp_path, capsys):
     source = tmp_path / "archive"
     source.mkdir()

@@ -64,11 +64,12 @@ def find_sequences(source: Path, results: Path) -> FoundSequences:
     """
     found = FoundSequences(source)
     earlier = earlier_results(source)
-    inside = results.resolve() != source.resolve()
+    out, top = results.resolve(), source.resolve()
+    inside = out != top and out.is_relative_to(top)
     files = [
         file
         for file in visible_files(source)
-        if file not in earlier and not (inside and file.resolve().is_relative_to(results.resolve()))
+        if file not in earlier and not (inside and file.resolve().is_relative_to(out))
     ]
     dicom = [file for file in files if not is_image_file(file) and is_dicom(file) and holds_images(file)]
     sequences: list[FoundSequence] = []
