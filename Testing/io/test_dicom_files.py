@@ -111,6 +111,14 @@ def test_hidden_files_and_files_of_other_kinds_are_left_out(cine):
     assert len(files_of_sequence(cine)) == 6
 
 
+def test_links_to_folders_are_followed_and_circles_end(cine, tmp_path):
+    (tmp_path / "study").mkdir()
+    (cine / "around").symlink_to(tmp_path / "study", target_is_directory=True)
+    (tmp_path / "study" / "series").symlink_to(cine, target_is_directory=True)
+
+    assert values_of(read_sequence(tmp_path / "study")) == values_in_order(3)
+
+
 def test_empty_file_with_the_suffix_of_dicom_is_named(cine):
     (cine / "IM7.dcm").write_bytes(b"")
 

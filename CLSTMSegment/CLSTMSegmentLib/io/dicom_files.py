@@ -34,6 +34,8 @@ LONGEST_FIRST_VALUE = 256
 def visible_files(folder: Path) -> Iterator[Path]:
     """Yield the files in a folder and its sub-folders, in order, except hidden ones and those in hidden folders.
 
+    Links to folders are followed, but no folder is searched twice.
+
     Raises:
         InputError: one of the folders cannot be read.
     """
@@ -41,8 +43,11 @@ def visible_files(folder: Path) -> Iterator[Path]:
     def refuse(error: OSError) -> None:
         raise InputError(f"{error.filename} cannot be read ({error.strerror})") from error
 
-    for place, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
+    known = {folder.resolve()}  # links may lead in circles
+    for place, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        visible = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
+        folders[:] = [name for name in visible if (Path(place) / name).resolve() not in known]
+        known.update((Path(place) / name).resolve() for name in folders)
         yield from (Path(place) / name for name in sorted(names) if not name.startswith("."))
 
 
