@@ -80,6 +80,7 @@ DAMAGE = {
     "axes in one plane": (changed(geometry__axes=[[1, 0, 0], [0, 1, 0], [1, 1, 0]]), "axes must be unit vectors"),
     "percentiles in the wrong order": (changed(intensity__lower=99.9), "lower < upper"),
     "unknown key": (changed(colour="red"), "not a complete model description"),
+    "a name that is no text": (changed(segments__0__name="a\ud800"), "a character that is no text"),
     "two segments of one name": (changed(segments__0__name="Outer"), "two segments have the same name 'Outer'"),
     "segment named as a column": (changed(segments__0__name="frame"), "a segment cannot be named 'frame'"),
     "locator that is no table": (changed(locator="small"), "not a complete model description"),

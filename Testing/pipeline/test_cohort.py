@@ -124,6 +124,7 @@ def test_damaged_report_of_an_earlier_run_is_named(segment, tmp_path):
         ("input,input\na.nrrd,b.nrrd\n", "two columns `input`"),
         ("name,input,name\na,a.nrrd,b\n", "two columns `name`"),
         ("input,age,age\na.nrrd,1,2\n", "two columns `age`"),
+        ("input, Input\na.nrrd,b.nrrd\n", "two columns `input`"),
         ("input,name\na.nrrd,Doe, Jane\n", "row 1 below the titles has more cells than there are columns"),
     ],
 )
@@ -140,6 +141,14 @@ def test_empty_columns_of_a_spreadsheet_program_are_no_columns(tmp_path):
     cohort = read_cohort(tmp_path / "list.csv", tmp_path / "out")
 
     assert [sequence.name for sequence in cohort.sequences] == ["a", "b"]
+
+
+def test_titles_of_columns_may_have_spaces_and_capitals(tmp_path):
+    (tmp_path / "list.csv").write_text("Name, INPUT\nfirst,a.nrrd\n", encoding="utf-8")
+
+    (sequence,) = read_cohort(tmp_path / "list.csv", tmp_path / "out").sequences
+
+    assert (sequence.name, sequence.input.name) == ("first", "a.nrrd")
 
 
 def test_cluster_without_workers_is_refused():

@@ -15,6 +15,7 @@ from CLSTMSegmentLib.io.sequence_files import read_sequence
 from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
 from CLSTMSegmentLib.model.bundle import load_model, model_digest, write_bundle
 from CLSTMSegmentLib.pipeline.cohort_table import CohortSequence
+from CLSTMSegmentLib.pipeline.output_paths import RECORD
 from CLSTMSegmentLib.pipeline.segment_to_files import Outputs, segment_to_files
 
 
@@ -165,6 +166,29 @@ def test_summary_that_the_user_edited_is_never_replaced(name, cohort, tmp_path, 
 
     assert status == 2
     assert f"{name} was changed after a cohort wrote it" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
+def test_summary_of_another_cohort_is_replaced_only_when_that_is_asked_for(cohort, tmp_path, capsys):
+    (tmp_path / "in" / "one.seq.nrrd").rename(tmp_path / "in" / "other.seq.nrrd")
+    before = (tmp_path / "out" / "summary.csv").read_bytes()
+
+    status = main(cohort)
+
+    assert status == 2
+    assert "contains results already (summary.csv)" in capsys.readouterr().err
+    assert (tmp_path / "out" / "summary.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b"\xff\xfe", b'{"one.json": 5}', b"5"])
+def test_record_of_the_files_that_is_damaged_is_named(content, cohort, tmp_path, capsys):
+    (tmp_path / "out" / RECORD).write_bytes(content)
+    before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+
+    status = main([*cohort, "--resume"])
+
+    assert status == 2
+    assert RECORD in capsys.readouterr().err
     assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
 
 

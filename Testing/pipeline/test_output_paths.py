@@ -210,6 +210,31 @@ def test_sequences_beside_the_frames_of_another_one_are_refused(images, folder, 
     )
 
 
+@pytest.mark.parametrize("name", ["loop", "gone", "a\0b"], ids=ascii)
+def test_folder_that_is_a_broken_link_or_no_name_is_refused(folder, name, capsys):
+    (folder / "in").mkdir()
+    shutil.move(folder / "cine.seq.nrrd", folder / "in")
+    (folder / "loop").symlink_to(folder / "loop")
+    (folder / "gone").symlink_to(folder / "nowhere")
+    before = contents(folder)
+
+    status = batch("in", "--out", name)
+
+    assert status == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize("output", ["loop.seq.nrrd", "loop.seq.nrrd/o.seq.nrrd"])
+def test_link_that_leads_in_a_circle_is_refused(folder, output, capsys):
+    (folder / "loop.seq.nrrd").symlink_to(folder / "loop.seq.nrrd")
+
+    status = segment("-o", output)
+
+    assert status == 2
+    assert "leads in a circle" in capsys.readouterr().err
+
+
 def test_results_in_a_folder_of_images_are_replaced_by_those_of_the_next_run(folder):
     (folder / "images").mkdir()
     for number, frame in enumerate(read_sequence(folder / "cine.seq.nrrd")):

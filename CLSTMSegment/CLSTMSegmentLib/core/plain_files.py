@@ -24,6 +24,19 @@ def check_path(path: Path) -> None:
         raise InputError(f"{text[:40]}...: a name in this path has {longest} bytes, more than any disk can store")
 
 
+def resolved(path: Path) -> Path:
+    """Return an absolute path without links.
+
+    Raises:
+        InputError: see `check_path`, or its links lead in a circle.
+    """
+    check_path(path)
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"{path} cannot be used: it is a link that leads in a circle: correct the path") from error
+
+
 def check_plain_file(path: Path) -> None:
     """Raise an InputError unless a path names a file, or a link to one. Devices and pipes may never end."""
     check_path(path)

@@ -35,6 +35,8 @@ class Segment:
     def __post_init__(self):
         if not all(isinstance(text, str) and text for text in (self.id, self.name)):
             raise InputError("every segment needs an id and a name")
+        if any(0xD800 <= ord(character) <= 0xDFFF for character in self.id + self.name):
+            raise InputError(f"segment {self.name!r}: the name or the id has a character that is no text: rename it")
         if self.name in COLUMNS:
             raise InputError(f"a segment cannot be named {self.name!r}, as a column of the reports is: rename it")
         color = self.color

@@ -100,10 +100,17 @@ def segment_cohort(
     inputs = (file for sequence in cohort.sequences for file in sequence.files())
     check_outputs(cohort.outputs(), chain([cohort.source], inputs), [settings.model], cohort.folder)
     check_written_before(cohort.folder, cohort.outputs())
-    with_results = [sequence for sequence in cohort.sequences if sequence.has_results]
-    if with_results and not resume:
-        names = ", ".join(sorted(sequence.name for sequence in with_results)[:3])
-        raise InputError(f"{cohort.folder} contains results already ({names}): give --resume to segment the others")
+    for sequence in cohort.sequences:
+        sequence.check_labels()
+    there = sorted(sequence.name for sequence in cohort.sequences if sequence.has_results)
+    if cohort.summary.exists():
+        there.append(cohort.summary.name)
+    if there and not resume:
+        names = ", ".join(there[:3])
+        raise InputError(
+            f"{cohort.folder} contains results already ({names}): give --resume to segment the others, or choose "
+            "another folder"
+        )
     cohort.folder.mkdir(parents=True, exist_ok=True)
     with alone_in(cohort.folder, "cohort"):
         return _segment(cohort, model, settings, cluster, on_row, on_note)

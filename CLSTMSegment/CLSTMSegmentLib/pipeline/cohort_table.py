@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..core.errors import InputError
-from ..core.plain_files import check_path, check_plain_file, file_digest, read_text, readable
+from ..core.plain_files import check_path, check_plain_file, file_digest, read_text, readable, resolved
 from ..core.structure import Segment
 from ..engine.settings import RunSettings
 from ..io.input_files import file_stem
@@ -50,6 +50,14 @@ class CohortSequence:
         """Return the settings of the run of this sequence, from those of all runs."""
         return replace(settings, series=self.series)
 
+    def check_labels(self) -> None:
+        """Raise an InputError if there are labels without a report, which would say whether they were edited."""
+        if self.outputs.labels.exists() and not self.outputs.report.exists():
+            raise InputError(
+                f"{self.outputs.labels} exists, but not its report {self.outputs.report.name}, so that nobody knows "
+                "whether its labels were edited: move it, or choose another folder"
+            )
+
     def row(self, result: RunResult) -> CohortRow:
         """Return the row of this sequence in the summary."""
         return CohortRow(self.name, self.input, result.curve, result.seconds)
@@ -70,11 +78,7 @@ class CohortSequence:
                 or the report were edited, or one of the two is a file of somebody else.
         """
         path, labels = self.outputs.report, self.outputs.labels
-        if labels.exists() and not path.exists():
-            raise InputError(
-                f"{labels} exists, but not its report {path.name}, so that nobody knows whether its labels were "
-                "edited: move it, or choose another folder"
-            )
+        self.check_labels()
         if not path.exists():
             return None
         advice = "choose another folder, or move it"
@@ -165,14 +169,14 @@ def read_cohort(source: Path, folder: Path) -> Cohort:
     wrong = [name for name in names if Path(name).name != name]
     if wrong:
         raise InputError(f"{source}: the name {wrong[0]!r} cannot be the name of a file")
-    absolute = folder.resolve()
+    absolute = resolved(folder)
     return Cohort(
         source,
         folder,
         [
             CohortSequence(
                 name,
-                path.resolve(),
+                resolved(path),
                 Outputs(labels=absolute / f"{name}.seq.nrrd", report=absolute / f"{name}.json"),
                 series,
             )
@@ -206,7 +210,8 @@ def _inputs_of_table(table: Path) -> list[tuple[str, Path, int | None]]:
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, restkey=MORE)
-            rows, titles = list(reader), reader.fieldnames or []
+            titles = reader.fieldnames = [title.strip().lower() for title in reader.fieldnames or []]
+            rows = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{table} cannot be read as a table ({error})") from error
     if rows and "input" not in titles:

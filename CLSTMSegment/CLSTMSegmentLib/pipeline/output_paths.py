@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..core.atomic_write import check_folder, check_place, replacing, write_text
 from ..core.errors import InputError
-from ..core.plain_files import check_path, file_digest, readable
+from ..core.plain_files import check_path, file_digest, read_text, readable, resolved
 from ..model.bundle import model_path
 
 RECORD = ".clstm-segment-files"
@@ -43,18 +43,18 @@ def check_outputs(
         own_folder: folder that the command makes for all its results, if it is missing.
         reserved: folders that a teaching job makes: nothing else may be written into them.
     """
-    reserved = [folder.resolve() for folder in reserved]
+    reserved = [resolved(folder) for folder in reserved]
     places: dict[object, Path] = {}
     for output in outputs:
         check_place(output)
         for folder in reserved:
-            if output.resolve().is_relative_to(folder):
+            if resolved(output).is_relative_to(folder):
                 raise InputError(f"{output} lies in {folder}, which the teaching job makes: choose another place")
         if _identity(output) in places:
             raise InputError(f"two results have the same place, {output}: give each one a name of its own")
         places[_identity(output)] = output
     for folder, output in {output.parent: output for output in outputs}.items():
-        if own_folder is not None and folder.resolve() == own_folder.resolve():
+        if own_folder is not None and resolved(folder) == resolved(own_folder):
             check_own_folder(own_folder)
         else:
             check_folder(folder, output)
@@ -69,7 +69,7 @@ def check_outputs(
 def check_own_folder(folder: Path) -> None:
     """Raise an InputError unless files can be written into a folder, which is made if it is missing."""
     check_path(folder)
-    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists() or place.is_symlink())
     check_folder(nearest, folder)
 
 
@@ -144,11 +144,11 @@ def _recorded(folder: Path) -> dict[str, list[str] | None]:
     if not path.exists():
         return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
         if isinstance(content, list):  # as earlier versions wrote it
             return {str(name): None for name in content}
         return {str(name): None if digests is None else list(map(str, digests)) for name, digests in content.items()}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path} is damaged ({error}): choose another folder for the results") from error
 
 
@@ -161,4 +161,4 @@ def _identity(path: Path) -> object:
     if path.exists():
         status = path.stat()
         return status.st_dev, status.st_ino
-    return str(path.resolve()).casefold()
+    return str(resolved(path)).casefold()
