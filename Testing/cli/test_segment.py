@@ -224,6 +224,40 @@ def test_input_that_the_disk_does_not_give_is_bad_input(path, bundle, tmp_path, 
     assert "cannot be read (" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["--model", "--frames", "--tile", "--device", "--state", "--ram", "--warm-up"])
+@pytest.mark.parametrize("text", ["", " "])
+def test_option_that_is_empty_is_refused(option, text, cine, tmp_path, capsys):
+    """As a shell gives it for a variable that is not set."""
+    status = main(["segment", str(cine), "-o", str(tmp_path / "out.seq.nrrd"), option, text])
+
+    assert status == 2
+    assert "the option is empty: give a value, or leave the option out" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("segment", "", "-o", "out.seq.nrrd"),
+        ("segment", "cine.seq.nrrd", "-o", "out.seq.nrrd", "--report", ""),
+        ("batch", "", "--out", "out"),
+        ("batch", "in", "--out", ""),
+        ("teach", "cine.seq.nrrd", "", "--name", "a"),
+        ("evaluate", "--data", ""),
+        ("demo", "--out", " "),
+        ("train", "recipe.toml", "--out", ""),
+        ("model", "import", "a.pth", "-o", ""),
+    ],
+    ids=" ".join,
+)
+def test_path_that_is_empty_is_not_the_current_folder(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(list(words))
+
+    assert ended.value.code == 2
+    assert "the path is empty: give the name of a file or folder" in capsys.readouterr().err
+
+
 def test_pickle_that_would_run_code_is_refused_unread(cine, tmp_path, monkeypatch, capsys):
     class Malicious:
         def __reduce__(self):

@@ -3,7 +3,6 @@
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
-from pathlib import Path
 
 from tqdm import tqdm
 
@@ -12,7 +11,7 @@ from ..core.plain_text import plain_text
 from ..pipeline.cohort import ClusterSettings, TlsFiles, segment_cohort
 from ..pipeline.cohort_table import read_cohort
 from ..report.cohort_summary import CohortRow
-from .run_options import add_run_options, read_run_options
+from .run_options import add_run_options, path_in, read_run_options
 from .terminal import show
 
 LINES_SHOWN = 20
@@ -23,14 +22,14 @@ def add_options(parser: ArgumentParser) -> None:
     """Define the options of the command."""
     parser.add_argument(
         "inputs",
-        type=Path,
+        type=path_in,
         metavar="LIST.csv|FOLDER",
         help="a table with a column `input` (paths, relative to the table's folder) and optionally columns `name` and "
         "`series`; or a folder of sequences, or of patients with DICOM images",
     )
     parser.add_argument(
         "--out",
-        type=Path,
+        type=path_in,
         required=True,
         metavar="FOLDER",
         help="folder of the labels, reports, summary.csv and overview.png",
@@ -49,7 +48,7 @@ def add_options(parser: ArgumentParser) -> None:
     for name, what in (("ca", "certificate of the authority"), ("cert", "own certificate"), ("key", "own key")):
         parser.add_argument(
             f"--dask-tls-{name}",
-            type=Path,
+            type=path_in,
             metavar="PEM",
             help=f"{what}, for a Dask scheduler that is protected by TLS",
         )

@@ -15,6 +15,7 @@ from ..phantoms.heart import heart_sequence
 from ..pipeline.output_paths import check_own_folder, check_written_before, record_written, replacing_own
 from ..pipeline.segment_to_files import Outputs, segment_to_files
 from .progress_bar import progress_bar
+from .run_options import path_in
 from .terminal import show
 
 SEED = 4
@@ -24,9 +25,9 @@ SEED = 4
 def add_options(parser: ArgumentParser) -> None:
     """Define the options of the command."""
     parser.add_argument(
-        "--out", type=Path, default=Path("demo"), metavar="FOLDER", help="folder of the results (default: demo)"
+        "--out", type=path_in, default=Path("demo"), metavar="FOLDER", help="folder of the results (default: demo)"
     )
-    parser.add_argument("--input", type=Path, metavar="INPUT", help="a sequence to segment instead of the phantom")
+    parser.add_argument("--input", type=path_in, metavar="INPUT", help="a sequence to segment instead of the phantom")
 
 
 def run(options: Namespace) -> None:

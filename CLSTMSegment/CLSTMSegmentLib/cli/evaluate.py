@@ -4,7 +4,6 @@ import json
 from argparse import SUPPRESS, ArgumentParser, Namespace
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 
 from ..core.atomic_write import replacing, write_text
 from ..core.errors import InputError
@@ -16,6 +15,7 @@ from ..evaluation.state_rules import StateRuleScore, compare_state_rules
 from ..evaluation.summary import report_entry
 from ..model.bundle import load_model
 from ..pipeline.output_paths import check_outputs
+from .run_options import path_in
 from .terminal import show
 
 MOST_CYCLES = 1000
@@ -26,7 +26,7 @@ def add_options(parser: ArgumentParser) -> None:
     """Define the options of the command."""
     parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME|FOLDER|FILE.pth")
     parser.add_argument("--twin", metavar="NAME|FOLDER|FILE.pth", help="score this model on the same hearts too")
-    parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="folder of labelled hearts")
+    parser.add_argument("--data", type=path_in, required=True, metavar="FOLDER", help="folder of labelled hearts")
     parser.add_argument(
         "--hearts", nargs="+", metavar="HEART", help="names of the hearts (default: those that the model kept for test)"
     )
@@ -36,8 +36,8 @@ def add_options(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--state-rules", action="store_true", help="compare state rules on one cycle and on several")
     parser.add_argument("--time-rules", dest="state_rules", action="store_true", help=SUPPRESS)  # former name
-    parser.add_argument("--out", type=Path, metavar="JSON", help="write every score and the summary")
-    parser.add_argument("--page", type=Path, metavar="PNG", help="draw the best, the median and the worst heart")
+    parser.add_argument("--out", type=path_in, metavar="JSON", help="write every score and the summary")
+    parser.add_argument("--page", type=path_in, metavar="PNG", help="draw the best, the median and the worst heart")
     parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:1|mps")
 
 

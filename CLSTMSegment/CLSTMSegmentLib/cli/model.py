@@ -2,13 +2,13 @@
 
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
-from pathlib import Path
 
 from ..model.bundle import bundled_models, load_model, write_bundle
 from ..model.description import Model
 from ..model.published import published_model
 from ..model.rules import StateRule
 from ..pipeline.output_paths import check_own_folder
+from .run_options import path_in
 from .terminal import show
 
 
@@ -21,8 +21,8 @@ def add_commands(parser: ArgumentParser) -> None:
     info.add_argument("name", metavar="NAME|FOLDER|FILE.pth")
     info.set_defaults(command=describe)
     importing = commands.add_parser("import", help="make a model from a published checkpoint (of eksubin/CLSTM-Unet4D)")
-    importing.add_argument("file", type=Path, metavar="FILE.pth")
-    importing.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
+    importing.add_argument("file", type=path_in, metavar="FILE.pth")
+    importing.add_argument("-o", "--output", type=path_in, required=True, metavar="FOLDER")
     importing.set_defaults(command=import_checkpoint)
 
 

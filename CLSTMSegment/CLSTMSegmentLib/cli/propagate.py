@@ -1,20 +1,20 @@
 """`clstm-segment propagate`: labels of all frames of a sequence from one or a few annotated frames."""
 
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 
 from ..pipeline.propagate_to_files import PropagationSettings, propagate_to_files
 from ..pipeline.writers import SUFFIXES
 from .progress_bar import progress_bar
+from .run_options import path_in
 from .terminal import show_flags, show_warnings
 
 
 def add_options(parser: ArgumentParser) -> None:
     """Define the options of the command."""
-    parser.add_argument("images", type=Path, metavar="SEQUENCE", help="the sequence, as for `segment`")
+    parser.add_argument("images", type=path_in, metavar="SEQUENCE", help="the sequence, as for `segment`")
     parser.add_argument(
         "labels",
-        type=Path,
+        type=path_in,
         metavar="LABELS",
         help="the annotated frames: a folder of label images named by frame number (0.nrrd, 12.nii.gz), a label "
         "sequence in which frames of zeros are not annotated, or with --frame the label image of one frame",
@@ -22,7 +22,7 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "-o",
         "--output",
-        type=Path,
+        type=path_in,
         required=True,
         help=f"file for the labels of all frames; its suffix names the format: {', '.join(SUFFIXES)}",
     )
@@ -31,7 +31,7 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--segments", metavar="NAME,NAME", help="names of the labels 1, 2, ... (default: Segment 1, ...)"
     )
-    parser.add_argument("--measurements", type=Path, metavar="CSV", help="write segment volumes over time")
+    parser.add_argument("--measurements", type=path_in, metavar="CSV", help="write segment volumes over time")
     parser.add_argument("--quiet", action="store_true", help="show no progress bar")
 
 

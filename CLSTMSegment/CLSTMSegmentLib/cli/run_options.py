@@ -1,8 +1,21 @@
 """The options of a run, which several commands share."""
 
-from argparse import SUPPRESS, ArgumentParser, Namespace
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, Namespace
+from pathlib import Path
 
+from ..core.errors import InputError
 from ..engine.settings import DEFAULT_MODEL, RunSettings
+
+
+def path_in(text: str) -> Path:
+    """Return the path that an option gives; an empty text would be the current folder.
+
+    Raises:
+        ArgumentTypeError: the text is empty.
+    """
+    if not text.strip():
+        raise ArgumentTypeError("the path is empty: give the name of a file or folder (. for the current folder)")
+    return Path(text)
 
 
 def add_run_options(parser: ArgumentParser) -> None:
@@ -63,4 +76,8 @@ def read_run_options(options: Namespace) -> RunSettings:
     region = None if options.region is None else " ".join(options.region)
     names = ("model", "frames", "device", "precision", "tile", "overlap", "ram_gb", "state_rule", "warm_up_frames")
     texts = {name: getattr(options, name) for name in names}
-    return RunSettings.from_texts(texts | {"region": region, "series": getattr(options, "series", None)})
+    texts |= {"region": region, "series": getattr(options, "series", None)}
+    for name, text in texts.items():
+        if text is not None and not text.strip():
+            raise InputError(f"{name.replace('_', ' ')}: the option is empty: give a value, or leave the option out")
+    return RunSettings.from_texts(texts)

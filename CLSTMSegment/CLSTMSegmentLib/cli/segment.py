@@ -1,13 +1,12 @@
 """`clstm-segment segment`: segment a sequence file, and write labels, volumes, a picture and a report."""
 
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 
 from ..pipeline.run_result import RunResult
 from ..pipeline.segment_to_files import Outputs, segment_to_files
 from ..pipeline.writers import SUFFIXES
 from .progress_bar import progress_bar
-from .run_options import add_run_options, read_run_options
+from .run_options import add_run_options, path_in, read_run_options
 from .terminal import show_flags, show_warnings
 
 
@@ -15,14 +14,14 @@ def add_options(parser: ArgumentParser) -> None:
     """Define the options of the command."""
     parser.add_argument(
         "input",
-        type=Path,
+        type=path_in,
         metavar="INPUT",
         help=".seq.nrrd, 4D .nii/.nii.gz/.mha/.nrrd, DICOM, or a folder of 3D files",
     )
     parser.add_argument(
         "-o",
         "--output",
-        type=Path,
+        type=path_in,
         required=True,
         help=f"file for the labels; its suffix names the format: {', '.join(SUFFIXES)}",
     )
@@ -30,14 +29,17 @@ def add_options(parser: ArgumentParser) -> None:
         "--series", metavar="N", help="which series of a DICOM folder to segment; without it, several are listed"
     )
     add_run_options(parser)
-    parser.add_argument("--measurements", type=Path, metavar="CSV", help="write segment volumes over time")
+    parser.add_argument("--measurements", type=path_in, metavar="CSV", help="write segment volumes over time")
     parser.add_argument(
-        "--dicom-seg", type=Path, metavar="FOLDER", help="also write a DICOM SEG object for every frame of DICOM images"
+        "--dicom-seg",
+        type=path_in,
+        metavar="FOLDER",
+        help="also write a DICOM SEG object for every frame of DICOM images",
     )
-    parser.add_argument("--preview", type=Path, metavar="PNG", help="draw slices with outlines, and volume curves")
+    parser.add_argument("--preview", type=path_in, metavar="PNG", help="draw slices with outlines, and volume curves")
     parser.add_argument(
         "--report",
-        type=Path,
+        type=path_in,
         metavar="JSON",
         help="write volumes, quality flags, settings, and how long each stage took",
     )

@@ -21,6 +21,7 @@ from ..pipeline.output_paths import check_outputs, check_own_folder
 from ..teaching.annotation_files import read_annotations
 from ..teaching.teaching_settings import TeachingSettings
 from ..teaching.training_set import check_new_model, preview_path, teaching_folder, write_training_set
+from .run_options import path_in
 from .terminal import show, show_warnings
 
 
@@ -28,7 +29,7 @@ def add_options(parser: ArgumentParser) -> None:
     """Define the options of the command."""
     parser.add_argument(
         "pairs",
-        type=Path,
+        type=path_in,
         nargs="*",
         metavar="IMAGES LABELS",
         help="a sequence and its annotation: a label sequence in which frames of zeros are not annotated, or a folder "
@@ -37,7 +38,7 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--name", required=True, help="name of the new model")
     parser.add_argument(
         "--models",
-        type=Path,
+        type=path_in,
         default=Path(),
         metavar="FOLDER",
         help="folder in which the folder of the model is made (default: the current folder)",
@@ -71,7 +72,7 @@ def add_options(parser: ArgumentParser) -> None:
         "--no-check", dest="hold_out_frames", action="store_false", help="do not measure the quality on held-out frames"
     )
     parser.add_argument(
-        "--picture", type=Path, metavar="PNG", help="write a picture of an annotated frame and the result"
+        "--picture", type=path_in, metavar="PNG", help="write a picture of an annotated frame and the result"
     )
     parser.add_argument("--resume", action="store_true", help="resume the unfinished teaching job of this name")
     parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:1|mps")

@@ -2,7 +2,6 @@
 
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
-from pathlib import Path
 
 from tqdm import tqdm
 
@@ -13,21 +12,22 @@ from ..model.bundle import load_model, write_bundle
 from ..model.description import LOCATOR_PREFIX, Locator
 from ..network.inference import inference_network
 from ..pipeline.output_paths import check_own_folder
+from .run_options import path_in
 from .terminal import show
 
 
 def add_options(parser: ArgumentParser) -> None:
     """Define the options of the command."""
-    parser.add_argument("recipe", type=Path, metavar="RECIPE.toml", help="how the model is trained")
+    parser.add_argument("recipe", type=path_in, metavar="RECIPE.toml", help="how the model is trained")
     parser.add_argument(
         "--data",
-        type=Path,
+        type=path_in,
         metavar="FOLDER",
         help="folder of labelled hearts; not needed for a training on phantoms alone",
     )
     parser.add_argument(
         "--out",
-        type=Path,
+        type=path_in,
         required=True,
         metavar="FOLDER",
         help="folder of the log, the checkpoints and the finished model",
@@ -45,7 +45,7 @@ def add_options(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--start",
-        type=Path,
+        type=path_in,
         metavar="CHECKPOINT",
         help="continue from the end of a stage of another training: its stage-N.pt",
     )

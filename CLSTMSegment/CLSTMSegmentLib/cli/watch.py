@@ -2,22 +2,21 @@
 
 import sys
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 
 from ..core.volume_curve import FrameVolumes
 from ..engine.stream import Latency
 from ..pipeline.watch import WatchSettings, watch_folder
-from .run_options import add_run_options, read_run_options
+from .run_options import add_run_options, path_in, read_run_options
 from .terminal import show
 
 
 def add_options(parser: ArgumentParser) -> None:
     """Define the options of the command."""
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder into which 3D image files are written")
+    parser.add_argument("folder", type=path_in, metavar="FOLDER", help="folder into which 3D image files are written")
     parser.add_argument(
         "-o",
         "--output",
-        type=Path,
+        type=path_in,
         required=True,
         metavar="FOLDER",
         help="new or empty folder for the labels of each file, and for volumes.csv at the end",
