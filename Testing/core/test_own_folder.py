@@ -48,6 +48,22 @@ def test_folder_of_a_killed_process_is_removed_when_the_next_one_is_made(orphan,
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
+def test_folder_of_a_killed_process_is_removed_though_a_child_of_it_lives(tmp_path):
+    forking = MAKER.replace("print(", "import os\nif os.fork() == 0:\n    time.sleep(8)\n    os._exit(0)\nprint(")
+    environment = os.environ | {"PYTHONPATH": str(PACKAGE_FOLDER)}
+    command = [sys.executable, "-c", forking, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        name = process.stdout.readline().strip()
+        process.kill()
+        process.wait()
+
+        OwnFolder("ours-", tmp_path).remove()
+
+        assert not (tmp_path / name).exists()
+        process.stdout.close()
+
+
 def test_folder_of_a_running_process_stays(maker, tmp_path):
     with OwnFolder("ours-", tmp_path), OwnFolder("ours-", tmp_path):
         assert len(list(tmp_path.iterdir())) == 3

@@ -19,7 +19,7 @@ AT_WORK = ".clstm-segment-at-work-"
 """Begin of the name of the folder that says that somebody works in the folder around it."""
 
 _in_use: set[Path] = set()
-"""The folders of this process: some file systems give a lock to the process that holds it already."""
+"""The folders of this process, to which the system would give their locks again."""
 
 
 class OwnFolder:
@@ -105,7 +105,8 @@ def _lock(file: BinaryIO) -> bool:
         else:
             import fcntl
 
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # unlike a lock by flock, this one ends with its process: a child that was forked does not keep it
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False
     return True
