@@ -88,7 +88,7 @@ def test_folder_of_the_user_with_a_similar_name_stays(tmp_path):
     assert all((tmp_path / name / "chapter").exists() for name in names)
 
 
-@pytest.mark.parametrize("what", ["host", "processes"])
+@pytest.mark.parametrize("what", ["host", "processes", "lock"])
 def test_folder_of_another_computer_or_container_stays(what, orphan, tmp_path):
     marker = json.loads((orphan / MARKER).read_text(encoding="utf-8"))
     (orphan / MARKER).write_text(json.dumps(marker | {what: "another"}), encoding="utf-8")

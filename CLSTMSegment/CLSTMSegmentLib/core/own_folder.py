@@ -89,10 +89,14 @@ def alone_in(folder: Path, work: str) -> Iterator[None]:
 
 
 def _mark(folder: Path) -> bytes:
-    """Return the content of the marker: a copy of the folder, another computer or container has another one."""
+    """Return the content of the marker: a copy of the folder, another computer or container has another one.
+
+    So has a version of this package that locks in another way, and so could not see that a folder is in use.
+    """
     namespace = Path("/proc/self/ns/pid")  # Linux alone has it
     processes = str(namespace.readlink()) if namespace.is_symlink() else ""
-    return json.dumps({"folder": folder.name, "host": platform.node(), "processes": processes}).encode()
+    content = {"folder": folder.name, "host": platform.node(), "processes": processes, "lock": "of the process"}
+    return json.dumps(content).encode()
 
 
 def _lock(file: BinaryIO) -> bool:
