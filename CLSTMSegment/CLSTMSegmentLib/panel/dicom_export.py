@@ -45,7 +45,7 @@ class DicomExport:
         parent = qt.QFileDialog.getExistingDirectory(self._ui.exportDicomButton, _("Folder for the DICOM SEG objects"))
         if not parent:
             return
-        folder = Path(parent) / f"{output.source.node.GetName()} DICOM SEG"
+        folder = Path(parent) / _("{name} DICOM SEG").format(name=output.source.node.GetName())
         if folder.exists():
             raise InputError(_("{folder} exists already: rename or remove it first").format(folder=folder))
         self._write(folder)
