@@ -1,5 +1,7 @@
 """The export of a result as DICOM SEG objects from the panel."""
 
+import importlib.metadata
+import importlib.util
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +10,6 @@ import SimpleITK as sitk
 import slicer
 from CLSTMSegmentLib.core.sequence import Frame, SegmentedFrame
 from CLSTMSegmentLib.engine.run_report import RunReport
-from CLSTMSegmentLib.panel import dependencies
 from CLSTMSegmentLib.scene.images import volumeFromImage
 from CLSTMSegmentLib.worker.events import Done
 from dicom_files import write_series
@@ -143,34 +144,26 @@ def test_result_that_cannot_be_exported_says_why_and_writes_nothing(
     assert list(folder.iterdir()) == []
 
 
-def test_input_that_is_not_from_dicom_is_told_before_anything_is_installed(
-    sequence, fakePanel, fakes, phantom, monkeypatch
-):
+def test_input_that_is_not_from_dicom_is_told(sequence, fakePanel, fakes, phantom):
     fakePanel.inputSelector.setCurrentNode(sequence)
-    asked = []
-    monkeypatch.setattr(dependencies, "missingPackages", lambda need: asked.append(need) or [])
     fakeRun(fakePanel, fakes, segmentedFrames(sequence, phantom, [0]))
-    asked.clear()
 
     fakePanel.exportDicomButton.click()
 
     assert "load it with the DICOM module" in fakePanel.statusLabel.text
-    assert asked == []
 
 
-def test_missing_highdicom_is_offered_and_leaves_what_slicer_has(
-    imported, fakePanel, fakes, phantom, folder, monkeypatch
+@pytest.mark.parametrize("version", [None, "0.22.0"])
+def test_slicer_without_a_highdicom_that_is_new_enough_is_told(
+    imported, fakePanel, fakes, phantom, folder, monkeypatch, version
 ):
     segment(fakePanel, fakes, imported, phantom)
-    asked, installed = [], []
-    monkeypatch.setattr(dependencies, "_isInstalled", lambda package: bool(installed))
-    monkeypatch.setattr(slicer.util, "pip_install", installed.append)
-    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, title=None: asked.append(text) or True)
+    spec, versionOf = importlib.util.find_spec, importlib.metadata.version
+    if version is None:
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec(name) if name != "highdicom" else None)
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: version if name == "highdicom" else versionOf(name))
 
     fakePanel.exportDicomButton.click()
 
-    assert "highdicom>=0.22 must be downloaded" in asked[0]
-    (packages,) = installed
-    assert packages[0] == "highdicom>=0.22"
-    assert any(package.startswith("pydicom==") for package in packages)
-    assert (folder / "Cine DICOM SEG").is_dir()
+    assert "DICOM SEG needs Slicer 5.12 or later" in fakePanel.statusLabel.text
+    assert list(folder.iterdir()) == []

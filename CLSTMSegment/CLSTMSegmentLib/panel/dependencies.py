@@ -21,25 +21,18 @@ class Need:
     """The packages that an action needs beside what Slicer brings, as pip is told them, and their size without PyTorch.
 
     They are installed without the packages that they require in turn: Slicer has those, and pip would replace PyTorch.
-
-    Attributes:
-        packages: names, each with its lowest version.
-        size: of the download.
-        keep: packages of Slicer that stay as they are. If there are any, what the packages require in turn is installed
-            too, in versions that go with these.
     """
 
     packages: tuple[str, ...]
     size: str
-    keep: tuple[str, ...] = ()
 
 
 TO_SEGMENT = Need((TORCH, "safetensors>=0.4.3"), _("less than a megabyte"))
 # MONAI 1.6 needs a PyTorch that is newer than the one that many users have
 TO_TEACH = Need((*TO_SEGMENT.packages, "monai>=1.4,<1.6", "tqdm>=4.66"), _("two megabytes"))
 
-# Slicer 5.10 has a pydicom that is too old for the newest highdicom
-TO_EXPORT_DICOM = Need(("highdicom>=0.22",), _("a few megabytes"), keep=("pydicom", "numpy", "pillow"))
+HIGHDICOM = "highdicom>=0.27"
+"""Needs pydicom 3, so that it can be installed in no Slicer before 5.12, which brings both."""
 
 
 def missingPackages(need: Need) -> list[str]:
@@ -56,6 +49,16 @@ def checkInstalled(need: Need) -> None:
                 "{packages} must be installed first: call setupPythonRequirements() of the logic, or use the panel, "
                 "which offers it"
             ).format(packages=", ".join(missing))
+        )
+
+
+def checkDicomExport() -> None:
+    """Raise an InputError that says what to do if this Slicer cannot write DICOM SEG."""
+    if not _isInstalled(HIGHDICOM):
+        raise InputError(
+            _("DICOM SEG needs Slicer 5.12 or later, or the command line: this Slicer has no {package}.").format(
+                package=HIGHDICOM
+            )
         )
 
 
@@ -77,8 +80,7 @@ def install(need: Need) -> None:
             PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=False, torchVersionRequirement=version)
         others = [package for package in missing if package != TORCH]
         if others:
-            kept = [f"{name}=={importlib.metadata.version(name)}" for name in need.keep]
-            slicer.util.pip_install([*others, *kept] if kept else ["--no-deps", *others])
+            slicer.util.pip_install(["--no-deps", *others])
     except Exception as error:  # the code of others, which fails in any way
         raise _failure(missingPackages(need), error) from error
     importlib.invalidate_caches()

@@ -10,7 +10,7 @@ from ..core.errors import InputError
 from ..model.description import Model
 from ..scene.outputs import SegmentationOutput
 from .busy import busy
-from .dependencies import TO_EXPORT_DICOM, PackageInstaller
+from .dependencies import checkDicomExport
 from .reported_slots import reporting, telling
 
 
@@ -19,13 +19,11 @@ class DicomExport:
 
     Args:
         ui: the panel's widgets.
-        installer: installs what is needed to write DICOM SEG.
     """
 
-    def __init__(self, ui: object, installer: PackageInstaller):
+    def __init__(self, ui: object):
         self._ui = ui
         self._tell = telling(ui.statusLabel)
-        self._installer = installer
         self._output: SegmentationOutput | None = None
         self._model: Model | None = None
         ui.exportDicomButton.connect("clicked()", reporting(ui.statusLabel, self._onExport))
@@ -38,14 +36,12 @@ class DicomExport:
     def _onExport(self) -> None:
         from ..scene.dicom_frames import checkFromDicom  # needs pydicom, and time to import it
 
-        output = self._output
-        checkFromDicom(output.source)
-        if not self._installer.ensure(TO_EXPORT_DICOM, self._tell) or self._output is not output:
-            return
+        checkFromDicom(self._output.source)
+        checkDicomExport()
         parent = qt.QFileDialog.getExistingDirectory(self._ui.exportDicomButton, _("Folder for the DICOM SEG objects"))
         if not parent:
             return
-        folder = Path(parent) / _("{name} DICOM SEG").format(name=output.source.node.GetName())
+        folder = Path(parent) / _("{name} DICOM SEG").format(name=self._output.source.node.GetName())
         if folder.exists():
             raise InputError(_("{folder} exists already: rename or remove it first").format(folder=folder))
         self._write(folder)

@@ -14,7 +14,6 @@ from ..report.volumes_csv import write_volumes
 from ..scene.outputs import SegmentationOutput
 from .background_run import BackgroundRun
 from .busy import busy
-from .dependencies import PackageInstaller
 from .dicom_export import DicomExport
 from .repeating_timer import RepeatingTimer
 from .reported_slots import reporting, telling
@@ -32,10 +31,9 @@ class ResultsSection:
 
     Args:
         ui: the panel's widgets.
-        installer: installs what an export needs.
     """
 
-    def __init__(self, ui: object, installer: PackageInstaller):
+    def __init__(self, ui: object):
         self._ui = ui
         self._tell = telling(ui.statusLabel)
         self._output: SegmentationOutput | None = None
@@ -44,7 +42,7 @@ class ResultsSection:
         self._displayed = False
         self._plot = VolumesPlotView()
         self._review = ReviewButtons(ui, lambda number: self._fillRow(self._output.curve.numbers.index(number)))
-        self._dicomExport = DicomExport(ui, installer)
+        self._dicomExport = DicomExport(ui)
         self._surfaces = SurfaceMaker(self._tell)
         self._editTag: int | None = None
         self._perhapsEdited: set[int] = set()

@@ -53,7 +53,7 @@ class SegmentPanel:
         self._replaceable: set[str] = set()
         self._installer = PackageInstaller(self._askForDevices)
         self._models = ModelSection(ui, modelsFolder, self._useModel, self._installer)
-        self._results = ResultsSection(ui, self._installer)
+        self._results = ResultsSection(ui)
         self._log = LogSection(ui)
         self._teach = TeachSection(ui, self._makeWorker, modelsFolder, self._useModel, self._installer)
         self._teach.fillModels(self._models.models)
