@@ -53,7 +53,9 @@ def test_damaged_file_is_refused_by_name(suffix, compressed, tmp_path):
         read_sequence(path)
 
 
-@pytest.mark.parametrize("size", ["100000 100000 100000 2", "9223372036854775807 8 8 2", "-1 8 8 2", "0 8 8 2"])
+@pytest.mark.parametrize(
+    "size", ["100000 100000 100000 2", "9223372036854775807 8 8 2", "-1 8 8 2", "0 8 8 2", "8 8 2", "\n8 8 8 2"]
+)
 def test_header_that_does_not_fit_its_voxels_is_refused(size, tmp_path):
     path, _ = written(tmp_path, "mha", False)
     path.write_bytes(path.read_bytes().replace(b"DimSize = 8 8 8 2", f"DimSize = {size}".encode()))

@@ -63,7 +63,11 @@ class FileSequence(Sequence):
                 raise
             raise InputError(f"{self._files[number][0]} cannot be read ({error.strerror or error})") from error
         self._check_unchanged(number)
-        return Frame(self.grids[number].place(image), self.index.values[number])
+        grid = self.grids[number]
+        if image.GetSize() != grid.size:
+            sizes = f"{image.GetSize()} and {grid.size}"
+            raise InputError(f"{self._files[number][0]}: its header gives it both {sizes} voxels: correct it")
+        return Frame(grid.place(image), self.index.values[number])
 
     def _check_unchanged(self, number: int) -> None:
         for path in self._files[number]:

@@ -38,6 +38,7 @@ def metaimage_layout(path: Path) -> VoxelLayout | None:
     fields, start = _header(path)
     try:
         size = [int(n) for n in fields["dimsize"].split()]
+        axes = int(fields["ndims"])
         channels = int(fields.get("elementnumberofchannels", 1))
         skipped = int(fields.get("headersize", 0))
     except (KeyError, ValueError):
@@ -48,6 +49,8 @@ def metaimage_layout(path: Path) -> VoxelLayout | None:
             f"{path}: its header gives no voxels of numbers ({size} of {fields.get('elementtype', '')}): correct it"
         )
     others = voxel_files(path)
+    if len(size) != axes:
+        raise InputError(f"{path}: its header gives it {axes} axes and {len(size)} numbers of voxels: correct it")
     if fields.get("binarydata", "true").lower() == "false" or len(others) > 1:
         return None
     file, start = (others[0], 0) if others else (path, start)
