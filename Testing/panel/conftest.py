@@ -17,6 +17,12 @@ from scene.conftest import addSequence, scene  # noqa: F401
 PATIENCE_S = 120
 
 
+@pytest.fixture(autouse=True)
+def ownTemporaryFolder(tmp_path_factory, monkeypatch):
+    """Job folders go to a folder of the test, so that tests in several processes do not see those of each other."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("temporary")))
+
+
 @pytest.fixture
 def sequence(scene, phantom):  # noqa: F811
     """A 6-frame phantom that the user is looking at."""
