@@ -12,7 +12,6 @@ from CLSTMSegmentLib.__main__ import main
 from CLSTMSegmentLib.core.sequence import SequenceIndex
 from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
 from CLSTMSegmentLib.model.bundle import write_bundle
-from CLSTMSegmentLib.training.recipe import read_recipe
 from conftest import REPOSITORY, smallModel
 from distributed import LocalCluster, Security
 from model.published_state_dict import random_published_weights
@@ -50,6 +49,7 @@ def typed(name, *replacements, pages=(README,)):
 TRAINING = """like = "{}"
 [training]
 validate_every = 1
+norms_frozen_from = 0
 [[training.stages]]
 iterations = 1
 learning_rate = 0.001
@@ -194,13 +194,14 @@ def test_batch_on_a_protected_scheduler(desk):
 
 @pytest.mark.slow
 def test_train_and_evaluate(desk, data):
-    recipe = "recipes/cardiac-cine-lv.toml"
-    (desk / "one-step.toml").write_text(TRAINING.format((REPOSITORY / recipe).as_posix()), encoding="utf-8")
-    (train,) = typed("train", (recipe, "one-step.toml"), ("FOLDER", data), pages=(DOCS["models"],))
+    recipes = ("recipes/cardiac-cine-lv-locator.toml", "recipes/cardiac-cine-lv.toml")
+    one_step = [(recipe, f"one-step-{number}.toml") for number, recipe in enumerate(recipes)]
+    for recipe, name in one_step:
+        (desk / name).write_text(TRAINING.format((REPOSITORY / recipe).as_posix()), encoding="utf-8")
+    trainings = typed("train", *one_step, ("FOLDER", data), pages=(DOCS["models"],))
     (evaluate,) = typed("evaluate", ("FOLDER", data), pages=(DOCS["models"],))
 
-    assert read_recipe(desk / "one-step.toml").model.name == "cardiac-cine-lv"
-    assert main(train) == 0
+    assert [main(train) for train in trainings] == [0, 0]
     assert main([*evaluate, "--phases-only"]) == 0
 
     assert (desk / "hearts.png").is_file()
