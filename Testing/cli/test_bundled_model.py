@@ -103,7 +103,7 @@ def there_and_back(shape, like, spacing):
 
 @pytest.mark.parametrize("spacing", [(1.3, 1.3, 8.0), (2.0, 2.0, 8.0), (1.6, 1.6, 6.0), (1.6, 1.6, 4.0)])
 def test_heart_resampled_gets_the_same_labels_in_space(heart, bundled, spacing):
-    """The thin muscle is an exception: resampling its true shape alone changes 4 to 6 % of its labels.
+    """Resampling the true shape alone changes 2 % of the labels of the cavity, and 4 to 6 % of those of the muscle.
 
     The model keeps the slices of an image, so that other slices are other images for it.
     """
@@ -118,12 +118,8 @@ def test_heart_resampled_gets_the_same_labels_in_space(heart, bundled, spacing):
     _, (truth,) = heart_sequence(SEED, 1, shape=(depth, 4 * height, 4 * width), spacing=(8.0, 0.4, 0.4))
     perfect = there_and_back(truth, image, spacing)
     print(f"{spacing}: cavity, muscle, both: {np.round(agreement, 3)}; the true shape alone: {np.round(perfect, 3)}")
-    if spacing[2] == image.GetSpacing()[2]:
-        assert agreement[0] >= 0.98
-        assert agreement[2] >= 0.98
-        assert agreement[1] >= min(0.98, perfect[1] - 0.01)
-    else:
-        assert all(ours >= exact - 0.02 for ours, exact in zip(agreement, perfect, strict=True))
+    loss = 0.01 if spacing[2] == image.GetSpacing()[2] else 0.02
+    assert all(ours >= exact - loss for ours, exact in zip(agreement, perfect, strict=True))
 
 
 def test_heart_in_a_single_slice_is_that_of_the_slice_in_its_stack(bundled):
