@@ -93,12 +93,13 @@ def test_every_line_of_the_readme_is_run_by_a_test():
             assert f"\n{command}:" in (REPOSITORY / "Makefile").read_text(encoding="utf-8")
         else:
             assert program == PROGRAM
-            assert command in ("segment", "teach", "batch")
+            assert command in ("segment", "propagate", "teach", "batch")
 
 
 def test_every_line_of_the_docs_is_run_by_a_test():
     tested = {
-        "command-line": {"segment"},
+        "command-line": {"segment", "watch"},
+        "propagation": {"propagate"},
         "teaching": {"teach", "segment"},
         "cohorts": {"batch"},
         "models": {"model", "train", "evaluate"},
@@ -123,6 +124,23 @@ def test_teach_and_segment_with_the_new_model(desk):
     assert teach == again
     assert main([*teach, "--no-check"]) == 0
     assert main(segment) == 0
+
+
+def test_propagate(desk):
+    for words in typed("propagate", pages=(README, DOCS["propagation"])):
+        assert main(words) == 0, words
+
+    assert (desk / "all.seq.nrrd").is_file()
+
+
+def test_watch(desk, phantom):
+    (watch,) = typed("watch", pages=(DOCS["command-line"],))
+    (desk / "INCOMING").mkdir()
+    sitk.WriteImage(phantom[0][0].image, str(desk / "INCOMING" / "1.nrrd"))
+
+    assert main([*watch, "--stop-after", "1", "--model", str(desk / "small")]) == 0
+
+    assert sorted(path.name for path in (desk / "LABELS").iterdir()) == ["1-labels.nrrd", "volumes.csv"]
 
 
 def test_batch_on_this_computer(desk):

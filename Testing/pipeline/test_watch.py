@@ -13,7 +13,7 @@ from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.engine.segmenter import Segmenter
 from CLSTMSegmentLib.engine.settings import RunSettings
 from CLSTMSegmentLib.model.bundle import load_model
-from CLSTMSegmentLib.pipeline.watch import WatchSettings, watch_folder
+from CLSTMSegmentLib.pipeline.watch_to_files import WatchSettings, watch_folder
 from CLSTMSegmentLib.pipeline.watched_folder import WatchedFolder
 
 from pipeline.cohort_processes import started, wait_until

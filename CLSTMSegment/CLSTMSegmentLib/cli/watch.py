@@ -5,7 +5,7 @@ from argparse import ArgumentParser, Namespace
 
 from ..core.volume_curve import FrameVolumes
 from ..engine.stream import Latency
-from ..pipeline.watch import WatchSettings, watch_folder
+from ..pipeline.watch_to_files import WatchSettings, watch_folder
 from .run_options import add_run_options, path_in, read_run_options
 from .terminal import show
 
