@@ -95,6 +95,20 @@ def test_training_can_begin_with_the_weights_of_a_narrower_model(hearts, bundle,
     assert load_model(tmp_path / "run" / "cardiac-cine-lv").training["began_with"] == "small, version 1"
 
 
+def test_locator_that_cannot_be_one_is_refused_before_the_training(hearts, bundled, tmp_path, capsys):
+    recipe = small_recipe(tmp_path, 4)
+    recipe.write_text(recipe.read_text(encoding="utf-8") + "\n[locator]\nmargin_mm = 40.0\n", encoding="utf-8")
+    other_network = replace(MODEL, network=replace(MODEL.network, width=4))
+    write_bundle(other_network, MODEL.build_network().state_dict(), tmp_path / "damaged")
+    arguments = ["train", str(recipe), "--data", str(hearts), "--out", str(tmp_path / "run"), "--device", "cpu"]
+
+    for locator, message in ((bundled, "has a locator of its own"), (tmp_path / "damaged", "do not fit the network")):
+        assert main([*arguments, "--locator", str(locator)]) == 2
+        assert message in capsys.readouterr().err
+
+    assert not (tmp_path / "run").exists()
+
+
 def test_every_step_is_told_once_and_scored_where_it_ends_with_a_validation(task, tmp_path):
     steps, questions = [], []
 

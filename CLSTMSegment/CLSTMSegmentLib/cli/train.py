@@ -9,7 +9,7 @@ from ..core.atomic_write import replacing
 from ..core.devices import choose_device
 from ..core.errors import InputError, RunFailed
 from ..model.bundle import load_model, write_bundle
-from ..model.description import LOCATOR_PREFIX, Locator
+from ..model.description import LOCATOR_PREFIX, Locator, Model
 from ..network.inference import inference_network
 from ..pipeline.output_paths import check_own_folder
 from .run_options import path_in
@@ -73,7 +73,7 @@ def run(options: Namespace) -> None:
     check_own_folder(options.out)
     if (options.out / recipe.model.name).exists():
         raise InputError(f"{options.out / recipe.model.name} exists already: choose another folder for the training")
-    locator = None if options.locator is None else load_model(options.locator)
+    locator = None if options.locator is None else _loaded_locator(options.locator)
     if Trainer.has_begun(options.out) and not options.resume:
         raise InputError(f"{options.out} holds a training already: give --resume, or choose another folder")
     device, warnings = choose_device(options.device)
@@ -115,3 +115,12 @@ def run(options: Namespace) -> None:
     with replacing(folder) as partial:  # a model that is written in part is never seen
         write_bundle(model, weights, partial)
     show(f"{folder}: the finished model")
+
+
+def _loaded_locator(name: str) -> Model:
+    """Return the model that becomes the locator, whose weights are checked before the training, which takes hours."""
+    locator = load_model(name)
+    if locator.locator is not None:
+        raise InputError(f"{name} has a locator of its own: give a model of one stage for --locator")
+    locator.build_network()
+    return locator
