@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..core.errors import InputError
+from ..core.plain_files import resolved
 from ..io.dicom_files import holds_images, is_dicom, visible_files
 from ..io.input_files import file_stem, is_image_file, is_sequence_file
 from .output_paths import earlier_results
@@ -64,12 +65,12 @@ def find_sequences(source: Path, results: Path) -> FoundSequences:
     """
     found = FoundSequences(source)
     earlier = earlier_results(source)
-    out, top = results.resolve(), source.resolve()
+    out, top = resolved(results), resolved(source)
     inside = out != top and out.is_relative_to(top)
     files = [
         file
         for file in visible_files(source)
-        if file not in earlier and not (inside and file.resolve().is_relative_to(out))
+        if file not in earlier and not (inside and resolved(file).is_relative_to(out))
     ]
     dicom = [file for file in files if not is_image_file(file) and is_dicom(file) and holds_images(file)]
     sequences: list[FoundSequence] = []

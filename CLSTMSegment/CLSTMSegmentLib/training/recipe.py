@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import InputError
-from ..core.plain_files import read_text
+from ..core.plain_files import read_text, resolved
 from ..model.description import Model, described_model
 from ..phantoms.airway import AirwayPhantom
 from ..phantoms.foreign import heart_or_foreign
@@ -106,7 +106,7 @@ def _read(path: Path, built_on: tuple[Path, ...] = ()) -> dict:
     Args:
         built_on: the recipes that build on this one.
     """
-    if path.resolve() in built_on:
+    if resolved(path) in built_on:
         raise InputError(f"{path} builds on itself: correct `like`")
     text = read_text(path)
     try:
@@ -116,7 +116,7 @@ def _read(path: Path, built_on: tuple[Path, ...] = ()) -> dict:
     other = content.pop("like", None)
     if other is None:
         return content
-    return _merged(_read(path.parent / str(other), (*built_on, path.resolve())), content)
+    return _merged(_read(path.parent / str(other), (*built_on, resolved(path))), content)
 
 
 def _own_spacing_as_none(model: dict) -> dict:
