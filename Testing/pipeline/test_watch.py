@@ -1,6 +1,8 @@
 """Volume files that are segmented while another program writes them into a folder."""
 
 import csv
+import os
+import shutil
 import signal
 import sys
 import threading
@@ -9,7 +11,7 @@ import time
 import pytest
 import SimpleITK as sitk
 from CLSTMSegmentLib.__main__ import main
-from CLSTMSegmentLib.core.errors import InputError
+from CLSTMSegmentLib.core.errors import InputError, RunFailed
 from CLSTMSegmentLib.engine.segmenter import Segmenter
 from CLSTMSegmentLib.engine.settings import RunSettings
 from CLSTMSegmentLib.model.bundle import load_model
@@ -146,6 +148,71 @@ def test_files_of_one_name_do_not_replace_each_others_labels(bundle, phantom, fo
 
     assert names_of(curve) == ["1.mha"]
     assert any("1.nrrd is left out" in note for note in notes)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder of Windows has no pipes")
+def test_pipe_and_link_to_a_device_are_left_out_and_said(bundle, phantom, folder, tmp_path):
+    os.mkfifo(folder / "0.nrrd")
+    (folder / "1.nhdr").symlink_to("/dev/zero")
+    write(phantom[0][2], folder / "2.nrrd")
+
+    curve, notes = watched(bundle, folder, tmp_path / "labels", patience_s=0.3, quiet_s=2.0)
+
+    assert names_of(curve) == ["2.nrrd"]
+    assert all(any(name in note and "device or a pipe" in note for note in notes) for name in ("0.nrrd", "1.nhdr"))
+
+
+def test_watched_folder_is_no_folder_of_labels(bundle, folder, tmp_path):
+    with pytest.raises(InputError, match="is the watched folder"):
+        watched(bundle, folder, tmp_path / "scanner" / ".." / "scanner")
+
+    assert list(folder.iterdir()) == []
+
+
+def test_two_watches_do_not_share_a_folder_of_labels(bundle, folder, tmp_path):
+    out = tmp_path / "labels"
+    first = threading.Thread(target=watched, args=(bundle, folder, out), kwargs={"quiet_s": 2.0})
+    first.start()
+    wait_until(lambda: out.exists() and any(out.iterdir()), out)
+
+    with pytest.raises(InputError, match="another watch is at work"):
+        watched(bundle, folder, out)
+    first.join()
+
+    assert [path.name for path in out.iterdir()] == ["volumes.csv"]
+
+
+def test_table_that_somebody_wrote_during_the_watch_stays(bundle, phantom, folder, tmp_path):
+    out = tmp_path / "labels"
+    write(phantom[0][0], folder / "0.nrrd")
+    settings = WatchSettings(folder, out, quiet_s=1.0)
+    notes = []
+
+    def write_table(*_):
+        (out / "volumes.csv").write_text("mine", encoding="utf-8")
+
+    watch_folder(RunSettings(str(bundle), device="cpu"), settings, write_table, notes.append)
+
+    assert (out / "volumes.csv").read_text(encoding="utf-8") == "mine"
+    assert "0.nrrd" in (out / "volumes-2.csv").read_text(encoding="utf-8")
+    assert any("volumes-2.csv" in note for note in notes)
+
+
+@pytest.mark.parametrize("removed", ["scanner", "labels"])
+def test_folder_that_vanishes_ends_the_watch(removed, bundle, phantom, folder, tmp_path):
+    out = tmp_path / "labels"
+    for number in range(3):
+        write(phantom[0][number], folder / f"{number}.nrrd")
+    settings = WatchSettings(folder, out)
+
+    with pytest.raises((RunFailed, InputError), match="cannot be"):
+        watch_folder(
+            RunSettings(str(bundle), device="cpu"), settings, lambda *_: shutil.rmtree(tmp_path / removed, True), print
+        )
+
+    assert out.exists() == (removed == "scanner")
+    if out.exists():
+        assert "0.nrrd" in (out / "volumes.csv").read_text(encoding="utf-8")
 
 
 def test_folder_of_labels_must_be_empty(bundle, folder, tmp_path):

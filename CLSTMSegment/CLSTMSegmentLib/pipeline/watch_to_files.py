@@ -3,13 +3,15 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 
 import SimpleITK as sitk
 
 from ..core.atomic_write import replacing
 from ..core.errors import InputError, StorageError, sitk_cause
-from ..core.plain_files import check_path
+from ..core.own_folder import AT_WORK, alone_in
+from ..core.plain_files import check_path, resolved
 from ..core.sequence import SequenceIndex
 from ..core.volume_curve import FrameVolumes, VolumeCurve
 from ..engine.quality import measure_frame
@@ -81,7 +83,19 @@ def watch_folder(
         raise InputError("a watch segments all frames, since nobody knows which ones will come: leave out the frames")
     segmenter = Segmenter(load_model(settings.model), settings)
     files = WatchedFolder(watch.folder, watch.order, watch.patience_s, on_note)
-    _make_empty_folder(watch.out)
+    _make_empty_folder(watch.out, watch.folder)
+    with alone_in(watch.out, "watch"):
+        return _watch(segmenter, files, watch, on_frame, on_note)
+
+
+def _watch(
+    segmenter: Segmenter,
+    files: WatchedFolder,
+    watch: WatchSettings,
+    on_frame: Callable[[FrameVolumes, Latency], None],
+    on_note: Callable[[str], None],
+) -> VolumeCurve:
+    """Segment each file, and write the volumes however the watch ends; see `watch_folder`."""
     names: list[str] = []
     curve = VolumeCurve(segmenter.model.segments, SequenceIndex(names, "file", type="text"))
     stream = segmenter.open_stream()
@@ -104,9 +118,18 @@ def watch_folder(
         on_note("stopped")
     finally:
         stream.close()
-    with replacing(watch.out / VOLUMES) as partial, storing(partial):
-        write_volumes(partial, curve)
+        _write_volumes(watch.out, curve, on_note)
     return curve
+
+
+def _write_volumes(folder: Path, curve: VolumeCurve, on_note: Callable[[str], None]) -> None:
+    """Write the volumes into a folder, under another name where somebody has put a file of this name there."""
+    names = chain([VOLUMES], (VOLUMES.replace(".", f"-{n}.") for n in count(2)))
+    path = next(folder / name for name in names if not (folder / name).exists())
+    if path.name != VOLUMES:
+        on_note(f"the volumes are in {path.name}: somebody else wrote {VOLUMES} during the watch")
+    with replacing(path) as partial, storing(partial):
+        write_volumes(partial, curve)
 
 
 def _write_labels(folder: Path, file: Path, labels: sitk.Image) -> None:
@@ -116,12 +139,16 @@ def _write_labels(folder: Path, file: Path, labels: sitk.Image) -> None:
         file: the volume file.
 
     Raises:
-        InputError: another file had the same name without its suffix.
-        StorageError: the disk is full or cannot be written.
+        InputError: there is such a file already.
+        StorageError: the disk is full or cannot be written, or the folder was removed.
     """
     target = folder / f"{file_stem(file)}-labels.nrrd"
+    if not folder.is_dir():
+        raise StorageError(f"{folder} was removed during the watch, so that no labels can be written")
     if target.exists():
-        raise InputError(f"{target.name} exists already, from a file of the same name but another suffix")
+        raise InputError(
+            f"{target.name} exists already, from a file of the same name but another suffix, or from another program"
+        )
     with storing(target):
         try:
             write_image(target, labels, compressed=True)
@@ -141,9 +168,11 @@ def _files(files: WatchedFolder, quiet_s: float | None) -> Iterator[tuple[Path, 
         last = time.monotonic()
 
 
-def _make_empty_folder(folder: Path) -> None:
+def _make_empty_folder(folder: Path, watched: Path) -> None:
     check_path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if resolved(folder) == resolved(watched):
+        raise InputError(f"{folder} is the watched folder: give another one, or the labels would be segmented again")
+    if folder.exists() and (not folder.is_dir() or any(not path.name.startswith(AT_WORK) for path in folder.iterdir())):
         raise InputError(f"{folder} is not an empty folder: give a new or empty one, so that nothing is replaced")
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from ..core.errors import InputError
+from ..core.errors import InputError, RunFailed
 from ..core.natural_order import natural_key
 from ..io.detached_voxels import voxel_files
 from ..io.image_files import read_image
@@ -98,7 +98,10 @@ class WatchedFolder:
 
     def _update(self) -> None:
         """Look which files are there, and which of them have changed."""
-        images = (path for path in self._folder.iterdir() if is_image_file(path))
+        try:
+            images = [path for path in self._folder.iterdir() if is_image_file(path) and not path.is_dir()]
+        except OSError as error:
+            raise RunFailed(f"{self._folder} cannot be read any more ({error.strerror})") from error
         there = {path: _status(path) for path in images if path not in self._taken}
         self._waiting = {
             path: known if (known := self._waiting.get(path)) and known.status == status else _new(status)
@@ -118,7 +121,7 @@ def _new(status: tuple) -> _WatchedFile:
 def _status(path: Path) -> tuple | None:
     """Return size and time of a file and of those that hold its voxels; None where one of them is not there."""
     try:
-        files = [path, *voxel_files(path)]
+        files = [path, *(voxel_files(path) if path.is_file() else ())]  # to open a pipe can take for ever
         return tuple((status.st_size, status.st_mtime_ns) for status in map(Path.stat, files))
     except (OSError, InputError):
         return None
