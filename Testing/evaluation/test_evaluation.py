@@ -56,6 +56,24 @@ def test_scores_never_replace_a_heart(hearts, option, capsys):
     assert heart.read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["labels.json", "drawn.nrrd", "elsewhere/drawn.nrrd"])
+def test_scores_never_replace_what_a_link_or_an_index_leads_to(name, tmp_path, capsys):
+    data, linked = tmp_path / "data", tmp_path / "linked"
+    (linked / "elsewhere").mkdir(parents=True)
+    data.mkdir()
+    (data / "hearts").symlink_to(linked, target_is_directory=True)
+    for path in (linked / "drawn.nrrd", linked / "elsewhere" / "drawn.nrrd"):
+        path.write_text("drawn", encoding="utf-8")
+    (linked / "labels.json").write_text('{"A": {"0": {"file": "elsewhere/drawn.nrrd"}}}', encoding="utf-8")
+    before = (linked / name).read_bytes()
+
+    status = main(["evaluate", "--data", str(data), "--out", str(linked / name)])
+
+    assert status == 2
+    assert "is an input and would be replaced" in capsys.readouterr().err
+    assert (linked / name).read_bytes() == before
+
+
 def test_hearts_kept_for_test_are_scored_by_default(evaluate, capsys):
     (report,) = evaluate("--phases-only")
 

@@ -4,6 +4,7 @@ import json
 from argparse import SUPPRESS, ArgumentParser, Namespace
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import chain
 
 from ..core.atomic_write import replacing, write_text
 from ..core.errors import InputError
@@ -15,6 +16,7 @@ from ..evaluation.state_rules import StateRuleScore, compare_state_rules
 from ..evaluation.summary import report_entry
 from ..model.bundle import load_model
 from ..pipeline.output_paths import check_outputs
+from ..training.labelled_hearts import files_of_hearts
 from .run_options import path_in
 from .terminal import show
 
@@ -47,7 +49,7 @@ def run(options: Namespace) -> None:
         raise InputError(f"--cycles must be at least 1 and at most {MOST_CYCLES}, not {options.cycles}")
     outputs = [path for path in (options.out, options.page) if path is not None]
     names = [name for name in (options.model, options.twin) if name is not None]
-    check_outputs(outputs, options.data.rglob("*"), names)
+    check_outputs(outputs, chain(options.data.rglob("*"), files_of_hearts(options.data)), names)
     model = load_model(options.model)
     models = [model] if options.twin is None else [model, load_model(options.twin)]
     settings = [RunSettings(model=name, device=options.device) for name in names]

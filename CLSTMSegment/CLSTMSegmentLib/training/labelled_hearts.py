@@ -17,6 +17,7 @@ from ..core.sequence import Frame
 from ..engine.frame_grid import FrameGrid
 from ..engine.intensity_window import find_intensity_window
 from ..engine.preparation import prepare, prepare_labels
+from ..io.detached_voxels import voxel_files
 from ..io.image_files import read_image
 from ..io.sequence_files import read_sequence
 from ..model.rules import GeometryRule, IntensityRule
@@ -186,6 +187,20 @@ def read_phases(
                 _check_annotation(annotation, image, f"{name}, {phase}")
                 stacks[name][phase] = (Frame(image, phase), annotation, first)
     return stacks
+
+
+def files_of_hearts(data: Path) -> list[Path]:
+    """Return all files from which hearts can be read, also where a link or an index leads out of the folder.
+
+    Raises:
+        InputError: an index is damaged.
+    """
+    indices = [*_index_files(data, "labels.json"), *_index_files(data, "index.json")]
+    files = [file for index in indices for file in index.parent.iterdir()]
+    for index in indices:
+        entries = (entry for table in _read_index(index).values() for entry in table.values())
+        files += [index.parent / str(entry["file"]) for entry in entries if isinstance(entry, dict) and "file" in entry]
+    return files + [voxels for file in files if file.is_file() for voxels in voxel_files(file)]
 
 
 def _read_index(path: Path) -> dict[str, dict]:
