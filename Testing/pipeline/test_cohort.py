@@ -119,6 +119,7 @@ def test_damaged_report_of_an_earlier_run_is_named(segment, tmp_path):
         ("input,name\na.nrrd,../a\n", "cannot be the name of a file"),
         ("name,input\na,a.nrrd\nb\n", "row 2 below the titles has no input"),
         ("input,name\n,a\n", "row 1 below the titles has no input"),
+        (f"input,series\na.nrrd,{'9' * 5000}\n", "give a number from 1"),
         ("input\na\0b.nrrd\n", "a character NUL"),
         ("input,name\na.nrrd,a\0b\n", "a character NUL"),
         ("input,input\na.nrrd,b.nrrd\n", "two columns `input`"),
@@ -162,6 +163,15 @@ def test_scheduler_that_does_not_answer_is_named(inputs, bundle, tmp_path):
 
     with pytest.raises(InputError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1"):
         segment_cohort(cohort, RunSettings(str(bundle)), cluster)
+
+
+def test_address_at_which_nobody_answers_leaves_nothing(inputs, bundle, tmp_path):
+    cluster = ClusterSettings("tcp://127.0.0.1:1", patience_s=2)
+
+    with pytest.raises(InputError, match="no Dask scheduler answers"):
+        segment_cohort(read_cohort(inputs, tmp_path / "new" / "out"), RunSettings(str(bundle)), cluster)
+
+    assert not (tmp_path / "new").exists()
 
 
 def test_without_dask_the_error_says_what_to_install(inputs, bundle, tmp_path, monkeypatch):

@@ -38,6 +38,19 @@ def batch(*options):
     return main(["batch", *options, "--model", "tiny", "--device", "cpu", "--quiet"])
 
 
+@pytest.mark.parametrize("option", ["--measurements", "--report", "--preview"])
+@pytest.mark.parametrize("name", [".clstm-segment-files", ".CLSTM-Segment-Files", ".clstm-segment-owner"])
+def test_file_in_which_results_are_recorded_is_never_replaced(folder, option, name, capsys):
+    (folder / ".clstm-segment-files").write_text('{"one.json": null}', encoding="utf-8")
+    before = contents(folder)
+
+    status = segment("-o", "out.seq.nrrd", option, name)
+
+    assert status == 2
+    assert "kept for files of this program" in capsys.readouterr().err
+    assert contents(folder) == before
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -111,6 +111,10 @@ def segment_cohort(
             f"{cohort.folder} contains results already ({names}): give --resume to segment the others, or choose "
             "another folder"
         )
+    model.build_network()  # checks the weights before anything is written
+    if cluster.address is not None and not cohort.folder.exists():
+        with _connected(cluster):  # an address at which nobody answers leaves nothing behind
+            pass
     cohort.folder.mkdir(parents=True, exist_ok=True)
     with alone_in(cohort.folder, "cohort"):
         return _segment(cohort, model, settings, cluster, on_row, on_note)
@@ -127,7 +131,6 @@ def _segment(
     """Segment the sequences of a cohort that are not finished, and write the summary; see `segment_cohort`."""
     record_outputs(cohort.folder, cohort.outputs_of_sequences())
     remove_parts(cohort.folder)
-    model.build_network()  # checks the weights before anything runs
     digest = model_digest(model)
     rows: dict[str, CohortRow] = {}
 
@@ -190,14 +193,11 @@ def _rows_of_cluster(
     sequences: list[CohortSequence], settings: RunSettings, cluster: ClusterSettings, model: Model, digest: str
 ) -> Iterator[CohortRow]:
     """Segment sequences on a Dask cluster, and yield the row of each one as it ends."""
-    try:
-        # Dask is needed for clusters alone, and not installed everywhere
-        from distributed import as_completed
-    except ImportError as error:
-        raise InputError("a cluster needs Dask: pip install distributed") from error
-    from .dask_worker import SentModel, segment_on_worker
-
     with _connected(cluster) as client:
+        from distributed import as_completed
+
+        from .dask_worker import SentModel, segment_on_worker
+
         sent = SentModel(model, model.stored_weights(), digest)
         client.register_plugin(sent, name=f"model-{digest}")
         futures = {}
@@ -244,8 +244,11 @@ def _row_on_disk(
 @contextmanager
 def _connected(cluster: ClusterSettings) -> Iterator["Client"]:
     """Yield a client of the cluster's scheduler."""
-    from distributed import Client
-
+    try:
+        # Dask is needed for clusters alone, and not installed everywhere
+        from distributed import Client
+    except ImportError as error:
+        raise InputError("a cluster needs Dask: pip install distributed") from error
     try:
         client = Client(cluster.address, timeout=cluster.patience_s, security=_security(cluster.tls))
     except (OSError, ValueError, TypeError) as error:

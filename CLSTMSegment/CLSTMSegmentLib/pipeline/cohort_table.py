@@ -231,7 +231,7 @@ def _inputs_of_table(table: Path) -> list[tuple[str, Path, int | None]]:
         path = table.parent / row["input"]
         check_path(path)
         series = row.get("series") or None
-        if series is not None and not (series.strip().isdecimal() and int(series) > 0):
+        if series is not None and not (series.strip().isdecimal() and 0 < float(series) < 1e9):
             raise InputError(f"{table}: row {number} below the titles has the series {series!r}: give a number from 1")
         inputs.append((row.get("name") or file_stem(path), path, None if series is None else int(series)))
     return inputs

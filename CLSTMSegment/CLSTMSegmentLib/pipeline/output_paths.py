@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
-from ..core.atomic_write import check_folder, check_place, replacing, write_text
+from ..core.atomic_write import PREFIX, check_folder, check_place, replacing, write_text
 from ..core.errors import InputError
 from ..core.plain_files import check_path, file_digest, read_text, readable, resolved
 from ..model.bundle import model_path
@@ -47,6 +47,10 @@ def check_outputs(
     places: dict[object, Path] = {}
     for output in outputs:
         check_place(output)
+        if output.name.lower().startswith(PREFIX):
+            raise InputError(
+                f"{output}: names that begin with {PREFIX} are kept for files of this program: choose another"
+            )
         for folder in reserved:
             if resolved(output).is_relative_to(folder):
                 raise InputError(f"{output} lies in {folder}, which the teaching job makes: choose another place")
@@ -149,7 +153,9 @@ def _recorded(folder: Path) -> dict[str, list[str] | None]:
             return {str(name): None for name in content}
         return {str(name): None if digests is None else list(map(str, digests)) for name, digests in content.items()}
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(f"{path} is damaged ({error}): choose another folder for the results") from error
+        raise InputError(
+            f"{path} is damaged ({error}): move it away, with the results of earlier runs beside it"
+        ) from error
 
 
 def _files_of_model(path: Path) -> list[Path]:
