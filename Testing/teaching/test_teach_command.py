@@ -12,13 +12,15 @@ import SimpleITK as sitk
 from CLSTMSegmentLib.__main__ import main
 from CLSTMSegmentLib.cli.teach import read_annotations
 from CLSTMSegmentLib.core.sequence import SequenceIndex
+from CLSTMSegmentLib.core.structure import named_segments
 from CLSTMSegmentLib.engine.segmenter import Segmenter
 from CLSTMSegmentLib.engine.settings import RunSettings
 from CLSTMSegmentLib.evaluation.metrics import dice
 from CLSTMSegmentLib.io.sequence_files import read_sequence
 from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
 from CLSTMSegmentLib.model.bundle import load_model
-from CLSTMSegmentLib.teaching.training_set import TrainingSet, teaching_folder
+from CLSTMSegmentLib.teaching.teaching_settings import TeachingSettings
+from CLSTMSegmentLib.teaching.training_set import TrainingSet, teaching_folder, write_training_set
 from CLSTMSegmentLib.worker.worker_process import PACKAGE_FOLDER
 from hook_phantom import hook_sequence
 from worker.waiting import wait
@@ -167,6 +169,32 @@ def test_killed_teaching_job_is_resumed_only_when_that_is_asked_for(files, bundl
     assert (anew, resumed) == (2, 0)
     assert between == before
     assert load_model(files / "models" / "hook").build_network() is not None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--segments", "Other"),
+        ("--ejecting-chamber", "Hook"),
+        ("--initial", "cardiac-cine-lv"),
+        ("--minutes", "3"),
+        ("--device", "cuda"),
+        ("--no-check",),
+    ],
+    ids=" ".join,
+)
+def test_option_with_which_a_job_was_not_begun_is_refused_when_it_is_resumed(words, files, capsys):
+    folder = teaching_folder(files / "models", "hook")
+    frames = read_sequence(files / "hook.seq.nrrd")
+    settings = TeachingSettings("hook", named_segments(["Hook"]), minutes=0.05, device="cpu")
+    write_training_set(folder, settings, [(frames, read_annotations(files / "labels", frames))])
+    before = sorted(folder.rglob("*"))
+
+    status = main(["teach", "--name", "hook", "--models", str(files / "models"), "--resume", *words])
+
+    assert status == 2
+    assert f"{words[0]} is not what the teaching job" in capsys.readouterr().err
+    assert sorted(folder.rglob("*")) == before
 
 
 def test_name_that_leads_elsewhere_is_refused(files, capsys):

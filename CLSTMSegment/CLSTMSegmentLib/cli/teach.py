@@ -20,9 +20,11 @@ from ..model.description import check_name
 from ..pipeline.output_paths import check_outputs, check_own_folder
 from ..teaching.annotation_files import read_annotations
 from ..teaching.teaching_settings import TeachingSettings
-from ..teaching.training_set import check_new_model, preview_path, teaching_folder, write_training_set
+from ..teaching.training_set import TrainingSet, check_new_model, preview_path, teaching_folder, write_training_set
 from .run_options import path_in
 from .terminal import show, show_warnings
+
+DEFAULT_MINUTES = 8.0
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -55,7 +57,12 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--initial", metavar="NAME|FOLDER|FILE.pth", help="model to begin with (default: random weights)"
     )
-    parser.add_argument("--minutes", type=float, default=8.0, help="time that the teaching job may take (default: 8)")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=DEFAULT_MINUTES,
+        help=f"time that the teaching job may take (default: {DEFAULT_MINUTES:g})",
+    )
     parser.add_argument(
         "--whole", metavar="0,12|all", default="", help="frames in which segments that are not drawn do not occur"
     )
@@ -99,6 +106,8 @@ def run(options: Namespace) -> None:
         if folder.exists():
             raise InputError(f"{folder} holds an unfinished teaching job: give --resume, or remove it")
         _write_training_set(folder, options)
+    else:
+        _check_resumed(TrainingSet.read(folder), options)
     # this needs MONAI, which is not installed everywhere
     from ..teaching.teaching_job import teach
 
@@ -158,6 +167,27 @@ def _show(bar: tqdm, progress: TeachingProgress) -> None:
     is_fold = progress.training < progress.trainings
     if is_fold and progress.step == progress.steps and progress.dice is not None:
         bar.write(f"{place}: Dice {progress.dice:.3f} of the held-out frames")
+
+
+def _check_resumed(job: TrainingSet, options: Namespace) -> None:
+    """Raise an InputError if an option is another one than the job was begun with; say what it goes on with."""
+    settings = job.settings
+    chambers = {segment.name for segment in settings.segments if segment.ejecting_chamber}
+    asks_for_another = {
+        "--segments": options.segments is not None
+        and _names_in(options.segments) != [segment.name for segment in settings.segments],
+        "--ejecting-chamber": options.ejecting_chamber and set(_names_in(options.ejecting_chamber)) != chambers,
+        "--initial": options.initial not in (None, settings.initial),
+        "--minutes": options.minutes not in (DEFAULT_MINUTES, settings.minutes),
+        "--device": options.device not in ("auto", settings.device),
+        "--no-check": settings.hold_out_frames and not options.hold_out_frames,
+    }
+    for option in (option for option, is_another in asks_for_another.items() if is_another):
+        raise InputError(
+            f"{option} is not what the teaching job in {job.folder} was begun with: leave it out, or remove the folder "
+            "and begin again"
+        )
+    show(f"{job.folder}: goes on with the {len(job.frames)} annotated frames with which it was begun")
 
 
 def _write_training_set(folder: Path, options: Namespace) -> None:
