@@ -94,6 +94,21 @@ def test_images_of_which_no_object_can_be_made_are_named_before_the_work(
     assert [path.name for path in tmp_path.iterdir()] == ["odd"]
 
 
+@pytest.mark.parametrize("of_another", ["a slice", "a frame"])
+def test_images_of_two_patients_make_no_object(of_another, series, settings, outputs, tmp_path):
+    shutil.copytree(series, tmp_path / "mixed")
+    for number, path in enumerate(sorted((tmp_path / "mixed").iterdir())):
+        image = dcmread(path)
+        if image.TriggerTime > 0 if of_another == "a frame" else number == 0:
+            image.PatientID = "Somebody^Else"
+        image.save_as(path)
+
+    with pytest.raises(InputError, match=r"of several patients \('1', 'Somebody\^Else'\)"):
+        segment_to_files(settings, tmp_path / "mixed", outputs)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["mixed"]
+
+
 REMOVED = [
     "PatientName",
     "PatientID",

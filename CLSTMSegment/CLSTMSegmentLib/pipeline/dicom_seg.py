@@ -68,6 +68,7 @@ class DicomSegWriter:
         self._model = model
         self._files = files
         self._series_uid = generate_uid()
+        self._patients: set[str] = set()
         self._segments = [
             _description(n, segment, model, generate_uid()) for n, segment in enumerate(model.segments, 1)
         ]
@@ -94,6 +95,13 @@ class DicomSegWriter:
         """
         images = self._images(number)
         series_of = {image.get("SOPInstanceUID"): image.get("SeriesInstanceUID") for image in images}
+        self._patients |= {str(image.PatientID) for image in images}
+        if len(self._patients) > 1:
+            names = ", ".join(map(repr, sorted(self._patients)))
+            raise InputError(
+                f"frame {number}: the images are of several patients ({names}), so that no DICOM SEG object can be "
+                "written: keep those of one patient in the folder"
+            )
         if all(series_of.values()):
             for image in images:  # highdicom takes those of one series only, but a stack can have one for each slice
                 image.SeriesInstanceUID = images[0].SeriesInstanceUID
