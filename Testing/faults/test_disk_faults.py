@@ -1,5 +1,6 @@
 """Full and read-only disks, and paths of every kind: files from before stay, and the message says what is wrong."""
 
+import errno
 import locale
 import os
 import shutil
@@ -16,7 +17,7 @@ from CLSTMSegmentLib.core.sequence import SequenceIndex
 from CLSTMSegmentLib.engine.settings import RunSettings
 from CLSTMSegmentLib.io.sequence_files import read_sequence
 from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
-from CLSTMSegmentLib.model.bundle import MODELS_FOLDER, load_model
+from CLSTMSegmentLib.model.bundle import MODELS_FOLDER, load_model, write_bundle
 from CLSTMSegmentLib.panel.model_choice import addModel, choosableModels
 from CLSTMSegmentLib.worker.job_folder import JobFolder
 from CLSTMSegmentLib.worker.worker_process import PACKAGE_FOLDER
@@ -102,6 +103,25 @@ def test_job_folder_that_cannot_be_made_is_an_error_at_the_start(bundle, tmp_pat
 
     with pytest.raises(OSError, match="file"):
         JobFolder.make(RunSettings(str(bundle)), ["0"], tmp_path / "file")
+
+
+def test_model_written_on_a_full_disk_leaves_no_part_of_it(model, tmp_path, monkeypatch):
+    def full(path, *_, **__):
+        path.touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").touch()
+    monkeypatch.setattr(Path, "write_text", full)
+
+    for name in ("mine", "new"):
+        with pytest.raises(OSError, match="No space left"):
+            write_bundle(model, model.weights, tmp_path / name)
+
+    assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == [
+        "mine",
+        str(Path("mine", "notes.txt")),
+    ]
 
 
 def test_model_added_on_a_full_disk_leaves_no_incomplete_copy(bundle, tmp_path, monkeypatch):

@@ -62,6 +62,19 @@ def logged_iterations(run):
         return [int(row["iteration"]) for row in csv.DictReader(file)]
 
 
+@pytest.mark.parametrize("name", ["log.csv", "stage-1.pt"])
+@pytest.mark.parametrize("resume", [(), ("--resume",)], ids=["", "resume"])
+def test_training_writes_over_no_file_of_the_user(name, resume, hearts, tmp_path, capsys):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / name).write_text("mine", encoding="utf-8")
+
+    status = train_small(tmp_path, hearts, "run", *resume)
+
+    assert status == 2
+    assert f"{name} exists, and the training would write over it" in capsys.readouterr().err
+    assert [(path.name, path.read_bytes()) for path in (tmp_path / "run").iterdir()] == [(name, b"mine")]
+
+
 def test_training_interrupted_and_resumed_or_branched_off_is_training_in_one_go(hearts, tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert train_small(tmp_path, hearts, "whole") == 0

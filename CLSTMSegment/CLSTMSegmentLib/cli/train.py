@@ -76,6 +76,11 @@ def run(options: Namespace) -> None:
     locator = None if options.locator is None else _loaded_locator(options.locator)
     if Trainer.has_begun(options.out) and not options.resume:
         raise InputError(f"{options.out} holds a training already: give --resume, or choose another folder")
+    if not Trainer.has_begun(options.out):
+        for path in sorted(options.out.glob("stage-*.pt")) + sorted(options.out.glob("log.csv")):
+            raise InputError(
+                f"{path} exists, and the training would write over it: choose another folder, or move this file"
+            )
     device, warnings = choose_device(options.device)
     for warning in warnings:
         show(warning)

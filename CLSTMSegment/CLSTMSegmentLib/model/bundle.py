@@ -111,11 +111,19 @@ def write_bundle(model: Model, state_dict: dict[str, Tensor], folder: Path) -> M
 
     if any((folder / name).exists() for name in ("model.json", "weights.safetensors")):
         raise InputError(f"{folder} already holds a model: choose another folder")
-    folder.mkdir(parents=True, exist_ok=True)
     weights = save_safetensors({k: v.contiguous() for k, v in state_dict.items()})
     content = _description(model) | {"sha256": hashlib.sha256(weights).hexdigest()}
-    (folder / "weights.safetensors").write_bytes(weights)
-    (folder / "model.json").write_text(plain_json(content) + "\n", encoding="utf-8")
+    new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        (folder / "weights.safetensors").write_bytes(weights)
+        (folder / "model.json").write_text(plain_json(content) + "\n", encoding="utf-8")
+    except BaseException:  # a model that is written in part stands in the way of the next attempt
+        for name in ("model.json", "weights.safetensors"):
+            (folder / name).unlink(missing_ok=True)
+        if new:
+            folder.rmdir()
+        raise
     return read_bundle(folder)
 
 
