@@ -199,6 +199,17 @@ def test_labels_in_the_folder_of_their_images_are_no_input_of_the_next_run(outpu
     assert len(read_sequence(images / outputs[1])) == 3
 
 
+def test_propagated_labels_in_the_folder_of_their_images_are_no_input_of_the_next_run(images, folder):
+    first = next(iter(read_sequence(images))).image
+    write_image(folder / "drawn.nrrd", sitk.Cast(first > sitk.GetArrayViewFromImage(first).mean(), sitk.sitkUInt8))
+    command = ["propagate", "images", "drawn.nrrd", "--frame", "0", "-o", "images/3.nii.gz", "--quiet"]
+
+    statuses = [main(command), main(command), segment_images("4.nii.gz")]
+
+    assert statuses == [0, 0, 0]
+    assert len(read_sequence(images / "4.nii.gz")) == 3
+
+
 def test_file_of_the_user_in_the_place_of_earlier_labels_is_an_input(images, capsys):
     segment_images("3.nii.gz")
     shutil.copy(images / "0.nii.gz", images / "3.nii.gz")

@@ -1,10 +1,12 @@
 """Volume files that are segmented while another program writes them into a folder."""
 
 import csv
+import errno
 import os
 import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 
@@ -167,6 +169,17 @@ def test_watched_folder_is_no_folder_of_labels(bundle, folder, tmp_path):
         watched(bundle, folder, tmp_path / "scanner" / ".." / "scanner")
 
     assert list(folder.iterdir()) == []
+
+
+def test_folder_of_labels_that_cannot_be_written_is_named(bundle, folder, tmp_path, monkeypatch):
+    def denied(*_, **__):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    (tmp_path / "labels").mkdir()
+    monkeypatch.setattr(tempfile, "mkdtemp", denied)
+
+    with pytest.raises(InputError, match=r"labels cannot be written \(Permission denied\): choose another place"):
+        watched(bundle, folder, tmp_path / "labels")
 
 
 def test_two_watches_do_not_share_a_folder_of_labels(bundle, folder, tmp_path):

@@ -108,6 +108,12 @@ def record_written(folder: Path, outputs: Iterable[Path]) -> None:
     _record(folder, {o.name: [*(ours.get(o.name) or []), file_digest(o)][-CONTENTS:] for o in outputs})
 
 
+def record_beside_images(sequence: Path, labels: Path) -> None:
+    """Record labels that were written into the folder of their images, so that the next run takes them for no image."""
+    if sequence.is_dir() and labels.resolve().is_relative_to(sequence.resolve()):
+        record_written(labels.parent, [labels])
+
+
 def earlier_results(source: Path) -> set[Path]:
     """Return the files in a folder and its sub-folders that are recorded there and were not changed since.
 

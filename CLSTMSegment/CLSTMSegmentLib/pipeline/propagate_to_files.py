@@ -14,7 +14,7 @@ from ..io.sequence_files import files_of_sequence, read_sequence
 from ..propagation.propagator import Propagator
 from ..report.volumes_csv import write_volumes
 from ..teaching.annotation_files import read_annotated_frame, read_annotations
-from .output_paths import check_outputs
+from .output_paths import check_outputs, earlier_results, record_beside_images
 from .writers import check_storable, check_suffix, open_writer, storing
 
 
@@ -62,9 +62,10 @@ def propagate_to_files(
     """
     check_suffix(labels)
     outputs = [labels] if volumes is None else [labels, volumes]
-    inputs = [*files_of_sequence(settings.sequence), *files_of_sequence(settings.annotations)]
+    results = earlier_results(settings.sequence)
+    inputs = [*files_of_sequence(settings.sequence, results), *files_of_sequence(settings.annotations)]
     check_outputs(outputs, inputs)
-    frames = read_sequence(settings.sequence)
+    frames = read_sequence(settings.sequence, results=results)
     for warning in (*frames.warnings, *check_storable(labels, frames, range(len(frames)))):
         on_warning(warning)
     if settings.frame is None:
@@ -87,6 +88,7 @@ def propagate_to_files(
         if volumes is not None:
             with replacing(volumes) as partial_volumes, storing(partial_volumes):
                 write_volumes(partial_volumes, curve)
+    record_beside_images(settings.sequence, labels)
     return curve
 
 

@@ -23,7 +23,7 @@ from ..io.sequence_files import files_of_sequence, read_sequence
 from ..model.bundle import load_model, model_digest
 from ..report.volumes_csv import write_volumes
 from .fingerprints import Fingerprints, begins_of_file, sequence_digest, settings_digest
-from .output_paths import check_outputs, earlier_results, record_written
+from .output_paths import check_outputs, earlier_results, record_beside_images
 from .run_result import RunResult
 from .writers import LabelWriter, check_storable, check_suffix, open_writer, storing
 
@@ -146,8 +146,7 @@ def segment_to_files(
             result = replace(result, fingerprints=fingerprints)
             with storing(partial.report):
                 partial.report.write_text(result.to_json(), encoding="utf-8")
-    if sequence.is_dir() and outputs.labels.resolve().is_relative_to(sequence.resolve()):
-        record_written(outputs.labels.parent, [outputs.labels])  # so that the next run does not take them for images
+    record_beside_images(sequence, outputs.labels)
     return result
 
 

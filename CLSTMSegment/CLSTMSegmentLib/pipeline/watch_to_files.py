@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from ..core.atomic_write import replacing
 from ..core.errors import InputError, StorageError, sitk_cause
 from ..core.own_folder import AT_WORK, alone_in
-from ..core.plain_files import check_path, resolved
+from ..core.plain_files import resolved
 from ..core.sequence import SequenceIndex
 from ..core.volume_curve import FrameVolumes, VolumeCurve
 from ..engine.quality import measure_frame
@@ -22,6 +22,7 @@ from ..io.image_files import write_image
 from ..io.input_files import file_stem
 from ..model.bundle import load_model
 from ..report.volumes_csv import write_volumes
+from .output_paths import check_own_folder
 from .watched_folder import WatchedFolder
 from .writers import storing
 
@@ -169,7 +170,7 @@ def _files(files: WatchedFolder, quiet_s: float | None) -> Iterator[tuple[Path, 
 
 
 def _make_empty_folder(folder: Path, watched: Path) -> None:
-    check_path(folder)
+    check_own_folder(folder)
     if resolved(folder) == resolved(watched):
         raise InputError(f"{folder} is the watched folder: give another one, or the labels would be segmented again")
     if folder.exists() and (not folder.is_dir() or any(not path.name.startswith(AT_WORK) for path in folder.iterdir())):
