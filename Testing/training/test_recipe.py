@@ -51,6 +51,8 @@ def test_training_file_that_builds_on_a_missing_one_is_refused(tmp_path):
         ("[data]", '[data]\nphantom = "hart"', "not a complete recipe"),
         ("iterations = ", "itterations = ", "not a complete recipe"),
         ("[training]", "[training", "not valid TOML"),
+        ("[training]", "[locater]\nmargin_mm = 20\n[training]", "locater is no table of a recipe"),
+        ("[training]", "[locator]\nmargin = 20\n[training]", "not a complete recipe"),
         ("validate_every = 2", "validate_every = 0", "validate_every must be at least 1"),
         ("iterations = 2", "iterations = -5", "at least 1 iteration"),
         ("iterations = 2", 'iterations = "two"', "at least 1 iteration"),

@@ -58,6 +58,10 @@ class Recipe:
     model: Model
 
 
+TABLES = ("model", "data", "training", "locator")
+"""Names of the tables of a recipe."""
+
+
 def read_recipe(path: Path) -> Recipe:
     """Return what a recipe says.
 
@@ -68,6 +72,9 @@ def read_recipe(path: Path) -> Recipe:
         InputError: the file cannot be read, or something in it is missing, unknown or contradictory.
     """
     content = _read(path)
+    unknown = sorted(content.keys() - TABLES)
+    if unknown:
+        raise InputError(f"{path}: {unknown[0]} is no table of a recipe: use {', '.join(TABLES)}")
     try:
         model = described_model(_own_spacing_as_none(content["model"]), str(path))
         if model.geometry.spacing is None or None in model.geometry.spacing[1:]:
@@ -85,7 +92,7 @@ def read_recipe(path: Path) -> Recipe:
             masked_slices=data.pop("masked_slices", {}),
             same_heart=data.pop("same_heart", {}),
             border=None if border is None else Border(**border),
-            margin_mm=content.get("locator", {}).get("margin_mm"),
+            margin_mm=_margin(**content["locator"]) if "locator" in content else None,
             training=TrainingRule(stages, **training),
             model=model,
             **data,  # an unknown key is a TypeError
@@ -133,6 +140,10 @@ def _merged(content: dict, changes: dict) -> dict:
         for key, value in changes.items()
     }
     return content | changed
+
+
+def _margin(margin_mm: float) -> float:
+    return margin_mm
 
 
 def _stage(
