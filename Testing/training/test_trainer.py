@@ -9,6 +9,7 @@ import pytest
 import torch
 from CLSTMSegmentLib.__main__ import main
 from CLSTMSegmentLib.core.errors import InputError, StorageError, TrainingDiverged
+from CLSTMSegmentLib.core.own_folder import alone_in
 from CLSTMSegmentLib.model.bundle import load_model, write_bundle
 from CLSTMSegmentLib.network.unet import CLSTMUNet4D
 from CLSTMSegmentLib.phantoms.heart import HeartPhantom
@@ -73,6 +74,17 @@ def test_training_writes_over_no_file_of_the_user(name, resume, hearts, tmp_path
     assert status == 2
     assert f"{name} exists, and the training would write over it" in capsys.readouterr().err
     assert [(path.name, path.read_bytes()) for path in (tmp_path / "run").iterdir()] == [(name, b"mine")]
+
+
+def test_second_training_in_a_folder_is_refused(hearts, tmp_path, capsys):
+    (tmp_path / "run").mkdir()
+
+    with alone_in(tmp_path / "run", "training"):
+        status = train_small(tmp_path, hearts, "run")
+
+    assert status == 2
+    assert "another training is at work" in capsys.readouterr().err
+    assert list((tmp_path / "run").iterdir()) == []
 
 
 def test_training_interrupted_and_resumed_or_branched_off_is_training_in_one_go(hearts, tmp_path):

@@ -8,6 +8,7 @@ from tqdm import tqdm
 from ..core.atomic_write import replacing
 from ..core.devices import choose_device
 from ..core.errors import InputError, RunFailed
+from ..core.own_folder import alone_in
 from ..model.bundle import load_model, write_bundle
 from ..model.description import LOCATOR_PREFIX, Locator, Model
 from ..network.inference import inference_network
@@ -95,7 +96,7 @@ def run(options: Namespace) -> None:
         None if initial is None else initial.build_network().state_dict(),
     )
     trainer = Trainer(task, options.out, device, options.start)
-    with tqdm(total=task.rule.iterations) as bar:
+    with alone_in(options.out, "training"), tqdm(total=task.rule.iterations) as bar:
 
         def on_step(step: TrainingStep) -> None:
             precision = "bfloat16" if step.bfloat16 else "float32"
