@@ -157,6 +157,27 @@ def test_bits_that_do_not_belong_to_a_pixel_are_left_out(signed, stored, tmp_pat
     assert values_of(read_sequence(tmp_path / "cine"))[0] == [-1 if signed else 0x123] * 2
 
 
+def test_pixels_in_the_highest_bits_are_refused(tmp_path):
+    """Readers disagree about them: some take the lowest bits, whatever HighBit says."""
+    write_small_cine(tmp_path / "cine", lambda t, k: {"TriggerTime": 30.0 * t, "HighBit": 15})
+
+    with pytest.raises(
+        InputError, match=r"IM\d does not store its pixels in the lowest 12 bits, but up to bit 15: convert"
+    ):
+        read_sequence(tmp_path / "cine")
+
+
+def test_pixels_of_an_unknown_representation_begin_after_their_longer_header(tmp_path):
+    pixels = np.arange(12, dtype="<u2")
+    write_small_cine(tmp_path / "cine", lambda t, k: {"TriggerTime": 30.0 * t, "PixelData": pixels.tobytes()})
+    for path in (tmp_path / "cine").iterdir():
+        head, of_pixels, rest = path.read_bytes().rpartition(b"\xe0\x7f\x10\x00OW")
+        path.write_bytes(head + of_pixels[:4] + b"UN" + rest)
+
+    for frame in read_sequence(tmp_path / "cine"):
+        assert sitk.GetArrayFromImage(frame.image)[1].ravel().tolist() == pixels.tolist()
+
+
 def test_voxels_that_begin_as_dicom_files_do_are_not_taken_for_dicom(tmp_path):
     for t in range(2):
         voxels = np.zeros((2, 4, 4), np.uint16)

@@ -188,6 +188,12 @@ def _stored(header: DicomHeader, said: Lookup, number: int, start: int) -> Store
     used = header.whole_number("BitsStored", bits)
     if not 0 < used <= bits:
         raise InputError(f"{header.path} is damaged: it stores {used} bits of a pixel in {bits}")
+    highest = header.whole_number("HighBit", used - 1)
+    if highest > used - 1:
+        raise InputError(
+            f"{header.path} does not store its pixels in the lowest {used} bits, but up to bit {highest}: convert it "
+            "to a file whose HighBit is BitsStored - 1 first"
+        )
     letter = "i" if header.whole_number("PixelRepresentation", 0) else "u"
     pixels = header.whole_number("Columns") * header.whole_number("Rows")
     return StoredPixels(
@@ -226,7 +232,7 @@ def _check_pixels(header: DicomHeader) -> int | None:
         raise InputError(f"{path} is truncated: it ends before the pixels of its image")
     if syntax not in UNCOMPRESSED:
         return None  # a compressed image that is truncated cannot be decompressed
-    start = header.pixels_at + (12 if element[4:6] in (b"OW", b"OB") else 8)
+    start = header.pixels_at + (12 if element[4:6] in (b"OW", b"OB", b"UN") else 8)
     bits = header.whole_number("BitsAllocated")
     if bits not in (8, 16, 32):
         raise InputError(f"{path} has pixels of {bits} bits, which cannot be read: convert it first")
