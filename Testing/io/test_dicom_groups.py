@@ -46,6 +46,27 @@ def test_two_different_things_are_refused_by_name_and_one_of_them_can_be_chosen(
     assert all(one.index.values == ["0", "25", "50"] for one in found)
 
 
+NO_PHASES = {
+    "b-values": lambda t: {"SeriesDescription": f"DWI {500 * t}", "DiffusionBValue": 500.0 * t},
+    "b-values by their names": lambda t: {"SeriesDescription": f"DWI b={500 * t}"},
+    "flip angles": lambda t: {"SeriesDescription": f"T1 map {t}", "FlipAngle": 3.0 + 12 * t},
+    "inversion times": lambda t: {"SeriesDescription": f"scout {t}", "InversionTime": 200.0 + 50 * t},
+    "energies": lambda t: {"SeriesDescription": f"Mono {50 + 20 * t} keV"},
+    "strengths of a reconstruction": lambda t: {"SeriesDescription": f"Heart ASiR-V {40 + 20 * t}%"},
+    "velocity directions": lambda t: {"SeriesDescription": f"flow {t}", "VelocityEncodingDirection": [t, 1.0 - t, 0.0]},
+}
+
+
+@pytest.mark.parametrize("what", NO_PHASES)
+def test_series_that_differ_in_a_setting_are_no_phases_of_one_sequence(what, tmp_path):
+    for t in range(2):
+        series = NO_PHASES[what](t) | {"SeriesInstanceUID": f"1.2.3.{t}", "SeriesNumber": t + 1}
+        write_small_cine(tmp_path / "both", lambda _, k, own=series: own | {"InstanceNumber": k}, 1, prefix=f"S{t}-")
+
+    with pytest.raises(InputError, match=r"holds 2 different things: 1\. "):
+        read_sequence(tmp_path / "both")
+
+
 def test_number_of_a_series_that_is_not_there_lists_those_that_are(tmp_path):
     write_small_cine(tmp_path / "cine", timed)
 

@@ -74,13 +74,29 @@ BREATHING = re.compile(r"%\s*(in|ex)\w*")
 """What may follow a respiratory phase: whether the patient inhales or exhales."""
 
 
+TRAITS_OF_SERIES = (
+    *("complex component", "GE raw data type", "kind of data", "echo", "b-value", "GE b-value"),
+    *("direction of velocity encoding", "flow direction"),
+)
+"""The traits in which neither phases nor slices differ; coils, for instance, are chosen for each slice."""
+
+CONTRAST = (_number(1, "FlipAngle"), _number(0, "InversionTime"))
+"""What slices of one stack may differ in, but not phases."""
+
+SETTINGS = re.compile(
+    r"\d[\d.,]*\s*k(ev|vp?)\b|\b(b|fa|ti|te|tr|flip|mono\w*|asir[\w-]*|idose\w*|safire|admire|aidr\w*|veo)\W{0,3}\d[\d.,]*"
+)
+"""Numbers in a name that are settings of a scan or of a reconstruction, and never those of a phase or a slice."""
+
+
 def _without_digits(name: str) -> Callable[[DicomImage], str]:
     """Return a function that gives a text in which names of phases and slices are all the same."""
 
     def read(image: DicomImage) -> str:
         text = _text(name)(image).lower()
-        text = BREATHING.sub("%", text)
-        return re.sub(r"[\d.,\s_%-]+", " ", text).strip()
+        settings = " ".join(found.group() for found in SETTINGS.finditer(text))
+        text = BREATHING.sub("%", SETTINGS.sub(" ", text))
+        return re.sub(r"[\d.,\s_%-]+", " ", text).strip() + settings
 
     return read
 
@@ -96,6 +112,7 @@ FAMILY = (
     _number(1, "SliceThickness"),
     _without_digits("SeriesDescription"),
     _without_digits("ProtocolName"),
+    *(TRAITS[name] for name in TRAITS_OF_SERIES),
 )
 """What series have in common that are parts of one sequence: a series for each phase, or for each slice."""
 
@@ -220,7 +237,8 @@ def _joined(groups: list[ImageGroup]) -> list[ImageGroup]:
         groups[0].traits,
         frozenset().union(*(group.series for group in groups)),
     )
-    phases = all(len(images) == 1 for group in groups for images in group.places)
+    contrasts = {tuple(read(image) for read in CONTRAST) for image in whole.images}
+    phases = len(contrasts) == 1 and all(len(images) == 1 for group in groups for images in group.places)
     slices = all(len(group.places) == 1 for group in groups) and _lie_apart(whole.places, len(groups))
     return [whole] if (phases or slices) and whole.is_regular else groups
 

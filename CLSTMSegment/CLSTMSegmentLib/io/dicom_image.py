@@ -30,6 +30,7 @@ KEYWORDS = (
     *("SeriesNumber", "SeriesDescription", "ProtocolName", "ImageComments", "InstanceNumber"),
     *("ImageType", "FrameType", "ComplexImageComponent", "DataType", "EchoNumbers", "EchoTime", "EffectiveEchoTime"),
     *("ReceiveCoilName", "DiffusionBValue", "SequenceName", "VelocityEncodingDirection", "ConvolutionKernel", "KVP"),
+    *("FlipAngle", "InversionTime"),
     *("TriggerTime", "NominalCardiacTriggerDelayTime", "ActualCardiacTriggerDelayTime", "TemporalPositionTimeOffset"),
     *("NominalPercentageOfCardiacPhase", "NominalPercentageOfRespiratoryPhase"),
     *("TemporalPositionIdentifier", "TemporalPositionIndex", "TemporalResolution"),
