@@ -56,6 +56,10 @@ ORDERED = {
         lambda t, k: SAME_DAY | {"ContentDate": "20230304", "ContentTime": f"10111{t * 2}.5", "InstanceNumber": 9 - t},
         (["0", "2000", "4000"], "time", "ms"),
     ),
+    "frame reference time, as PET has it": (
+        lambda t, k: SAME_DAY | {"FrameReferenceTime": (2500, 7500, 20000)[t], "InstanceNumber": 2 * t + k},
+        (["0", "5000", "17500"], "time", "ms"),
+    ),
     "instance number": (
         lambda t, k: SAME_DAY | {"InstanceNumber": 8 * t + 5 * k + 1, "ContentTime": "101112"},
         (["0", "1", "2"], "frame", ""),

@@ -34,7 +34,7 @@ KEYWORDS = (
     *("TriggerTime", "NominalCardiacTriggerDelayTime", "ActualCardiacTriggerDelayTime", "TemporalPositionTimeOffset"),
     *("NominalPercentageOfCardiacPhase", "NominalPercentageOfRespiratoryPhase"),
     *("TemporalPositionIdentifier", "TemporalPositionIndex", "TemporalResolution"),
-    *("FrameReferenceDateTime", "FrameAcquisitionDateTime", "AcquisitionDateTime"),
+    *("FrameReferenceDateTime", "FrameAcquisitionDateTime", "AcquisitionDateTime", "FrameReferenceTime"),
     *("AcquisitionDate", "AcquisitionTime", "ContentDate", "ContentTime"),
     *("SpacingBetweenSlices", "SliceThickness", "RescaleSlope", "RescaleIntercept"),
 )

@@ -188,6 +188,7 @@ ACQUIRED = (
     TimeAttribute("frame reference date-time", "ms", _moment("FrameReferenceDateTime")),
     TimeAttribute("acquisition date-time", "ms", _moment("AcquisitionDateTime")),
     TimeAttribute("acquisition date and time", "ms", _clock("Acquisition")),
+    TimeAttribute("frame reference time", "ms", _number("FrameReferenceTime")),
 )
 """When an image was acquired."""
 
