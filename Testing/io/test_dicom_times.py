@@ -109,6 +109,34 @@ def test_trigger_times_that_occur_twice_are_warned_of(tmp_path):
     assert "several images of one place have the same trigger time" in found.warnings[0]
 
 
+def test_images_of_different_heart_beats_are_in_the_order_of_their_acquisition(tmp_path):
+    """As in a perfusion series, where the delays after the trigger differ by chance."""
+    delays = (410.0, 402.5, 407.5, 405.0)
+    write_small_cine(
+        tmp_path / "perfusion",
+        lambda t, k: {"TriggerTime": delays[t] + 90 * k, "AcquisitionTime": f"1011{20 + t}.{k}"},
+        times=4,
+    )
+
+    found = read_sequence(tmp_path / "perfusion")
+
+    assert values_of(found) == values_in_order(4)
+    assert found.index.values == ["0", "1000", "2000", "3000"]
+    assert "in another order than that of their trigger time" in found.warnings[0]
+
+
+def test_phases_of_a_cine_stay_in_the_order_of_their_trigger_times(tmp_path):
+    """Its images are made of parts of many heart beats, whose times of acquisition say nothing of the phase."""
+    write_small_cine(
+        tmp_path / "cine", lambda t, k: {"TriggerTime": 300.0 * t, "AcquisitionTime": f"10112{k}.{9 - t}"}, times=4
+    )
+
+    found = read_sequence(tmp_path / "cine")
+
+    assert values_of(found) == values_in_order(4)
+    assert (found.index.values, found.warnings) == (["0", "300", "600", "900"], [])
+
+
 def test_images_that_nothing_orders_are_refused_and_what_was_looked_at_is_said(tmp_path):
     write_small_cine(tmp_path / "cine", lambda t, k: SAME_DAY | {"TriggerTime": 0, "InstanceNumber": k + 1})
 
