@@ -94,6 +94,32 @@ def test_4d_file_of_a_patient_is_taken_and_not_its_frames_and_labels(tmp_path):
     assert "  left out: patient002: labels, by their names: patient002_4d_seg.nii.gz and 2 more" in said
 
 
+@pytest.mark.parametrize("folder", ["labelsTr", "Masks", "ground_truth"])
+def test_folders_of_labels_beside_those_of_images_are_left_out(folder, tmp_path):
+    source = tmp_path / "dataset"
+    for name in ("heart_001", "heart_002"):
+        write_4d(source / "imagesTr" / f"{name}_0000.nii.gz")
+        write_4d(source / folder / f"{name}.nii.gz")
+
+    sequences, said = found_in(source)
+    alone, _ = found_in(source / folder)
+
+    assert [name for name, _, _ in sequences] == ["heart_001_0000", "heart_002_0000"]
+    assert f"  left out: {folder}: labels, by the name of the folder: heart_001.nii.gz and 1 more" in said
+    assert [name for name, _, _ in alone] == ["heart_001", "heart_002"], "a folder that was given is meant"
+
+
+def test_labels_of_bids_are_left_out_by_their_names(tmp_path):
+    source = tmp_path / "study"
+    write_4d(source / "sub-1" / "anat" / "sub-1_cine.nii.gz")
+    write_4d(source / "derivatives" / "manual" / "sub-1" / "anat" / "sub-1_desc-lv_dseg.nii.gz")
+
+    sequences, said = found_in(source)
+
+    assert sequences == [("sub-1_cine", "sub-1/anat/sub-1_cine.nii.gz", None)]
+    assert any(text.endswith("labels, by their names: sub-1_desc-lv_dseg.nii.gz") for text in said)
+
+
 def test_sub_folder_of_3d_files_is_one_sequence_and_equal_names_get_those_of_their_folders(tmp_path):
     source = tmp_path / "data"
     for patient in ("a", "b"):

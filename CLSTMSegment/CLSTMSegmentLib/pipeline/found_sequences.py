@@ -14,6 +14,12 @@ from .output_paths import earlier_results
 LABELS_OF = re.compile(r"(.+)[_.-](gt|seg|segmentation|labels?|mask)", re.IGNORECASE)
 """Names of files with labels."""
 
+LABEL_FILE = re.compile(r".+_(dseg|probseg)", re.IGNORECASE)
+"""Names of files with labels in BIDS, where they lie in another folder than the image."""
+
+LABEL_FOLDER = re.compile(r"(labels?|masks?|segmentations?|contours?|ground[ _-]?truth)(tr|ts|val)?", re.IGNORECASE)
+"""Names of folders with labels, such as `labelsTr` beside `imagesTr`."""
+
 
 @dataclass(frozen=True)
 class FoundSequence:
@@ -78,7 +84,7 @@ def find_sequences(source: Path, results: Path) -> FoundSequences:
     for patient in patients:
         sequences += _series_of(patient, found.left_out)
     images = defaultdict(list)
-    for file in filter(is_image_file, files):
+    for file in _without_label_folders(source, list(filter(is_image_file, files)), found):
         images[file.parent].append(file)
     for folder, those in images.items():
         if any(folder.is_relative_to(patient) for patient in patients):
@@ -147,10 +153,27 @@ def _sequences_of_files(folder: Path, files: list[Path], top: bool, found: Found
     return [FoundSequence(file, None, "file") for file in whole or single]
 
 
+def _without_label_folders(source: Path, files: list[Path], found: FoundSequences) -> list[Path]:
+    """Return the image files without those that are labels by the name of a folder, unless there are no others."""
+    labels = [file for file in files if any(map(LABEL_FOLDER.fullmatch, file.relative_to(source).parts[:-1]))]
+    others = [file for file in files if file not in labels]
+    if not labels or not others:
+        return files
+    for folder in sorted({file.parent for file in labels}):
+        held = [file for file in labels if file.parent == folder]
+        found.left_out.append(f"{_relative(folder, source)}: labels, by the name of the folder: {_listed(held)}")
+    return others
+
+
 def _labels_of_others(files: list[Path]) -> list[Path]:
-    """Return the files that are named as the labels of another one: `frame1_gt` beside `frame1`."""
+    """Return the files that are named as labels: `frame1_gt` beside `frame1`, and those of BIDS."""
     stems = {file_stem(file) for file in files}
-    return [file for file in files if (found := LABELS_OF.fullmatch(file_stem(file))) and found[1] in stems]
+    return [
+        file
+        for file in files
+        if LABEL_FILE.fullmatch(file_stem(file))
+        or ((found := LABELS_OF.fullmatch(file_stem(file))) and found[1] in stems)
+    ]
 
 
 def _is_sequence_or_damaged(file: Path) -> bool:
