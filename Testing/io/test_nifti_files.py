@@ -123,6 +123,26 @@ def test_voxel_edges_that_contradict_each_other_are_told(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(("offset", "told"), [(0.0, False), (0.1, False), (25.0, True)])
+def test_forms_that_contradict_each_other_are_told(tmp_path, offset, told):
+    """As of an image that was registered to an atlas; the first number of the place in the qform is `offset`."""
+    write_nifti(tmp_path / "cine.nii", VOXELS, changes=[(252, "<h", 1), (254, "<h", 4), (268, "<f", offset)])
+
+    sequence = read_sequence(tmp_path / "cine.nii")
+
+    expected = "cine.nii: its qform and sform give it different places: that of the qform is used"
+    assert [warning.startswith(expected) for warning in sequence.warnings] == [True] * told
+    assert sequence[0].image.GetOrigin()[0] == pytest.approx(-offset)
+
+
+def test_header_without_an_orientation_is_told(tmp_path):
+    write_nifti(tmp_path / "cine.nii", VOXELS, changes=[(254, "<h", 0)])
+
+    (warning,) = read_sequence(tmp_path / "cine.nii").warnings
+
+    assert warning.startswith("cine.nii: its header has neither a qform nor an sform")
+
+
 def test_stored_values_are_scaled_as_the_header_says(tmp_path):
     write_nifti(tmp_path / "cine.nii", VOXELS, changes=[(112, "<f", 0.5), (116, "<f", -3.0)])
 

@@ -47,7 +47,25 @@ def _grid(header: NiftiHeader, itk_header: sitk.ImageFileReader | None) -> tuple
                 f"{header.path.name}: its header gives voxels of {_product(header.edges)} mm in pixdim and of "
                 f"{_product(edges)} mm in the sform: those of pixdim are used, as Slicer does"
             ]
+        if header.fields["qform_code"] > 0 and not _lies_as(grid, sform * MM.get(header.fields["units"] & 7, 1.0)):
+            return grid, [
+                f"{header.path.name}: its qform and sform give it different places: that of the qform is used, as "
+                "Slicer does, and programs that use the sform show labels beside the image"
+            ]
+    elif header.fields["qform_code"] <= 0:
+        return grid, [
+            f"{header.path.name}: its header has neither a qform nor an sform, so its orientation is not known: it is "
+            "taken as Slicer does, and left and right, or front and back, may be exchanged"
+        ]
     return grid, []
+
+
+def _lies_as(grid: ImageGrid, matrix: np.ndarray) -> bool:
+    """Return whether the corners of a grid lie where a 3 x 4 matrix from voxels to RAS puts them."""
+    corners = np.array(list(product(*((-0.5, n - 0.5) for n in grid.size))))
+    expected = (corners @ matrix[:, :3].T + matrix[:, 3]) @ LPS_FROM_RAS
+    apart = np.linalg.norm(corners @ grid.steps.T + grid.origin - expected, axis=1).max()
+    return bool(apart <= SHEAR_TOLERANCE * min(grid.spacing))
 
 
 def _straightened(header: NiftiHeader) -> ImageGrid:
