@@ -121,6 +121,31 @@ def test_header_with_other_line_ends_and_characters_is_read(tmp_path, charset):
     assert (index.values, index.name, index.unit) == (["0", "40", "80"], "Zeit für ES", "µs")
 
 
+@pytest.mark.parametrize(
+    ("place", "units"),
+    [(LAST, 'space units: "cm" "cm" "cm"'), (["spacings: 3 2 7 40"], 'units: "µm" "µm" "µm" "ms"')],
+)
+def test_lengths_in_another_unit_than_mm_are_refused(tmp_path, place, units):
+    path = write_nrrd(tmp_path / "cine.nrrd", VOXELS, [*place, "kinds: domain domain domain time", units])
+
+    with pytest.raises(InputError, match=r"cine\.nrrd: its header gives lengths in (cm|µm), and Slicer would take"):
+        read_sequence(path)
+
+
+def test_length_in_another_unit_than_mm_is_refused_in_a_folder_of_frames(tmp_path):
+    for t in range(2):
+        write_nrrd(tmp_path / f"{t}.nrrd", VOXELS[t], ["spacings: 3 2 7", 'units: "cm" "cm" "cm"'])
+
+    with pytest.raises(InputError, match=r"0\.nrrd: its header gives lengths in cm"):
+        read_sequence(tmp_path)
+
+
+def test_minutes_along_the_axis_of_time_are_no_length(tmp_path):
+    fields = ["spacings: 3 2 7 0.5", "kinds: domain domain domain time", 'units: "mm" "mm" "mm" "m"']
+
+    assert read_sequence(write_nrrd(tmp_path / "cine.nrrd", VOXELS, fields)).index.unit == "m"
+
+
 def test_voxels_without_a_size_are_told(tmp_path):
     sequence = read_sequence(write_nrrd(tmp_path / "cine.nrrd", VOXELS, ["kinds: domain domain domain list"]))
 

@@ -77,7 +77,12 @@ def read_grid(path: Path) -> tuple[ImageGrid, list[str]]:
     Raises:
         InputError: the header cannot be read.
     """
-    return nifti_grid(path)[1:] if format_of(path) == "NiftiImageIO" else (ImageGrid.of(read_header(path)), [])
+    if format_of(path) == "NiftiImageIO":
+        return nifti_grid(path)[1:]
+    grid = ImageGrid.of(read_header(path))
+    if format_of(path) == "NrrdImageIO" and (header := read_nrrd_header(path)) is not None:
+        header.check_lengths(None)
+    return grid, []
 
 
 def read_image(path: Path, image_io: str = "") -> sitk.Image:

@@ -17,6 +17,9 @@ from .voxel_reader import VoxelLayout
 
 SUFFIXES = (".nrrd", ".nhdr")
 
+OTHER_LENGTHS = ("m", "meter", "cm", "centimeter", "um", "µm", "micron", "microns", "micrometer", "nm", "in")
+"""Units of length that are not mm, as they are written in NRRD files."""
+
 TYPES = {
     **dict.fromkeys(("signed char", "int8", "int8_t"), np.int8),
     **dict.fromkeys(("unsigned char", "uchar", "uint8", "uint8_t"), np.uint8),
@@ -106,6 +109,21 @@ class NrrdHeader:
         """Return the text in quotation marks that a field, such as `units`, has for an axis; it may be empty."""
         texts = re.findall(r'"((?:[^"\\]|\\.)*)"', self.fields.get(field, ""))
         return texts[axis].strip() if axis < len(texts) else ""
+
+    def check_lengths(self, frame_axis: int | None) -> None:
+        """Raise an InputError if lengths are given in another unit than mm, which SimpleITK and Slicer do not read.
+
+        Args:
+            frame_axis: the axis of the frames, whose unit is that of time.
+        """
+        units = [self.of_axis("units", axis) for axis in range(len(self.sizes)) if axis != frame_axis]
+        units += [self.of_axis("space units", axis) for axis in range(3)]
+        other = next((unit for unit in units if unit.lower() in OTHER_LENGTHS), None)
+        if other is not None:
+            raise InputError(
+                f"{self.path}: its header gives lengths in {other}, and Slicer would take them for mm: save it with "
+                "lengths in mm"
+            )
 
     def steps(self, axis: int) -> tuple[float, float] | None:
         """Return the place of the first frame along an axis, and the step between frames; None without a step."""

@@ -37,6 +37,7 @@ def read_sequence_nrrd(path: Path) -> FileSequence:
         if not header.sizes:
             raise InputError(f"{path} cannot be read as an image: its header gives no numbers of voxels")
         axis = header.frame_axis()
+        header.check_lengths(axis)
         count = 1 if axis is None else header.sizes[axis]
         voxels_of = _voxels(header, axis, count)
         with header.for_itk(axis) as readable:
