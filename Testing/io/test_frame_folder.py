@@ -35,6 +35,16 @@ def test_gap_in_the_numbers_is_told(tmp_path, names):
     assert warning.startswith(f"{tmp_path.name}: the numbers of {names[1]} and {names[2]} leave a gap")
 
 
+def test_images_of_different_sizes_are_told(tmp_path):
+    """As those of several patients in one folder."""
+    folder_of(tmp_path, "case_001.mha", "case_002.mha")
+    sitk.WriteImage(sitk.Image(6, 4, 3, sitk.sitkInt16), str(tmp_path / "case_003.mha"))
+
+    (warning,) = read_sequence(tmp_path).warnings
+
+    assert "case_001.mha and case_003.mha have 5 x 4 x 3 and 6 x 4 x 3 voxels" in warning
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [

@@ -35,6 +35,13 @@ def read_frame_folder(folder: Path, files: Sequence[Path]) -> FileSequence:
         grid, odd = read_grid(path)
         grids.append(grid)
         warnings += odd
+    other = next((t for t, grid in enumerate(grids) if grid.size != grids[0].size), None)
+    if other is not None:
+        warnings.append(
+            f"{folder.name}: {files[0].name} and {files[other].name} have {_product(grids[0].size)} and "
+            f"{_product(grids[other].size)} voxels: if they are images of several patients, and not "
+            "frames of one sequence, segment each of them alone"
+        )
     return FileSequence(
         SequenceIndex([str(t) for t in range(len(files))]),
         lambda number: read_image(files[number]),
@@ -71,6 +78,10 @@ def _gap(files: Sequence[Path]) -> tuple[Path, Path] | None:
     numbers = [int(part[changing[0]]) for part in parts]
     steps = [after - before for before, after in pairwise(numbers)]
     return next((files[t : t + 2] for t, step in enumerate(steps) if step > min(steps)), None)
+
+
+def _product(size: Sequence[int]) -> str:
+    return " x ".join(map(str, size))
 
 
 def _stem(path: Path) -> str:
