@@ -35,6 +35,15 @@ def test_gap_in_the_numbers_is_told(tmp_path, names):
     assert warning.startswith(f"{tmp_path.name}: the numbers of {names[1]} and {names[2]} leave a gap")
 
 
+@pytest.mark.parametrize(
+    "names", [("t0.25.mha", "t0.50.mha", "t0.75.mha"), ("t0.5.mha", "t1.25.mha"), ("1.2.8.5.mha", "1.2.8.25.mha")]
+)
+def test_decimals_and_dots_whose_order_is_clear_are_read(names, tmp_path):
+    sequence = read_sequence(folder_of(tmp_path, *names))
+
+    assert [int(sitk.GetArrayFromImage(frame.image)[0, 0, 0]) for frame in sequence] == list(range(len(names)))
+
+
 def test_images_of_different_sizes_are_told(tmp_path):
     """As those of several patients in one folder."""
     folder_of(tmp_path, "case_001.mha", "case_002.mha")
@@ -49,6 +58,7 @@ def test_images_of_different_sizes_are_told(tmp_path):
     ("names", "message"),
     [
         (("3.nrrd", "3.nii.gz", "4.nrrd"), r"3\.n.* and 3\.n.* are the same frame by their names"),
+        (("t0.25.mha", "t0.5.mha", "t0.75.mha"), r"the order of t0\.5\.mha and t0\.25\.mha is not clear"),
         (("im1.mha", "im01.mha", "im2.mha"), r"im0?1\.mha and im0?1\.mha are the same frame by their names"),
         (("im1.nrrd", "im2.nrrd", "im2-label.nrrd"), r"im1\.nrrd and im2-label\.nrrd differ in more than numbers"),
         (("im1.nrrd", "im2.nrrd", "mask.nrrd"), r"im1\.nrrd and mask\.nrrd differ in more than numbers"),

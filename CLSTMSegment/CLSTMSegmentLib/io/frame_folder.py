@@ -24,6 +24,7 @@ def read_frame_folder(folder: Path, files: Sequence[Path]) -> FileSequence:
     """
     warnings = []
     _check_names(folder, files)
+    _check_decimals(folder, files)
     gap = _gap(files)
     if gap is not None:
         warnings.append(
@@ -67,6 +68,22 @@ def _check_names(folder: Path, files: Sequence[Path]) -> None:
                 f"{folder}: the names of {numbered[0].name} and {path.name} differ in more than numbers, so one may be "
                 "no frame but labels, for instance: keep only the frames in the folder"
             )
+
+
+def _check_decimals(folder: Path, files: Sequence[Path]) -> None:
+    """Raise an InputError if files in natural order are in another one by decimals: `t0.5` comes before `t0.25`."""
+    for before, after in pairwise(files):
+        if before.name != after.name and _with_decimals(before) > _with_decimals(after):
+            raise InputError(
+                f"{folder}: the order of {before.name} and {after.name} is not clear, as they may have decimals: "
+                "write all of them with the same number of digits"
+            )
+
+
+def _with_decimals(path: Path) -> list[str | float]:
+    """Return the parts of a file's name between numbers, at even places, and the numbers, among them decimals."""
+    parts = re.split(r"((?<![\d.])\d+\.\d+(?![\d.])|\d+)", _stem(path).lower())
+    return [float(part) if n % 2 else part for n, part in enumerate(parts)]
 
 
 def _gap(files: Sequence[Path]) -> tuple[Path, Path] | None:
