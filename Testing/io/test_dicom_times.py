@@ -122,7 +122,8 @@ def test_images_of_different_heart_beats_are_in_the_order_of_their_acquisition(t
 
     assert values_of(found) == values_in_order(4)
     assert found.index.values == ["0", "1000", "2000", "3000"]
-    assert "in another order than that of their trigger time" in found.warnings[0]
+    (warning,) = found.warnings
+    assert "in another order than that of their trigger time" in warning
 
 
 def test_phases_of_a_cine_stay_in_the_order_of_their_trigger_times(tmp_path):

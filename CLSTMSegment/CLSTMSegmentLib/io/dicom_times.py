@@ -22,6 +22,9 @@ from .dicom_time_attributes import (
     time_of_day,
 )
 
+EQUAL = "equal for images of one place"
+"""Why an attribute cannot order images, in messages."""
+
 
 @dataclass(frozen=True)
 class TimeOrder:
@@ -78,7 +81,7 @@ def order_by_time(source: object, places: list[list[DicomImage]]) -> TimeOrder:
             absent.append(attribute.name)
         else:
             failed.append(f"{attribute.name} ({reason})")
-            if None not in values and attribute in MOMENTS and any(len(set(row)) > 1 for row in _rows(values, count)):
+            if reason == EQUAL and attribute in MOMENTS and any(len(set(row)) > 1 for row in _rows(values, count)):
                 repeated.append(
                     f"several images of one place have the same {attribute.name}, which cannot order them: check that "
                     "the images are one sequence"
@@ -95,7 +98,7 @@ def _why_not(values: Values, count: int) -> str:
     if absent:
         return f"{absent} of {len(values)} images lack it"
     equal = any(len(set(row)) < count for row in _rows(values, count))
-    return "equal for images of one place" if equal else ""
+    return EQUAL if equal else ""
 
 
 def _acquired_in_another_order(delays: Values, images: list[DicomImage], count: int) -> bool:
