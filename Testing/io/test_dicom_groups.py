@@ -75,14 +75,21 @@ def test_number_of_a_series_that_is_not_there_lists_those_that_are(tmp_path):
             read_sequence(tmp_path / "cine", number)
 
 
-def test_private_elements_of_vendors_tell_images_apart(tmp_path):
+@pytest.mark.parametrize(
+    ("group", "creator", "element", "kind", "values", "said"),
+    [
+        (0x0019, "SIEMENS MR HEADER", 0x0C, "IS", (0, 500), r"b-value 0\).*b-value 500\)"),
+        (0x0043, "GEMS_PARM_01", 0x30, "SS", (2, 8), r"GE collapse flag 2\).*GE collapse flag 8\)"),
+    ],
+)
+def test_private_elements_of_vendors_tell_images_apart(group, creator, element, kind, values, said, tmp_path):
     for n in range(2):
         for t in range(2):
             image = small_image(t, 0, **timed(t, 0))
-            image.private_block(0x0019, "SIEMENS MR HEADER", create=True).add_new(0x0C, "IS", 500 * n)
+            image.private_block(group, creator, create=True).add_new(element, kind, values[n])
             image.save_as(tmp_path / f"{n}{t}", enforce_file_format=True)
 
-    with pytest.raises(InputError, match=r"b-value 0\).*b-value 500\)"):
+    with pytest.raises(InputError, match=said):
         read_sequence(tmp_path)
 
 

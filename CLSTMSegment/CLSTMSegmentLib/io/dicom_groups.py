@@ -56,6 +56,7 @@ TRAITS: dict[str, Callable[[DicomImage], str]] = {
     "ImageType": _text("FrameType", "ImageType"),
     "complex component": _text("ComplexImageComponent"),
     "GE raw data type": _text("GE raw data type"),
+    "GE collapse flag": _text("GE collapse flag"),
     "kind of data": _text("DataType"),
     "echo": _number(0, "EchoNumbers"),
     "echo time in ms": _number(2, "EffectiveEchoTime", "EchoTime"),
@@ -75,8 +76,8 @@ BREATHING = re.compile(r"%\s*(in|ex)\w*")
 
 
 TRAITS_OF_SERIES = (
-    *("complex component", "GE raw data type", "kind of data", "echo", "b-value", "GE b-value"),
-    *("direction of velocity encoding", "flow direction"),
+    *("complex component", "GE raw data type", "GE collapse flag", "kind of data", "echo"),
+    *("b-value", "GE b-value", "direction of velocity encoding", "flow direction"),
 )
 """The traits in which neither phases nor slices differ; coils, for instance, are chosen for each slice."""
 

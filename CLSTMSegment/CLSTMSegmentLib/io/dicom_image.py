@@ -43,6 +43,7 @@ KEYWORDS = (
 VENDOR_VALUES = {
     "b-value": ((0x0019, "SIEMENS MR HEADER", 0x0C), (0x2001, "Philips Imaging DD 001", 0x03)),
     "GE b-value": ((0x0043, "GEMS_PARM_01", 0x39),),
+    "GE collapse flag": ((0x0043, "GEMS_PARM_01", 0x30),),
     "GE raw data type": ((0x0043, "GEMS_PARM_01", 0x2F),),
     "coil": ((0x0051, "SIEMENS MR HEADER", 0x0F),),
     "flow direction": ((0x0051, "SIEMENS MR HEADER", 0x14),),
