@@ -20,9 +20,6 @@ from .registration import Registration, correlation, moved
 MARGIN_MM = 40.0
 """Margin around the structures of the annotated frames in which frames are registered."""
 
-MOST_VOXELS = 500_000
-"""Frames with more voxels inside the margin are registered at a lower resolution."""
-
 PERCENTILES = (1.0, 99.5)
 """Of the annotated frame, between which intensities are scaled from 0 to 1."""
 
@@ -153,14 +150,14 @@ class Propagator:
     def _reached(self, annotated: int, numbers: Iterable[int], clock: "_Clock") -> dict[int, _Reached]:
         """Return what comes from an annotated frame into frames that lie further and further away from it in time."""
         image = self._image(annotated)
-        registration = Registration(self._coarse(image))
+        registration = Registration(image)
         labels = self._cropped(self._annotations[annotated])
         near = sitk.GetArrayViewFromImage(sitk.BinaryDilate(labels > 0, [3, 3, 1])) > 0
         found = {}
         for number in numbers:
             clock.begin_registration()
             frame = self._image(number)
-            transform = registration.follow(self._coarse(frame))
+            transform = registration.follow(frame)
             parts = [moved(sitk.Cast(labels == n, sitk.sitkFloat32), transform, frame) for n in self._labels]
             deformed = moved(image, transform, frame)
             region = near | (sum(parts) > 0.5)
@@ -231,16 +228,6 @@ class Propagator:
         cropped.SetOrigin((0.0, 0.0, 0.0))
         cropped.SetDirection(np.eye(3).ravel().tolist())
         return cropped
-
-    def _coarse(self, image: sitk.Image) -> sitk.Image:
-        """Return an image at the resolution at which frames are registered."""
-        factor = ceil((image.GetNumberOfPixels() / MOST_VOXELS) ** (1 / 3))
-        spacing = np.array(image.GetSpacing())
-        # large voxels stay as they are
-        factors = [
-            max(1, min(n, round(factor * spacing.min() / s))) for n, s in zip(image.GetSize(), spacing, strict=True)
-        ]
-        return image if factors == [1, 1, 1] else sitk.BinShrink(image, factors)
 
     def _in_frame(self, labels: np.ndarray, image: sitk.Image) -> sitk.Image:
         """Return labels inside the box as a label image on the grid of a frame."""

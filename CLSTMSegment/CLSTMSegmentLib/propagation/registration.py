@@ -1,5 +1,7 @@
 """Deformable registration of the frames of a sequence with an annotated frame."""
 
+from math import ceil
+
 import numpy as np
 import SimpleITK as sitk
 
@@ -14,6 +16,9 @@ LEAST_SMOOTHING = 0.5
 
 LONGEST_STEP = 2.0
 """Largest change of a displacement in a step, in voxels."""
+
+MOST_VOXELS = 500_000
+"""Images with more voxels are registered at lower resolutions."""
 
 FEWEST_VOXELS = 8
 """A coarse resolution has at least this many voxels along each axis, or as many as the image."""
@@ -33,6 +38,7 @@ class Registration:
 
     def __init__(self, annotated: sitk.Image):
         self._annotated = annotated
+        self._coarsening = ceil((annotated.GetNumberOfPixels() / MOST_VOXELS) ** (1 / 3))
         self._displacements: sitk.Image | None = None
 
     def follow(self, image: sitk.Image) -> sitk.Transform:
@@ -43,7 +49,7 @@ class Registration:
         """
         found = self._displacements
         for edge, steps in LEVELS:
-            factors = _factors(image, edge)
+            factors = _factors(image, edge * self._coarsening)
             fixed, moving = (sitk.BinShrink(one, factors) for one in (image, self._annotated))
             demons = sitk.FastSymmetricForcesDemonsRegistrationFilter()
             demons.SetNumberOfIterations(steps)
