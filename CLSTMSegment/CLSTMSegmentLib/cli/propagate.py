@@ -5,7 +5,7 @@ from argparse import ArgumentParser, Namespace
 from ..pipeline.propagate_to_files import PropagationSettings, propagate_to_files
 from ..pipeline.writers import SUFFIXES
 from .progress_bar import progress_bar
-from .run_options import path_in
+from .run_options import names_in, path_in
 from .terminal import show_flags, show_warnings
 
 
@@ -41,7 +41,7 @@ def run(options: Namespace) -> None:
     Raises:
         InputError: bad input or options; nothing is written then.
     """
-    names = None if options.segments is None else tuple(name.strip() for name in options.segments.split(","))
+    names = None if options.segments is None else tuple(names_in(options.segments))
     settings = PropagationSettings(options.images, options.labels, options.frame, options.cyclic, names)
     warnings: list[str] = []
     with progress_bar(options.quiet) as progress:

@@ -18,6 +18,11 @@ def path_in(text: str) -> Path:
     return Path(text)
 
 
+def names_in(text: str) -> list[str]:
+    """Return the names in a text that separates them by commas; none in an empty text."""
+    return [name.strip() for name in text.split(",")] if text else []
+
+
 def add_run_options(parser: ArgumentParser) -> None:
     """Define an option for every field of `RunSettings` except `series`; `read_run_options` checks their values."""
     parser.add_argument("--model", metavar="NAME|FOLDER|FILE.pth", help=f"model (default: {DEFAULT_MODEL})")

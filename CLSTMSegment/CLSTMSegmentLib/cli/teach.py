@@ -13,7 +13,7 @@ from tqdm import tqdm
 from ..core.atomic_write import write_bytes
 from ..core.errors import Cancelled, InputError
 from ..core.progress import TeachingProgress
-from ..core.structure import Segment, named_segments
+from ..core.structure import Segment, named_segments, numbered_names
 from ..io.file_sequence import FileSequence
 from ..io.sequence_files import files_of_sequence, read_sequence
 from ..model.description import check_name
@@ -21,7 +21,7 @@ from ..pipeline.output_paths import check_outputs, check_own_folder
 from ..teaching.annotation_files import read_annotations
 from ..teaching.teaching_settings import TeachingSettings
 from ..teaching.training_set import TrainingSet, check_new_model, preview_path, teaching_folder, write_training_set
-from .run_options import path_in
+from .run_options import names_in, path_in
 from .terminal import show, show_warnings
 
 DEFAULT_MINUTES = 8.0
@@ -175,8 +175,8 @@ def _check_resumed(job: TrainingSet, options: Namespace) -> None:
     chambers = {segment.name for segment in settings.segments if segment.ejecting_chamber}
     asks_for_another = {
         "--segments": options.segments is not None
-        and _names_in(options.segments) != [segment.name for segment in settings.segments],
-        "--ejecting-chamber": options.ejecting_chamber and set(_names_in(options.ejecting_chamber)) != chambers,
+        and names_in(options.segments) != [segment.name for segment in settings.segments],
+        "--ejecting-chamber": options.ejecting_chamber and set(names_in(options.ejecting_chamber)) != chambers,
         "--initial": options.initial not in (None, settings.initial),
         "--minutes": options.minutes not in (DEFAULT_MINUTES, settings.minutes),
         "--device": options.device not in ("auto", settings.device),
@@ -245,11 +245,7 @@ def segments_for(
     if names is None:
         annotations = [labels for _, by_number in sequences for labels in by_number.values()]
         greatest = max((int(sitk.GetArrayViewFromImage(labels).max()) for labels in annotations), default=0)
-        wanted = [f"Segment {n + 1}" for n in range(greatest)]
+        wanted = numbered_names(greatest)
     else:
-        wanted = _names_in(names)
-    return named_segments(wanted, _names_in(ejecting_chambers))
-
-
-def _names_in(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",")] if text else []
+        wanted = names_in(names)
+    return named_segments(wanted, names_in(ejecting_chambers))

@@ -76,6 +76,11 @@ PALETTE = ((0.90, 0.62, 0.0), (0.34, 0.71, 0.91), (0.0, 0.62, 0.45), (0.94, 0.89
 """Colours that most colour-blind people can distinguish (Okabe and Ito 2008)."""
 
 
+def numbered_names(count: int) -> list[str]:
+    """Return names for the labels 1 to `count`, which have none."""
+    return [f"Segment {n}" for n in range(1, count + 1)]
+
+
 def named_segments(names: Sequence[str], ejecting_chambers: Sequence[str] = ()) -> tuple[Segment, ...]:
     """Return a segment for each name, in the colours of `PALETTE`.
 

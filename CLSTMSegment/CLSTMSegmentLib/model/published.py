@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import InputError
-from ..core.structure import PALETTE, Segment
+from ..core.structure import named_segments, numbered_names
 from ..network.options import NetworkOptions
 from .description import Model
 from .rules import GeometryRule, IntensityRule, StateRule
@@ -36,9 +36,7 @@ def published_model(path: Path) -> Model:
         name=re.sub(r"[^\w. -]", "-", path.stem[:100]).lstrip(". -") or "model",
         title=path.stem,
         description="Imported from a published checkpoint.",
-        segments=tuple(
-            Segment(f"segment-{n + 1}", f"Segment {n + 1}", PALETTE[n % len(PALETTE)]) for n in range(options.classes)
-        ),
+        segments=named_segments(numbered_names(options.classes)),
         network=options,
         activation="sigmoid",
         geometry=GeometryRule(patch=PUBLISHED_PATCH, crop="foreground"),

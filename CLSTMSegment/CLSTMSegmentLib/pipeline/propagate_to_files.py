@@ -7,7 +7,7 @@ from pathlib import Path
 from ..core.atomic_write import replacing
 from ..core.errors import InputError
 from ..core.progress import Progress
-from ..core.structure import Segment, SegmentSet, named_segments
+from ..core.structure import Segment, SegmentSet, named_segments, numbered_names
 from ..core.volume_curve import VolumeCurve
 from ..engine.quality import measure_frame
 from ..io.sequence_files import files_of_sequence, read_sequence
@@ -95,7 +95,7 @@ def propagate_to_files(
 def _segments(names: tuple[str, ...] | None, labels: int) -> tuple[Segment, ...]:
     """Return a segment for each label from 1 to the greatest one that is annotated."""
     if names is None:
-        names = tuple(f"Segment {n}" for n in range(1, labels + 1))
+        names = numbered_names(labels)
     if len(names) < labels:
         raise InputError(f"the annotations have labels up to {labels}, but there are {len(names)} names of segments")
     return named_segments(names)
