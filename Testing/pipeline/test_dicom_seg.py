@@ -141,6 +141,53 @@ def test_objects_of_anonymised_images_have_empty_attributes(series, settings, ou
     assert found.StudyInstanceUID == dcmread(next(series.iterdir())).StudyInstanceUID
 
 
+@pytest.mark.parametrize(
+    ("character_sets", "name"),
+    [
+        (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎=やまだ^たろう"),
+        (["", "ISO 2022 IR 149"], "Hong^Gildong=洪^吉洞=홍^길동"),
+        ("GB18030", "Wang^XiaoDong=王^小东"),
+        ("ISO_IR 100", "Müller^Jörg"),
+    ],
+)
+def test_name_of_the_patient_is_kept_in_any_script(character_sets, name, series, settings, outputs, tmp_path):
+    shutil.copytree(series, tmp_path / "images")
+    for path in (tmp_path / "images").iterdir():
+        image = dcmread(path)
+        image.SpecificCharacterSet = character_sets
+        image.PatientName = name
+        image.save_as(path)
+
+    segment_to_files(replace(settings, frames="1"), tmp_path / "images", outputs)
+
+    assert highdicom.seg.segread(outputs.dicom_seg / "frame-0001.dcm").PatientName == name
+
+
+def test_names_in_an_unknown_script_are_refused(series, settings, outputs, tmp_path):
+    shutil.copytree(series, tmp_path / "images")
+    for path in (tmp_path / "images").iterdir():
+        image = dcmread(path)
+        image.SpecificCharacterSet = ["", "ISO 2022 IR 87"]
+        image.PatientName = "Yamada^Tarou=山田^太郎"
+        image["SpecificCharacterSet"].value = ["", "ISO 2022 IR 999"]
+        image.save_as(path)
+
+    with pytest.raises(InputError, match=r"lacks information that a DICOM SEG object needs"):
+        segment_to_files(replace(settings, frames="1"), tmp_path / "images", outputs)
+
+
+def test_number_of_the_new_series_stays_within_the_standard(series, settings, outputs, tmp_path):
+    shutil.copytree(series, tmp_path / "images")
+    for path in (tmp_path / "images").iterdir():
+        image = dcmread(path)
+        image.SeriesNumber = 2**31 - 1
+        image.save_as(path)
+
+    segment_to_files(replace(settings, frames="1"), tmp_path / "images", outputs)
+
+    assert dcmread(outputs.dicom_seg / "frame-0001.dcm").SeriesNumber == 2**31 - 1
+
+
 def test_objects_of_a_stack_with_a_series_for_each_slice_name_all_of_them(series, settings, outputs, tmp_path):
     shutil.copytree(series, tmp_path / "slices")
     series_of = {}

@@ -12,6 +12,8 @@ from highdicom.color import CIELabColor
 from highdicom.seg import Segmentation, SegmentDescription
 from highdicom.sr import CodedConcept
 from pydicom import Dataset, dcmread
+from pydicom.charset import python_encoding
+from pydicom.multival import MultiValue
 from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid
 
@@ -31,6 +33,9 @@ MAY_BE_EMPTY = (
     *("StudyID", "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName"),
 )
 """Attributes of patient and study that an object must have, though they may be empty (type 2)."""
+
+GREATEST_NUMBER = 2**31 - 1
+"""Largest number that the standard allows for a series."""
 
 LONGEST_DESCRIPTION = 64
 """Number of characters that the standard allows for the description of a series."""
@@ -116,7 +121,7 @@ class DicomSegWriter:
                     "BINARY",
                     self._segments,
                     series_instance_uid=self._series_uid,
-                    series_number=(images[0].get("SeriesNumber") or 0) + 1000,
+                    series_number=min(max(images[0].get("SeriesNumber") or 0, 0) + 1000, GREATEST_NUMBER),
                     sop_instance_uid=generate_uid(),
                     instance_number=number + 1,
                     manufacturer="CLSTMSegment contributors",
@@ -142,6 +147,11 @@ class DicomSegWriter:
             for keyword in MAY_BE_EMPTY:
                 if keyword not in image:
                     setattr(image, keyword, "")
+            character_sets = image.get("SpecificCharacterSet")
+            # several sets, as in Japan and Korea: highdicom knows some of them only
+            if isinstance(character_sets, MultiValue) and python_encoding.keys() >= set(character_sets):
+                image.decode()
+                image.SpecificCharacterSet = "ISO_IR 192"  # UTF-8
             if not image.get("SliceThickness"):
                 image.SliceThickness = _slice_gap(images)
         return images
