@@ -35,6 +35,20 @@ def expected(phantom):
     return [sitk.GetArrayFromImage(frame.labels) for frame in segmenter.segment(phantom[0])]
 
 
+def test_result_that_cannot_be_put_in_its_place_at_the_end_is_named_with_those_that_are(cine, settings, tmp_path):
+    outputs = Outputs(tmp_path / "labels.seq.nrrd", volumes=tmp_path / "volumes.csv", report=tmp_path / "report.json")
+
+    def occupy(_: SegmentedFrame) -> None:
+        (outputs.report / "folder of somebody else").mkdir(parents=True, exist_ok=True)
+
+    with pytest.raises(
+        StorageError, match=r"report\.json cannot be put in its place .*labels\.seq\.nrrd, .*volumes\.csv"
+    ):
+        segment_to_files(settings, cine, outputs, on_frame=occupy)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["labels.seq.nrrd", "report.json", "volumes.csv"]
+
+
 def test_segmentation_sequence_file_opens_in_slicer(cine, settings, phantom, expected, tmp_path):
     segment_to_files(settings, cine, Outputs(tmp_path / "out.seq.mrb"))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from ..core.atomic_write import replacing
-from ..core.errors import InputError
+from ..core.errors import InputError, StorageError
 from ..core.memory import peak_memory
 from ..core.plain_files import file_digest
 from ..core.progress import Progress
@@ -58,15 +58,33 @@ class Outputs:
 
         Raises:
             InputError: one of the places cannot be written.
+            StorageError: a finished file cannot be put in its place; the message names those that were.
         """
-        with ExitStack() as stack:
-            yield Outputs(
-                **{
-                    field.name: stack.enter_context(replacing(path))
-                    for field in reversed(fields(self))
-                    if (path := getattr(self, field.name)) is not None
-                }
-            )
+        in_place: list[str] = []
+        try:
+            with ExitStack() as stack:
+                yield Outputs(
+                    **{
+                        field.name: stack.enter_context(_replacing(path, in_place))
+                        for field in reversed(fields(self))
+                        if (path := getattr(self, field.name)) is not None
+                    }
+                )
+        except OSError as error:
+            if not in_place:
+                raise
+            raise StorageError(
+                f"{error.filename2} cannot be put in its place ({error.strerror}), but these results of the run are in "
+                f"theirs: {', '.join(in_place)}"
+            ) from error
+
+
+@contextmanager
+def _replacing(path: Path, in_place: list[str]) -> Iterator[Path]:
+    """Do what `replacing` does, and add the path to a list once the new file is in its place."""
+    with replacing(path) as partial:
+        yield partial
+    in_place.append(str(path))
 
 
 def segment_to_files(
