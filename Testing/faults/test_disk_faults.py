@@ -78,6 +78,19 @@ def test_disk_full_while_the_output_is_written_is_a_failed_run(suffix, cine, bun
 
 
 @posix
+def test_disk_full_while_a_cohort_copies_its_model_says_where_room_is_missing(cine, bundle, tmp_path):
+    (tmp_path / "cohort").mkdir()
+    cine.rename(tmp_path / "cohort" / cine.name)
+    arguments = ["batch", str(tmp_path / "cohort"), "--out", str(tmp_path / "out"), "--model", str(bundle)]
+    weights = (bundle / "weights.safetensors").stat().st_size
+
+    done = limited([sys.executable, "-m", "CLSTMSegmentLib", *arguments], weights // 2)
+
+    assert done.returncode == 1, done.stderr
+    assert "a copy of the model cannot be written into" in done.stderr.splitlines()[-1]
+
+
+@posix
 def test_folder_that_cannot_be_written_is_named_before_anything_runs(cine, bundle, tmp_path):
     folder = tmp_path / "read only"
     folder.mkdir()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.atomic_write import remove_parts
-from ..core.errors import Cancelled, CohortIncomplete, InputError
+from ..core.errors import Cancelled, CohortIncomplete, InputError, StorageError
 from ..core.own_folder import OwnFolder, alone_in
 from ..engine.settings import RunSettings
 from ..model.bundle import load_model, model_digest, write_bundle
@@ -183,7 +183,12 @@ def _rows(
         return
     # a copy of the model, so that one model segments all sequences whatever happens to its files
     with OwnFolder("clstm-segment-model-", Path(tempfile.gettempdir())) as folder:
-        write_bundle(model, model.stored_weights(), folder / "model")
+        try:
+            write_bundle(model, model.stored_weights(), folder / "model")
+        except OSError as error:
+            raise StorageError(
+                f"a copy of the model cannot be written into {folder.parent} ({error.strerror}): make room there"
+            ) from error
         copied = replace(settings, model=str(folder / "model"))
         with closing(segment_on_this_computer(sequences, copied, digest, cluster.workers)) as found:
             yield from found
