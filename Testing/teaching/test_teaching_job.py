@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from CLSTMSegmentLib.core.errors import InputError, RunFailed
+from CLSTMSegmentLib.core.errors import InputError, RunFailed, StorageError
 from CLSTMSegmentLib.core.progress import TeachingProgress
 from CLSTMSegmentLib.core.sequence import Frame, SequenceIndex
 from CLSTMSegmentLib.core.structure import PALETTE, Segment
@@ -167,6 +167,18 @@ def test_job_of_a_model_that_exists_is_refused(job):
         teach(*job)
 
     assert list((job[1] / "hook").iterdir()) == []
+
+
+def test_job_whose_name_is_taken_meanwhile_keeps_what_was_learnt(job, taught_in_one_go, monkeypatch):
+    monkeypatch.setattr("CLSTMSegmentLib.teaching.teaching_plan.STEPS", (8, 8))
+    job[1].mkdir()
+
+    with pytest.raises(StorageError, match=r"hook is a folder that exists already.* then resume the teaching job in"):
+        teach(*job, lambda _: (job[1] / "hook").mkdir(exist_ok=True))
+
+    assert list((job[1] / "hook").iterdir()) == []
+    (job[1] / "hook").rename(job[1] / "other")
+    torch.testing.assert_close(weights_of(teach(*job).folder), taught_in_one_go.weights, atol=1e-4, rtol=1e-3)
 
 
 def test_annotated_frame_with_voxels_that_are_no_numbers_is_learnt_from(hook, bundle, tmp_path):

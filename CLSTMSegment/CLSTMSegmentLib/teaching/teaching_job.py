@@ -176,10 +176,11 @@ class _Job:
         try:
             with replacing(target) as partial:  # a model that is written in part is never seen
                 write_bundle(model, learnt.result.weights() | self.untaught.locator_weights, partial)
-        except OSError as error:
+        except (OSError, InputError) as error:  # a folder of this name may have come meanwhile
+            reason = getattr(error, "strerror", None) or error
             raise StorageError(
-                f"the model cannot be written to {target} ({error.strerror}): make room there, then resume the "
-                f"teaching job in {self.training_set.folder}, where all that was learnt is kept"
+                f"the model cannot be written to {target} ({reason}): make room there, then resume the teaching job in "
+                f"{self.training_set.folder}, where all that was learnt is kept"
             ) from error
         if learnt.error is not None:
             raise failure(f"{early_end}. The best network so far was kept as {target}")
