@@ -12,6 +12,7 @@ from CLSTMSegmentLib.engine.settings import RunSettings
 from CLSTMSegmentLib.pipeline.cohort import ClusterSettings, segment_cohort
 from CLSTMSegmentLib.pipeline.cohort_table import read_cohort
 from CLSTMSegmentLib.pipeline.output_paths import record_outputs
+from CLSTMSegmentLib.worker.scheduler import Scheduler
 
 from pipeline.cohort_processes import COUNT, check_results, dask_cluster, first_outputs, started, summary
 
@@ -159,14 +160,14 @@ def test_cluster_without_workers_is_refused():
 
 def test_scheduler_that_does_not_answer_is_named(inputs, bundle, tmp_path):
     cohort = read_cohort(inputs, tmp_path)
-    cluster = ClusterSettings("tcp://127.0.0.1:1", patience_s=2)
+    cluster = ClusterSettings(Scheduler("tcp://127.0.0.1:1", patience_s=2))
 
     with pytest.raises(InputError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1"):
         segment_cohort(cohort, RunSettings(str(bundle)), cluster)
 
 
 def test_address_at_which_nobody_answers_leaves_nothing(inputs, bundle, tmp_path):
-    cluster = ClusterSettings("tcp://127.0.0.1:1", patience_s=2)
+    cluster = ClusterSettings(Scheduler("tcp://127.0.0.1:1", patience_s=2))
 
     with pytest.raises(InputError, match="no Dask scheduler answers"):
         segment_cohort(read_cohort(inputs, tmp_path / "new" / "out"), RunSettings(str(bundle)), cluster)
@@ -176,7 +177,7 @@ def test_address_at_which_nobody_answers_leaves_nothing(inputs, bundle, tmp_path
 
 def test_without_dask_the_error_says_what_to_install(inputs, bundle, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    cluster = ClusterSettings("tcp://127.0.0.1:1")
+    cluster = ClusterSettings(Scheduler("tcp://127.0.0.1:1"))
 
     with pytest.raises(InputError, match="pip install distributed"):
         segment_cohort(read_cohort(inputs, tmp_path), RunSettings(str(bundle)), cluster)

@@ -11,8 +11,9 @@ import pytest
 from CLSTMSegmentLib.__main__ import main
 from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.engine.settings import RunSettings
-from CLSTMSegmentLib.pipeline.cohort import ClusterSettings, TlsFiles, segment_cohort
+from CLSTMSegmentLib.pipeline.cohort import ClusterSettings, segment_cohort
 from CLSTMSegmentLib.pipeline.cohort_table import read_cohort
+from CLSTMSegmentLib.worker.scheduler import Scheduler, TlsFiles
 
 from pipeline.cohort_processes import (
     COUNT,
@@ -99,8 +100,8 @@ def test_scheduler_that_asks_for_certificates_gets_them(inputs, bundle, tmp_path
 
     with dask_cluster(tmp_path, tls=tls) as (address, _):
         with pytest.raises(InputError, match="no Dask scheduler answers at tls://"):
-            segment_cohort(cohort, settings, ClusterSettings(address, patience_s=2))
-        (row,) = segment_cohort(cohort, settings, ClusterSettings(address, tls=TlsFiles(*certificates)))
+            segment_cohort(cohort, settings, ClusterSettings(Scheduler(address, patience_s=2)))
+        (row,) = segment_cohort(cohort, settings, ClusterSettings(Scheduler(address, TlsFiles(*certificates))))
 
     assert address.startswith("tls://")
     assert row.error == ""

@@ -8,9 +8,10 @@ from tqdm import tqdm
 
 from ..core.errors import InputError
 from ..core.plain_text import plain_text
-from ..pipeline.cohort import ClusterSettings, TlsFiles, segment_cohort
+from ..pipeline.cohort import ClusterSettings, segment_cohort
 from ..pipeline.cohort_table import read_cohort
 from ..report.cohort_summary import CohortRow
+from ..worker.scheduler import Scheduler, TlsFiles
 from .run_options import add_run_options, path_in, read_run_options
 from .terminal import show
 
@@ -66,13 +67,9 @@ def run(options: Namespace) -> None:
         CohortIncomplete: some sequences failed.
     """
     settings = read_run_options(options)
-    cluster = ClusterSettings(options.dask, options.workers, _tls(options))
-    if options.dask is not None and not options.dask.startswith("tls://"):
-        show(
-            f"clstm-segment: warning: {options.dask} is not protected by TLS: everybody who reaches it can run code as "
-            "the users who started it and its workers",
-            file=sys.stderr,
-        )
+    cluster = ClusterSettings(_scheduler(options), options.workers)
+    if cluster.scheduler is not None and cluster.scheduler.warning is not None:
+        show(f"clstm-segment: warning: {cluster.scheduler.warning}", file=sys.stderr)
     cohort = read_cohort(options.inputs, options.out)
     for line in _shortened(cohort.found):
         show(line)
@@ -97,11 +94,13 @@ def _shortened(lines: Sequence[str]) -> list[str]:
     return [*lines[:LINES_SHOWN], f"  ... {len(lines) - 2 * LINES_SHOWN} more lines ...", *lines[-LINES_SHOWN:]]
 
 
-def _tls(options: Namespace) -> TlsFiles | None:
-    """Return the files for a protected scheduler; Dask's own configuration can name them too."""
+def _scheduler(options: Namespace) -> Scheduler | None:
+    """Return the scheduler, with the files for a protected one; Dask's own configuration can name them too."""
     files = (options.dask_tls_ca, options.dask_tls_cert, options.dask_tls_key)
-    if not any(files):
-        return None
-    if not all(files):
+    if any(files) and not all(files):
         raise InputError("give --dask-tls-ca, --dask-tls-cert and --dask-tls-key together")
-    return TlsFiles(*files)
+    if options.dask is None:
+        if any(files):
+            raise InputError("certificates are for a Dask scheduler: give its address too")
+        return None
+    return Scheduler(options.dask, TlsFiles(*files) if all(files) else None)

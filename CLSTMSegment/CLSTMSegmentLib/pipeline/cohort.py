@@ -4,7 +4,7 @@ import hashlib
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -17,27 +17,14 @@ from ..engine.settings import RunSettings
 from ..model.bundle import load_model, model_digest, write_bundle
 from ..model.description import Model
 from ..report.cohort_summary import CohortRow, write_overview, write_summary
+from ..worker.scheduler import Scheduler, connected
 from .cohort_table import Cohort, CohortSequence
 from .local_workers import segment_on_this_computer
 from .output_paths import check_outputs, check_written_before, record_outputs, replacing_own
 from .writers import storing
 
 if TYPE_CHECKING:
-    from distributed import Client, Future, Security
-
-
-@dataclass(frozen=True)
-class TlsFiles:
-    """The PEM files with which a Dask scheduler and this computer prove to each other who they are.
-
-    Attributes:
-        authority: the certificate that signed those of the cluster.
-        certificate, key: those of this computer.
-    """
-
-    authority: Path
-    certificate: Path
-    key: Path
+    from distributed import Future
 
 
 @dataclass(frozen=True)
@@ -45,26 +32,20 @@ class ClusterSettings:
     """Where a cohort is segmented.
 
     Attributes:
-        address: address of a Dask scheduler whose workers have this package installed; None for worker processes of
-            this computer.
+        scheduler: a Dask scheduler whose workers have this package installed; None for worker processes of this
+            computer.
         workers: number of workers on this computer; None for one on each GPU, or one on the CPU.
-        tls: for a scheduler that asks for certificates; None for what Dask's own configuration says.
-        patience_s: seconds within which the scheduler must answer.
 
     Raises:
-        InputError: a number of workers below 1, or certificates without a scheduler.
+        InputError: a number of workers below 1.
     """
 
-    address: str | None = None
+    scheduler: Scheduler | None = None
     workers: int | None = None
-    tls: TlsFiles | None = None
-    patience_s: float = 20
 
     def __post_init__(self):
         if self.workers is not None and self.workers < 1:
             raise InputError(f"the number of workers must be at least 1, not {self.workers}")
-        if self.tls is not None and self.address is None:
-            raise InputError("certificates are for a Dask scheduler: give its address too")
 
 
 def segment_cohort(
@@ -112,8 +93,8 @@ def segment_cohort(
             "another folder"
         )
     model.build_network()  # checks the weights before anything is written
-    if cluster.address is not None and not cohort.folder.exists():
-        with _connected(cluster):  # an address at which nobody answers leaves nothing behind
+    if cluster.scheduler is not None and not cohort.folder.exists():
+        with connected(cluster.scheduler):  # an address at which nobody answers leaves nothing behind
             pass
     cohort.folder.mkdir(parents=True, exist_ok=True)
     with alone_in(cohort.folder, "cohort"):
@@ -169,7 +150,7 @@ def _what_is_there(cohort: Cohort, rows: dict[str, CohortRow], cluster: ClusterS
     """Return what a cohort that was stopped has come to, in words."""
     finished = sum(row.curve is not None for row in rows.values())
     text = f"stopped; {finished} of {len(cohort.sequences)} sequences are finished in {cohort.folder}"
-    if cluster.address is not None:
+    if cluster.scheduler is not None:
         text += ", and the cluster still finishes those that its workers have begun"
     return f"{text}: give --resume to segment the others and to write the summary"
 
@@ -178,7 +159,7 @@ def _rows(
     sequences: list[CohortSequence], settings: RunSettings, cluster: ClusterSettings, model: Model, digest: str
 ) -> Iterator[CohortRow]:
     """Segment sequences, and yield the row of each one as it ends."""
-    if cluster.address is not None:
+    if cluster.scheduler is not None:
         yield from _rows_of_cluster(sequences, settings, cluster, model, digest)
         return
     # a copy of the model, so that one model segments all sequences whatever happens to its files
@@ -198,7 +179,7 @@ def _rows_of_cluster(
     sequences: list[CohortSequence], settings: RunSettings, cluster: ClusterSettings, model: Model, digest: str
 ) -> Iterator[CohortRow]:
     """Segment sequences on a Dask cluster, and yield the row of each one as it ends."""
-    with _connected(cluster) as client:
+    with connected(cluster.scheduler) as client:
         from distributed import as_completed
 
         from .dask_worker import SentModel, segment_on_worker
@@ -243,38 +224,6 @@ def _row_on_disk(
         return sequence.failed_row(f"its worker was lost or failed: {future.exception()}")
     return sequence.failed_row(
         "the scheduler was lost; if its worker finishes it all the same, --resume keeps the result"
-    )
-
-
-@contextmanager
-def _connected(cluster: ClusterSettings) -> Iterator["Client"]:
-    """Yield a client of the cluster's scheduler."""
-    try:
-        # Dask is needed for clusters alone, and not installed everywhere
-        from distributed import Client
-    except ImportError as error:
-        raise InputError("a cluster needs Dask: pip install distributed") from error
-    try:
-        client = Client(cluster.address, timeout=cluster.patience_s, security=_security(cluster.tls))
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"no Dask scheduler answers at {cluster.address} ({error})") from error
-    with client:
-        yield client
-
-
-def _security(tls: TlsFiles | None) -> "Security | None":
-    from distributed import Security
-
-    if tls is None:
-        return None
-    for path in (tls.authority, tls.certificate, tls.key):
-        if not path.is_file():
-            raise InputError(f"{path}: no such file, which should be a certificate or a key")
-    return Security(
-        require_encryption=True,
-        tls_ca_file=str(tls.authority),
-        tls_client_cert=str(tls.certificate),
-        tls_client_key=str(tls.key),
     )
 
 
