@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ COUNT = 12
 """Number of sequences in the fixture `inputs`."""
 
 
-def started(arguments, log):
+def started(arguments, log, **environment):
     """Start a Python module in a process of its own, whose output goes to a file."""
     with log.open("wb") as file:
         return subprocess.Popen(
@@ -23,12 +24,13 @@ def started(arguments, log):
             stdout=file,
             stderr=subprocess.STDOUT,
             cwd=REPOSITORY / "CLSTMSegment",
+            env=os.environ | environment,
             **AS_USUAL,
         )
 
 
 @contextmanager
-def dask_cluster(folder, workers=1, tls=()):
+def dask_cluster(folder, workers=1, tls=(), worker_options=(), **environment):
     """Start a Dask scheduler and workers; yield its address, and a list of the processes, the scheduler first."""
     address_file, protocol = folder / "scheduler.json", "tls" if tls else "tcp"
     scheduler = ["dask", "scheduler", "--protocol", protocol, "--host", "127.0.0.1", "--port", 0, "--no-dashboard"]
@@ -39,13 +41,19 @@ def dask_cluster(folder, workers=1, tls=()):
         address = json.loads(address_file.read_text(encoding="utf-8"))["address"]
         for n in range(workers):
             worker = ["dask", "worker", address, *tls, "--nthreads", 1, "--no-dashboard", "--no-nanny"]
-            local = ["--host", "127.0.0.1", "--local-directory", folder / f"worker {n}"]
-            processes.append(started([*worker, *local], folder / f"worker-{n}.log"))
+            local = ["--host", "127.0.0.1", "--local-directory", folder / f"worker {n}", *worker_options]
+            processes.append(started([*worker, *local], folder / f"worker-{n}.log", **environment))
         yield address, processes
     finally:
         for process in processes:
             process.kill()
             process.wait()
+
+
+def tls_options(certificates):
+    """Return the options with which `dask_cluster` uses certificates."""
+    options = ("--tls-ca-file", "--tls-cert", "--tls-key")
+    return [word for pair in zip(options, certificates, strict=True) for word in pair]
 
 
 def made_certificates(folder):

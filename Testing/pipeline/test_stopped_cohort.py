@@ -23,6 +23,7 @@ from pipeline.cohort_processes import (
     made_certificates,
     started,
     summary,
+    tls_options,
 )
 
 
@@ -92,13 +93,11 @@ def test_worker_takes_no_module_from_the_folder_in_which_the_user_is(inputs, bun
 
 def test_scheduler_that_asks_for_certificates_gets_them(inputs, bundle, tmp_path):
     certificates = made_certificates(tmp_path)
-    options = ("--tls-ca-file", "--tls-cert", "--tls-key")
-    tls = [word for pair in zip(options, certificates, strict=True) for word in pair]
     cohort = read_cohort(inputs, tmp_path / "out")
     cohort = replace(cohort, sequences=cohort.sequences[:1])
     settings = RunSettings(str(bundle), "0", device="cpu")
 
-    with dask_cluster(tmp_path, tls=tls) as (address, _):
+    with dask_cluster(tmp_path, tls=tls_options(certificates)) as (address, _):
         with pytest.raises(InputError, match="no Dask scheduler answers at tls://"):
             segment_cohort(cohort, settings, ClusterSettings(Scheduler(address, patience_s=2)))
         (row,) = segment_cohort(cohort, settings, ClusterSettings(Scheduler(address, TlsFiles(*certificates))))

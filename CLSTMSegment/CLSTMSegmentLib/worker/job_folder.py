@@ -102,11 +102,12 @@ class WorkFolder:
 
     def should_stop(self) -> bool:
         """Return whether the control file says stop; wait for as long as it says pause."""
-        while (command := self._command()) == PAUSE:
+        while (command := self.command()) == PAUSE:
             time.sleep(PAUSE_POLL_S)
         return command == STOP
 
-    def _command(self) -> str:
+    def command(self) -> str:
+        """Return what the worker is to do: `RUN`, `PAUSE` or `STOP`."""
         try:
             return patiently(lambda: self._control_path.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -176,8 +177,7 @@ class JobFolder(WorkFolder):
             OSError: the folder cannot be made.
         """
         folder = cls(OwnFolder(FOLDER_PREFIX, parent or Path(tempfile.gettempdir())))
-        for part in (folder._frames_path, folder._results_path):
-            part.mkdir()
+        folder.make_parts()
         write_text(folder._settings_path, settings.to_json())
         write_text(folder._index_values_path, json.dumps(index_values))
         return folder
@@ -188,6 +188,11 @@ class JobFolder(WorkFolder):
             self._own_folder.remove()
         else:
             super().remove()
+
+    def make_parts(self) -> None:
+        """Make the folders of the input frames and of the results, where they are missing."""
+        for part in (self._frames_path, self._results_path):
+            part.mkdir(exist_ok=True)
 
     def settings(self) -> RunSettings:
         """Return the settings of the run.

@@ -1,7 +1,7 @@
-"""The worker process of a teaching job: `python -m CLSTMSegmentLib.worker.teach_in_folder FOLDER MODELS`.
+"""The worker process of a teaching job: `python -m CLSTMSegmentLib.worker.teach_in_folder FOLDER MODELS [TEMPORARY]`.
 
 It teaches a model from the training set in a folder, and obeys the folder's control file after every step. When its
-parent process ends, it ends too; the folder stays, so that the job can be resumed.
+parent process ends, it ends too; the folder stays, so that the job can be resumed, unless it lies in a temporary one.
 """
 
 import sys
@@ -27,11 +27,18 @@ def teach_in_folder(folder: WorkFolder, models: Path) -> None:
     folder.append(Done(model_folder=str(result.folder)))
 
 
-def main(path: Path, models: Path) -> int:
-    """Do the teaching job in a folder, and return the exit status."""
+def main(path: Path, models: Path, temporary: Path | None = None) -> int:
+    """Do the teaching job in a folder, and return the exit status.
+
+    Args:
+        path: the folder.
+        models: where the new model becomes a folder.
+        temporary: a folder that is removed when the parent process ends; None for none.
+    """
     folder = WorkFolder(path)
-    return work_for_parent(folder, lambda: teach_in_folder(folder, models), clean_up=lambda: None)
+    clean_up = WorkFolder(temporary).remove if temporary is not None else lambda: None
+    return work_for_parent(folder, lambda: teach_in_folder(folder, models), clean_up)
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))
+    sys.exit(main(*map(Path, sys.argv[1:])))

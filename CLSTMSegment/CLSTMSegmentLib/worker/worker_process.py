@@ -18,6 +18,10 @@ SEGMENT = "CLSTMSegmentLib.worker.segment_in_folder"
 TEACH = "CLSTMSegmentLib.worker.teach_in_folder"
 """The module that does a teaching job; its argument is the folder of models."""
 
+RELAY = "CLSTMSegmentLib.worker.relay"
+"""The module that lets a Dask worker do the work; its arguments are the module that does it there, the scheduler as
+JSON, and the arguments of that module."""
+
 PACKAGE_FOLDER = Path(__file__).resolve().parents[2]
 """The folder that contains CLSTMSegmentLib."""
 

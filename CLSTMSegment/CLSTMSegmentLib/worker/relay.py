@@ -1,0 +1,260 @@
+"""A worker process that lets a Dask worker do its work: `... .worker.relay FOLDER MODULE SCHEDULER [MODELS]`.
+
+It sends what comes into the folder, and brings events and results back into it, so that the parent process sees no
+difference from a worker on this computer. It needs no torch. When it ends, in whatever way, the Dask worker stops too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from .. import __version__
+from ..core.atomic_write import replacing, write_bytes
+from ..core.errors import InputError, RunFailed
+from ..engine.settings import RunSettings
+from ..model.description import check_name
+from ..model.model_files import BUNDLE, ModelFiles
+from ..teaching.training_set import check_new_model
+from .events import Done, Failed, Note, event_from_line
+from .job_folder import RUN, WorkFolder
+from .parent_process import work_for_parent
+from .scheduler import Scheduler, connected
+from .worker_process import SEGMENT
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+POLL_S = 0.1
+"""Seconds between two questions for news."""
+
+PATIENCE_S = 10
+"""Seconds within which a scheduler or worker that was there must answer."""
+
+LOST = "the Dask scheduler or its worker cannot be reached any more: see whether they run, and start again"
+
+OWN_FILES = ("events.jsonl", "control", "worker.log", "process-id", "preview.png")
+"""Files in the folder that are for the parent process alone."""
+
+_MODEL = re.compile(rf"models/[^/\\]+/({'|'.join(map(re.escape, BUNDLE))})")
+_RESULT = re.compile(r"results/\d+\.nrrd|preview\.png|plan\.json|[\w-]+/[\w-]+\.pt")
+
+
+class ClusterJob:
+    """A job on a cluster.
+
+    Args:
+        client: the client of its scheduler.
+    """
+
+    def __init__(self, client: Client):
+        from .remote_job import keep_job  # with Dask
+
+        self._client = client
+        self._key = f"clstm-segment-{uuid.uuid4()}"
+        with _until_lost():
+            self._future = client.submit(keep_job, __version__, key=self._key, pure=False)
+        self._worker: str | None = None
+
+    def wait_for_worker(self, waiting: Callable[[], None]) -> None:
+        """Wait until a worker has begun; call `waiting` once if that takes more than a few seconds."""
+        told, began = False, time.monotonic()
+        while not self._has_begun():
+            time.sleep(POLL_S)
+            if not told and time.monotonic() > began + 3:
+                told = True
+                waiting()
+
+    def ask(self, method: str, *arguments: object) -> object:
+        """Return what a method of `remote_job.RemoteJob` returns.
+
+        Raises:
+            RunFailed: it failed, or the worker is lost.
+        """
+        answer = self._answer(method, *arguments) if self._place() == self._worker else None
+        if answer is None:
+            raise RunFailed(
+                "the worker of the cluster was lost: it was stopped, or killed, most likely because its computer ran "
+                "out of memory. Start again"
+            )
+        value, failure = answer
+        if failure is not None:
+            failed = event_from_line(failure.encode())
+            raise RunFailed(f"the worker of the cluster failed: {failed.message}\n{failed.details}".strip())
+        return value
+
+    def _has_begun(self) -> bool:
+        self._check()
+        self._worker = self._place()
+        return self._worker is not None and self._answer("find_model", "") is not None
+
+    def _check(self) -> None:
+        """Raise the error with which the task ended, if it has ended."""
+        if self._future.status == "error":
+            error = self._future.exception()
+            raise error if isinstance(error, (InputError, OSError)) else _unusable(error)
+        if self._future.status != "pending":
+            raise RunFailed(LOST)
+
+    def _place(self) -> str | None:
+        """Return the address of the worker that does the task, or will; None while there is none."""
+        with _until_lost():
+            processing = self._client.processing()
+        return next((worker for worker, keys in processing.items() if self._key in keys), None)
+
+    def _answer(self, method: str, *arguments: object) -> tuple[object, str | None] | None:
+        from .remote_job import ask_job
+
+        try:
+            with _until_lost():
+                answers = self._client.run(ask_job, self._key, method, *arguments, workers=[self._worker])
+            return answers[self._worker]
+        except (ImportError, AttributeError) as error:
+            raise _unusable(error) from error
+
+
+@contextmanager
+def _until_lost() -> Iterator[None]:
+    """Turn an error of the connection in the block into a RunFailed."""
+    try:
+        yield
+    except (OSError, CancelledError, asyncio.TimeoutError) as error:  # Python 3.10 has two kinds of TimeoutError
+        raise RunFailed(LOST) from error
+
+
+def _unusable(error: Exception) -> InputError:
+    return InputError(
+        f"the cluster cannot do this ({error}): install version {__version__} of CLSTMSegment for its scheduler and "
+        "its workers"
+    )
+
+
+class Relay:
+    """What goes to the cluster and comes back.
+
+    Args:
+        folder: the folder of the job on this computer.
+        module: the module that does the work.
+        models: the folder of models, for a teaching job.
+    """
+
+    def __init__(self, folder: WorkFolder, module: str, models: Path | None):
+        self._folder, self._module, self._models = folder, module, models
+        self._settings = folder.path / ("settings.json" if module == SEGMENT else "training-set.json")
+        self._handled: set[Path] = set()
+        self._command = RUN
+
+    def run(self, scheduler: Scheduler) -> None:
+        """Have the work done.
+
+        Raises:
+            InputError, RunFailed, OSError: it could not be done.
+        """
+        import dask
+
+        dask.config.set({"distributed.comm.timeouts.connect": PATIENCE_S})
+        with connected(scheduler) as client:
+            job = ClusterJob(client)
+            self._folder.append(Note(f"runs at {scheduler.address}"))
+            job.wait_for_worker(lambda: self._folder.append(Note("waiting for a free worker of the cluster")))
+            self._send_settings(job)
+            self._send_files(job)
+            job.ask("start", self._module)
+            while not self._take_news(job):
+                self._send_command(job)
+                if not self._send_files(job):
+                    time.sleep(POLL_S)
+
+    def _send_settings(self, job: ClusterJob) -> None:
+        """Send the settings, with the model as the cluster has it."""
+        text = self._settings.read_text(encoding="utf-8")
+        if self._module == SEGMENT:
+            settings = RunSettings.from_json(text)
+            text = replace(settings, model=_sent_model(job, settings.model)).to_json()
+        else:
+            content = json.loads(text)
+            if content["settings"]["initial"] is not None:
+                content["settings"]["initial"] = _sent_model(job, content["settings"]["initial"])
+                text = json.dumps(content)
+        job.ask("take_file", self._settings.name, text.encode())
+        self._handled.add(self._settings)
+
+    def _send_files(self, job: ClusterJob) -> int:
+        """Send the files that have come into the folder, and return their number."""
+        new = sorted(path for path in self._folder.path.rglob("*") if path not in self._handled and path.is_file())
+        sent = 0
+        for path in new:
+            place = path.relative_to(self._folder.path)
+            # a name that begins with a dot is that of a file that is not complete yet, or of this computer's marker
+            if place.name in OWN_FILES or any(part.startswith(".") for part in place.parts):
+                continue
+            job.ask("take_file", place.as_posix(), path.read_bytes())
+            self._handled.add(path)
+            sent += 1
+        return sent
+
+    def _send_command(self, job: ClusterJob) -> None:
+        command = self._folder.command()
+        if command != self._command:
+            job.ask("control", command)
+            self._command = command
+
+    def _take_news(self, job: ClusterJob) -> bool:
+        """Take events and results, and return whether the job has ended."""
+        for line, files in job.ask("news"):
+            event = event_from_line(line.encode())
+            self._take_results(files)
+            if isinstance(event, Done) and event.model_folder is not None:
+                event = Done(model_folder=str(self._take_model(PurePosixPath(event.model_folder).name, files)))
+            self._folder.append(event)
+            if isinstance(event, (Done, Failed)):
+                return True
+        return False
+
+    def _take_results(self, files: dict[str, bytes]) -> None:
+        for name, content in files.items():
+            if _RESULT.fullmatch(name):  # a cluster cannot write to any other place
+                path = self._folder.path / name
+                path.parent.mkdir(exist_ok=True)
+                write_bytes(path, content)
+                self._handled.add(path)
+
+    def _take_model(self, name: str, files: dict[str, bytes]) -> Path:
+        """Write the new model, and return its folder."""
+        check_name(name)
+        content = {PurePosixPath(path).name: data for path, data in files.items() if _MODEL.fullmatch(path)}
+        if sorted(content) != sorted(BUNDLE):
+            raise RunFailed("the cluster did not send the model that it made: start again")
+        target = check_new_model(self._models, name)
+        self._models.mkdir(parents=True, exist_ok=True)
+        with replacing(target) as partial:
+            ModelFiles(content).write(partial)
+        return target
+
+
+def _sent_model(job: ClusterJob, source: str) -> str:
+    """Return the source of a model on the cluster, to which it is sent unless it is there already."""
+    files = ModelFiles.read(source)
+    return job.ask("find_model", files.digest) or job.ask("take_model", files.digest, files.content)
+
+
+def main(path: Path, module: str, scheduler: Scheduler, models: Path | None) -> int:
+    """Have a job done by a cluster, and return the exit status."""
+    folder = WorkFolder(path)
+    clean_up = folder.remove if module == SEGMENT else lambda: None  # a teaching job can be resumed
+    return work_for_parent(folder, lambda: Relay(folder, module, models).run(scheduler), clean_up)
+
+
+if __name__ == "__main__":
+    _, folder, module, scheduler, *models = sys.argv
+    sys.exit(main(Path(folder), module, Scheduler.from_json(scheduler), Path(models[0]) if models else None))

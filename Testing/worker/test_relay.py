@@ -1,0 +1,283 @@
+"""A run and a teaching job on a Dask cluster with TLS: as on this computer, whatever ends them."""
+
+import os
+import shutil
+import signal
+from contextlib import contextmanager
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import psutil
+import pytest
+import SimpleITK as sitk
+from CLSTMSegmentLib.core.progress import Progress
+from CLSTMSegmentLib.engine.segmenter import Segmenter
+from CLSTMSegmentLib.engine.settings import RunSettings
+from CLSTMSegmentLib.model.bundle import read_bundle
+from CLSTMSegmentLib.worker.events import Done, Failed, FrameDone, Started
+from CLSTMSegmentLib.worker.job_folder import JobFolder
+from CLSTMSegmentLib.worker.scheduler import Scheduler, TlsFiles
+from CLSTMSegmentLib.worker.worker_process import RELAY, SEGMENT, WorkerProcess
+from pipeline.cohort_processes import dask_cluster, made_certificates, tls_options
+
+from worker.waiting import events_of, events_until, wait
+
+PATIENCE_S = 120
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
+
+
+@contextmanager
+def remote(folder, worker_options=()):
+    """Start a cluster with TLS: how to reach it, its processes, and the temporary folder of its worker."""
+    temporary = folder / "temporary"
+    temporary.mkdir()
+    certificates = made_certificates(folder)
+    environment = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))
+    with dask_cluster(folder, 1, tls_options(certificates), worker_options, **environment) as (address, processes):
+        scheduler = Scheduler(address, TlsFiles(*certificates))
+        yield SimpleNamespace(scheduler=scheduler, processes=processes, temporary=temporary, folder=folder)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """A cluster for all tests that leave it as it was."""
+    with remote(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """A cluster for one test."""
+    (tmp_path / "cluster").mkdir()
+    with remote(tmp_path / "cluster") as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def startRun(bundle, phantom, python, tmp_path):
+    """Start a run on a cluster, and end it after the test; see the fixture of this name for a run on this computer."""
+    runs = []
+
+    def begin(cluster, arrived=range(6), scheduler=None, **settings):
+        values = [frame.index_value for frame in phantom[0]]
+        folder = JobFolder.make(RunSettings(**{"model": str(bundle), "device": "cpu"} | settings), values, tmp_path)
+        address = (scheduler or cluster.scheduler).to_json()
+        run = SimpleNamespace(folder=folder, worker=WorkerProcess(RELAY, folder, (SEGMENT, address), python=python))
+        runs.append(run)
+        for number in arrived:
+            folder.write_frame(number, phantom[0][number].image)
+        run.worker.start()
+        return run
+
+    yield begin
+    for run in runs:
+        run.worker.end()
+        run.folder.remove()
+    assert not list(tmp_path.glob("CLSTMSegment-*"))
+
+
+def job_processes(cluster):
+    """Return the processes that do jobs on the cluster."""
+    try:
+        return psutil.Process(cluster.processes[1].pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def nothing_is_left(cluster):
+    """Wait until the cluster has nothing more of any job."""
+    wait(lambda: not list(cluster.temporary.iterdir()) and not job_processes(cluster), patience_s=PATIENCE_S)
+
+
+def test_frames_equal_those_of_a_run_in_this_process(shared, startRun, bundle, phantom):
+    run = startRun(shared)
+    expected = Segmenter(read_bundle(bundle), RunSettings(device="cpu")).segment(phantom[0])
+
+    events = events_until(run.worker, Done, Failed)
+
+    assert isinstance(events[-1], Done), events[-1]
+    assert Started("cpu") in events
+    assert events[-1].report.device == "cpu"
+    last = events_of(Progress, events)[-1]
+    assert (last.frame, last.frames) == (6, 6)
+    frames = events_of(FrameDone, events)
+    assert [(f.number, f.index_value) for f in frames] == [(n, f.index_value) for n, f in enumerate(phantom[0])]
+    for event, frame in zip(frames, expected, strict=True):
+        found = run.folder.read_result(event)
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(found.labels), sitk.GetArrayFromImage(frame.labels))
+        assert found.labels.GetOrigin() == pytest.approx(frame.labels.GetOrigin())
+    nothing_is_left(shared)
+
+
+def test_frames_that_arrive_later_are_sent_by_a_computer_without_torch(
+    shared, startRun, phantom, tmp_path, monkeypatch
+):
+    (tmp_path / "torch.py").write_text("raise ImportError('there is no torch')", encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    run = startRun(shared, arrived=range(3), frames="2,5")
+    events_until(run.worker, Started)
+
+    for number in range(3, 6):
+        run.folder.write_frame(number, phantom[0][number].image)
+
+    events = events_until(run.worker, Done, Failed)
+    assert isinstance(events[-1], Done), events[-1]
+    assert [event.number for event in events_of(FrameDone, events)] == [2, 5]
+    nothing_is_left(shared)
+
+
+def stored_models(cluster):
+    """Return the inode and the path of each file of a model that the worker has."""
+    files = (cluster.folder / "worker 0").rglob("clstm-segment-models/*/*")
+    return {(path.stat().st_ino, path) for path in files}
+
+
+def test_model_is_sent_once_and_again_if_it_was_damaged(shared, startRun, bundle, tmp_path):
+    before = stored_models(shared)
+    shutil.copytree(bundle, tmp_path / "copy")
+    text = (bundle / "model.json").read_text(encoding="utf-8")
+    (tmp_path / "copy" / "model.json").write_text(text + "\n", encoding="utf-8")
+
+    def stored():
+        run = startRun(shared, model=str(tmp_path / "copy"))
+        events = events_until(run.worker, Done, Failed)
+        assert isinstance(events[-1], Done), events[-1]
+        return stored_models(shared) - before
+
+    first = stored()
+    again = stored()
+    weights = next(path for _, path in first if path.suffix == ".safetensors")
+    weights.write_bytes(b"damaged")
+    repaired = stored()
+
+    assert len(first) == 2
+    assert again == first
+    assert {path for _, path in repaired} == {path for _, path in first}
+    assert weights.read_bytes() == (bundle / "weights.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("how", ["cancelled", "killed"])
+def test_job_on_the_cluster_ends_with_the_run(how, shared, startRun):
+    run = startRun(shared, arrived=range(3))  # it waits for the others
+    events_until(run.worker, Started)
+    assert job_processes(shared)
+
+    if how == "cancelled":
+        run.worker.end()
+        assert run.worker.poll() == []
+    else:
+        os.kill(run.worker.process_id, KILL)
+        events_until(run.worker, Failed)
+
+    nothing_is_left(shared)
+
+
+def test_killed_job_on_the_cluster_is_a_failure_that_says_so(shared, startRun):
+    run = startRun(shared, arrived=range(3))
+    events_until(run.worker, Started)
+
+    for process in job_processes(shared):
+        process.kill()
+    (failure,) = events_of(Failed, events_until(run.worker, Failed))
+
+    assert "the worker was killed" in failure.message or "ended unexpectedly" in failure.message
+    nothing_is_left(shared)
+
+
+def test_bad_model_is_a_failure_with_the_message_of_the_engine(shared, startRun, tmp_path):
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "model.json").write_text("{", encoding="utf-8")
+    (tmp_path / "broken" / "weights.safetensors").write_bytes(b"")
+
+    failure = events_until(startRun(shared, model=str(tmp_path / "broken")).worker, Failed)[-1]
+
+    assert "is not valid JSON" in failure.message
+    nothing_is_left(shared)
+
+
+def test_killed_worker_of_the_cluster_is_a_failure_and_leaves_nothing(cluster, startRun):
+    run = startRun(cluster, arrived=range(3))
+    events_until(run.worker, Started)
+    processes = job_processes(cluster)
+
+    cluster.processes[1].kill()
+    failure = events_until(run.worker, Failed)[-1]
+
+    assert "worker" in failure.message
+    assert psutil.wait_procs(processes, timeout=PATIENCE_S)[1] == []
+    nothing_is_left(cluster)
+
+
+def test_killed_scheduler_is_a_failure_and_ends_the_job_on_the_cluster(cluster, startRun):
+    run = startRun(cluster, arrived=range(3))
+    events_until(run.worker, Started)
+
+    cluster.processes[0].kill()
+    failure = events_until(run.worker, Failed)[-1]
+
+    assert "scheduler" in failure.message
+    nothing_is_left(cluster)
+
+
+def test_certificate_of_another_authority_is_refused(shared, startRun, tmp_path):
+    (tmp_path / "others").mkdir()
+    others = replace(shared.scheduler, tls=TlsFiles(*made_certificates(tmp_path / "others")), patience_s=5)
+
+    failure = events_until(startRun(shared, scheduler=others).worker, Failed)[-1]
+
+    assert "no Dask scheduler answers at tls://" in failure.message
+
+
+def preloaded(tmp_path, code):
+    """Return the options of a Dask worker that runs some code at first."""
+    path = tmp_path / "preloaded.py"
+    path.write_text(code, encoding="utf-8")
+    return ("--preload", path)
+
+
+def test_other_version_on_the_cluster_is_named(startRun, tmp_path):
+    other = preloaded(tmp_path, "import CLSTMSegmentLib\nCLSTMSegmentLib.__version__ = '0.0.9'\n")
+    (tmp_path / "cluster").mkdir()
+
+    with remote(tmp_path / "cluster", other) as cluster:
+        failure = events_until(startRun(cluster).worker, Failed)[-1]
+
+    assert "version 0.0.9 of CLSTMSegment" in failure.message
+    assert "install the same version on both" in failure.message
+
+
+def test_cluster_without_this_package_is_told_what_to_install(startRun, tmp_path):
+    absent = preloaded(tmp_path, "import sys\nsys.modules['CLSTMSegmentLib.worker.remote_job'] = None\n")
+    (tmp_path / "cluster").mkdir()
+
+    with remote(tmp_path / "cluster", absent) as cluster:
+        failure = events_until(startRun(cluster).worker, Failed)[-1]
+
+    assert "of CLSTMSegment for its scheduler and its workers" in failure.message
+
+
+BETRAYAL = """
+from CLSTMSegmentLib.worker import remote_job
+places = {paths}
+remote_job.RemoteJob._changed_files = lambda job, event: dict.fromkeys(places, b"taken")
+"""
+
+
+def test_cluster_writes_nothing_but_results(startRun, tmp_path):
+    paths = [
+        "../taken",
+        str(tmp_path / "taken"),
+        "results/../../taken",
+        "settings.json",
+        "results/taken",
+        "frames/0.nrrd",
+    ]
+    (tmp_path / "cluster").mkdir()
+
+    with remote(tmp_path / "cluster", preloaded(tmp_path, BETRAYAL.format(paths=paths))) as cluster:
+        run = startRun(cluster)
+        events_until(run.worker, Done)
+
+    taken = [path for path in tmp_path.rglob("*") if path.is_file() and path.read_bytes() == b"taken"]
+    assert taken == []
