@@ -8,6 +8,8 @@ from CLSTMSegmentLib.worker.job_folder import JobFolder
 from CLSTMSegmentLib.worker.worker_process import SEGMENT, WorkerProcess
 from host.launcher import write_launcher
 
+from worker.remote_cluster import remote
+
 
 @pytest.fixture
 def python(tmp_path_factory):
@@ -38,3 +40,18 @@ def startRun(bundle, phantom, python, tmp_path):
         run.worker.end()
         run.folder.remove()
     assert not list(tmp_path.glob("CLSTMSegment-*"))
+
+
+@pytest.fixture(scope="session")
+def sharedCluster(tmp_path_factory):
+    """A Dask cluster with TLS, for all tests that leave it as it was."""
+    with remote(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """A Dask cluster with TLS for one test."""
+    (tmp_path / "cluster").mkdir()
+    with remote(tmp_path / "cluster") as cluster:
+        yield cluster

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -11,47 +10,21 @@ import numpy as np
 import psutil
 import pytest
 import SimpleITK as sitk
+from CLSTMSegmentLib import __version__
 from CLSTMSegmentLib.core.progress import Progress
 from CLSTMSegmentLib.engine.segmenter import Segmenter
 from CLSTMSegmentLib.engine.settings import RunSettings
 from CLSTMSegmentLib.model.bundle import read_bundle
-from CLSTMSegmentLib.worker.events import Done, Failed, FrameDone, Started
+from CLSTMSegmentLib.worker.events import Done, Failed, FrameDone, Note, Started
 from CLSTMSegmentLib.worker.job_folder import JobFolder
-from CLSTMSegmentLib.worker.scheduler import Scheduler, TlsFiles
+from CLSTMSegmentLib.worker.scheduler import TlsFiles
 from CLSTMSegmentLib.worker.worker_process import RELAY, SEGMENT, WorkerProcess
-from pipeline.cohort_processes import dask_cluster, made_certificates, tls_options
+from pipeline.cohort_processes import made_certificates
 
+from worker.remote_cluster import PATIENCE_S, job_processes, nothing_is_left, remote
 from worker.waiting import events_of, events_until, wait
 
-PATIENCE_S = 120
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
-
-
-@contextmanager
-def remote(folder, worker_options=()):
-    """Start a cluster with TLS: how to reach it, its processes, and the temporary folder of its worker."""
-    temporary = folder / "temporary"
-    temporary.mkdir()
-    certificates = made_certificates(folder)
-    environment = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))
-    with dask_cluster(folder, 1, tls_options(certificates), worker_options, **environment) as (address, processes):
-        scheduler = Scheduler(address, TlsFiles(*certificates))
-        yield SimpleNamespace(scheduler=scheduler, processes=processes, temporary=temporary, folder=folder)
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory):
-    """A cluster for all tests that leave it as it was."""
-    with remote(tmp_path_factory.mktemp("cluster")) as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def cluster(tmp_path):
-    """A cluster for one test."""
-    (tmp_path / "cluster").mkdir()
-    with remote(tmp_path / "cluster") as cluster:
-        yield cluster
 
 
 @pytest.fixture
@@ -77,21 +50,8 @@ def startRun(bundle, phantom, python, tmp_path):
     assert not list(tmp_path.glob("CLSTMSegment-*"))
 
 
-def job_processes(cluster):
-    """Return the processes that do jobs on the cluster."""
-    try:
-        return psutil.Process(cluster.processes[1].pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
-
-
-def nothing_is_left(cluster):
-    """Wait until the cluster has nothing more of any job."""
-    wait(lambda: not list(cluster.temporary.iterdir()) and not job_processes(cluster), patience_s=PATIENCE_S)
-
-
-def test_frames_equal_those_of_a_run_in_this_process(shared, startRun, bundle, phantom):
-    run = startRun(shared)
+def test_frames_equal_those_of_a_run_in_this_process(sharedCluster, startRun, bundle, phantom):
+    run = startRun(sharedCluster)
     expected = Segmenter(read_bundle(bundle), RunSettings(device="cpu")).segment(phantom[0])
 
     events = events_until(run.worker, Done, Failed)
@@ -107,15 +67,15 @@ def test_frames_equal_those_of_a_run_in_this_process(shared, startRun, bundle, p
         found = run.folder.read_result(event)
         np.testing.assert_array_equal(sitk.GetArrayFromImage(found.labels), sitk.GetArrayFromImage(frame.labels))
         assert found.labels.GetOrigin() == pytest.approx(frame.labels.GetOrigin())
-    nothing_is_left(shared)
+    nothing_is_left(sharedCluster)
 
 
 def test_frames_that_arrive_later_are_sent_by_a_computer_without_torch(
-    shared, startRun, phantom, tmp_path, monkeypatch
+    sharedCluster, startRun, phantom, tmp_path, monkeypatch
 ):
     (tmp_path / "torch.py").write_text("raise ImportError('there is no torch')", encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
-    run = startRun(shared, arrived=range(3), frames="2,5")
+    run = startRun(sharedCluster, arrived=range(3), frames="2,5")
     events_until(run.worker, Started)
 
     for number in range(3, 6):
@@ -124,7 +84,7 @@ def test_frames_that_arrive_later_are_sent_by_a_computer_without_torch(
     events = events_until(run.worker, Done, Failed)
     assert isinstance(events[-1], Done), events[-1]
     assert [event.number for event in events_of(FrameDone, events)] == [2, 5]
-    nothing_is_left(shared)
+    nothing_is_left(sharedCluster)
 
 
 def stored_models(cluster):
@@ -133,17 +93,17 @@ def stored_models(cluster):
     return {(path.stat().st_ino, path) for path in files}
 
 
-def test_model_is_sent_once_and_again_if_it_was_damaged(shared, startRun, bundle, tmp_path):
-    before = stored_models(shared)
+def test_model_is_sent_once_and_again_if_it_was_damaged(sharedCluster, startRun, bundle, tmp_path):
+    before = stored_models(sharedCluster)
     shutil.copytree(bundle, tmp_path / "copy")
     text = (bundle / "model.json").read_text(encoding="utf-8")
     (tmp_path / "copy" / "model.json").write_text(text + "\n", encoding="utf-8")
 
     def stored():
-        run = startRun(shared, model=str(tmp_path / "copy"))
+        run = startRun(sharedCluster, model=str(tmp_path / "copy"))
         events = events_until(run.worker, Done, Failed)
         assert isinstance(events[-1], Done), events[-1]
-        return stored_models(shared) - before
+        return stored_models(sharedCluster) - before
 
     first = stored()
     again = stored()
@@ -158,10 +118,10 @@ def test_model_is_sent_once_and_again_if_it_was_damaged(shared, startRun, bundle
 
 
 @pytest.mark.parametrize("how", ["cancelled", "killed"])
-def test_job_on_the_cluster_ends_with_the_run(how, shared, startRun):
-    run = startRun(shared, arrived=range(3))  # it waits for the others
+def test_job_on_the_cluster_ends_with_the_run(how, sharedCluster, startRun):
+    run = startRun(sharedCluster, arrived=range(3))  # it waits for the others
     events_until(run.worker, Started)
-    assert job_processes(shared)
+    assert job_processes(sharedCluster)
 
     if how == "cancelled":
         run.worker.end()
@@ -170,30 +130,46 @@ def test_job_on_the_cluster_ends_with_the_run(how, shared, startRun):
         os.kill(run.worker.process_id, KILL)
         events_until(run.worker, Failed)
 
-    nothing_is_left(shared)
+    nothing_is_left(sharedCluster)
 
 
-def test_killed_job_on_the_cluster_is_a_failure_that_says_so(shared, startRun):
-    run = startRun(shared, arrived=range(3))
+def test_run_waits_for_a_worker_that_is_busy(sharedCluster, startRun):
+    first = startRun(sharedCluster, arrived=range(3))
+    events_until(first.worker, Started)
+    second = startRun(sharedCluster)
+
+    def told():
+        return any("waiting for a free worker" in note.text for note in events_of(Note, second.worker.poll()))
+
+    wait(told)
+    assert not events_of(Started, second.worker.poll())
+    first.worker.end()
+    events = events_until(second.worker, Done, Failed)
+
+    assert isinstance(events[-1], Done), events[-1]
+
+
+def test_killed_job_on_the_cluster_is_a_failure_that_says_so(sharedCluster, startRun):
+    run = startRun(sharedCluster, arrived=range(3))
     events_until(run.worker, Started)
 
-    for process in job_processes(shared):
+    for process in job_processes(sharedCluster):
         process.kill()
     (failure,) = events_of(Failed, events_until(run.worker, Failed))
 
     assert "the worker was killed" in failure.message or "ended unexpectedly" in failure.message
-    nothing_is_left(shared)
+    nothing_is_left(sharedCluster)
 
 
-def test_bad_model_is_a_failure_with_the_message_of_the_engine(shared, startRun, tmp_path):
+def test_bad_model_is_a_failure_with_the_message_of_the_engine(sharedCluster, startRun, tmp_path):
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "model.json").write_text("{", encoding="utf-8")
     (tmp_path / "broken" / "weights.safetensors").write_bytes(b"")
 
-    failure = events_until(startRun(shared, model=str(tmp_path / "broken")).worker, Failed)[-1]
+    failure = events_until(startRun(sharedCluster, model=str(tmp_path / "broken")).worker, Failed)[-1]
 
     assert "is not valid JSON" in failure.message
-    nothing_is_left(shared)
+    nothing_is_left(sharedCluster)
 
 
 def test_killed_worker_of_the_cluster_is_a_failure_and_leaves_nothing(cluster, startRun):
@@ -220,11 +196,11 @@ def test_killed_scheduler_is_a_failure_and_ends_the_job_on_the_cluster(cluster, 
     nothing_is_left(cluster)
 
 
-def test_certificate_of_another_authority_is_refused(shared, startRun, tmp_path):
+def test_certificate_of_another_authority_is_refused(sharedCluster, startRun, tmp_path):
     (tmp_path / "others").mkdir()
-    others = replace(shared.scheduler, tls=TlsFiles(*made_certificates(tmp_path / "others")), patience_s=5)
+    others = replace(sharedCluster.scheduler, tls=TlsFiles(*made_certificates(tmp_path / "others")), patience_s=5)
 
-    failure = events_until(startRun(shared, scheduler=others).worker, Failed)[-1]
+    failure = events_until(startRun(sharedCluster, scheduler=others).worker, Failed)[-1]
 
     assert "no Dask scheduler answers at tls://" in failure.message
 
@@ -236,25 +212,23 @@ def preloaded(tmp_path, code):
     return ("--preload", path)
 
 
-def test_other_version_on_the_cluster_is_named(startRun, tmp_path):
-    other = preloaded(tmp_path, "import CLSTMSegmentLib\nCLSTMSegmentLib.__version__ = '0.0.9'\n")
+@pytest.mark.parametrize(
+    ("code", "has"),
+    [
+        ("import CLSTMSegmentLib\nCLSTMSegmentLib.__version__ = '0.0.9'\n", "has version 0.0.9"),
+        ("import sys\nsys.modules['CLSTMSegmentLib'] = None\n", "has none"),
+    ],
+    ids=["other", "none"],
+)
+def test_cluster_with_another_version_of_this_package_or_none_is_told(code, has, startRun, tmp_path):
     (tmp_path / "cluster").mkdir()
 
-    with remote(tmp_path / "cluster", other) as cluster:
+    with remote(tmp_path / "cluster", preloaded(tmp_path, code)) as cluster:
         failure = events_until(startRun(cluster).worker, Failed)[-1]
 
-    assert "version 0.0.9 of CLSTMSegment" in failure.message
+    assert f"this computer has version {__version__} of CLSTMSegment" in failure.message
+    assert has in failure.message
     assert "install the same version on both" in failure.message
-
-
-def test_cluster_without_this_package_is_told_what_to_install(startRun, tmp_path):
-    absent = preloaded(tmp_path, "import sys\nsys.modules['CLSTMSegmentLib.worker.remote_job'] = None\n")
-    (tmp_path / "cluster").mkdir()
-
-    with remote(tmp_path / "cluster", absent) as cluster:
-        failure = events_until(startRun(cluster).worker, Failed)[-1]
-
-    assert "of CLSTMSegment for its scheduler and its workers" in failure.message
 
 
 BETRAYAL = """

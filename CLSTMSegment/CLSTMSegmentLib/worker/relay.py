@@ -17,6 +17,7 @@ from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from .. import __version__
@@ -33,7 +34,7 @@ from .scheduler import Scheduler, connected
 from .worker_process import SEGMENT
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Future
 
 POLL_S = 0.1
 """Seconds between two questions for news."""
@@ -58,16 +59,18 @@ class ClusterJob:
     """
 
     def __init__(self, client: Client):
-        from .remote_job import keep_job  # with Dask
-
         self._client = client
         self._key = f"clstm-segment-{uuid.uuid4()}"
-        with _until_lost():
-            self._future = client.submit(keep_job, __version__, key=self._key, pure=False)
+        self._future: Future | None = None
         self._worker: str | None = None
 
     def wait_for_worker(self, waiting: Callable[[], None]) -> None:
-        """Wait until a worker has begun; call `waiting` once if that takes more than a few seconds."""
+        """Wait until a worker has begun; call `waiting` once if that takes more than a few seconds.
+
+        Raises:
+            InputError: a worker does not have this version of this package.
+            RunFailed: the cluster is lost.
+        """
         told, began = False, time.monotonic()
         while not self._has_begun():
             time.sleep(POLL_S)
@@ -94,33 +97,48 @@ class ClusterJob:
         return value
 
     def _has_begun(self) -> bool:
-        self._check()
+        from .remote_job import keep_job  # with Dask
+
+        if self._future is None:
+            if not self._has_workers():
+                return False
+            with _until_lost():
+                self._future = self._client.submit(keep_job, key=self._key, pure=False)
+        if self._future.status == "error":
+            error = self._future.exception()
+            raise RunFailed(
+                f"the cluster cannot begin ({error}): see whether its scheduler and its workers have version "
+                f"{__version__} of CLSTMSegment, and room in their temporary folders"
+            )
         self._worker = self._place()
         return self._worker is not None and self._answer("find_model", "") is not None
 
-    def _check(self) -> None:
-        """Raise the error with which the task ended, if it has ended."""
-        if self._future.status == "error":
-            error = self._future.exception()
-            raise error if isinstance(error, (InputError, OSError)) else _unusable(error)
-        if self._future.status != "pending":
-            raise RunFailed(LOST)
+    def _has_workers(self) -> bool:
+        """Return whether the cluster has workers; raise an InputError if they have another version of this package."""
+        with _until_lost():
+            versions = self._client.run(resolve_name, "CLSTMSegmentLib:__version__", on_error="return")
+        for worker, version in versions.items():
+            if version != __version__ and not isinstance(version, OSError):  # as of a worker that has just ended
+                has = f"version {version}" if isinstance(version, str) else f"none ({version})"
+                raise InputError(
+                    f"this computer has version {__version__} of CLSTMSegment, and the worker {worker} of the cluster "
+                    f"has {has}: install the same version on both"
+                )
+        return bool(versions)
 
     def _place(self) -> str | None:
         """Return the address of the worker that does the task, or will; None while there is none."""
         with _until_lost():
+            if self._client.status != "running":  # to call the scheduler now would be to wait for it
+                raise CancelledError
             processing = self._client.processing()
         return next((worker for worker, keys in processing.items() if self._key in keys), None)
 
     def _answer(self, method: str, *arguments: object) -> tuple[object, str | None] | None:
         from .remote_job import ask_job
 
-        try:
-            with _until_lost():
-                answers = self._client.run(ask_job, self._key, method, *arguments, workers=[self._worker])
-            return answers[self._worker]
-        except (ImportError, AttributeError) as error:
-            raise _unusable(error) from error
+        with _until_lost():
+            return self._client.run(ask_job, self._key, method, *arguments, workers=[self._worker])[self._worker]
 
 
 @contextmanager
@@ -130,13 +148,6 @@ def _until_lost() -> Iterator[None]:
         yield
     except (OSError, CancelledError, asyncio.TimeoutError) as error:  # Python 3.10 has two kinds of TimeoutError
         raise RunFailed(LOST) from error
-
-
-def _unusable(error: Exception) -> InputError:
-    return InputError(
-        f"the cluster cannot do this ({error}): install version {__version__} of CLSTMSegment for its scheduler and "
-        "its workers"
-    )
 
 
 class Relay:

@@ -14,9 +14,7 @@ from pathlib import Path
 from distributed import Worker, get_worker
 from distributed.core import Status
 
-from .. import __version__
 from ..core.atomic_write import patiently, write_bytes
-from ..core.errors import InputError
 from ..core.own_folder import OwnFolder
 from ..model.model_files import ModelStore
 from .events import Done, Event, Failed, FrameDone, TeachingProgress, event_to_line
@@ -110,21 +108,12 @@ class RemoteJob:
         return changed
 
 
-def keep_job(version: str) -> None:
+def keep_job() -> None:
     """Keep the job of this task for as long as the task is wanted.
 
-    Args:
-        version: the version of this package on the other computer.
-
     Raises:
-        InputError: this is another version.
         OSError: the folder of the job cannot be made.
     """
-    if version != __version__:
-        raise InputError(
-            f"the cluster has version {__version__} of CLSTMSegment, and this computer version {version}: install the "
-            "same version on both"
-        )
     logging.getLogger("distributed.worker").addFilter(_is_no_question)
     worker = get_worker()
     key = worker.get_current_task()
