@@ -11,7 +11,7 @@ import slicer
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from CLSTMSegmentLib.scene.headless import registerConverters
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QSettings, Signal
 from PySide6.QtGui import QGuiApplication
 
 from host import launcher, plots, qt, slicer_layer, widgets
@@ -40,6 +40,7 @@ def start() -> None:
     settings = Path(tempfile.mkdtemp(prefix="settings-", dir=folder.name)) / "Slicer.ini"
     slicer.app = SimpleNamespace(
         slicerUserSettingsFilePath=str(settings),
+        userSettings=lambda: QSettings(str(settings), QSettings.Format.IniFormat),
         applicationLogic=lambda: moduleLogics[APPLICATION],
         clipboard=QGuiApplication.clipboard,
         layoutManager=lambda: layoutManagers[-1],

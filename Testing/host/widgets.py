@@ -35,6 +35,31 @@ class ctkCollapsibleButton(qt.QGroupBox):
         self.contentsCollapsed.emit(value)
 
 
+class ctkPathLineEdit(qt.QWidget):
+    """A line for the path of a file, which in Slicer has a button beside it."""
+
+    currentPathChanged = Signal(str)
+
+    connect, disconnect = qt.connect, qt.disconnect
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        self._line = qt.QLineEdit(self)
+        layout = qt.QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._line)
+        self.setFocusProxy(self._line)
+        self._line.textChanged.connect(self.currentPathChanged)
+
+    @property
+    def currentPath(self):
+        return self._line.text
+
+    @currentPath.setter
+    def currentPath(self, path):
+        self._line.text = path
+
+
 class qMRMLWidget(qt.QWidget):
     """Hands the scene on to its node selectors, as the connections in the .ui do in Slicer."""
 

@@ -23,6 +23,12 @@ def ownTemporaryFolder(tmp_path_factory, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("temporary")))
 
 
+@pytest.fixture(autouse=True)
+def newSettings():
+    """Slicer's own settings are those of a new Slicer."""
+    slicer.app.userSettings().clear()
+
+
 @pytest.fixture
 def sequence(scene, phantom):  # noqa: F811
     """A 6-frame phantom that the user is looking at."""

@@ -10,7 +10,15 @@ import pytest
 import slicer
 from CLSTMSegmentLib.core.errors import InputError, RunFailed
 from CLSTMSegmentLib.panel import dependencies
-from CLSTMSegmentLib.panel.dependencies import TO_SEGMENT, TO_TEACH, PackageInstaller, install, missingPackages
+from CLSTMSegmentLib.panel.dependencies import (
+    TO_SEGMENT,
+    TO_TEACH,
+    TO_USE_A_CLUSTER,
+    PackageInstaller,
+    install,
+    missingPackages,
+)
+from CLSTMSegmentLib.worker.worker_process import RELAY
 from conftest import REPOSITORY
 
 from panel.conftest import wait
@@ -23,6 +31,7 @@ class SlicerWithout:
         consent, failing: whether the user agrees; and what the installation raises.
         whileInstalling: called while torch is installed, when Slicer reacts to clicks.
         asked, told, installed, after: what was asked, told and installed, and how often devices were asked for.
+        alone: whether pip was told to install nothing that the packages require.
     """
 
     def __init__(self, monkeypatch, *names, extension=True):
@@ -51,8 +60,8 @@ class SlicerWithout:
                 add(f"torch{torchVersionRequirement}")
 
         def pip_install(requirements, **kwargs):
-            assert requirements[0] == "--no-deps"
-            for package in requirements[1:]:
+            self.alone = requirements[0] == "--no-deps"
+            for package in requirements[self.alone :]:
                 add(package)
 
         extensionModule = types.ModuleType("PyTorchUtils")
@@ -180,6 +189,20 @@ def test_packages_for_teaching_are_installed_without_those_that_they_require(sli
 
     assert len(without.asked) == 1
     assert without.installed == ["monai>=1.4,<1.6"]
+    assert without.alone
+
+
+def test_on_a_cluster_slicer_needs_dask_and_what_dask_requires_but_no_torch(slicerWithout, fakePanel, fakes, sequence):
+    fakePanel.inputSelector.setCurrentNode(sequence)
+    fakePanel.runOnLineEdit.text = "tls://department:8786"
+    without = slicerWithout("torch", "safetensors", "distributed")
+
+    fakePanel.applyButton.click()
+
+    assert len(without.asked) == 1
+    assert without.installed == ["distributed>=2024.8"]
+    assert not without.alone
+    assert [fake.module for fake in fakes] == [RELAY]
 
 
 @pytest.mark.parametrize(
@@ -259,5 +282,5 @@ def test_panel_tells_a_failed_installation_and_asks_for_devices_after_a_good_one
 def test_versions_are_those_that_the_package_requires():
     required = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
 
-    for package in (*TO_TEACH.packages, *TO_SEGMENT.packages):
+    for package in (*TO_TEACH.packages, *TO_SEGMENT.packages, *TO_USE_A_CLUSTER.packages):
         assert f'"{package.partition(",")[0]}"' in required

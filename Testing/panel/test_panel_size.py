@@ -25,6 +25,7 @@ def openPanel(scene, fakeWidget):
         part.collapsed = False
     choose(ui.framesComboBox, "range")
     choose(ui.stateComboBox, "window")
+    ui.runOnLineEdit.text = "tcp://127.0.0.1:8786"
     ui.unfinishedWidget.visible = True
     panel.show()
     return panel

@@ -21,15 +21,20 @@ class Need:
     """The packages that an action needs beside what Slicer brings, as pip is told them, and their size without PyTorch.
 
     They are installed without the packages that they require in turn: Slicer has those, and pip would replace PyTorch.
+
+    Attributes:
+        required: whether those are installed too, because Slicer lacks them.
     """
 
     packages: tuple[str, ...]
     size: str
+    required: bool = False
 
 
 TO_SEGMENT = Need((TORCH, "safetensors>=0.4.3"), _("less than a megabyte"))
 # MONAI 1.6 needs a PyTorch that is newer than the one that many users have
 TO_TEACH = Need((*TO_SEGMENT.packages, "monai>=1.4,<1.6", "tqdm>=4.66"), _("two megabytes"))
+TO_USE_A_CLUSTER = Need(("distributed>=2024.8",), _("ten megabytes"), required=True)
 
 HIGHDICOM = "highdicom>=0.27"
 """Needs pydicom 3, so that it can be installed in no Slicer before 5.12, which brings both."""
@@ -80,7 +85,7 @@ def install(need: Need) -> None:
             PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=False, torchVersionRequirement=version)
         others = [package for package in missing if package != TORCH]
         if others:
-            slicer.util.pip_install(["--no-deps", *others])
+            slicer.util.pip_install(others if need.required else ["--no-deps", *others])
     except Exception as error:  # the code of others, which fails in any way
         raise _failure(missingPackages(need), error) from error
     importlib.invalidate_caches()

@@ -27,6 +27,7 @@ from .parameter_node import (
     runSettingsFor,
     settingsWithoutScene,
 )
+from .remote_section import RemoteSection
 from .reported_slots import reporting, telling
 from .results_section import ResultsSection
 from .teach_section import TeachSection
@@ -39,23 +40,24 @@ class SegmentPanel:
         ui: the widgets by name.
         python: the interpreter of the worker processes.
         modelsFolder: the folder of the models that the user added.
-        makeWorker: makes the workers of runs and teaching jobs; by default, they are processes of `python`.
+        makeWorker: makes the workers on this computer; by default, they are processes of `python`.
     """
 
     def __init__(self, ui: object, python: str, modelsFolder: Path, makeWorker: MakeWorker | None = None):
         self._ui = ui
         self._tell = telling(ui.statusLabel)
-        self._makeWorker = makeWorker or partial(WorkerProcess, python=python)
         self._parameterNode: CLSTMSegmentParameterNode | None = None
         self._guiTag = self._observerTag = None
         self._run: BackgroundRun | None = None
         self._waiting: deque[RunRequest] = deque()
         self._replaceable: set[str] = set()
         self._installer = PackageInstaller(self._askForDevices)
+        makeLocalWorker = makeWorker or partial(WorkerProcess, python=python)
+        self._remote = RemoteSection(ui, makeLocalWorker, self._installer, self.update)
         self._models = ModelSection(ui, modelsFolder, self._useModel, self._installer)
         self._results = ResultsSection(ui)
         self._log = LogSection(ui)
-        self._teach = TeachSection(ui, self._makeWorker, modelsFolder, self._useModel, self._installer)
+        self._teach = TeachSection(ui, self._remote, modelsFolder, self._useModel)
         self._teach.fillModels(self._models.models)
         self._choices = (
             (ui.modelComboBox, "model"),
@@ -182,6 +184,7 @@ class SegmentPanel:
                 resolveInput(parameters.inputSequence)  # says what is wrong
             self._models.chosen(parameters.model)
             settingsWithoutScene(parameters)
+            self._remote.scheduler()
         except InputError as error:
             return str(error)
         return None
@@ -192,7 +195,7 @@ class SegmentPanel:
         self._parameterNode.roi = roiAround(resolveInput(self._parameterNode.inputSequence))
 
     def _onApply(self) -> None:
-        if not self._installer.ensure(TO_SEGMENT, self._tell) or self._parameterNode is None:
+        if not self._remote.ensure(TO_SEGMENT, self._tell) or self._parameterNode is None:
             return
         request = self._request(self._parameterNode)
         if not mayReplace(request.outputNode, self._replaceable):
@@ -214,7 +217,7 @@ class SegmentPanel:
         self._ui.unfinishedWidget.visible = False
         self._ui.resultsCollapsibleButton.collapsed = False
         try:
-            self._run = BackgroundRun(request, self._makeWorker, self._showRun)
+            self._run = BackgroundRun(request, self._remote.makeWorker, self._showRun)
         except (InputError, RunFailed, OSError) as error:
             self._ui.statusLabel.text = _("The run cannot start: {error}").format(error=error)
             return

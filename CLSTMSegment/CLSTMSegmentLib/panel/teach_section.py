@@ -18,10 +18,11 @@ from ..teaching.teaching_settings import TeachingSettings
 from ..teaching.training_set import preview_path, teaching_folder, write_training_set
 from ..worker.events import Done, Event, Failed, Note
 from ..worker.job_folder import PAUSE, RUN, STOP, WorkFolder
-from ..worker.worker_process import TEACH, MakeWorker, Worker
+from ..worker.worker_process import TEACH, Worker
 from .busy import busy
-from .dependencies import TO_TEACH, PackageInstaller
+from .dependencies import TO_TEACH
 from .parameter_node import CLSTMSegmentParameterNode, hasFrames
+from .remote_section import RemoteSection
 from .repeating_timer import RepeatingTimer
 from .reported_slots import reporting, telling, unexpected
 
@@ -33,24 +34,15 @@ class TeachSection:
 
     Args:
         ui: the panel's widgets.
-        makeWorker: what makes the worker of a teaching job.
+        remote: makes the worker of a teaching job, and installs what it needs.
         modelsFolder: where taught models go.
         taught: called with the folder of a new model.
-        installer: installs what is needed to teach.
     """
 
-    def __init__(
-        self,
-        ui: object,
-        makeWorker: MakeWorker,
-        modelsFolder: Path,
-        taught: Callable[[str], None],
-        installer: PackageInstaller,
-    ):
+    def __init__(self, ui: object, remote: RemoteSection, modelsFolder: Path, taught: Callable[[str], None]):
         self._ui = ui
         self._tell = telling(ui.teachStatusLabel)
-        self._installer = installer
-        self._makeWorker = makeWorker
+        self._remote = remote
         self._modelsFolder = modelsFolder
         self._taught = taught
         self._parameters: CLSTMSegmentParameterNode | None = None
@@ -167,7 +159,7 @@ class TeachSection:
         self.update(parameters)
 
     def _onTeach(self) -> None:
-        if self._installer.ensure(TO_TEACH, self._tell) and self._parameters is not None:
+        if self._remote.ensure(TO_TEACH, self._tell) and self._parameters is not None:
             self._start(self._jobFolder())
 
     def _jobFolder(self) -> WorkFolder:
@@ -216,7 +208,7 @@ class TeachSection:
             )
 
     def _start(self, folder: WorkFolder) -> None:
-        worker = self._makeWorker(TEACH, folder, (str(self._modelsFolder),))
+        worker = self._remote.makeWorker(TEACH, folder, (str(self._modelsFolder),))
         worker.start()
         self._folder, self._worker = folder, worker
         ui = self._ui
