@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import socket
 
 import dask
 import pytest
@@ -12,10 +13,11 @@ from CLSTMSegmentLib.__main__ import main
 from CLSTMSegmentLib.core.sequence import SequenceIndex
 from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
 from CLSTMSegmentLib.model.bundle import write_bundle
+from CLSTMSegmentLib.worker.scheduler import Scheduler, TlsFiles, connected
 from conftest import REPOSITORY, smallModel
 from distributed import LocalCluster, Security
 from model.published_state_dict import random_published_weights
-from pipeline.cohort_processes import made_certificates
+from pipeline.cohort_processes import made_certificates, started
 from scene.conftest import scene, sequenceNode  # noqa: F401
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -208,6 +210,30 @@ def test_batch_on_a_protected_scheduler(desk):
             assert batch(resumed) == 0
 
     assert (desk / "results" / "summary.csv").is_file()
+
+
+def test_cluster_on_which_the_panel_can_run(desk):
+    authority, certificate, key = made_certificates(desk)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    replacements = {"8786": port, "tls://name:8786": f"tls://127.0.0.1:{port}"}
+    replacements |= {"ca.pem": authority, "cert.pem": certificate, "key.pem": key}
+    processes = []
+    try:
+        for program, *words in lines_to_type(DOCS["remote"]):
+            assert program == ".venv/bin/dask"
+            arguments = [replacements.get(word, word) for word in words]
+            processes.append(started(["dask", *arguments], desk / f"{words[0]}.log"))
+        scheduler = Scheduler(f"tls://127.0.0.1:{port}", TlsFiles(authority, certificate, key), patience_s=60)
+
+        with connected(scheduler) as client:
+            client.wait_for_workers(1, timeout=60)
+
+        scheduler.check_for_images()
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
 
 
 @pytest.mark.slow

@@ -13,13 +13,16 @@ PATIENCE_S = 120
 
 
 @contextmanager
-def remote(folder, worker_options=()):
+def remote(folder, worker_options=(), workers=1):
     """Start a cluster with TLS: how to reach it, its processes, and the temporary folder of its worker."""
     temporary = folder / "temporary"
     temporary.mkdir()
     certificates = made_certificates(folder)
     environment = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))
-    with dask_cluster(folder, 1, tls_options(certificates), worker_options, **environment) as (address, processes):
+    with dask_cluster(folder, workers, tls_options(certificates), worker_options, **environment) as (
+        address,
+        processes,
+    ):
         scheduler = Scheduler(address, TlsFiles(*certificates))
         yield SimpleNamespace(scheduler=scheduler, processes=processes, temporary=temporary, folder=folder)
 

@@ -149,6 +149,17 @@ def test_run_waits_for_a_worker_that_is_busy(sharedCluster, startRun):
     assert isinstance(events[-1], Done), events[-1]
 
 
+def test_run_waits_for_a_worker_where_the_cluster_has_none(startRun, tmp_path):
+    (tmp_path / "cluster").mkdir()
+
+    with remote(tmp_path / "cluster", workers=0) as cluster:
+        run = startRun(cluster)
+        events_until(run.worker, Note)
+        (note,) = events_until(run.worker, Note)
+
+    assert note == Note("waiting for a free worker of the cluster")
+
+
 def test_killed_job_on_the_cluster_is_a_failure_that_says_so(sharedCluster, startRun):
     run = startRun(sharedCluster, arrived=range(3))
     events_until(run.worker, Started)
@@ -172,12 +183,13 @@ def test_bad_model_is_a_failure_with_the_message_of_the_engine(sharedCluster, st
     nothing_is_left(sharedCluster)
 
 
-def test_killed_worker_of_the_cluster_is_a_failure_and_leaves_nothing(cluster, startRun):
+@pytest.mark.parametrize("how", [signal.SIGTERM, KILL], ids=["stopped", "killed"])
+def test_worker_of_the_cluster_that_ends_is_a_failure_and_leaves_nothing(how, cluster, startRun):
     run = startRun(cluster, arrived=range(3))
     events_until(run.worker, Started)
     processes = job_processes(cluster)
 
-    cluster.processes[1].kill()
+    cluster.processes[1].send_signal(how)
     failure = events_until(run.worker, Failed)[-1]
 
     assert "worker" in failure.message

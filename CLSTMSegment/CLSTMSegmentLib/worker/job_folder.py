@@ -129,6 +129,17 @@ class WorkFolder:
         names = (self._events_path, self._log_path, self.path / "settings.json")
         return {path.name: path.read_text(encoding="utf-8", errors="replace") for path in names if path.is_file()}
 
+    def files_of_the_work(self) -> list[Path]:
+        """Return all files that are complete, except those through which the worker and its parent process talk."""
+        talk = (self._events_path, self._control_path, self._log_path, self._process_id_path)
+        return [
+            path
+            for path in sorted(self.path.rglob("*"))
+            # a hidden folder holds what is being written, and a hidden file says whose folder this is
+            if path not in talk and not any(part.startswith(".") for part in path.relative_to(self.path).parts)
+            if path.is_file()
+        ]
+
     def remove(self) -> None:
         """Remove the folder with everything in it; what another program holds open stays."""
         try:

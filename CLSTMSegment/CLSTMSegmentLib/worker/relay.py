@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from pkgutil import resolve_name
@@ -43,9 +43,6 @@ PATIENCE_S = 10
 """Seconds within which a scheduler or worker that was there must answer."""
 
 LOST = "the Dask scheduler or its worker cannot be reached any more: see whether they run, and start again"
-
-OWN_FILES = ("events.jsonl", "control", "worker.log", "process-id", "preview.png")
-"""Files in the folder that are for the parent process alone."""
 
 _MODEL = re.compile(rf"models/[^/\\]+/({'|'.join(map(re.escape, BUNDLE))})")
 _RESULT = re.compile(r"results/\d+\.nrrd|preview\.png|plan\.json|[\w-]+/[\w-]+\.pt")
@@ -110,6 +107,7 @@ class ClusterJob:
                 f"the cluster cannot begin ({error}): see whether its scheduler and its workers have version "
                 f"{__version__} of CLSTMSegment, and room in their temporary folders"
             )
+        self._worker = None  # until it begins, the scheduler may choose another one
         self._worker = self._place()
         return self._worker is not None and self._answer("find_model", "") is not None
 
@@ -127,12 +125,15 @@ class ClusterJob:
         return bool(versions)
 
     def _place(self) -> str | None:
-        """Return the address of the worker that does the task, or will; None while there is none."""
+        """Return the address of the worker that does the task, or will; None where there is none."""
+        known = None if self._worker is None else [self._worker]
         with _until_lost():
             if self._client.status != "running":  # to call the scheduler now would be to wait for it
                 raise CancelledError
-            processing = self._client.processing()
-        return next((worker for worker, keys in processing.items() if self._key in keys), None)
+            with suppress(KeyError):  # as of a worker that has ended
+                processing = self._client.processing(known)
+                return next((worker for worker, keys in processing.items() if self._key in keys), None)
+        return None
 
     def _answer(self, method: str, *arguments: object) -> tuple[object, str | None] | None:
         from .remote_job import ask_job
@@ -200,19 +201,13 @@ class Relay:
         job.ask("take_file", self._settings.name, text.encode())
         self._handled.add(self._settings)
 
-    def _send_files(self, job: ClusterJob) -> int:
-        """Send the files that have come into the folder, and return their number."""
-        new = sorted(path for path in self._folder.path.rglob("*") if path not in self._handled and path.is_file())
-        sent = 0
+    def _send_files(self, job: ClusterJob) -> bool:
+        """Send the files that have come into the folder, and return whether there were any."""
+        new = [path for path in self._folder.files_of_the_work() if path not in self._handled]
         for path in new:
-            place = path.relative_to(self._folder.path)
-            # a name that begins with a dot is that of a file that is not complete yet, or of this computer's marker
-            if place.name in OWN_FILES or any(part.startswith(".") for part in place.parts):
-                continue
-            job.ask("take_file", place.as_posix(), path.read_bytes())
+            job.ask("take_file", path.relative_to(self._folder.path).as_posix(), path.read_bytes())
             self._handled.add(path)
-            sent += 1
-        return sent
+        return bool(new)
 
     def _send_command(self, job: ClusterJob) -> None:
         command = self._folder.command()
