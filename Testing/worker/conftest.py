@@ -42,9 +42,9 @@ def startRun(bundle, phantom, python, tmp_path):
     assert not list(tmp_path.glob("CLSTMSegment-*"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def sharedCluster(tmp_path_factory):
-    """A Dask cluster with TLS, for all tests that leave it as it was."""
+    """A Dask cluster with TLS, for all tests of a file that leave it as it was."""
     with remote(tmp_path_factory.mktemp("cluster")) as cluster:
         yield cluster
 

@@ -79,7 +79,7 @@ def test_job_on_the_cluster_is_paused_resumed_and_stopped(sharedCluster, job):
 
 
 def test_job_whose_worker_was_killed_leaves_nothing_there_and_is_resumed(cluster, sharedCluster, job):
-    worker = job.start(cluster, minutes=1)
+    worker = job.start(cluster, minutes=0.5)
     wait(lambda: list(job.folder.glob("*/checkpoint.pt")) or not worker.running, patience_s=PATIENCE_S)
     processes = job_processes(cluster)
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
@@ -90,7 +90,8 @@ class ClusterJob:
         value, failure = answer
         if failure is not None:
             failed = event_from_line(failure.encode())
-            raise RunFailed(f"the worker of the cluster failed: {failed.message}\n{failed.details}".strip())
+            print(failed.details)  # into the log
+            raise RunFailed(f"the worker of the cluster failed: {failed.message}")
         return value
 
     def _has_begun(self) -> bool:
@@ -109,7 +110,7 @@ class ClusterJob:
             )
         self._worker = None  # until it begins, the scheduler may choose another one
         self._worker = self._place()
-        return self._worker is not None and self._answer("find_model", "") is not None
+        return self._worker is not None and self._answer("is_ready") is not None
 
     def _has_workers(self) -> bool:
         """Return whether the cluster has workers; raise an InputError if they have another version of this package."""
@@ -180,11 +181,17 @@ class Relay:
             self._folder.append(Note(f"runs at {scheduler.address}"))
             job.wait_for_worker(lambda: self._folder.append(Note("waiting for a free worker of the cluster")))
             self._send_settings(job)
-            self._send_files(job)
+            for path in self._new_files():
+                # a run begins before its frames are there
+                if self._module != SEGMENT or path.parent == self._folder.path:
+                    self._send(job, path)
             job.ask("start", self._module)
             while not self._take_news(job):
                 self._send_command(job)
-                if not self._send_files(job):
+                new = self._new_files()
+                if new:
+                    self._send(job, new[0])
+                else:
                     time.sleep(POLL_S)
 
     def _send_settings(self, job: ClusterJob) -> None:
@@ -201,13 +208,13 @@ class Relay:
         job.ask("take_file", self._settings.name, text.encode())
         self._handled.add(self._settings)
 
-    def _send_files(self, job: ClusterJob) -> bool:
-        """Send the files that have come into the folder, and return whether there were any."""
-        new = [path for path in self._folder.files_of_the_work() if path not in self._handled]
-        for path in new:
-            job.ask("take_file", path.relative_to(self._folder.path).as_posix(), path.read_bytes())
-            self._handled.add(path)
-        return bool(new)
+    def _new_files(self) -> list[Path]:
+        """Return the files that have come into the folder, and are not sent yet."""
+        return [path for path in self._folder.files_of_the_work() if path not in self._handled]
+
+    def _send(self, job: ClusterJob, path: Path) -> None:
+        job.ask("take_file", path.relative_to(self._folder.path).as_posix(), path.read_bytes())
+        self._handled.add(path)
 
     def _send_command(self, job: ClusterJob) -> None:
         command = self._folder.command()
@@ -221,7 +228,7 @@ class Relay:
             event = event_from_line(line.encode())
             self._take_results(files)
             if isinstance(event, Done) and event.model_folder is not None:
-                event = Done(model_folder=str(self._take_model(PurePosixPath(event.model_folder).name, files)))
+                event = Done(model_folder=str(self._take_model(PureWindowsPath(event.model_folder).name, files)))
             self._folder.append(event)
             if isinstance(event, (Done, Failed)):
                 return True

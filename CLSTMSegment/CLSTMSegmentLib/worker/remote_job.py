@@ -51,7 +51,11 @@ class RemoteJob:
         self._folder = WorkFolder(folder)
         self._store = store
         self._process: WorkerProcess | None = None
-        self._known: dict[Path, int] = {}
+        self._known: dict[Path, int] = {}  # when the files that the other computer has were changed
+
+    def is_ready(self) -> bool:
+        """Return True: a job that can be asked has begun."""
+        return True
 
     def find_model(self, digest: str) -> str | None:
         """Return the source of a model; None where it must be sent. See `model.model_files.ModelStore`."""
