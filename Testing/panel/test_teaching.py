@@ -12,7 +12,8 @@ from CLSTMSegmentLib.scene.annotations import annotatedFrames, newAnnotation
 from CLSTMSegmentLib.scene.inputs import resolveInput
 from CLSTMSegmentLib.teaching.training_set import TrainingSet
 from CLSTMSegmentLib.worker.events import Done, Failed, Note
-from CLSTMSegmentLib.worker.worker_process import TEACH
+from CLSTMSegmentLib.worker.scheduler import Scheduler
+from CLSTMSegmentLib.worker.worker_process import RELAY, TEACH
 from hook_phantom import SMALL, hook_sequence
 from scene.conftest import addSequence
 from scene.test_annotations import draw
@@ -158,6 +159,31 @@ def test_teaching_job_gets_the_settings_of_all_widgets(fakeAnnotated, fakes):
     assert settings.initial == "airway-phantom"
     assert not settings.hold_out_frames
     assert [(frame.number, frame.mark) for frame in trainingSet.frames] == [(0, "partly"), (4, "partly")]
+
+
+def test_teaching_job_goes_to_the_scheduler(fakeAnnotated, fakes):
+    ui = fakeAnnotated
+    ui.teachNameLineEdit.text = "Remote"
+    ui.runOnLineEdit.text = "tcp://127.0.0.1:8786"
+
+    ui.teachButton.click()
+
+    (worker,) = fakes
+    module, scheduler, models = worker.arguments
+    assert (worker.module, module, models) == (RELAY, TEACH, str(modelsFolder()))
+    assert Scheduler.from_json(scheduler) == Scheduler("tcp://127.0.0.1:8786")
+
+
+def test_annotations_are_not_sent_where_others_can_read_them(fakeAnnotated, fakes):
+    ui = fakeAnnotated
+    ui.teachNameLineEdit.text = "Unprotected"
+    ui.runOnLineEdit.text = "tcp://department:8786"
+
+    ui.teachButton.click()
+
+    assert "is not protected by TLS" in ui.teachStatusLabel.text
+    assert fakes == []
+    assert not list(modelsFolder().glob(".Unprotected*"))
 
 
 @pytest.mark.parametrize("ejects", [True, False])
