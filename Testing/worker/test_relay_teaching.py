@@ -108,11 +108,15 @@ def test_job_on_the_cluster_ends_when_the_panel_does(sharedCluster, job):
     assert (job.folder / "training-set.json").exists()
 
 
-def test_name_that_is_taken_on_this_computer_meanwhile_is_told(sharedCluster, job, bundle):
+def test_name_that_is_taken_meanwhile_is_told(sharedCluster, job, bundle):
     worker = job.start(sharedCluster)
+    events_until(worker, TeachingProgress)
     shutil.copytree(bundle, job.models / "Hook")
 
     failure = events_until(worker, Failed)[-1]
+    again = events_until(job.start(sharedCluster), Failed)[-1]
 
-    assert "there is a model 'Hook'" in failure.message
+    assert "Hook is a folder that exists already" in failure.message
+    assert "then resume the teaching job" in failure.message
+    assert "there is a model 'Hook'" in again.message
     assert (job.models / "Hook" / "model.json").read_bytes() == (bundle / "model.json").read_bytes()

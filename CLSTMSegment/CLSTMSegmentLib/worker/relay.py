@@ -16,17 +16,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..core.atomic_write import replacing, write_bytes
-from ..core.errors import InputError, RunFailed
+from ..core.errors import InputError, RunFailed, StorageError
 from ..engine.settings import RunSettings
-from ..model.description import check_name
 from ..model.model_files import BUNDLE, ModelFiles
-from ..teaching.training_set import check_new_model
+from ..teaching.training_set import TrainingSet, check_new_model
 from .events import Done, Failed, Note, event_from_line
 from .job_folder import RUN, WorkFolder
 from .parent_process import work_for_parent
@@ -159,11 +158,17 @@ class Relay:
         folder: the folder of the job on this computer.
         module: the module that does the work.
         models: the folder of models, for a teaching job.
+
+    Raises:
+        InputError: the training set cannot be used, or there is a model of this name.
     """
 
     def __init__(self, folder: WorkFolder, module: str, models: Path | None):
-        self._folder, self._module, self._models = folder, module, models
+        self._folder, self._module = folder, module
         self._settings = folder.path / ("settings.json" if module == SEGMENT else "training-set.json")
+        self._new_model = None
+        if models is not None:
+            self._new_model = check_new_model(models, TrainingSet.read(folder.path).settings.name)
         self._handled: set[Path] = set()
         self._command = RUN
 
@@ -227,8 +232,9 @@ class Relay:
         for line, files in job.ask("news"):
             event = event_from_line(line.encode())
             self._take_results(files)
-            if isinstance(event, Done) and event.model_folder is not None:
-                event = Done(model_folder=str(self._take_model(PureWindowsPath(event.model_folder).name, files)))
+            if isinstance(event, Done) and self._new_model is not None:
+                self._take_model(files)
+                event = Done(model_folder=str(self._new_model))
             self._folder.append(event)
             if isinstance(event, (Done, Failed)):
                 return True
@@ -242,17 +248,20 @@ class Relay:
                 write_bytes(path, content)
                 self._handled.add(path)
 
-    def _take_model(self, name: str, files: dict[str, bytes]) -> Path:
-        """Write the new model, and return its folder."""
-        check_name(name)
+    def _take_model(self, files: dict[str, bytes]) -> None:
+        """Write the new model."""
         content = {PurePosixPath(path).name: data for path, data in files.items() if _MODEL.fullmatch(path)}
         if sorted(content) != sorted(BUNDLE):
             raise RunFailed("the cluster did not send the model that it made: start again")
-        target = check_new_model(self._models, name)
-        self._models.mkdir(parents=True, exist_ok=True)
-        with replacing(target) as partial:
-            ModelFiles(content).write(partial)
-        return target
+        try:
+            self._new_model.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(self._new_model) as partial:
+                ModelFiles(content).write(partial)
+        except (OSError, InputError) as error:  # a folder of this name may have come meanwhile
+            raise StorageError(
+                f"the model cannot be written to {self._new_model} ({error}): make room there, then resume the "
+                f"teaching job in {self._folder.path}, where the last result that was sent is kept"
+            ) from error
 
 
 def _sent_model(job: ClusterJob, source: str) -> str:
