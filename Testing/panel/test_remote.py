@@ -1,6 +1,8 @@
 """Runs and teaching jobs of the panel on a Dask cluster: what is sent where, and how it looks to the user."""
 
 import pytest
+from CLSTMSegmentLib.engine.run_report import RunReport
+from CLSTMSegmentLib.worker.events import Done
 from CLSTMSegmentLib.worker.scheduler import Scheduler, TlsFiles
 from CLSTMSegmentLib.worker.worker_process import RELAY, SEGMENT
 from pipeline.cohort_processes import made_certificates
@@ -100,6 +102,21 @@ def test_certificates_that_cannot_be_used_are_named(sequence, fakePanel, certifi
     assert "the authority, the certificate and the key" in some
     assert not ui.applyButton.enabled
     assert "key.pemx: no such file" in ui.applyButton.toolTip
+
+
+def test_waiting_run_leaves_nothing_if_the_address_has_become_wrong(sequence, fakePanel, fakes):
+    ui, before = fakePanel, jobFolders()
+    ui.inputSelector.setCurrentNode(sequence)
+    ui.applyButton.click()
+    ui.applyButton.click()
+    ui.runOnLineEdit.text = "tcp://department:8786"
+
+    fakes[0].reported.append(Done(report=RunReport("cpu")))
+    wait(lambda: "cannot start" in ui.statusLabel.text, "the second run")
+
+    assert "is not protected by TLS" in ui.statusLabel.text
+    assert len(fakes) == 1
+    assert jobFolders() == before
 
 
 def test_address_and_certificates_are_kept_on_this_computer_and_not_in_the_scene(smallModelAdded, scene, certificates):

@@ -62,7 +62,7 @@ class BackgroundRun:
         total: number of frames to segment.
 
     Raises:
-        InputError: the sequence does not have the frames that the settings name.
+        InputError: the sequence does not have the frames that the settings name, or the worker cannot be made.
         OSError: the worker cannot be started.
     """
 
@@ -84,10 +84,10 @@ class BackgroundRun:
         self._events: deque[Event] = deque()
         self.total = len(request.settings.frame_numbers(len(self._frames)))
         self._folder = JobFolder.make(request.settings, self._indexValues)
-        self._worker = makeWorker(SEGMENT, self._folder)
         try:
+            self._worker = makeWorker(SEGMENT, self._folder)
             self._worker.start()
-        except OSError:
+        except (InputError, OSError):
             self._folder.remove()
             raise
         self._timer = RepeatingTimer(TICK_MS, self._tick)

@@ -31,7 +31,7 @@ RESULTS = {
     FrameDone: ("results/*.nrrd",),
     # so that a job whose worker is lost can be resumed
     TeachingProgress: ("preview.png", "plan.json", "*/*.pt"),
-    Done: (f"{MODELS}/*/*",),
+    Done: (f"{MODELS}/*/model.json", f"{MODELS}/*/weights.safetensors"),
 }
 """The files that are sent back together with an event, if they are new or changed."""
 
