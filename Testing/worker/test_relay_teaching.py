@@ -109,10 +109,11 @@ def test_job_on_the_cluster_ends_when_the_panel_does(sharedCluster, job):
 
 
 def test_name_that_is_taken_meanwhile_is_told(sharedCluster, job, bundle):
-    worker = job.start(sharedCluster)
+    worker = job.start(sharedCluster, minutes=20)
     events_until(worker, TeachingProgress)
     shutil.copytree(bundle, job.models / "Hook")
 
+    WorkFolder(job.folder).control(STOP)
     failure = events_until(worker, Failed)[-1]
     again = events_until(job.start(sharedCluster), Failed)[-1]
 
