@@ -2,15 +2,28 @@
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
+from importlib import import_module
 from typing import NoReturn
 
 from . import __version__
-from .cli import batch, demo, evaluate, model, propagate, segment, teach, train, watch
 from .cli.terminal import any_terminal, show
 from .core.errors import Cancelled, CohortIncomplete, InputError, RunFailed
 from .core.plain_text import plain_text
 from .core.stop_signals import stopped_by_signals
+
+COMMANDS = {
+    "segment": "segment a sequence",
+    "model": "list, describe or import models",
+    "train": "train a model on labelled sequences",
+    "teach": "make a model of your own structure from a few annotated frames",
+    "batch": "segment many sequences, on this computer or on a Dask cluster",
+    "propagate": "label all frames from a few annotated ones",
+    "watch": "segment volume files while another program writes them",
+    "evaluate": "score a model on labelled hearts",
+    "demo": "segment a moving phantom heart, or a file, and show the result",
+}
+"""What each command does; the module of the same name in `cli` defines its options."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,7 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(arguments: list[str] | None) -> int:
-    options = parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    options = parser(words).parse_args(words)
     try:
         with stopped_by_signals():
             options.command(options)
@@ -56,34 +70,26 @@ class _Parser(argparse.ArgumentParser):
         super().error(plain_text(message))
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands and their options."""
+def parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser of all commands, with the options of the command that is given.
+
+    Only the module of this command is imported, and it imports what it needs for its work when the work begins: help
+    and errors of usage come at once.
+
+    Args:
+        words: the words of the command line.
+    """
     top = _Parser(
         "clstm-segment",
         description="Segments 4D medical images with a recurrent U-Net. Not for clinical decisions.",
     )
     top.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-
-    def add(
-        name: str,
-        text: str,
-        add_options: Callable[[argparse.ArgumentParser], None],
-        run: Callable[[argparse.Namespace], object],
-    ) -> None:
-        added = commands.add_parser(name, help=text)
-        add_options(added)
-        added.set_defaults(command=run)
-
-    add("segment", "segment a sequence", segment.add_options, segment.run)
-    model.add_commands(commands.add_parser("model", help="list, describe or import models"))
-    add("train", "train a model on labelled sequences", train.add_options, train.run)
-    add("teach", "make a model of your own structure from a few annotated frames", teach.add_options, teach.run)
-    add("batch", "segment many sequences, on this computer or on a Dask cluster", batch.add_options, batch.run)
-    add("propagate", "label all frames from a few annotated ones", propagate.add_options, propagate.run)
-    add("watch", "segment volume files while another program writes them", watch.add_options, watch.run)
-    add("evaluate", "score a model on labelled hearts", evaluate.add_options, evaluate.run)
-    add("demo", "segment a moving phantom heart, or a file, and show the result", demo.add_options, demo.run)
+    given = next((word for word in words if not word.startswith("-")), None)  # no option before it has a value
+    for name, text in COMMANDS.items():
+        command = commands.add_parser(name, help=text)
+        if name == given:
+            import_module(f".cli.{name}", __package__).add_options(command)
     return top
 
 

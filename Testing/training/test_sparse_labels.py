@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from CLSTMSegmentLib.training.sparse_labels import UNKNOWN, Border, allowed_classes, certain_labels, marginal_loss
+from CLSTMSegmentLib.training.marginal_loss import marginal_loss
+from CLSTMSegmentLib.training.sparse_labels import UNKNOWN, Border, allowed_classes, certain_labels
 from torch.nn import functional
 
 

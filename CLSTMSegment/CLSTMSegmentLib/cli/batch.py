@@ -57,6 +57,7 @@ def add_options(parser: ArgumentParser) -> None:
         "--resume", action="store_true", help="keep the results that are finished in --out, and segment the others"
     )
     parser.add_argument("--quiet", action="store_true", help="show no progress bar")
+    parser.set_defaults(command=run)
 
 
 def run(options: Namespace) -> None:

@@ -28,6 +28,7 @@ def add_options(parser: ArgumentParser) -> None:
         "--out", type=path_in, default=Path("demo"), metavar="FOLDER", help="folder of the results (default: demo)"
     )
     parser.add_argument("--input", type=path_in, metavar="INPUT", help="a sequence to segment instead of the phantom")
+    parser.set_defaults(command=run)
 
 
 def run(options: Namespace) -> None:

@@ -5,20 +5,20 @@ from argparse import SUPPRESS, ArgumentParser, Namespace
 from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from ..core.atomic_write import replacing, write_text
 from ..core.errors import InputError
-from ..engine.segmenter import Segmenter
 from ..engine.settings import DEFAULT_MODEL, RunSettings
 from ..evaluation.cases import Case, derived_cases, read_cases
-from ..evaluation.scoring import score_cases
-from ..evaluation.state_rules import StateRuleScore, compare_state_rules
-from ..evaluation.summary import report_entry
 from ..model.bundle import load_model
 from ..pipeline.output_paths import check_outputs
 from ..training.labelled_hearts import files_of_hearts
 from .run_options import path_in
 from .terminal import show
+
+if TYPE_CHECKING:
+    from ..evaluation.state_rules import StateRuleScore
 
 MOST_CYCLES = 1000
 """Greatest number of times that a cine can be repeated."""
@@ -41,6 +41,7 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--out", type=path_in, metavar="JSON", help="write every score and the summary")
     parser.add_argument("--page", type=path_in, metavar="PNG", help="draw the best, the median and the worst heart")
     parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:1|mps")
+    parser.set_defaults(command=run)
 
 
 def run(options: Namespace) -> None:
@@ -68,6 +69,11 @@ def run(options: Namespace) -> None:
         raise InputError("--page shows single phases, and these hearts have none")
     if not options.phases_only:
         cases += derived_cases(cases, options.cycles)
+
+    from ..engine.segmenter import Segmenter  # with torch, which takes seconds to import
+    from ..evaluation.scoring import score_cases
+    from ..evaluation.state_rules import compare_state_rules
+    from ..evaluation.summary import report_entry
 
     scores, report = [], []
     for one, its_settings in zip(models, settings, strict=True):
@@ -110,7 +116,7 @@ def _print_summaries(report: list[dict], cycles: int) -> None:
             show(f"{entry['model']}, {row['heart']} repeated {cycles} times: {row['segment']}, Dice {values}")
 
 
-def _print_state_rule(segment: str, score: StateRuleScore) -> None:
+def _print_state_rule(segment: str, score: "StateRuleScore") -> None:
     show(
         f"state rule {score.rule}, {score.warm_up_frames} warm-up frames, {score.cycles} cycles: {segment}, "
         f"Dice {score.dice:.4f}, flicker {score.flicker:.4f}",

@@ -5,14 +5,13 @@ from dataclasses import asdict
 
 from ..model.bundle import bundled_models, load_model, write_bundle
 from ..model.description import Model
-from ..model.published import published_model
 from ..model.rules import StateRule
 from ..pipeline.output_paths import check_own_folder
 from .run_options import path_in
 from .terminal import show
 
 
-def add_commands(parser: ArgumentParser) -> None:
+def add_options(parser: ArgumentParser) -> None:
     """Define the commands `model list`, `model info` and `model import`."""
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     listing = commands.add_parser("list", help="list the models that come with the extension")
@@ -44,6 +43,8 @@ def import_checkpoint(options: Namespace) -> None:
 
     All defaults of such checkpoints are written into its model.json, where they can be changed.
     """
+    from ..model.published import published_model  # with torch, which takes seconds to import
+
     check_own_folder(options.output)
     model = published_model(options.file)
     write_bundle(model, model.weights, options.output)

@@ -33,6 +33,7 @@ def add_options(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--measurements", type=path_in, metavar="CSV", help="write segment volumes over time")
     parser.add_argument("--quiet", action="store_true", help="show no progress bar")
+    parser.set_defaults(command=run)
 
 
 def run(options: Namespace) -> None:

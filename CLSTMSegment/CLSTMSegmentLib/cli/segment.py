@@ -44,6 +44,7 @@ def add_options(parser: ArgumentParser) -> None:
         help="write volumes, quality flags, settings, and how long each stage took",
     )
     parser.add_argument("--quiet", action="store_true", help="show no progress bar")
+    parser.set_defaults(command=run)
 
 
 def run(options: Namespace) -> None:

@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from tqdm import tqdm
 
 from ..core.atomic_write import write_bytes
+from ..core.device_names import check_device_name
 from ..core.errors import Cancelled, InputError
 from ..core.progress import TeachingProgress
 from ..core.structure import Segment, named_segments, numbered_names
@@ -84,6 +85,7 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="resume the unfinished teaching job of this name")
     parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:1|mps")
     parser.add_argument("--quiet", action="store_true", help="show no progress bar")
+    parser.set_defaults(command=run)
 
 
 def run(options: Namespace) -> None:
@@ -95,6 +97,7 @@ def run(options: Namespace) -> None:
         Cancelled: a second Ctrl-C, or another signal to stop.
     """
     check_name(options.name)
+    check_device_name(options.device)
     check_own_folder(options.models)
     check_new_model(options.models, options.name)
     folder = teaching_folder(options.models, options.name)

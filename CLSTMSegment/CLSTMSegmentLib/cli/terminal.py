@@ -6,10 +6,12 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from io import UnsupportedOperation
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from ..core.plain_text import plain_text
-from ..core.volume_curve import VolumeCurve
+
+if TYPE_CHECKING:
+    from ..core.volume_curve import VolumeCurve
 
 STANDARD_STREAMS = 3
 FLAGS_SHOWN = 5
@@ -26,7 +28,7 @@ def show_warnings(warnings: Iterable[str]) -> None:
         show(f"clstm-segment: warning: {warning}", file=sys.stderr)
 
 
-def show_flags(curve: VolumeCurve) -> None:
+def show_flags(curve: "VolumeCurve") -> None:
     """Print the first quality flags of a result as one line on standard error; nothing where there are none."""
     flags = [str(flag) for flag in curve.flags]
     if flags:

@@ -6,12 +6,12 @@ from dataclasses import replace
 from tqdm import tqdm
 
 from ..core.atomic_write import replacing
-from ..core.devices import choose_device
+from ..core.device_names import check_device_name
 from ..core.errors import InputError, RunFailed
 from ..core.own_folder import alone_in
+from ..core.plain_files import check_plain_file
 from ..model.bundle import load_model, write_bundle
 from ..model.description import LOCATOR_PREFIX, Locator, Model
-from ..network.inference import inference_network
 from ..pipeline.output_paths import check_own_folder
 from .run_options import path_in
 from .terminal import show
@@ -51,6 +51,7 @@ def add_options(parser: ArgumentParser) -> None:
         help="continue from the end of a stage of another training: its stage-N.pt",
     )
     parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda|cuda:1|mps")
+    parser.set_defaults(command=run)
 
 
 def run(options: Namespace) -> None:
@@ -60,7 +61,12 @@ def run(options: Namespace) -> None:
         InputError: a recipe, data or folder that cannot be used.
         RunFailed: the training could not be finished.
     """
-    # MONAI is needed by this command, and not installed everywhere
+    check_plain_file(options.recipe)
+    check_device_name(options.device)
+    check_own_folder(options.out)
+    # torch takes seconds to import; MONAI is needed by this command, and not installed everywhere
+    from ..core.devices import choose_device
+    from ..network.inference import inference_network
     from ..training.recipe import read_recipe
     from ..training.split import examples, split_sequences
     from ..training.trainer import Trainer
@@ -71,7 +77,6 @@ def run(options: Namespace) -> None:
     if (recipe.margin_mm is None) != (options.locator is None):
         wants = "no" if recipe.margin_mm is None else "a"
         raise InputError(f"{options.recipe} wants {wants} locator: see the option --locator and its table [locator]")
-    check_own_folder(options.out)
     if (options.out / recipe.model.name).exists():
         raise InputError(f"{options.out / recipe.model.name} exists already: choose another folder for the training")
     locator = None if options.locator is None else _loaded_locator(options.locator)

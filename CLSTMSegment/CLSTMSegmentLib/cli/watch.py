@@ -2,12 +2,15 @@
 
 import sys
 from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
 
 from ..core.volume_curve import FrameVolumes
-from ..engine.stream import Latency
 from ..pipeline.watch_to_files import WatchSettings, watch_folder
 from .run_options import add_run_options, path_in, read_run_options
 from .terminal import show
+
+if TYPE_CHECKING:
+    from ..engine.stream import Latency
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -41,6 +44,7 @@ def add_options(parser: ArgumentParser) -> None:
         metavar="SECONDS",
         help="stop after this time without a new file (default: watch until Ctrl-C)",
     )
+    parser.set_defaults(command=run)
 
 
 def run(options: Namespace) -> None:
@@ -56,7 +60,7 @@ def run(options: Namespace) -> None:
     def on_note(text: str) -> None:
         show(f"clstm-segment: {text}", file=sys.stderr, flush=True)
 
-    def on_frame(volumes: FrameVolumes, latency: Latency) -> None:
+    def on_frame(volumes: FrameVolumes, latency: "Latency") -> None:
         ml = ", ".join(f"{value:.1f} ml" for value in volumes.ml)
         show(f"{volumes.index_value}: {ml} ({latency.newest:.2f} s)", flush=True)
 

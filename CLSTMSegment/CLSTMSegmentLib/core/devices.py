@@ -4,6 +4,7 @@ import os
 
 import torch
 
+from .device_names import check_device_name
 from .errors import InputError
 
 
@@ -16,6 +17,7 @@ def choose_device(name: str) -> tuple[torch.device, list[str]]:
     Raises:
         InputError: a device that was asked for by name does not exist or does not work.
     """
+    check_device_name(name)
     if name == "auto":
         warnings = []
         for accelerator in _accelerators():
@@ -24,13 +26,7 @@ def choose_device(name: str) -> tuple[torch.device, list[str]]:
                 return torch.device(accelerator), warnings
             warnings.append(f"{accelerator} exists but cannot be used ({trouble}): the run uses another device")
         return torch.device("cpu"), warnings
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:  # PyTorch cannot read the name
-        raise _unknown_device(name) from error
-    # PyTorch counts devices in one byte: for it, cuda:256 is cuda:0
-    if device.type not in ("cpu", "cuda", "mps") or str(device) != name:
-        raise _unknown_device(name)
+    device = torch.device(name)
     trouble = _trouble(device)
     if trouble is not None:
         raise InputError(f"device {name} cannot be used ({trouble}): use auto or cpu")
@@ -58,10 +54,6 @@ def has_bfloat16(device: torch.device) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities = getattr(torch.cpu, "get_capabilities", dict)() if device.type == "cpu" else {}
     return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
-
-
-def _unknown_device(name: str) -> InputError:
-    return InputError(f"unknown device {name!r}: use auto, cpu, cuda, cuda:N or mps")
 
 
 def _accelerators() -> list[str]:

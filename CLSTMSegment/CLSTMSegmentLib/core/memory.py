@@ -4,12 +4,17 @@ import ctypes
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 
-def free_memory(device: torch.device) -> int:
+def free_memory(device: "torch.device") -> int:
     """Return the bytes of memory that a run can use on a device."""
+    if device.type in ("cuda", "mps"):
+        import torch  # which takes seconds, and is there already where a run has such a device
+
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     if device.type == "mps":

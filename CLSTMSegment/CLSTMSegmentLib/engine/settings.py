@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 
 from ..core.boxes import Shape, read_shape
+from ..core.device_names import check_device_name
 from ..core.errors import InputError
 from ..model.rules import StateRule
 from .region import Region
@@ -63,6 +64,7 @@ class RunSettings:
             raise InputError(f"the RAM limit must be more than 0 GB and below {MOST_RAM_GB:g}, not {self.ram_gb:g}")
         if self.series is not None and self.series < 1:
             raise InputError(f"series are counted from 1, not {self.series}")
+        check_device_name(self.device)
         StateRule().changed(self.state_rule, self.warm_up_frames)
         _frame_choice(self.frames)
 

@@ -1,7 +1,5 @@
 """The task of a worker of a cohort, on this computer or on a cluster: one sequence."""
 
-import torch
-
 from ..core.errors import InputError, RunFailed
 from ..engine.settings import RunSettings
 from ..model.bundle import load_model
@@ -31,5 +29,7 @@ def segment_sequence(sequence: CohortSequence, settings: RunSettings, model_dige
 
 def device_of_worker(number: int, device: str) -> str:
     """Return the device of one of the workers of a computer, which share its GPUs evenly."""
+    import torch  # which takes seconds to import
+
     gpus = torch.cuda.device_count()
     return f"cuda:{number % gpus}" if device in ("auto", "cuda") and gpus > 1 else device

@@ -12,8 +12,6 @@ from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
-import torch
-
 from ..core.stop_signals import stopped_by_signals
 from ..engine.settings import RunSettings
 from ..report.cohort_summary import CohortRow
@@ -41,6 +39,8 @@ def segment_on_this_computer(
         model_digest: see `model.bundle.model_digest`.
         workers: number of workers; None for one on each GPU, or one on the CPU.
     """
+    import torch
+
     gpus = torch.cuda.device_count() if settings.device in ("auto", "cuda") else 0
     count = min(workers or gpus or 1, len(sequences))
     threads = max(1, (os.cpu_count() or 1) // count)
@@ -137,6 +137,8 @@ class _LocalWorker:
 def _work(connection: Connection, settings: RunSettings, model_digest: str, threads: int) -> None:
     """Segment the sequences that come through the pipe, until nobody holds its other end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal: the parent decides
+    import torch
+
     torch.set_num_threads(threads)
     with suppress(KeyboardInterrupt, EOFError, OSError), stopped_by_signals():
         threading.Thread(target=_stop_with_parent, daemon=True).start()

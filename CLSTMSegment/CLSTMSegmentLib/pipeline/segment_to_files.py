@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import SimpleITK as sitk
 
@@ -16,7 +17,6 @@ from ..core.progress import Progress
 from ..core.sequence import SegmentedFrame
 from ..core.volume_curve import VolumeCurve
 from ..engine.quality import measure_frame
-from ..engine.segmenter import Segmenter
 from ..engine.settings import RunSettings
 from ..io.file_sequence import FileSequence
 from ..io.sequence_files import files_of_sequence, read_sequence
@@ -26,6 +26,9 @@ from .fingerprints import Fingerprints, begins_of_file, sequence_digest, setting
 from .output_paths import check_outputs, earlier_results, record_beside_images
 from .run_result import RunResult
 from .writers import LabelWriter, check_storable, check_suffix, open_writer, storing
+
+if TYPE_CHECKING:
+    from ..engine.segmenter import Segmenter
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,8 @@ def segment_to_files(
     warnings = [*frames.warnings, *check_storable(outputs.labels, frames, numbers)]
     opened = time.perf_counter()
     model = load_model(settings.model)
+    from ..engine.segmenter import Segmenter  # with torch, which takes seconds to import
+
     segmenter = Segmenter(model, settings)
     segmenter.report.seconds["read"] += opened - began
     for warning in warnings:
@@ -170,7 +175,7 @@ def segment_to_files(
 
 @contextmanager
 def _open_writers(
-    partial: Outputs, segmenter: Segmenter, frames: FileSequence, numbers: list[int]
+    partial: Outputs, segmenter: "Segmenter", frames: FileSequence, numbers: list[int]
 ) -> Iterator[list[LabelWriter]]:
     """Yield the writers of labels and DICOM SEG objects, and release their files at the end."""
     writers = [open_writer(partial.labels, segmenter.model, frames.index.of(numbers))]

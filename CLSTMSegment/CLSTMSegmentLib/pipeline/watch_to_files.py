@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import SimpleITK as sitk
 
@@ -15,9 +16,7 @@ from ..core.plain_files import resolved
 from ..core.sequence import SequenceIndex
 from ..core.volume_curve import FrameVolumes, VolumeCurve
 from ..engine.quality import measure_frame
-from ..engine.segmenter import Segmenter
 from ..engine.settings import RunSettings
-from ..engine.stream import Latency
 from ..io.image_files import write_image
 from ..io.input_files import file_stem
 from ..model.bundle import load_model
@@ -25,6 +24,10 @@ from ..report.volumes_csv import write_volumes
 from .output_paths import check_own_folder
 from .watched_folder import WatchedFolder
 from .writers import storing
+
+if TYPE_CHECKING:
+    from ..engine.segmenter import Segmenter
+    from ..engine.stream import Latency
 
 LOOK_EVERY_S = 0.1
 VOLUMES = "volumes.csv"
@@ -59,7 +62,7 @@ class WatchSettings:
 def watch_folder(
     settings: RunSettings,
     watch: WatchSettings,
-    on_frame: Callable[[FrameVolumes, Latency], None],
+    on_frame: Callable[[FrameVolumes, "Latency"], None],
     on_note: Callable[[str], None],
 ) -> VolumeCurve:
     """Segment each volume file in a folder, in a stream, until there are no more or Ctrl-C ends it.
@@ -82,18 +85,22 @@ def watch_folder(
     """
     if settings.frames != "all":
         raise InputError("a watch segments all frames, since nobody knows which ones will come: leave out the frames")
-    segmenter = Segmenter(load_model(settings.model), settings)
+    model = load_model(settings.model)
     files = WatchedFolder(watch.folder, watch.order, watch.patience_s, on_note)
-    _make_empty_folder(watch.out, watch.folder)
+    _check_empty_folder(watch.out, watch.folder)
+    from ..engine.segmenter import Segmenter  # with torch, which takes seconds to import
+
+    segmenter = Segmenter(model, settings)
+    _make_folder(watch.out)
     with alone_in(watch.out, "watch"):
         return _watch(segmenter, files, watch, on_frame, on_note)
 
 
 def _watch(
-    segmenter: Segmenter,
+    segmenter: "Segmenter",
     files: WatchedFolder,
     watch: WatchSettings,
-    on_frame: Callable[[FrameVolumes, Latency], None],
+    on_frame: Callable[[FrameVolumes, "Latency"], None],
     on_note: Callable[[str], None],
 ) -> VolumeCurve:
     """Segment each file, and write the volumes however the watch ends; see `watch_folder`."""
@@ -169,12 +176,15 @@ def _files(files: WatchedFolder, quiet_s: float | None) -> Iterator[tuple[Path, 
         last = time.monotonic()
 
 
-def _make_empty_folder(folder: Path, watched: Path) -> None:
+def _check_empty_folder(folder: Path, watched: Path) -> None:
     check_own_folder(folder)
     if resolved(folder) == resolved(watched):
         raise InputError(f"{folder} is the watched folder: give another one, or the labels would be segmented again")
     if folder.exists() and (not folder.is_dir() or any(not path.name.startswith(AT_WORK) for path in folder.iterdir())):
         raise InputError(f"{folder} is not an empty folder: give a new or empty one, so that nothing is replaced")
+
+
+def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

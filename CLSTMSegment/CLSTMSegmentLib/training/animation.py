@@ -1,8 +1,6 @@
 """Animation of a still image and its labels: one labelled structure shrinks and grows."""
 
 import numpy as np
-import torch
-from torch.nn import functional
 
 REACH = 2.5
 """Distance from the structure's surface, in its radii, at which the motion has faded to a third."""
@@ -56,5 +54,8 @@ def animate(
 
 
 def _sampled(volume: np.ndarray, grid: np.ndarray, mode: str, outside: str) -> np.ndarray:
+    import torch  # which takes seconds, and is not needed to find and check the hearts
+    from torch.nn import functional
+
     slices, grid = torch.from_numpy(volume.astype(np.float32))[:, None], torch.from_numpy(grid.astype(np.float32))
     return functional.grid_sample(slices, grid, mode, outside, align_corners=True)[:, 0].numpy()

@@ -7,7 +7,8 @@ import torch
 from ..core.boxes import Shape
 from ..network.unet import CLSTMUNet4D
 from .deep_supervision import WEIGHTS, SupervisionHeads
-from .sparse_labels import UNKNOWN, marginal_loss
+from .marginal_loss import marginal_loss
+from .sparse_labels import UNKNOWN
 
 LEAST_COSINE = 0.9
 """Between the gradients of a weight in mixed precision and in float32; rounding alone leaves 0.99."""

@@ -1,0 +1,100 @@
+"""What a command imports before it works: help and errors come without the libraries that take seconds to import."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from CLSTMSegmentLib.core.sequence import SequenceIndex
+from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
+from conftest import REPOSITORY
+
+PROGRAM = """
+import json, sys
+sys.path.insert(0, sys.argv.pop(1))
+from CLSTMSegmentLib.__main__ import main
+try:
+    status = main()
+except SystemExit as end:
+    status = end.code
+heavy = ("torch", "dask", "distributed", "matplotlib", "monai", "SimpleITK", "numpy")
+print(json.dumps([status, [name for name in heavy if name in sys.modules]]))
+"""
+
+COMMANDS = "segment model train teach batch propagate watch evaluate demo".split()
+
+
+def outcome(*words):
+    """Return the exit status of a command line, the slow libraries that it imported, and what it printed."""
+    command = [sys.executable, "-c", PROGRAM, str(REPOSITORY / "CLSTMSegment"), *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
+    lines = done.stdout.splitlines()
+    return *json.loads(lines[-1]), "\n".join([*lines[:-1], done.stderr])
+
+
+@pytest.fixture(scope="module")
+def cine(tmp_path_factory, phantom):
+    path = tmp_path_factory.mktemp("cine") / "cine.seq.nrrd"
+    write_sequence(path, SequenceIndex(["0", "1"]), [frame.image for frame in phantom[0][:2]])
+    return path
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["nonsense"], []])
+def test_help_and_usage_need_no_library(words):
+    _, imported, text = outcome(*words)
+
+    assert imported == []
+    assert "clstm-segment" in text
+
+
+def test_help_names_every_command():
+    status, _, text = outcome("--help")
+
+    assert status == 0
+    assert all(f"\n    {name}" in text for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_a_command_needs_no_torch(name):
+    status, imported, text = outcome(name, "--help")
+
+    assert status == 0
+    assert not {"torch", "dask", "distributed", "matplotlib", "monai"} & set(imported)
+    assert f"usage: clstm-segment {name}" in text
+
+
+BAD = {
+    "unknown option": (["segment", "CINE", "-o", "OUT", "--nonsense"], "unrecognized arguments"),
+    "missing input": (["segment", "HERE/missing.nrrd", "-o", "OUT"], "missing.nrrd"),
+    "missing folder": (["segment", "CINE", "-o", "HERE/missing/out.seq.nrrd"], "does not exist"),
+    "wrong suffix": (["segment", "CINE", "-o", "HERE/out.png"], "give a name that ends in"),
+    "output is the input": (["segment", "CINE", "-o", "CINE"], "is an input and would be replaced"),
+    "bad number": (["segment", "CINE", "-o", "OUT", "--ram", "much"], "is not a number"),
+    "bad tile": (["segment", "CINE", "-o", "OUT", "--tile", "16,64"], "give three whole numbers"),
+    "bad device": (["segment", "CINE", "-o", "OUT", "--device", "gpu"], "unknown device 'gpu'"),
+    "bad frames": (["segment", "CINE", "-o", "OUT", "--frames", "0:9:0"], "give a slice"),
+    "frame that is not there": (["segment", "CINE", "-o", "OUT", "--frames", "7"], "frames 0 to 1"),
+    "unknown model": (["segment", "CINE", "-o", "OUT", "--model", "liver"], "no model 'liver'"),
+    "no model": (["model", "info", "liver"], "no model 'liver'"),
+    "missing table": (["batch", "HERE/missing.csv", "--out", "HERE/cohort"], "missing.csv"),
+    "unknown model of a cohort": (["batch", "HERE", "--out", "HERE/cohort", "--model", "liver"], "no model 'liver'"),
+    "missing labels": (["propagate", "CINE", "HERE/missing", "-o", "OUT"], "missing"),
+    "missing watched folder": (["watch", "HERE/missing", "-o", "HERE/labels"], "missing"),
+    "teaching without images": (["teach", "--name", "mine", "--models", "HERE"], "give a sequence and its annotation"),
+    "missing recipe": (["train", "HERE/missing.toml", "--out", "HERE/training"], "missing.toml"),
+    "twin that is no model": (["evaluate", "--data", "HERE", "--twin", "liver"], "no model 'liver'"),
+    "missing images of a demo": (["demo", "--out", "HERE/demo", "--input", "HERE/missing.nrrd"], "missing.nrrd"),
+}
+
+
+@pytest.mark.parametrize(("words", "message"), BAD.values(), ids=BAD)
+def test_bad_argument_is_answered_without_torch(words, message, cine, tmp_path):
+    places = {"CINE": cine, "HERE": cine.parent, "OUT": tmp_path / "out.seq.nrrd"}
+    for place, path in places.items():
+        words = [word.replace(place, str(path)) for word in words]
+
+    status, imported, text = outcome(*words)
+
+    assert status == 2
+    assert message in text
+    assert not {"torch", "dask", "distributed", "matplotlib", "monai"} & set(imported)
