@@ -21,7 +21,7 @@ heavy = ("torch", "dask", "distributed", "matplotlib", "monai", "SimpleITK", "nu
 print(json.dumps([status, [name for name in heavy if name in sys.modules]]))
 """
 
-COMMANDS = "segment model train teach batch propagate watch evaluate demo".split()
+COMMANDS = ["segment", "model", "train", "teach", "batch", "propagate", "watch", "evaluate", "demo"]
 
 
 def outcome(*words):

@@ -129,6 +129,16 @@ def test_structure_that_leaves_its_box_is_followed(two_stages):
     assert any("reaches the border" in warning for warning in stream.warnings)
 
 
+def test_region_of_interest_that_cuts_a_structure_leaves_box_and_state_alone(two_stages):
+    half = Region((95.0, 120.0, 45.0), (50.0, 100.0, 200.0))
+    stream = Segmenter(two_stages, RunSettings(device="cpu", region=half)).open_stream()
+
+    labels = [sitk.GetArrayFromImage(stream.push(chest(seed=t).image).labels) for t in range(3)]
+
+    assert all(frame[5, 60, 55] == 1 and frame[5, 60, 65] == 0 for frame in labels)
+    assert not stream.warnings
+
+
 def test_structure_that_comes_later_is_located_then(two_stages):
     stream = Segmenter(two_stages, RunSettings(device="cpu")).open_stream()
     empty, later = chest(brightness=0.05), chest()

@@ -69,6 +69,78 @@ def test_locator_looks_only_into_the_region_of_interest(two_stages):
     assert report.warnings
 
 
+def beating(moved, frames=12):
+    """Return frames of a disk that is elsewhere in those that `moved` names, of which the locator sees none."""
+    return [chest(moved.get(t, (60, 60)), seed=t) for t in range(frames)]
+
+
+def disk_voxels(labels):
+    return [int(np.count_nonzero(frame == 1)) for frame in labels]
+
+
+# the box ends about 20 voxels from the middle of the disk, whose radius is 12, and the wider one 8 voxels farther
+@pytest.mark.parametrize(
+    "moved", [{4: (60, 73)}, {4: (60, 73), 5: (46, 60)}, {4: (79, 60)}, {4: (60, 82), 9: (60, 73)}]
+)
+def test_structure_that_moves_out_of_its_box_is_found_whole_in_a_wider_one(two_stages, moved):
+    labels, report = found(two_stages, beating(moved))
+
+    still, *_ = disk_voxels(found(two_stages, beating({}))[0])
+    for number, frame in enumerate(labels):
+        middle = moved.get(number, (60, 60))
+        around = tuple(slice(n - 14, n + 15) for n in middle)
+        assert np.count_nonzero(frame[(slice(None), *around)] == 1) == pytest.approx(still, rel=0.03), number
+        assert frame[(5, *middle)] == 1
+    assert [text.split(" ")[1] for text in report.warnings] == [str(number) for number in moved]
+    assert all("reaches the border of the box" in text for text in report.warnings)
+
+
+def test_frames_after_one_in_a_wider_box_come_out_as_without_it_and_alone(two_stages):
+    frames = beating({4: (60, 73)})
+
+    whole, _ = found(two_stages, frames)
+    (moved,), _ = found(two_stages, frames, frames="4")
+    (later,), report = found(two_stages, frames, frames="9")
+
+    np.testing.assert_array_equal(moved, whole[4])
+    np.testing.assert_array_equal(later, whole[9])
+    assert not report.warnings  # nobody asked for the frame that needs a wider box
+
+
+class ReadFrames(list):
+    """Frames that note which of them are read."""
+
+    def __init__(self, frames):
+        super().__init__(frames)
+        self.read = []
+
+    def __getitem__(self, number):
+        self.read.append(number)
+        return super().__getitem__(number)
+
+
+def test_state_of_a_wider_box_has_read_every_frame_before(two_stages):
+    frames = ReadFrames(beating({4: (60, 73), 6: (60, 73)}))
+
+    found(two_stages, frames, warm_up_frames=2)
+
+    warm_up = [2, 1]
+    in_turn = frames.read[frames.read.index(11) + 1 + 5 :]  # after the survey, and after five looks of the locator
+    again = [*warm_up, 0, 1, 2, 3], [5]
+    assert in_turn == [*warm_up, 0, 1, 2, 3, 4, *again[0], 5, 6, *again[1], 7, 8, 9, 10, 11]
+
+
+def test_region_of_interest_may_cut_a_structure(two_stages):
+    # the disk reaches from 96 to 144 mm in x and y: the region ends in its middle, as the box does then
+    frames = [chest(seed=t) for t in range(3)]
+    half = Region((95.0, 120.0, 45.0), (50.0, 100.0, 200.0))
+
+    labels, report = found(two_stages, frames, region=half)
+
+    assert all(frame[5, 60, 55] == 1 and frame[5, 60, 65] == 0 for frame in labels)
+    assert not report.warnings
+
+
 def test_bundle_keeps_the_locator_and_its_weights(two_stages, tmp_path):
     expected, _ = found(two_stages, [chest()])
 

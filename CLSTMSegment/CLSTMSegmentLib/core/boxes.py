@@ -48,6 +48,14 @@ def intersection(a: Box, b: Box) -> Box | None:
     return common if all(stop > start for start, stop in common) else None
 
 
+def reaches_side(inner: Box, box: Box, outer: Box) -> bool:
+    """Return whether a box within another one ends, along H or W, where that one does and the outer one goes on."""
+    for (first, last), (start, stop), (least, most) in list(zip(inner, box, outer, strict=True))[1:]:
+        if first == start > least or last == stop < most:
+            return True
+    return False
+
+
 def full_box(size: Shape) -> Box:
     """Return the box of all indices of an array."""
     return tuple((0, n) for n in size)

@@ -40,6 +40,11 @@ class FrameSegmenter:
         self._states: list[State | None] = []
         self._layout_key: tuple | None = None
 
+    @property
+    def region(self) -> Region | None:
+        """Return the region of interest; None for the whole image."""
+        return self._region
+
     def reset(self) -> None:
         """Empty the recurrent state."""
         self._states, self._layout_key = [], None

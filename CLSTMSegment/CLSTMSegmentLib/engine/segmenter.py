@@ -9,6 +9,7 @@ from ..core.sequence import Frame, SegmentedFrame, check_frame
 from ..model.description import Model
 from .frame_segmenter import FrameSegmenter
 from .settings import RunSettings
+from .stack_segmenter import StackSegmenter
 from .state_schedule import Stack, StateSchedule
 from .stream import SegmentationStream, StreamSettings
 from .structure_locator import StructureLocator
@@ -148,10 +149,10 @@ class _SequenceRun:
     """One call of `Segmenter.segment`."""
 
     def __init__(self, segmenter: Segmenter, frames: Sequence[Frame], timer: _StepTimer):
-        self._over_stack = segmenter.model.intensity.over == "stack"
+        self._model = segmenter.model
         self._report = segmenter.report
         self._schedule = StateSchedule(segmenter.state_rule, len(frames))
-        self._segmenter = segmenter.frame_segmenter()
+        self._make_segmenter = segmenter.frame_segmenter
         self._frames = frames
         self._timer = timer
         self._surveyor = Surveyor(segmenter.model, segmenter.locator, self._read, self._report, timer.check_cancelled)
@@ -166,12 +167,12 @@ class _SequenceRun:
 
     def _segment_stack(self, stack: Stack) -> Iterator[SegmentedFrame]:
         survey = self._survey(stack)
-        self._segmenter.reset()
-        for number, wanted in stack.steps:
+        segmenter = StackSegmenter(self._model, self._make_segmenter, stack, survey, self._read)
+        for step, (number, wanted) in enumerate(stack.steps):
             self._timer.begin_step()
             with self._report.timed("read"):
                 frame = self._read(number)
-            result = self._segmenter.segment(frame, number, survey, wanted, self._timer.before_tile)
+            result = segmenter.segment(step, frame, self._timer.before_tile)
             self._timer.end_step(finished=wanted)
             if result is not None:
                 yield result
@@ -183,7 +184,7 @@ class _SequenceRun:
 
     def _survey(self, stack: Stack) -> Survey:
         """Return the survey of a stack, or of the whole sequence, as the model's intensity rule asks for."""
-        if self._over_stack:
+        if self._model.intensity.over == "stack":
             return self._surveyor.survey(stack.frames)
         if self._sequence_survey is None:
             self._sequence_survey = self._surveyor.survey(range(len(self._frames)))

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
-from ..core.boxes import Box, Shape, around_structures, bounding_box, union
+from ..core.boxes import Box, around_structures, union
 from ..core.checks import are_numbers, is_number
 from ..core.errors import InputError, is_out_of_memory
 from ..core.sequence import Frame, SegmentedFrame, check_frame
 from ..model.description import Model
 from ..model.rules import StateRule
+from .cut_structures import cut_structure
 from .frame_grid import FrameGrid
 from .frame_segmenter import FrameSegmenter
 from .intensity_window import IntensityWindow
@@ -190,8 +191,8 @@ class SegmentationStream:
         """Find the box of the next frames anew around the labels, if they reach a side of it within the image."""
         grid = FrameGrid(self._newest.image, self._model.geometry)
         box = self._boxes.get(grid.key)
-        found = bounding_box(grid.reoriented(result.labels) > 0)
-        if box is None or found is None or not _reaches_side(found, box, grid.frame_shape):
+        found = None if box is None else cut_structure(result, grid, box, self._segmenter.region)
+        if found is None:
             return
         margin = WIDER_BY_MM if self._model.locator is None else self._model.locator.margin_mm
         around = around_structures(found, margin, grid.frame_spacing, grid.frame_shape)
@@ -201,14 +202,6 @@ class SegmentationStream:
             f"frame {self._count}: a structure reaches the border of the box in which frames are segmented: the box "
             "follows it, and the recurrent state is reset"
         )
-
-
-def _reaches_side(inner: Box, box: Box, size: Shape) -> bool:
-    """Return whether a box within another one ends, along H or W, where that one does and the image goes on."""
-    for (first, last), (start, stop), n in list(zip(inner, box, size, strict=True))[1:]:
-        if (first == start > 0) or (last == stop < n):
-            return True
-    return False
 
 
 def _ignored(*_: int) -> None:
