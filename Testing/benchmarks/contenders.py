@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +24,11 @@ from torch import nn
 from torch.nn import functional
 
 
-def double_conv(inputs: int, outputs: int, bias: bool) -> nn.Sequential:
+def double_conv(inputs: int, outputs: int, kernel: Sequence[int], bias: bool) -> nn.Sequential:
     layers = []
     for channels in (inputs, outputs):
         layers += [
-            nn.Conv3d(channels, outputs, 3, padding=1, bias=bias),
+            nn.Conv3d(channels, outputs, tuple(kernel), padding=tuple(n // 2 for n in kernel), bias=bias),
             nn.BatchNorm3d(outputs),
             nn.ReLU(inplace=True),
         ]
@@ -44,21 +45,30 @@ class Part(nn.Module):
 
 
 class PublishedNetwork(nn.Module):
-    """The published network, written plainly; without the last stage where a bundle has none."""
+    """The published network, written plainly; without the last stage where a bundle has none.
 
-    def __init__(self, width: int, classes: int, last_stage: str, conv_bias: bool, align_corners: bool):
+    Args:
+        options: the table `network` of a model.json.
+    """
+
+    def __init__(self, options: dict):
         super().__init__()
-        w, self.align_corners = width, align_corners
-        self.inc = Part(double_conv=double_conv(1, w, conv_bias))
+        w, bias, self.align_corners = options["width"], options["conv_bias"], options["align_corners"]
+        kernels, poolings = options["kernels"], [tuple(factors) for factors in options["poolings"]]
+        self.inc = Part(double_conv=double_conv(1, w, kernels[0], bias))
         for n in (1, 2, 3):
-            block = Part(double_conv=double_conv(w * 2 ** (n - 1), w * 2**n, conv_bias))
-            setattr(self, f"down{n}", Part(maxpool_conv=nn.Sequential(nn.MaxPool3d(2), block)))
-        self.clstm = Part(lstm_cells=nn.ModuleList([Part(conv=nn.Conv3d(16 * w, 32 * w, 3, padding=1))]))
-        ups = [(12 * w, 4 * w), (6 * w, 2 * w), (3 * w, w)] + [(2 * w, w)] * (last_stage == "published")
-        for n, (inputs, outputs) in enumerate(ups, start=1):
-            setattr(self, f"up{n}", Part(conv=Part(double_conv=double_conv(inputs, outputs, conv_bias))))
-        self.outc = Part(conv=nn.Conv3d(w, classes, 1))
-        self.ups = len(ups)
+            block = Part(double_conv=double_conv(w * 2 ** (n - 1), w * 2**n, kernels[n], bias))
+            setattr(self, f"down{n}", Part(maxpool_conv=nn.Sequential(nn.MaxPool3d(poolings[n - 1]), block)))
+        size = options["lstm_kernel_size"]
+        size = (size,) * 3 if isinstance(size, int) else tuple(size)
+        cell = nn.Conv3d(16 * w, 32 * w, size, padding=tuple(n // 2 for n in size))
+        self.clstm = Part(lstm_cells=nn.ModuleList([Part(conv=cell)]))
+        ups = [(12 * w, 4 * w, 2), (6 * w, 2 * w, 1), (3 * w, w, 0)]
+        ups += [(2 * w, w, 0)] * (options["last_stage"] == "published")
+        for n, (inputs, outputs, stage) in enumerate(ups, start=1):
+            setattr(self, f"up{n}", Part(conv=Part(double_conv=double_conv(inputs, outputs, kernels[stage], bias))))
+        self.outc = Part(conv=nn.Conv3d(w, options["classes"], 1))
+        self.factors = [tuple(map(float, poolings[stage])) for _, _, stage in ups]
 
     def forward(self, stack: torch.Tensor) -> torch.Tensor:
         """Return logits (B, T, classes, D, H, W) of a stack (B, T, C, D, H, W)."""
@@ -74,8 +84,8 @@ class PublishedNetwork(nn.Module):
             i, f, o, g = self.clstm.lstm_cells[0].conv(torch.cat([x, h], 1)).chunk(4, 1)
             c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
             x = h = torch.sigmoid(o) * torch.tanh(c)
-            for n, skip in zip(range(1, self.ups + 1), (x3, x2, x1, x1), strict=False):
-                x = functional.interpolate(x, scale_factor=2, mode="trilinear", align_corners=self.align_corners)
+            for n, (factors, skip) in enumerate(zip(self.factors, (x3, x2, x1, x1), strict=False), start=1):
+                x = functional.interpolate(x, scale_factor=factors, mode="trilinear", align_corners=self.align_corners)
                 pad = []
                 for axis in (-1, -2, -3):
                     missing = skip.shape[axis] - x.shape[axis]
@@ -87,10 +97,7 @@ class PublishedNetwork(nn.Module):
 
 def load(folder: Path) -> tuple[PublishedNetwork, str]:
     description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    options = description["network"]
-    network = PublishedNetwork(
-        options["width"], options["classes"], options["last_stage"], options["conv_bias"], options["align_corners"]
-    )
+    network = PublishedNetwork(description["network"])
     network.load_state_dict({k: v.float() for k, v in load_file(folder / "weights.safetensors").items()})
     return network.eval(), description["activation"]
 
