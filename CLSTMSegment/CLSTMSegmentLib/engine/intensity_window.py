@@ -1,6 +1,6 @@
 """The intensity window of a sequence, from statistics of its frames."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,19 +45,27 @@ def find_intensity_window(rule: IntensityRule, arrays: Iterable[np.ndarray]) -> 
         rule: the intensity rule of the model.
         arrays: the voxels of each frame, of any shape; values that are not finite are ignored.
     """
-    lows, highs = [], []
-    for array in arrays:
-        values = array[np.isfinite(array)] if np.issubdtype(array.dtype, np.floating) else array.ravel()
-        if values.size == 0:
-            continue
-        if rule.scale == "percentile":
-            low, high = np.percentile(values, [rule.lower, rule.upper])
-        else:
-            low, high = values.min(), values.max()
-        lows.append(float(low))
-        highs.append(float(high))
-    if not lows:
+    limits = (intensity_limits(rule, array) for array in arrays)
+    return window_of_limits(rule, [one for one in limits if one is not None])
+
+
+def intensity_limits(rule: IntensityRule, array: np.ndarray) -> tuple[float, float] | None:
+    """Return the low and the high limit of the intensities of one frame; None where no value is finite."""
+    values = array[np.isfinite(array)] if np.issubdtype(array.dtype, np.floating) else array.ravel()
+    if values.size == 0:
+        return None
+    if rule.scale == "percentile":
+        low, high = np.percentile(values, [rule.lower, rule.upper])
+    else:
+        low, high = values.min(), values.max()
+    return float(low), float(high)
+
+
+def window_of_limits(rule: IntensityRule, limits: Sequence[tuple[float, float]]) -> IntensityWindow:
+    """Return the intensity window of some frames, from the limits of each of them."""
+    if not limits:
         return IntensityWindow(0.0, 0.0, rule)
+    lows, highs = zip(*limits, strict=True)
     if rule.scale == "percentile":
         return IntensityWindow(float(np.median(lows)), float(np.median(highs)), rule)
     return IntensityWindow(min(lows), max(highs), rule)

@@ -7,6 +7,7 @@ from ..core.errors import Cancelled, is_out_of_memory
 from ..core.progress import Progress
 from ..core.sequence import Frame, SegmentedFrame, check_frame
 from ..model.description import Model
+from .first_look import FirstLook
 from .frame_segmenter import FrameSegmenter
 from .settings import RunSettings
 from .stack_segmenter import StackSegmenter
@@ -47,6 +48,7 @@ class Segmenter:
         frames: Sequence[Frame],
         progress: Callable[[Progress], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
+        look: FirstLook | None = None,
     ) -> Iterator[SegmentedFrame]:
         """Segment the frames that the settings name, one after the other.
 
@@ -55,6 +57,8 @@ class Segmenter:
                 segmented, so that RAM need not hold all frames.
             progress: called before every tile.
             cancelled: called before every tile; `Cancelled` is raised once it returns True.
+            look: the first look at these frames, where one has begun; it is not used where the intensity window is
+                that of each stack.
 
         Yields:
             The segmented frames in order, each as soon as it is done.
@@ -69,7 +73,7 @@ class Segmenter:
         if cost is not None:
             self.report.warn(cost)
         timer = _StepTimer(len(remaining), progress, cancelled)
-        run = _SequenceRun(self, frames, timer)
+        run = _SequenceRun(self, frames, timer, look)
         while remaining:
             try:
                 for result in run.segment(list(remaining)):
@@ -148,7 +152,7 @@ class _StepTimer:
 class _SequenceRun:
     """One call of `Segmenter.segment`."""
 
-    def __init__(self, segmenter: Segmenter, frames: Sequence[Frame], timer: _StepTimer):
+    def __init__(self, segmenter: Segmenter, frames: Sequence[Frame], timer: _StepTimer, look: FirstLook | None):
         self._model = segmenter.model
         self._report = segmenter.report
         self._schedule = StateSchedule(segmenter.state_rule, len(frames))
@@ -156,6 +160,7 @@ class _SequenceRun:
         self._frames = frames
         self._timer = timer
         self._surveyor = Surveyor(segmenter.model, segmenter.locator, self._read, self._report, timer.check_cancelled)
+        self._look = look
         self._sequence_survey: Survey | None = None
 
     def segment(self, wanted: list[int]) -> Iterator[SegmentedFrame]:
@@ -187,5 +192,5 @@ class _SequenceRun:
         if self._model.intensity.over == "stack":
             return self._surveyor.survey(stack.frames)
         if self._sequence_survey is None:
-            self._sequence_survey = self._surveyor.survey(range(len(self._frames)))
+            self._sequence_survey = self._surveyor.survey(range(len(self._frames)), self._look)
         return self._sequence_survey

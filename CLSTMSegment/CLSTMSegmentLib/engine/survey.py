@@ -1,19 +1,22 @@
 """The survey of a sequence before it is segmented: its intensity window, and the box of its frames to segment."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import SimpleITK as sitk
 
 from ..core.boxes import Box, union
 from ..core.sequence import Frame
 from ..model.description import Model
+from .first_look import FirstLook
 from .frame_grid import FrameGrid
-from .intensity_window import IntensityWindow, find_intensity_window
+from .intensity_window import IntensityWindow
 from .preparation import foreground_box
 from .run_report import RunReport
-from .structure_locator import StructureLocator
+
+if TYPE_CHECKING:
+    from .structure_locator import StructureLocator
 
 MOST_LOOKS = 5
 """Largest number of frames of the same geometry in which a locator looks for the structures."""
@@ -47,7 +50,7 @@ class Surveyor:
     def __init__(
         self,
         model: Model,
-        locator: StructureLocator | None,
+        locator: "StructureLocator | None",
         read: Callable[[int], Frame],
         report: RunReport,
         check_cancelled: Callable[..., None],
@@ -58,17 +61,23 @@ class Surveyor:
         self._report = report
         self._check_cancelled = check_cancelled
 
-    def survey(self, numbers: Sequence[int]) -> Survey:
-        """Return the survey of the frames with these numbers, each of which is read once, and some again."""
-        grids: dict[int, tuple] = {}
+    def survey(self, numbers: Sequence[int], look: FirstLook | None = None) -> Survey:
+        """Return the survey of some frames.
+
+        Args:
+            numbers: the numbers of the frames.
+            look: the first look at them, which may have begun already; None for a new one.
+        """
+        look = look or FirstLook(self._model.intensity, self._model.geometry, numbers, self._read)
         with self._report.timed("read"):
-            window = find_intensity_window(self._model.intensity, self._arrays(numbers, grids))
+            look.go_on()
+        window = look.window()
         if not window.has_contrast:
             self._report.warn(
                 "the frames have no contrast, since all voxels have the same value: nothing can be segmented"
             )
             return Survey(window, {})
-        return Survey(window, self.boxes(grids, window))
+        return Survey(window, self.boxes(look.grids, window))
 
     def boxes(self, grids: Mapping[int, tuple], window: IntensityWindow) -> dict[tuple, Box]:
         """Return the boxes of some frames to segment; see `Survey.boxes`.
@@ -82,13 +91,6 @@ class Surveyor:
         if self._model.geometry.crop == "foreground":
             return self._foreground(grids, window)
         return {}
-
-    def _arrays(self, numbers: Sequence[int], grids: dict[int, tuple]) -> Iterator[np.ndarray]:
-        """Yield the voxels of each frame, and note the key of its grid."""
-        for number in numbers:
-            image = self._read(number).image
-            grids[number] = FrameGrid(image, self._model.geometry).key
-            yield sitk.GetArrayFromImage(image)
 
     def _located(self, grids: Mapping[int, tuple], window: IntensityWindow) -> dict[tuple, Box]:
         """Return the box around what the locator finds, for each grid."""

@@ -33,19 +33,34 @@ class Fingerprints:
     begins_of_labels: tuple[str, ...] = ()
 
 
+class SequenceDigest:
+    """The SHA-256 of the frames of a sequence, which are added in their order."""
+
+    def __init__(self):
+        self._digest = hashlib.sha256()
+
+    def add(self, frame: Frame) -> None:
+        """Add the next frame."""
+        image = frame.image
+        geometry = (image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+        self._digest.update(repr((frame.index_value, image.GetPixelIDTypeAsString(), geometry)).encode())
+        if image.GetNumberOfPixels():
+            self._digest.update(np.ascontiguousarray(sitk.GetArrayViewFromImage(image)).data)
+
+    def hexdigest(self) -> str:
+        """Return the SHA-256 of the frames so far."""
+        return self._digest.hexdigest()
+
+
 def sequence_digest(frames: Sequence[Frame]) -> str:
     """Return the SHA-256 of all frames.
 
     Raises:
         InputError: a frame cannot be read.
     """
-    digest = hashlib.sha256()
+    digest = SequenceDigest()
     for frame in frames:
-        image = frame.image
-        geometry = (image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
-        digest.update(repr((frame.index_value, image.GetPixelIDTypeAsString(), geometry)).encode())
-        if image.GetNumberOfPixels():
-            digest.update(np.ascontiguousarray(sitk.GetArrayViewFromImage(image)).data)
+        digest.add(frame)
     return digest.hexdigest()
 
 

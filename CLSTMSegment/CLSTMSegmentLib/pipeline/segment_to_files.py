@@ -14,15 +14,17 @@ from ..core.errors import InputError, StorageError
 from ..core.memory import peak_memory
 from ..core.plain_files import file_digest
 from ..core.progress import Progress
-from ..core.sequence import SegmentedFrame
+from ..core.sequence import Frame, SegmentedFrame
 from ..core.volume_curve import VolumeCurve
+from ..engine.background_import import engine_imported_meanwhile
+from ..engine.first_look import FirstLook
 from ..engine.quality import measure_frame
 from ..engine.settings import RunSettings
 from ..io.file_sequence import FileSequence
 from ..io.sequence_files import files_of_sequence, read_sequence
 from ..model.bundle import load_model, model_digest
 from ..report.volumes_csv import write_volumes
-from .fingerprints import Fingerprints, begins_of_file, sequence_digest, settings_digest
+from .fingerprints import Fingerprints, SequenceDigest, begins_of_file, settings_digest
 from .output_paths import check_outputs, earlier_results, record_beside_images
 from .run_result import RunResult
 from .writers import LabelWriter, check_storable, check_suffix, open_writer, storing
@@ -121,22 +123,34 @@ def segment_to_files(
     frames = read_sequence(sequence, settings.series, results)
     numbers = settings.frame_numbers(len(frames))
     warnings = [*frames.warnings, *check_storable(outputs.labels, frames, numbers)]
-    opened = time.perf_counter()
     model = load_model(settings.model)
-    from ..engine.segmenter import Segmenter  # with torch, which takes seconds to import
+    digest = SequenceDigest()
+
+    def read(number: int) -> Frame:
+        frame = frames[number]
+        if outputs.report is not None:
+            digest.add(frame)
+        return frame
+
+    look = FirstLook(model.intensity, model.geometry, range(len(frames)), read)
+    with engine_imported_meanwhile() as imported:
+        if model.intensity.over == "sequence":
+            look.go_on(enough=imported)  # no longer: devices and weights that cannot be used are to be told at once
+        read_s = time.perf_counter() - began
+    from ..engine.segmenter import Segmenter
 
     segmenter = Segmenter(model, settings)
-    segmenter.report.seconds["read"] += opened - began
+    segmenter.report.seconds["read"] += read_s
     for warning in warnings:
         segmenter.report.warn(warning)
     with outputs.replaced_at_the_end() as partial:
-        with segmenter.report.timed("read"):
-            # before the run: what changes later is noticed
-            input_digest = None if partial.report is None else sequence_digest(frames)
+        if partial.report is not None:
+            with segmenter.report.timed("read"):
+                look.go_on()  # the digest is of all frames, before the run: what changes later is noticed
         curve = VolumeCurve(model.segments, frames.index)
         preview = None if partial.preview is None else _Preview(partial.preview, frames, numbers)
         with _open_writers(partial, segmenter, frames, numbers) as writers:
-            for frame in segmenter.segment(frames, progress, cancelled):
+            for frame in segmenter.segment(frames, progress, cancelled, look):
                 with segmenter.report.timed("write"):
                     for writer in writers:
                         writer.add(frame)
@@ -159,7 +173,7 @@ def segment_to_files(
         result = RunResult(model.name, model.version, curve, segmenter.report, str(rule), rule.warm_up_frames, peak_mib)
         if partial.report is not None:
             fingerprints = Fingerprints(
-                input_digest,
+                digest.hexdigest(),
                 model_digest(model),
                 settings_digest(settings),
                 file_digest(partial.labels),
