@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import BinaryIO
 
 import SimpleITK as sitk
@@ -55,6 +56,7 @@ class WorkFolder:
     def __init__(self, path: Path):
         self.path = path
         self._events_read = 0
+        self._appending = Lock()
 
     def forget_earlier_worker(self) -> None:
         """Remove the events and the process id of an earlier worker in this folder, and what it was told to do."""
@@ -74,8 +76,8 @@ class WorkFolder:
             return None
 
     def append(self, event: Event) -> None:
-        """Append an event."""
-        with patiently(lambda: self._events_path.open("a", encoding="utf-8")) as file:
+        """Append an event; several threads may do so."""
+        with self._appending, patiently(lambda: self._events_path.open("a", encoding="utf-8")) as file:
             file.write(event_to_line(event) + "\n")
 
     def new_events(self) -> list[Event]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..core.errors import InputError
+from ..core.helper_thread import one_behind
 from ..core.sequence import Frame
 from ..model.bundle import load_model
 from .events import Done, Started
@@ -49,8 +50,9 @@ def segment_in_folder(folder: JobFolder) -> None:
     settings = folder.settings()
     segmenter = Segmenter(load_model(settings.model), settings)
     folder.append(Started(segmenter.report.device))
-    for frame in segmenter.segment(frames, progress=folder.append):
-        folder.write_result(frame)
+    with one_behind(folder.write_result) as write_meanwhile:
+        for frame in segmenter.segment(frames, progress=folder.append, read_ahead=True):
+            write_meanwhile(frame)
     folder.append(Done(report=segmenter.report))
 
 
