@@ -5,8 +5,10 @@ from itertools import permutations, product
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.engine.frame_grid import FrameGrid
+from CLSTMSegmentLib.engine.frame_interpolation import FrameInterpolation
 from CLSTMSegmentLib.engine.region import Region
 from CLSTMSegmentLib.model.rules import GeometryRule
 from CLSTMSegmentLib.phantoms.heart import HEART_AXES
@@ -78,6 +80,10 @@ def test_labels_come_back_on_the_voxels_they_were_found_on(order, flips):
     assert result.GetSpacing() == image.GetSpacing()
 
 
+def on_frame(grid, on_model):
+    return FrameInterpolation(grid, torch.device("cpu")).to_frame(torch.from_numpy(on_model)).numpy()
+
+
 def test_resampling_to_the_model_and_back_keeps_a_ramp_in_place():
     """Linear interpolation keeps a linear function of space, except where it is clamped at the border."""
     image = oblique(shape=(12, 40, 44))
@@ -85,10 +91,35 @@ def test_resampling_to_the_model_and_back_keeps_a_ramp_in_place():
     index = np.stack(np.meshgrid(*(np.arange(n) for n in grid.frame_shape), indexing="ij"), axis=-1)
     ramp = (index * grid.frame_spacing @ np.array([0.5, 1.0, -0.7])).astype(np.float32)
 
-    back = grid.to_frame(grid.to_model(ramp))
+    back = on_frame(grid, grid.to_model(ramp))
 
     inner = (slice(2, -2), slice(6, -6), slice(6, -6))
     np.testing.assert_allclose(back[inner], ramp[inner], atol=1e-3)
+
+
+@pytest.mark.parametrize("spacing", [(6.0, 3.0, 3.0), (None, 1.1, 2.0), (30.0, 0.7, 1.5), (100.0, 100.0, 100.0), None])
+@pytest.mark.parametrize("box", [((0, 6), (0, 20), (0, 24)), ((2, 3), (1, 19), (7, 20))])
+def test_interpolation_to_the_frame_is_that_of_simpleitk(spacing, box):
+    grid = FrameGrid(oblique(), GeometryRule(HEART_AXES, "thickest", spacing)).cropped(box)
+    on_model = np.random.default_rng(0).random(grid.model_shape, dtype=np.float32)
+    reference = sitk.Image(grid.box_shape[::-1], sitk.sitkUInt8)
+    reference.SetSpacing(grid.frame_spacing[::-1])
+    image = sitk.GetImageFromArray(on_model)
+    image.SetSpacing(grid.model_spacing[::-1])
+    sizes = zip(grid.box_shape, grid.frame_spacing, grid.model_shape, grid.model_spacing, strict=True)
+    image.SetOrigin([((n - 1) * own - (m - 1) * step) / 2 for n, own, m, step in sizes][::-1])
+    resampler = sitk.ResampleImageFilter()
+    resampler.SetReferenceImage(reference)
+    resampler.SetInterpolator(sitk.sitkLinear)
+    resampler.UseNearestNeighborExtrapolatorOn()
+
+    expected = sitk.GetArrayFromImage(resampler.Execute(image))
+
+    # where a voxel lies outside of the model's grid, SimpleITK takes the nearest voxel along the other axes, too
+    inside = [(at >= -0.5) & (at < m - 0.5) for m, at in grid.frame_positions()]
+    inside = inside[0][:, None, None] & inside[1][:, None] & inside[2]
+    assert inside.any()
+    np.testing.assert_allclose(on_frame(grid, on_model)[inside], expected[inside], rtol=0, atol=1e-6)
 
 
 def test_axis_without_a_spacing_keeps_the_slices_of_the_image_apart():
@@ -102,7 +133,7 @@ def test_axis_without_a_spacing_keeps_the_slices_of_the_image_apart():
     for k in range(6):
         alone = np.where(np.arange(6)[:, None, None] == k, volume, 0).astype(np.float32)
         np.testing.assert_array_equal(grid.to_model(alone)[k], on_model[k])
-    assert grid.to_frame(on_model).shape == volume.shape
+    assert on_frame(grid, on_model).shape == volume.shape
 
 
 def test_published_rule_reads_the_images_own_index_axes():

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
+from CLSTMSegmentLib.core.devices import has_bfloat16, precision_name
 from CLSTMSegmentLib.core.sequence import SequenceIndex
 from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
 from CLSTMSegmentLib.model.bundle import write_bundle
@@ -44,10 +46,11 @@ from CLSTMSegmentLib.network.unet import CLSTMUNet4D
 
 peaks = []
 with torch.inference_mode():
+    dtype = getattr(torch, sys.argv[2])
     for width, tile, shapes in json.loads(sys.argv[1]):
         shapes = {key: tuple(map(tuple, value)) for key, value in shapes.items()}
         options = NetworkOptions(classes=3, width=width, last_stage="none", align_corners=False, **shapes)
-        network = inference_network(CLSTMUNet4D(options).eval(), torch.device("cpu"))
+        network = inference_network(CLSTMUNet4D(options).eval(), torch.device("cpu"), dtype)
         _, state = network.step(torch.rand(1, 1, 16, 16, 16))
         Path("/proc/self/clear_refs").write_text("5")  # sets the peak to the memory that is held now
         before = peak_memory()
@@ -59,13 +62,16 @@ print(json.dumps(peaks))
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux gives the peak of a single step")
-def test_step_takes_the_memory_for_which_tiles_are_planned():
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_step_takes_the_memory_for_which_tiles_are_planned(dtype):
+    if dtype == torch.bfloat16 and not has_bfloat16(torch.device("cpu")):
+        pytest.skip("this CPU does not compute in bfloat16")
     # freed memory goes back to the system at once, so that the peak is the memory that is needed at the same time
     trials = [(*trial, {}) for trial in TILES] + [(*trial, SLICES_APART) for trial in TILES_OF_SLICES_APART]
     environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "1000000"}
 
     done = subprocess.run(
-        [sys.executable, "-c", PEAKS_OF_STEPS, json.dumps(trials)],
+        [sys.executable, "-c", PEAKS_OF_STEPS, json.dumps(trials), precision_name(dtype)],
         capture_output=True,
         text=True,
         cwd=REPOSITORY / "CLSTMSegment",
@@ -76,7 +82,8 @@ def test_step_takes_the_memory_for_which_tiles_are_planned():
     assert done.returncode == 0, done.stderr
     for (width, tile, shapes), peak in zip(trials, json.loads(done.stdout), strict=True):
         options = NetworkOptions(classes=3, width=width, last_stage="none", align_corners=False, **shapes)
-        assert step_bytes(tile, options, "cpu") == pytest.approx(peak, rel=TOLERANCE), f"w = {width}, {tile}, {shapes}"
+        planned = step_bytes(tile, options, "cpu", dtype)
+        assert planned == pytest.approx(peak, rel=TOLERANCE), f"w = {width}, {tile}, {shapes}"
 
 
 def peak_of_a_run(folder, ram_gb):

@@ -19,6 +19,8 @@ from CLSTMSegmentLib.engine.tiles import (
 from CLSTMSegmentLib.model.rules import GeometryRule
 from CLSTMSegmentLib.network.options import NetworkOptions
 
+CPU = torch.device("cpu")
+
 
 @pytest.mark.parametrize("overlap", [0.0, 0.25, 0.5, 0.9])
 @pytest.mark.parametrize(("shape", "tile"), [((16, 72, 80), (16, 32, 32)), ((8, 40, 8), (8, 16, 16))])
@@ -39,7 +41,7 @@ def test_tiles_cover_the_frame_with_at_least_the_overlap(shape, tile, overlap):
 def test_blending_equal_tiles_gives_them_back():
     shape, tile = (8, 40, 48), (8, 16, 24)
     values = torch.rand(2, *shape)
-    blender = TileBlender(2, shape, tile)
+    blender = TileBlender(2, shape, tile, CPU)
 
     for place in plan_tiles(shape, tile, 0.3):
         blender.add(place, values[(slice(None), *place)])
@@ -48,7 +50,7 @@ def test_blending_equal_tiles_gives_them_back():
 
 
 def test_the_middle_of_a_tile_weighs_more_than_its_border():
-    blender = TileBlender(1, (8, 8, 24), (8, 8, 16))
+    blender = TileBlender(1, (8, 8, 24), (8, 8, 16), CPU)
 
     blender.add((slice(0, 8), slice(0, 8), slice(0, 16)), torch.zeros(1, 8, 8, 16))
     blender.add((slice(0, 8), slice(0, 8), slice(8, 24)), torch.ones(1, 8, 8, 16))

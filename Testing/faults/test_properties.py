@@ -64,7 +64,7 @@ def segmented(model, image):
 @given(shapes, st.tuples(*[st.integers(1, 70)] * 3), st.floats(0, 0.95))
 def test_tiles_cover_every_voxel_and_blend_a_constant_to_itself(shape, tile, overlap):
     places = plan_tiles(shape, tile, overlap)
-    blender = TileBlender(1, shape, tuple(map(min, shape, tile)))
+    blender = TileBlender(1, shape, tuple(map(min, shape, tile)), torch.device("cpu"))
 
     for place in places:
         blender.add(place, torch.ones(1, *(part.stop - part.start for part in place)))

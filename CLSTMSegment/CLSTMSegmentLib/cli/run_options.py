@@ -4,7 +4,7 @@ from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
 from ..core.errors import InputError
-from ..engine.settings import DEFAULT_MODEL, RunSettings
+from ..engine.settings import DEFAULT_MODEL, PRECISIONS, RunSettings
 
 
 def path_in(text: str) -> Path:
@@ -38,7 +38,9 @@ def add_run_options(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--device", metavar="auto|cpu|cuda|cuda:1|mps", help="where the network runs (default: auto)")
     parser.add_argument(
-        "--precision", metavar="auto|float32", help="precision in which the network computes (default: auto)"
+        "--precision",
+        metavar="|".join(PRECISIONS),
+        help="precision in which the network computes (default: auto, which is the fastest on this device)",
     )
     parser.add_argument(
         "--tile",

@@ -16,7 +16,9 @@ def free_memory(device: "torch.device") -> int:
         import torch  # which takes seconds, and is there already where a run has such a device
 
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        # what PyTorch keeps for its next tensors is free, too
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + kept
     if device.type == "mps":
         return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
     if sys.platform == "win32":

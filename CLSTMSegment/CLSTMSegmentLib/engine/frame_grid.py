@@ -179,16 +179,14 @@ class FrameGrid:
         grid = self._model_grid()
         return sitk.GetArrayFromImage(_resample(image, grid))
 
-    def to_frame(self, on_model: np.ndarray) -> np.ndarray:
-        """Resample a float32 array of `model_shape` to the frame's spacing: (D, H, W) of `box_shape`."""
-        if self._spacing is None:
-            return on_model
-        image = sitk.GetImageFromArray(np.ascontiguousarray(on_model))
-        image.CopyInformation(self._model_grid())
-        shape = self.box_shape
-        grid = sitk.Image([int(n) for n in shape[::-1]], sitk.sitkUInt8)
-        grid.SetSpacing(self.frame_spacing[::-1])
-        return sitk.GetArrayFromImage(_resample(image, grid))
+    def frame_positions(self) -> list[tuple[int, np.ndarray]]:
+        """Return where the voxels of the box lie on the model's grid, along D, H and W.
+
+        Each axis has its number of voxels on the model's grid, and the index there, which is no whole number, of every
+        voxel of the box.
+        """
+        axes = zip(self.box_shape, self.frame_spacing, self.model_shape, self.model_spacing, strict=True)
+        return [(m, (np.arange(n) - (n - 1) / 2) * (own / step) + (m - 1) / 2) for n, own, m, step in axes]
 
     def to_image(self, cropped_labels: np.ndarray, like: sitk.Image) -> sitk.Image:
         """Return the labels of a frame as an image; they are 0 outside the box.

@@ -14,8 +14,8 @@ DEFAULT_MODEL = "cardiac-cine-lv"
 MOST_RAM_GB = 1e6
 """A RAM limit in GB that no computer reaches."""
 
-PRECISIONS = ("auto", "float32")
-"""Precisions in which a run can compute; "auto" is float32 on every device."""
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+"""Precisions in which a run can compute; `core.devices.choose_precision` says what "auto" is on which device."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class RunSettings:
         if not self.model:
             raise InputError("no model: give the name of a bundled one, a folder with model.json, or a .pth file")
         if self.precision not in PRECISIONS:
-            raise InputError(f"unknown precision {self.precision!r}: use {' or '.join(PRECISIONS)}")
+            raise InputError(f"unknown precision {self.precision!r}: use {', '.join(PRECISIONS)}")
         if not 0 <= self.overlap < 1:
             raise InputError(f"overlap must be at least 0 and below 1, not {self.overlap}")
         if self.ram_gb is not None and not 0 < self.ram_gb < MOST_RAM_GB:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..core.boxes import Shape
-from ..core.devices import choose_device
+from ..core.devices import choose_device, choose_precision, copy_to, precision_name
 from ..core.errors import InputError
 from ..model.description import Model
 from ..network.inference import inference_network
@@ -24,13 +24,13 @@ class TiledNetwork:
 
     Args:
         model: the model.
-        settings: the device, tile, overlap and RAM limit of the run.
+        settings: the device, precision, tile, overlap and RAM limit of the run.
 
     Attributes:
-        report: the device, the tiles and the warnings so far.
+        report: the device, the precision, the tiles and the warnings so far.
 
     Raises:
-        InputError: the device or the tile cannot be used, or the weights of the model cannot be read.
+        InputError: the device, the precision or the tile cannot be used, or the weights of the model cannot be read.
     """
 
     def __init__(self, model: Model, settings: RunSettings):
@@ -38,13 +38,17 @@ class TiledNetwork:
             raise InputError(f"model {model.name} needs {model.network.in_channels} channels: frames have one")
         self._model = model
         self._planner = TilePlanner(model, settings)
-        self._device, warnings = choose_device(settings.device)
-        self._network = inference_network(model.build_network(), self._device)
-        self.report = RunReport(str(self._device), warnings=warnings)
+        device, warnings = choose_device(settings.device)
+        self._move_to(device, settings.precision)
+        self.report = RunReport(str(device), precision_name(self._dtype), warnings=warnings)
+
+    def _move_to(self, device: torch.device, precision: str) -> None:
+        self._device, self._dtype = device, choose_precision(precision, device)
+        self._network = inference_network(self._model.build_network(), device, self._dtype)
 
     def layout(self, shape: Shape) -> TileLayout:
         """Return how tiles cover a frame whose size on the model's grid is (D, H, W)."""
-        layout = self._planner.layout(shape, self._device, self.report)
+        layout = self._planner.layout(shape, self._device, self._dtype, self.report)
         self.report.tile, self.report.tiles_per_frame = layout.tile, len(layout.places)
         return layout
 
@@ -63,30 +67,40 @@ class TiledNetwork:
             layout: how tiles cover a frame of this size.
             states: the state of each tile after the previous frame (None: empty); the new states replace them.
             wanted: whether probabilities are computed; otherwise only the states are.
-            on_tile: called before every tile with its number, from 0, and the number of tiles.
+            on_tile: called before every tile, or before the tiles that are read at once, with its number, from 0, and
+                the number of tiles.
 
         Returns:
-            Blended probabilities (classes, D, H, W) on the CPU; None when they are not wanted.
+            Blended probabilities (classes, D, H, W) on the device; None when they are not wanted.
+
+        Raises:
+            InputError: the network does not give finite numbers.
         """
         with self.report.timed("preprocess"):
-            padded = torch.from_numpy(pad(volume, layout.shape))
+            padded = copy_to(self._device, torch.from_numpy(pad(volume, layout.shape)))
         blender = None
         if wanted and len(layout.places) > 1:
-            blender = TileBlender(self._model.network.classes, layout.shape, layout.tile)
-        probabilities = None
-        for n, place in enumerate(layout.places):
-            on_tile(n, len(layout.places))
+            blender = TileBlender(self._model.network.classes, layout.shape, layout.tile, self._device)
+        probabilities, extremes = None, []
+        for first in range(0, len(layout.places), layout.at_once):
+            on_tile(first, len(layout.places))
+            places = layout.places[first : first + layout.at_once]
+            batch = slice(first, first + len(places))
             with self.report.timed("network"):
-                probabilities, states[n] = self._step(padded[place], states[n], wanted)
+                tiles = torch.stack([padded[place] for place in places])
+                probabilities, states[batch] = self._step(tiles, states[batch], extremes if wanted else None)
             if blender is not None:
                 with self.report.timed("postprocess"):
-                    blender.add(place, probabilities)
+                    for place, values in zip(places, probabilities, strict=True):
+                        blender.add(place, values)
         if not wanted:
             return None
-        return unpad(probabilities if blender is None else blender.result(), volume.shape)
+        with self.report.timed("network"):
+            self._check_finite(extremes)
+        return unpad(probabilities[0] if blender is None else blender.result(), volume.shape)
 
     def use_less_memory(self) -> None:
-        """Change to smaller tiles, or else to the CPU, after memory ran out, and warn of it.
+        """Change to fewer or smaller tiles, or else to the CPU, after memory ran out, and warn of it.
 
         Raises:
             MemoryError: the network already runs on the CPU with the smallest tiles.
@@ -94,32 +108,61 @@ class TiledNetwork:
         self._network.release_buffers()
         former = self._planner.tile
         if self._planner.shrink():
-            self.report.warn(f"out of memory on {self._device}: tiles shrink from {former} to {self._planner.tile}")
+            smaller = self._planner.tile
+            change = "tiles are read one by one" if smaller == former else f"tiles shrink from {former} to {smaller}"
+            self.report.warn(f"out of memory on {self._device}: {change}")
         elif self._device.type != "cpu":
             self.report.warn(f"out of memory on {self._device}: the run continues on the CPU")
-            self._device = torch.device("cpu")
-            self._network.to(self._device)
+            self._move_to(torch.device("cpu"), "float32" if self._dtype == torch.float32 else "auto")
             self.report.device += ", then cpu"
+            if precision_name(self._dtype) != self.report.precision:
+                self.report.precision += f", then {precision_name(self._dtype)}"
         else:
             raise MemoryError(
                 "out of memory on the CPU, with the smallest tiles too: close other programs or choose a smaller region"
             )
 
     @torch.inference_mode()
-    def _step(self, tile: Tensor, state: State | None, wanted: bool) -> tuple[Tensor | None, State]:
-        """Return the probabilities (classes, D, H, W) of a tile on the CPU (None when not wanted) and its new state.
+    def _step(
+        self, tiles: Tensor, states: list[State | None], extremes: list[Tensor] | None
+    ) -> tuple[Tensor | None, list[State]]:
+        """Read tiles, and return their probabilities and their new states.
 
-        Raises:
-            InputError: the network does not give finite numbers.
+        Args:
+            tiles: (B, d, h, w) on the device.
+            states: the state of each tile; None for all or for none of them.
+            extremes: gets the smallest and the largest logit; None where no probabilities are wanted.
+
+        Returns:
+            Probabilities (B, classes, d, h, w), or None where they are not wanted, and the new states.
         """
-        x = tile[None, None].to(self._device).contiguous(memory_format=torch.channels_last_3d)
-        if not wanted:
-            return None, self._network.update_state(x, state)
+        x = tiles[:, None].contiguous(memory_format=torch.channels_last_3d)
+        state = None if states[0] is None else _joined(states)
+        if extremes is None:
+            return None, _separate(self._network.update_state(x, state), len(tiles))
         logits, state = self._network.step(x, state)
-        if not all(torch.isfinite(extreme) for extreme in logits.aminmax()):
-            raise InputError(
-                f"model {self._model.name}: its network gives values that are not finite numbers: its weights are "
-                "damaged, or model.json is not the one that they were trained with"
-            )
-        probabilities = logits[0].softmax(0) if self._model.activation == "softmax" else logits[0].sigmoid()
-        return probabilities.cpu(), state
+        extremes += logits.aminmax()
+        probabilities = logits.softmax(1) if self._model.activation == "softmax" else logits.sigmoid()
+        return probabilities, _separate(state, len(tiles))
+
+    def _check_finite(self, extremes: list[Tensor]) -> None:
+        """Raise an InputError when the extremes of the logits of a frame are not finite.
+
+        They are looked at once a frame, since Python waits for a GPU whenever it looks at a number.
+        """
+        if torch.stack(extremes).isfinite().all():
+            return
+        reason = "its weights are damaged, or model.json is not the one that they were trained with"
+        if self._dtype == torch.float16:
+            reason = f"choose the precision float32; or else {reason}"
+        raise InputError(f"model {self._model.name}: its network gives values that are not finite numbers: {reason}")
+
+
+def _joined(states: list[State]) -> State:
+    """Return the states of several tiles as that of a batch."""
+    return [tuple(torch.cat(parts) for parts in zip(*layer, strict=True)) for layer in zip(*states, strict=True)]
+
+
+def _separate(state: State, count: int) -> list[State]:
+    """Return the state of a batch as those of its tiles."""
+    return [[(h[n : n + 1], c[n : n + 1]) for h, c in state] for n in range(count)]

@@ -102,15 +102,16 @@ class TileBlender:
         classes: number of channels.
         shape: size (D, H, W) of the padded frame.
         tile: size (D, H, W) of a tile.
+        device: where the tiles are and the mean is computed.
     """
 
-    def __init__(self, classes: int, shape: Shape, tile: Shape):
-        self._weights = gaussian_weights(tile)
-        self._sum = torch.zeros((classes, *shape))
-        self._weight_sum = torch.zeros(shape)
+    def __init__(self, classes: int, shape: Shape, tile: Shape, device: torch.device):
+        self._weights = gaussian_weights(tile).to(device)
+        self._sum = torch.zeros((classes, *shape), device=device)
+        self._weight_sum = torch.zeros(shape, device=device)
 
     def add(self, place: tuple[slice, slice, slice], values: Tensor) -> None:
-        """Add the values of one tile, (classes, *tile), on the CPU."""
+        """Add the values of one tile, (classes, *tile)."""
         self._sum[(slice(None), *place)] += values * self._weights
         self._weight_sum[place] += self._weights
 
@@ -147,6 +148,9 @@ def plan_tile(shape: Shape, strides: Shape, needed_bytes: Callable[[Shape], floa
     return tile
 
 
+AT_ONCE = {"cpu": 1, "cuda": 8, "mps": 1}
+"""Most tiles of a frame that are read at once, by type of device: one small tile keeps no NVIDIA GPU busy."""
+
 SLOW = 1.5
 """Tiles with more than this many times the voxels of the frame cost time that is worth a warning."""
 
@@ -159,11 +163,13 @@ class TileLayout:
         shape: size (D, H, W) of the padded frame.
         tile: size (D, H, W) of a tile.
         places: index ranges of each tile in the padded frame.
+        at_once: number of tiles that are read at once.
     """
 
     shape: Shape
     tile: Shape
     places: list[tuple[slice, slice, slice]]
+    at_once: int = 1
 
     @property
     def times_the_frame(self) -> float:
@@ -180,6 +186,7 @@ class TilePlanner:
 
     Attributes:
         tile: size (D, H, W) of a tile; None before it is planned.
+        at_once: number of tiles that are read at once, where a frame has as many; None before it is planned.
 
     Raises:
         InputError: the model cannot segment tiles of the size in the settings.
@@ -190,22 +197,27 @@ class TilePlanner:
         self._overlap = settings.overlap
         self._ram_gb = settings.ram_gb
         self.tile = _checked_tile(model, settings.tile)
+        self.at_once: int | None = None
         self._planned_for: Shape | None = None
 
-    def layout(self, shape: Shape, device: torch.device, report: RunReport) -> TileLayout:
+    def layout(self, shape: Shape, device: torch.device, dtype: torch.dtype, report: RunReport) -> TileLayout:
         """Return how tiles cover a frame.
 
         Args:
             shape: size (D, H, W) of the frame on the model's grid.
             device: where the network runs; its free memory is read for the first frame, and for a larger one.
+            dtype: the type of the numbers in which it computes.
             report: gets a warning when the RAM limit is too low, or when tiles cost much time.
         """
         padded = padded_shape(shape, self._model.geometry, self._model.network)
         planned_for = self._planned_for
         if self.tile is None or (planned_for and any(n > m for n, m in zip(padded, planned_for, strict=True))):
-            self.tile, self._planned_for = self._largest_tile(padded, device, report), padded
+            self.tile, self._planned_for = self._largest_tile(padded, device, dtype, report), padded
         tile = tuple(min(n, t) for n, t in zip(padded, self.tile, strict=True))
-        layout = TileLayout(padded, tile, plan_tiles(padded, tile, self._overlap))
+        if self.at_once is None:
+            fitting = self._spare_bytes(padded, device) / step_bytes(tile, self._model.network, device.type, dtype)
+            self.at_once = max(min(int(fitting), AT_ONCE[device.type]), 1)
+        layout = TileLayout(padded, tile, plan_tiles(padded, tile, self._overlap), self.at_once)
         if layout.times_the_frame > SLOW:
             report.warn(
                 f"a frame is segmented in {len(layout.places)} tiles of {' x '.join(map(str, tile))} voxels, which "
@@ -215,8 +227,11 @@ class TilePlanner:
         return layout
 
     def shrink(self) -> bool:
-        """Change to smaller tiles for all frames; return False where they cannot be smaller."""
+        """Change to fewer tiles at once, or else to smaller ones; return False where they cannot be smaller."""
         self._planned_for = None
+        if self.at_once is not None and self.at_once > 1:
+            self.at_once = 1
+            return True
         smaller = None
         if self._model.geometry.patch is None and self.tile:
             smaller = halved(self.tile, self._model.network.strides)
@@ -225,21 +240,24 @@ class TilePlanner:
         self.tile = smaller
         return True
 
-    def _largest_tile(self, shape: Shape, device: torch.device, report: RunReport) -> Shape:
+    def _spare_bytes(self, shape: Shape, device: torch.device) -> float:
+        """Return how many bytes of the memory that is free now the steps over tiles of a padded frame can take."""
+        free = free_memory(device)
+        if self._ram_gb is not None and device.type == "cpu":
+            free = min(free, int(self._ram_gb * 1e9) - peak_memory())
+        # besides a step over a tile, memory holds the frame, the padded frame, the blending weights, and the
+        # probabilities twice
+        frame_bytes = prod(shape) * 4 * (3 + 2 * self._model.network.classes)
+        # not all free memory can be used, since it is fragmented
+        return 0.7 * free - frame_bytes
+
+    def _largest_tile(self, shape: Shape, device: torch.device, dtype: torch.dtype, report: RunReport) -> Shape:
         """Return the largest tile of a padded frame that fits into the memory that is free now."""
-        classes = self._model.network.classes
 
         def needed(tile: Shape) -> float:
-            return step_bytes(tile, self._model.network, device.type)
+            return step_bytes(tile, self._model.network, device.type, dtype)
 
-        free = free_memory(device)
-        if self._ram_gb is not None:
-            free = min(free, int(self._ram_gb * 1e9) - peak_memory())
-        # besides a step over a tile, RAM holds the frame, the padded frame, the blending weights, and the
-        # probabilities twice
-        frame_bytes = prod(shape) * 4 * (3 + 2 * classes) if device.type == "cpu" else 0
-        # not all free memory can be used, since it is fragmented
-        spare_bytes = 0.7 * free - frame_bytes
+        spare_bytes = self._spare_bytes(shape, device)
         tile = plan_tile(shape, self._model.network.strides, needed, spare_bytes)
         if self._ram_gb is not None and needed(tile) > spare_bytes:
             report.warn(

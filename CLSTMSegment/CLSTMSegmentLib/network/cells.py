@@ -4,7 +4,10 @@ import torch
 from torch import Tensor, nn
 
 State = tuple[Tensor, Tensor]
-"""(h, c): hidden state and cell state, each (B, hidden, *spatial)."""
+"""(h, c): hidden state and cell state, each (B, hidden, *spatial).
+
+c is float32 where x is of half precision, in which rounding errors would add up over time.
+"""
 
 
 class _GatedCell(nn.Module):
@@ -39,12 +42,13 @@ class _GatedCell(nn.Module):
         """
         if state is None:
             zeros = x.new_zeros((x.shape[0], self.hidden_channels, *x.shape[2:]))
-            state = (zeros, zeros)
+            state = (zeros, zeros.to(torch.promote_types(x.dtype, torch.float32)))
         h, c = state
-        gates = self.gates(torch.cat([x, h], dim=1))
+        gates, exact = self.gates(torch.cat([x, h], dim=1)), c.dtype
         input_gate, forget_gate, output_gate, candidate = gates.chunk(4, dim=1)
-        c = torch.sigmoid(forget_gate) * c + torch.sigmoid(input_gate) * torch.tanh(candidate)
-        return torch.sigmoid(output_gate) * torch.tanh(c), c
+        kept = torch.sigmoid(forget_gate.to(exact)) * c
+        c = kept + torch.sigmoid(input_gate.to(exact)) * torch.tanh(candidate.to(exact))
+        return (torch.sigmoid(output_gate.to(exact)) * torch.tanh(c)).to(x.dtype), c
 
 
 class LSTMCell(_GatedCell):

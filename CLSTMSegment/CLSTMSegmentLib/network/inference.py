@@ -39,7 +39,7 @@ class OneDNNConv3d(nn.Conv3d):
 
     def padded(self, x: Tensor, padding: tuple[int, int, int]) -> Tensor:
         """Return the convolution of x (B, C, D, H, W) with another zero padding than usual, along D, H and W."""
-        if not x.is_cpu or x.dtype != torch.float32:
+        if not x.is_cpu or not torch.backends.mkldnn.is_available():
             return functional.conv3d(x, self.weight, self.bias, self.stride, padding)
         outputs = [
             torch.mkldnn_convolution(x, weight, bias, padding, self.stride, self.dilation, self.groups)
@@ -54,12 +54,16 @@ class OneDNNConv3d(nn.Conv3d):
         return self.weight.chunk(count), biases
 
 
-def inference_network(network: CLSTMUNet4D, device: torch.device) -> "InferenceNetwork":
+def inference_network(
+    network: CLSTMUNet4D, device: torch.device, dtype: torch.dtype = torch.float32
+) -> "InferenceNetwork":
     """Move a network to a device for inference, with its batch norms folded into the convolutions before them.
 
     Args:
         network: in eval mode. Its modules are changed and become part of the result: do not use it afterwards.
         device: where to compute.
+        dtype: of weights and features. The cell state c and the logits are always float32: the logits of two classes
+            at a border differ by less than their rounding in half precision.
     """
     for module in list(network.modules()):
         if isinstance(module, DoubleConv):
@@ -73,7 +77,10 @@ def inference_network(network: CLSTMUNet4D, device: torch.device) -> "InferenceN
                 setattr(module, name, _with_onednn(child))
     # all features after the first convolution are stored with the channels last, too
     network.inc.to(memory_format=torch.channels_last_3d)
-    return InferenceNetwork(network).to(device)
+    if device.type == "cuda":  # cuDNN would copy other weights into this order in every step
+        network.to(memory_format=torch.channels_last_3d)
+    network.to(device, dtype).outc.float()
+    return InferenceNetwork(network, dtype)
 
 
 def _with_onednn(conv: nn.Conv3d) -> OneDNNConv3d:
@@ -85,7 +92,7 @@ def _with_onednn(conv: nn.Conv3d) -> OneDNNConv3d:
     return fast.eval()
 
 
-def step_bytes(tile: Shape, options: NetworkOptions, device: str) -> float:
+def step_bytes(tile: Shape, options: NetworkOptions, device: str, dtype: torch.dtype) -> float:
     """Return the peak memory in bytes of `InferenceNetwork.step` for one tile, in addition to the weights.
 
     It holds the features of the encoder, the logits, and the features of one slab.
@@ -94,14 +101,15 @@ def step_bytes(tile: Shape, options: NetworkOptions, device: str) -> float:
         tile: size (D, H, W) of the tile.
         options: options of the network.
         device: "cpu", "cuda" or "mps".
+        dtype: of weights and features.
     """
-    voxels, width, classes = prod(tile), options.width, options.classes
-    slab = min(SLAB_BYTES[device], voxels * 3 * width * 4)
+    voxels, width, classes, size = prod(tile), options.width, options.classes, dtype.itemsize
+    slab = min(SLAB_BYTES[device], voxels * 3 * width * size)
     # the number of voxels of each stage, in voxels of the frame
     _, second, third, bottleneck = (1 / prod(map(prod, options.poolings[:stage])) for stage in range(4))
     # While the last stage is computed, there are the features of the encoder (w, 2w and 4w channels), those of the
     # decoder's second stage (2w), and the state (twice 8w). An allocator adds about a tenth.
-    features = 1.1 * 4 * width * (1 + (2 + 2) * second + 4 * third + 2 * 8 * bottleneck)
+    features = 1.1 * size * width * (1 + (2 + 2) * second + 4 * third + 2 * 8 * bottleneck)
     return voxels * (features + 4 * classes) + 3 * slab
 
 
@@ -128,22 +136,25 @@ class InferenceNetwork(nn.Module):
 
     Args:
         network: with folded convolutions, see `inference_network`.
+        dtype: of weights and features.
     """
 
-    def __init__(self, network: CLSTMUNet4D):
+    def __init__(self, network: CLSTMUNet4D, dtype: torch.dtype):
         super().__init__()
         self.network = network
+        self._dtype = dtype
         self._reused = _ReusedBuffers()
 
     def step(self, frame: Tensor, state: list[State] | None = None) -> tuple[Tensor, list[State]]:
         """Segment one frame, given the recurrent state after the previous frame.
 
         Args:
-            frame: (1, C, D, H, W); D, H and W are at least the strides of the network's options.
+            frame: (B, C, D, H, W); D, H and W are at least the strides of the network's options.
             state: the state that the previous step returned; None for an empty state.
 
         Returns:
-            Logits (1, classes, D, H, W), and the new state: (h, c) of each CLSTM layer, smaller by the strides.
+            Logits (B, classes, D, H, W) in float32, and the new state: (h, c) of each CLSTM layer, smaller by the
+            strides.
         """
         network = self.network
         (x1, x2, x3), hidden, state = self._encode(frame, state)
@@ -167,13 +178,13 @@ class InferenceNetwork(nn.Module):
 
     def _encode(self, frame: Tensor, state: list[State] | None) -> tuple[tuple[Tensor, ...], Tensor, list[State]]:
         """Return the features for the skip connections, the hidden state of the top CLSTM layer, and the new state."""
-        network, size = self.network, _spatial(frame)
+        network, size, frame = self.network, _spatial(frame), frame.to(self._dtype)
 
         def write_input(box: Box, features: Tensor) -> None:
             features[...] = frame[index_of(box)]
 
-        x1 = self._reused.get("first stage", prod(size) * network.inc.double_conv[2].out_channels, frame)
-        x1 = _as_features(x1, full_box(size))
+        count = len(frame) * prod(size) * network.inc.double_conv[2].out_channels
+        x1 = _as_features(self._reused.get("first stage", count, frame), len(frame), full_box(size))
         self._convolve_in_slabs(network.inc, write_input, Part(x1, full_box(size), size))
         x2 = network.down1(x1)
         x3 = network.down2(x2)
@@ -186,7 +197,7 @@ class InferenceNetwork(nn.Module):
         Args:
             up: the stage.
             x: its input, at least the part that the box depends on.
-            skip: the features of its skip connection, (1, C, D, H, W).
+            skip: the features of its skip connection, (B, C, D, H, W).
             box: index ranges in its output.
             out_conv: applied to the output of the last stage.
         """
@@ -198,7 +209,9 @@ class InferenceNetwork(nn.Module):
             write_upsampled(axes, x, box, features[:, skip_channels:])
 
         channels = (up.conv.double_conv[2] if out_conv is None else out_conv.conv).out_channels
-        features = _as_features(skip.new_empty(prod(size_of(box)) * channels), box)
+        dtype = skip.dtype if out_conv is None else torch.float32
+        buffer = skip.new_empty(len(skip) * prod(size_of(box)) * channels, dtype=dtype)
+        features = _as_features(buffer, len(skip), box)
         output = Part(features, box, size)
         self._convolve_in_slabs(up.conv, write_input, output, out_conv)
         return output
@@ -214,27 +227,24 @@ class InferenceNetwork(nn.Module):
 
         Args:
             double: the convolutions.
-            write_input: called as `write_input(box, features)`; writes the input of a box into (1, C, d, h, w).
+            write_input: called as `write_input(box, features)`; writes the input of a box into (B, C, d, h, w).
             output: the part of the stage to compute; its features are overwritten. Outside the stage, the input is 0.
             out_conv: applied to each slab at its end.
         """
         conv1, _, conv2, _ = double.double_conv
-        channels, device, margins = (
-            max(conv1.in_channels, conv1.out_channels),
-            output.features.device.type,
-            conv1.padding,
-        )
-        for slab in _slabs(output.box, channels, device):
+        margins, like, batch = conv1.padding, conv1.weight, len(output.features)
+        voxel_bytes = batch * max(conv1.in_channels, conv1.out_channels) * like.itemsize
+        for slab in _slabs(output.box, voxel_bytes, like.device.type):
             between = with_margin(slab, margins, output.size)
             inside, padded = with_margin(between, margins, output.size), with_margin(between, margins)
-            buffer = self._reused.get("slab", prod(size_of(padded)) * conv1.in_channels, output.features)
-            features = _as_features(buffer, padded)
+            buffer = self._reused.get("slab", batch * prod(size_of(padded)) * conv1.in_channels, like)
+            features = _as_features(buffer, batch, padded)
             if inside != padded:
                 features.zero_()
             write_input(inside, features[index_of(inside, padded)])
             x = conv1.padded(features, (0, 0, 0)).relu_()
             x = _convolved(conv2, x, between, slab)
-            output.features[index_of(slab, output.box)] = x if out_conv is None else out_conv(x)
+            output.features[index_of(slab, output.box)] = x if out_conv is None else out_conv(x.float())
 
 
 def _output_boxes(stages: list[tuple[Up, Tensor]], input_size: Shape) -> list[Box]:
@@ -254,17 +264,17 @@ def _output_boxes(stages: list[tuple[Up, Tensor]], input_size: Shape) -> list[Bo
     return boxes
 
 
-def _as_features(buffer: Tensor, box: Box) -> Tensor:
-    """Return a view of a buffer as features (1, C, d, h, w) of a box, stored with the channels last."""
-    return buffer.view(1, *size_of(box), -1).permute(0, 4, 1, 2, 3)
+def _as_features(buffer: Tensor, batch: int, box: Box) -> Tensor:
+    """Return a view of a buffer as features (B, C, d, h, w) of a box, stored with the channels last."""
+    return buffer.view(batch, *size_of(box), -1).permute(0, 4, 1, 2, 3)
 
 
-def _slabs(box: Box, channels: int, device: str) -> Iterator[Box]:
+def _slabs(box: Box, voxel_bytes: int, device: str) -> Iterator[Box]:
     """Yield slabs of even thickness that divide a box across its longest edge."""
     size = size_of(box)
     axis = max(range(3), key=lambda a: size[a])
     # neighbouring slabs compute the rows at their border twice, which costs too much in slabs of fewer than 8 rows
-    count = max(min(round(prod(size) * channels * 4 / SLAB_BYTES[device]), size[axis] // 8), 1)
+    count = max(min(round(prod(size) * voxel_bytes / SLAB_BYTES[device]), size[axis] // 8), 1)
     for n in range(count):
         start, stop = (box[axis][0] + k * size[axis] // count for k in (n, n + 1))
         yield (*box[:axis], (start, stop), *box[axis + 1 :])

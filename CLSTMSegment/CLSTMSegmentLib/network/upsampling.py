@@ -1,6 +1,7 @@
 """Up-sampling of a part of a decoder stage: only the voxels that later stages read are computed."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil
 
 import torch
@@ -15,7 +16,7 @@ class Part:
     """The features of a stage inside a box.
 
     Attributes:
-        features: (1, C, d, h, w), where d, h, w is the size of the box.
+        features: (B, C, d, h, w), where d, h, w is the size of the box.
         box: index ranges in the whole stage.
         size: size (D, H, W) of the whole stage.
     """
@@ -54,9 +55,9 @@ class AxisUpsampling:
         first, last = self.without_padding(start, stop)
         if self.factor == 1:
             return first + self.shift, last + self.shift
-        return max(self._lower_sample(first), 0), min(self._lower_sample(last - 1) + 2, self.samples)
+        return max(self.lower_sample(first), 0), min(self.lower_sample(last - 1) + 2, self.samples)
 
-    def _lower_sample(self, index: int) -> int:
+    def lower_sample(self, index: int) -> int:
         """Return the number of the lower of the two neighbouring samples that are mixed at an index."""
         return (index + self.shift + 1) // 2 - 1
 
@@ -72,21 +73,31 @@ class AxisUpsampling:
         if self.factor == 1:
             out.copy_(x)
             return
-        first, last = self._lower_sample(start), self._lower_sample(stop - 1) + 2
+        first, last = self.lower_sample(start), self.lower_sample(stop - 1) + 2
         # before the first and after the last sample, that sample is repeated
         repeated = [x.narrow(axis, 0, 1)] * (first < 0) + [x] + [x.narrow(axis, -1, 1)] * (last > self.samples)
         x = torch.cat(repeated, axis) if len(repeated) > 1 else x
-        position = torch.arange(start + self.shift, stop + self.shift, dtype=torch.float64)
-        position = position * (self.samples - 1) / (2 * self.samples - 1) if self.align_corners else position / 2 - 0.25
         for parity in (0, 1):
             indices = range(start + parity, stop, 2)
             if not indices:
                 continue
-            lowest = self._lower_sample(indices[0])
-            weight = position[parity::2] - torch.arange(lowest, lowest + len(indices))
-            weight = weight.to(x).reshape([-1 if n == axis else 1 for n in range(x.ndim)])
+            lowest = self.lower_sample(indices[0])
+            weight = _upper_weights(self, indices, x.dtype, x.device)
+            weight = weight.reshape([-1 if n == axis else 1 for n in range(x.ndim)])
             lower, upper = (x.narrow(axis, lowest - first + n, len(indices)) for n in (0, 1))
             torch.lerp(lower, upper, weight, out=out[(*[slice(None)] * axis, slice(parity, None, 2))])
+
+
+@lru_cache(maxsize=2000)
+def _upper_weights(axis: AxisUpsampling, indices: range, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return the weights of the upper of the two neighbouring samples at every second index of an axis.
+
+    They are kept for the next frames: a copy to a GPU would wait until the GPU has done all work so far.
+    """
+    position = torch.arange(indices.start, indices.stop, 2, dtype=torch.float64) + axis.shift
+    position = position * (axis.samples - 1) / (2 * axis.samples - 1) if axis.align_corners else position / 2 - 0.25
+    lowest = axis.lower_sample(indices[0])
+    return (position - torch.arange(lowest, lowest + len(indices))).to(dtype).to(device)
 
 
 def axis_upsamplings(up: Up, input_size: Shape, output_size: Shape) -> list[AxisUpsampling]:
@@ -112,7 +123,7 @@ def write_upsampled(axes: list[AxisUpsampling], x: Part, box: Box, target: Tenso
         axes: how the stage up-samples along D, H and W.
         x: the input of the stage, with at least the samples that the box is interpolated from.
         box: index ranges in the stage.
-        target: (1, C, d, h, w) of the box's size, into which the result is written.
+        target: (B, C, d, h, w) of the box's size, into which the result is written.
     """
     ranges = [axis.without_padding(*edge) for axis, edge in zip(axes, box, strict=True)]
     if tuple(ranges) != box:
@@ -120,10 +131,10 @@ def write_upsampled(axes: list[AxisUpsampling], x: Part, box: Box, target: Tenso
         target = target[index_of(ranges, box)]
     source = tuple(axis.source_range(*edge) for axis, edge in zip(axes, box, strict=True))
     # channels last, which is the order of the features in memory
-    values = x.features[index_of(source, x.box)][0].permute(1, 2, 3, 0)
-    for n, (axis, (start, stop)) in enumerate(zip(axes, ranges, strict=True)):
-        if n == 2:
-            upsampled = target[0].permute(1, 2, 3, 0)
+    values = x.features[index_of(source, x.box)].permute(0, 2, 3, 4, 1)
+    for n, (axis, (start, stop)) in enumerate(zip(axes, ranges, strict=True), start=1):
+        if n == 3:
+            upsampled = target.permute(0, 2, 3, 4, 1)
         else:
             upsampled = values.new_empty((*values.shape[:n], stop - start, *values.shape[n + 1 :]))
         axis.upsample(values, n, start, stop, upsampled)
