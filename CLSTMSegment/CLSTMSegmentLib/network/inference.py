@@ -62,8 +62,8 @@ def inference_network(
     Args:
         network: in eval mode. Its modules are changed and become part of the result: do not use it afterwards.
         device: where to compute.
-        dtype: of weights and features. The cell state c and the logits are always float32: the logits of two classes
-            at a border differ by less than their rounding in half precision.
+        dtype: of weights and features. The first convolution, whose rounding to bfloat16 changed the labels more than
+            all other convolutions together, the cell state c and the logits are always float32.
     """
     for module in list(network.modules()):
         if isinstance(module, DoubleConv):
@@ -79,8 +79,11 @@ def inference_network(
     network.inc.to(memory_format=torch.channels_last_3d)
     if device.type == "cuda":  # cuDNN would copy other weights into this order in every step
         network.to(memory_format=torch.channels_last_3d)
-    network.to(device, dtype).outc.float()
-    return InferenceNetwork(network, dtype)
+    exact = (network.inc.double_conv[0], network.outc.conv)
+    for module in network.modules():
+        if isinstance(module, OneDNNConv3d) and module not in exact:
+            module.to(dtype)
+    return InferenceNetwork(network).to(device)
 
 
 def _with_onednn(conv: nn.Conv3d) -> OneDNNConv3d:
@@ -117,17 +120,18 @@ class _ReusedBuffers:
     """Buffers for features, reused for every frame: allocating them for each frame would fragment the memory."""
 
     def __init__(self):
-        self._buffers: dict[str, Tensor] = {}
+        self._buffers: dict[tuple, Tensor] = {}
 
     def get(self, name: str, count: int, like: Tensor) -> Tensor:
         """Return `count` uninitialised numbers of the named buffer, with the type and device of another tensor.
 
         The buffer grows when it is too small. Whoever asks for the same name again gets the same memory.
         """
-        buffer = self._buffers.get(name)
-        if buffer is None or buffer.numel() < count or buffer.device != like.device or buffer.dtype != like.dtype:
-            self._buffers.pop(name, None)  # frees the old buffer before the new one is allocated
-            buffer = self._buffers[name] = like.new_empty(count)
+        key = name, like.dtype, like.device
+        buffer = self._buffers.get(key)
+        if buffer is None or buffer.numel() < count:
+            self._buffers.pop(key, None)  # frees the old buffer before the new one is allocated
+            buffer = self._buffers[key] = like.new_empty(count)
         return buffer[:count]
 
 
@@ -136,13 +140,11 @@ class InferenceNetwork(nn.Module):
 
     Args:
         network: with folded convolutions, see `inference_network`.
-        dtype: of weights and features.
     """
 
-    def __init__(self, network: CLSTMUNet4D, dtype: torch.dtype):
+    def __init__(self, network: CLSTMUNet4D):
         super().__init__()
         self.network = network
-        self._dtype = dtype
         self._reused = _ReusedBuffers()
 
     def step(self, frame: Tensor, state: list[State] | None = None) -> tuple[Tensor, list[State]]:
@@ -178,13 +180,14 @@ class InferenceNetwork(nn.Module):
 
     def _encode(self, frame: Tensor, state: list[State] | None) -> tuple[tuple[Tensor, ...], Tensor, list[State]]:
         """Return the features for the skip connections, the hidden state of the top CLSTM layer, and the new state."""
-        network, size, frame = self.network, _spatial(frame), frame.to(self._dtype)
+        network, size = self.network, _spatial(frame)
 
         def write_input(box: Box, features: Tensor) -> None:
             features[...] = frame[index_of(box)]
 
-        count = len(frame) * prod(size) * network.inc.double_conv[2].out_channels
-        x1 = _as_features(self._reused.get("first stage", count, frame), len(frame), full_box(size))
+        weight = network.inc.double_conv[2].weight
+        x1 = self._reused.get("first stage", len(frame) * prod(size) * len(weight), weight)
+        x1 = _as_features(x1, len(frame), full_box(size))
         self._convolve_in_slabs(network.inc, write_input, Part(x1, full_box(size), size))
         x2 = network.down1(x1)
         x3 = network.down2(x2)
@@ -242,7 +245,7 @@ class InferenceNetwork(nn.Module):
             if inside != padded:
                 features.zero_()
             write_input(inside, features[index_of(inside, padded)])
-            x = conv1.padded(features, (0, 0, 0)).relu_()
+            x = conv1.padded(features, (0, 0, 0)).relu_().to(conv2.weight.dtype)
             x = _convolved(conv2, x, between, slab)
             output.features[index_of(slab, output.box)] = x if out_conv is None else out_conv(x.float())
 
