@@ -4,6 +4,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
+from ..core.latency import Latency
 from ..core.volume_curve import FrameVolumes
 from ..pipeline.watch_to_files import WatchSettings, watch_folder
 from .run_options import add_run_options, path_in, read_run_options

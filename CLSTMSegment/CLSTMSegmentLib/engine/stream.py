@@ -4,12 +4,12 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
-import numpy as np
 import SimpleITK as sitk
 
 from ..core.boxes import Box, around_structures, union
 from ..core.checks import are_numbers, is_number
 from ..core.errors import InputError, is_out_of_memory
+from ..core.latency import Latencies, Latency
 from ..core.sequence import Frame, SegmentedFrame, check_frame
 from ..model.description import Model
 from ..model.rules import StateRule
@@ -21,9 +21,6 @@ from .live_window import LiveWindow
 from .run_report import RunReport
 from .structure_locator import StructureLocator
 from .survey import Survey, Surveyor
-
-REMEMBERED = 1000
-"""Number of the last frames over which latencies are reported."""
 
 WIDER_BY_MM = 20.0
 """Margin around a structure that reaches the border of a box which no locator found, in mm."""
@@ -52,20 +49,6 @@ class StreamSettings:
             raise InputError(f"the window of a stream must be two ascending numbers, not {self.window}")
         if not is_number(self.first_frames, whole=True) or self.first_frames < 1:
             raise InputError(f"a stream needs at least 1 first frame for its window, not {self.first_frames!r}")
-
-
-@dataclass(frozen=True)
-class Latency:
-    """How long a stream took from the push of a frame to its labels, in seconds, over the last `REMEMBERED` frames.
-
-    Attributes:
-        newest: of the last frame.
-        median, percentile_95: of these frames.
-    """
-
-    newest: float
-    median: float
-    percentile_95: float
 
 
 class SegmentationStream:
@@ -97,7 +80,7 @@ class SegmentationStream:
         self._surveyor = Surveyor(model, locator, lambda number: self._newest, self._report, lambda *_: None)
         self._newest: Frame | None = None
         self._count = 0
-        self._seconds: deque[float] = deque(maxlen=REMEMBERED)
+        self._latencies = Latencies()
         self._closed = False
         self.warnings: deque[str] = deque(maxlen=WARNINGS_KEPT)
         self.reset()
@@ -141,15 +124,13 @@ class SegmentationStream:
             self._report.warnings.clear()
         self._before.append(frame)
         self._count += 1
-        self._seconds.append(time.perf_counter() - began)
+        self._latencies.add(time.perf_counter() - began)
         return result
 
     @property
     def latency(self) -> Latency | None:
-        """Return how long the last frames took; None before the first one."""
-        if not self._seconds:
-            return None
-        return Latency(self._seconds[-1], *map(float, np.percentile(self._seconds, [50, 95])))
+        """Return how long the last frames took from their push to their labels; None before the first one."""
+        return self._latencies.latency
 
     def _segmented(self, frame: Frame) -> SegmentedFrame:
         window = self._window.after(sitk.GetArrayViewFromImage(frame.image))

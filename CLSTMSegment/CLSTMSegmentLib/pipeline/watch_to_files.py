@@ -11,6 +11,7 @@ import SimpleITK as sitk
 
 from ..core.atomic_write import replacing
 from ..core.errors import InputError, StorageError, sitk_cause
+from ..core.latency import Latency
 from ..core.own_folder import AT_WORK, alone_in
 from ..core.plain_files import resolved
 from ..core.sequence import SequenceIndex
