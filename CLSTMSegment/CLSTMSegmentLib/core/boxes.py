@@ -27,14 +27,18 @@ def read_shape(text: str) -> Shape:
 
 
 def bounding_box(mask: np.ndarray) -> Box | None:
-    """Return the smallest box that holds every True of a mask (D, H, W); None for a mask without any."""
-    if not mask.any():
+    """Return the smallest box that holds every voxel of a mask (D, H, W) that is not 0; None for a mask without any."""
+    slices = _ends(mask.any(axis=(1, 2)))
+    if slices is None:
         return None
-    box = []
-    for axis in range(3):
-        filled = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-        box.append((int(filled[0]), int(filled[-1]) + 1))
-    return tuple(box)
+    plane = mask[slice(*slices)].any(axis=0)
+    return slices, _ends(plane.any(axis=1)), _ends(plane.any(axis=0))
+
+
+def _ends(filled: np.ndarray) -> tuple[int, int] | None:
+    """Return the index range of what is True; None where nothing is."""
+    indices = np.flatnonzero(filled)
+    return (int(indices[0]), int(indices[-1]) + 1) if len(indices) else None
 
 
 def union(a: Box, b: Box) -> Box:
