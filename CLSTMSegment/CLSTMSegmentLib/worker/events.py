@@ -1,4 +1,4 @@
-"""What a worker process reports while it works: one type for each kind of event, written as a line of JSON."""
+"""What a worker process reports, and what it is told of frames that arrive: one type for each, as a line of JSON."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import json
 import traceback
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import get_args
 
+from ..core.boxes import Box
 from ..core.errors import InputError, RunFailed
 from ..core.progress import Progress, TeachingProgress
+from ..core.same_grid import ImageGrid
 from ..engine.run_report import RunReport
 
 
@@ -33,6 +36,50 @@ class FrameDone:
     number: int
     index_value: str
     out_of_distribution: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FrameArrived:
+    """A frame of a stream has arrived for the worker, and its voxels are in the live folder.
+
+    Attributes:
+        number: number of the frame, from 0.
+        index_value: index value of the frame, verbatim.
+        voxel_type: type of the voxels, as numpy writes it, such as "<i2".
+        grid: where the voxels lie.
+    """
+
+    number: int
+    index_value: str
+    voxel_type: str
+    grid: ImageGrid
+
+
+@dataclass(frozen=True)
+class LiveFrameDone:
+    """A frame of a stream is segmented, and the labels in a box around all segments are in the live folder.
+
+    Attributes:
+        number: number of the frame.
+        box: the box; of size 0 where there is no label.
+        ml: volume of each segment in ml.
+        seconds: time that the network and what belongs to it took.
+        out_of_distribution: see `core.sequence.SegmentedFrame`.
+    """
+
+    number: int
+    box: Box
+    ml: tuple[float, ...]
+    seconds: float
+    out_of_distribution: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FrameRefused:
+    """A frame of a stream cannot be segmented; the message says why. The stream goes on with the next frame."""
+
+    number: int
+    message: str
 
 
 @dataclass(frozen=True)
@@ -68,9 +115,20 @@ class Failed:
         return cls(f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)))
 
 
-Event = Started | Note | Progress | TeachingProgress | FrameDone | Done | Failed
+Event = (
+    Started
+    | Note
+    | Progress
+    | TeachingProgress
+    | FrameDone
+    | FrameArrived
+    | LiveFrameDone
+    | FrameRefused
+    | Done
+    | Failed
+)
 
-_KINDS = {kind.__name__: kind for kind in (Started, Note, Progress, TeachingProgress, FrameDone, Done, Failed)}
+_KINDS = {kind.__name__: kind for kind in get_args(Event)}
 
 
 def event_to_line(event: Event) -> str:
@@ -94,11 +152,21 @@ def event_from_line(line: bytes) -> Event:
 
 def _with_types(content: Mapping[str, object]) -> dict[str, object]:
     """Return the content of an event with the types that JSON does not have."""
-    typed = dict(content)
-    if "out_of_distribution" in typed:
-        typed["out_of_distribution"] = tuple(typed["out_of_distribution"])
-    if typed.get("report") is not None:
-        report = RunReport(**typed["report"])
-        report.tile = None if report.tile is None else tuple(report.tile)
-        typed["report"] = report
-    return typed
+    return {name: _READERS[name](value) if name in _READERS else value for name, value in content.items()}
+
+
+def _report(value: dict[str, object] | None) -> RunReport | None:
+    if value is None:
+        return None
+    report = RunReport(**value)
+    report.tile = None if report.tile is None else tuple(report.tile)
+    return report
+
+
+_READERS = {
+    "out_of_distribution": tuple,
+    "ml": tuple,
+    "box": lambda value: tuple(map(tuple, value)),
+    "grid": lambda value: ImageGrid(**{name: tuple(part) for name, part in value.items()}),
+    "report": _report,
+}

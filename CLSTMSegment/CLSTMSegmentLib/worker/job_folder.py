@@ -9,7 +9,8 @@ index-values.json  of a run: the index values of all frames of the sequence
 frames/N.nrrd      of a run: the input frames, which may arrive while the worker runs
 results/N.nrrd     of a run: the labels of the finished frames
 
-The folder of a teaching job also holds its training set, see `teaching.training_set`.
+The folder of a teaching job also holds its training set, see `teaching.training_set`; that of a live segmentation has
+other frames and results, see `live_folder`.
 """
 
 from __future__ import annotations
@@ -23,8 +24,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from threading import Lock
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import SimpleITK as sitk
 
@@ -34,7 +34,8 @@ from ..core.own_folder import OwnFolder
 from ..core.sequence import SegmentedFrame
 from ..engine.settings import RunSettings
 from ..io.image_files import read_image, write_image
-from .events import Event, FrameDone, event_from_line, event_to_line
+from .event_file import EventFile
+from .events import Event, FrameDone
 
 FOLDER_PREFIX = "CLSTMSegment-"
 """Begin of the name of a job folder."""
@@ -46,6 +47,9 @@ PAUSE_POLL_S = 0.2
 """Seconds between two readings of the control file while the worker pauses."""
 
 
+Made = TypeVar("Made", bound="SegmentFolder")
+
+
 class WorkFolder:
     """What the folder of every worker has: events, a control file and a log.
 
@@ -55,14 +59,13 @@ class WorkFolder:
 
     def __init__(self, path: Path):
         self.path = path
-        self._events_read = 0
-        self._appending = Lock()
+        self._events = EventFile(path / "events.jsonl")
 
     def forget_earlier_worker(self) -> None:
         """Remove the events and the process id of an earlier worker in this folder, and what it was told to do."""
-        for path in (self._events_path, self._control_path, self._process_id_path):
+        for path in (self._events.path, self._control_path, self._process_id_path):
             patiently(partial(path.unlink, missing_ok=True))
-        self._events_read = 0
+        self._events.read_from_start()
 
     def report_process(self) -> None:
         """Let the parent process know the id of this process."""
@@ -77,26 +80,11 @@ class WorkFolder:
 
     def append(self, event: Event) -> None:
         """Append an event; several threads may do so."""
-        with self._appending, patiently(lambda: self._events_path.open("a", encoding="utf-8")) as file:
-            file.write(event_to_line(event) + "\n")
+        self._events.append(event)
 
     def new_events(self) -> list[Event]:
-        """Return the events that were appended since the last call, oldest first.
-
-        A line that is not yet complete is left for the next call.
-
-        Raises:
-            InputError: a line is damaged; the lines after it are not read.
-        """
-        try:
-            with patiently(lambda: self._events_path.open("rb")) as file:
-                file.seek(self._events_read)
-                content = file.read()
-        except FileNotFoundError:
-            return []
-        complete = content[: content.rfind(b"\n") + 1]
-        self._events_read += len(complete)
-        return [event_from_line(line) for line in complete.split(b"\n")[:-1]]
+        """Return the events that are new since the last call; see `EventFile.new_events`."""
+        return self._events.new_events()
 
     def control(self, command: str) -> None:
         """Tell the worker to run, to pause or to stop."""
@@ -128,12 +116,12 @@ class WorkFolder:
 
     def texts(self) -> dict[str, str]:
         """Return the text files that a report about a problem needs, by name; none of them holds an image."""
-        names = (self._events_path, self._log_path, self.path / "settings.json")
+        names = (self._events.path, self._log_path, self.path / "settings.json")
         return {path.name: path.read_text(encoding="utf-8", errors="replace") for path in names if path.is_file()}
 
     def files_of_the_work(self) -> list[Path]:
         """Return all files that are complete, except those through which the worker and its parent process talk."""
-        talk = (self._events_path, self._control_path, self._log_path, self._process_id_path)
+        talk = (self._events.path, self._control_path, self._log_path, self._process_id_path)
         return [
             path
             for path in sorted(self.path.rglob("*"))
@@ -150,10 +138,6 @@ class WorkFolder:
             shutil.rmtree(self.path, ignore_errors=True)
 
     @property
-    def _events_path(self) -> Path:
-        return self.path / "events.jsonl"
-
-    @property
     def _control_path(self) -> Path:
         return self.path / "control"
 
@@ -166,8 +150,8 @@ class WorkFolder:
         return self.path / "process-id"
 
 
-class JobFolder(WorkFolder):
-    """The folder of a run: what every worker's folder has, the settings, the input frames and the results.
+class SegmentFolder(WorkFolder):
+    """The folder of a worker that segments: what every worker's folder has, and the settings.
 
     Args:
         own_folder: the folder; in the worker its path, because it belongs to the process that made it.
@@ -178,21 +162,18 @@ class JobFolder(WorkFolder):
         self._own_folder = own_folder
 
     @classmethod
-    def make(cls, settings: RunSettings, index_values: list[str], parent: Path | None = None) -> JobFolder:
-        """Make the folder of a new run, and remove those that killed processes left behind.
+    def make_own(cls: type[Made], settings: RunSettings, parent: Path | None = None) -> Made:
+        """Make the folder of a new worker, and remove those that killed processes left behind.
 
         Args:
             settings: settings of the run.
-            index_values: index values of all frames of the sequence, verbatim.
             parent: where to make the folder; the system's temporary folder by default.
 
         Raises:
             OSError: the folder cannot be made.
         """
         folder = cls(OwnFolder(FOLDER_PREFIX, parent or Path(tempfile.gettempdir())))
-        folder.make_parts()
         write_text(folder._settings_path, settings.to_json())
-        write_text(folder._index_values_path, json.dumps(index_values))
         return folder
 
     def remove(self) -> None:
@@ -202,11 +183,6 @@ class JobFolder(WorkFolder):
         else:
             super().remove()
 
-    def make_parts(self) -> None:
-        """Make the folders of the input frames and of the results, where they are missing."""
-        for part in (self._frames_path, self._results_path):
-            part.mkdir(exist_ok=True)
-
     def settings(self) -> RunSettings:
         """Return the settings of the run.
 
@@ -214,6 +190,31 @@ class JobFolder(WorkFolder):
             InputError: they are damaged.
         """
         return RunSettings.from_json(self._settings_path.read_text(encoding="utf-8"))
+
+    @property
+    def _settings_path(self) -> Path:
+        return self.path / "settings.json"
+
+
+class JobFolder(SegmentFolder):
+    """The folder of a run: what every folder of a worker that segments has, the input frames and the results."""
+
+    @classmethod
+    def make(cls, settings: RunSettings, index_values: list[str], parent: Path | None = None) -> JobFolder:
+        """Make the folder of a new run; see `make_own`.
+
+        Args:
+            index_values: index values of all frames of the sequence, verbatim.
+        """
+        folder = cls.make_own(settings, parent)
+        folder.make_parts()
+        write_text(folder._index_values_path, json.dumps(index_values))
+        return folder
+
+    def make_parts(self) -> None:
+        """Make the folders of the input frames and of the results, where they are missing."""
+        for part in (self._frames_path, self._results_path):
+            part.mkdir(exist_ok=True)
 
     def index_values(self) -> list[str]:
         """Return the index values of all frames of the sequence."""
@@ -258,10 +259,6 @@ class JobFolder(WorkFolder):
         """
         labels = read_image(self._result_path(event.number))
         return SegmentedFrame(event.number, event.index_value, labels, event.out_of_distribution)
-
-    @property
-    def _settings_path(self) -> Path:
-        return self.path / "settings.json"
 
     @property
     def _index_values_path(self) -> Path:

@@ -1,0 +1,84 @@
+"""A live segmentation in a real worker process: each frame is answered, and the worker goes with its parent."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import SimpleITK as sitk
+from CLSTMSegmentLib.core.boxes import bounding_box
+from CLSTMSegmentLib.core.same_grid import ImageGrid
+from CLSTMSegmentLib.engine.segmenter import Segmenter
+from CLSTMSegmentLib.engine.settings import RunSettings
+from CLSTMSegmentLib.model.bundle import read_bundle
+from CLSTMSegmentLib.worker.events import FrameArrived, FrameRefused, LiveFrameDone, Note, Started
+from CLSTMSegmentLib.worker.live_folder import LiveFolder
+from CLSTMSegmentLib.worker.worker_process import LIVE, PACKAGE_FOLDER, WorkerProcess
+
+from worker.waiting import events_of, events_until, wait
+
+
+def hand_over(folder, number, image, voxels=None):
+    """Hand an image to the worker, with other voxels if they are given."""
+    voxels = sitk.GetArrayFromImage(image) if voxels is None else voxels
+    folder.write_frame(FrameArrived(number, str(number), voxels.dtype.str, ImageGrid.of(image)), voxels)
+
+
+def test_frames_are_answered_with_the_labels_of_a_stream_and_a_bad_one_does_not_end_it(
+    bundle, phantom, python, tmp_path
+):
+    folder = LiveFolder.make_own(RunSettings(str(bundle), device="cpu"), tmp_path)
+    worker = WorkerProcess(LIVE, folder, python=python)
+    stream = Segmenter(read_bundle(bundle), RunSettings(device="cpu")).open_stream()
+    try:
+        worker.start()
+        assert events_until(worker, Started)[-1] == Started("cpu")
+
+        hand_over(folder, 0, phantom[0][0].image, np.zeros(7, np.int16))
+        (refused,) = events_of(FrameRefused, events_until(worker, FrameRefused))
+        assert refused.number == 0
+        assert "frame 0 cannot be read" in refused.message
+
+        smaller = sitk.RegionOfInterest(phantom[0][2].image, (48, 56, 8))
+        for number, image in enumerate((phantom[0][0].image, phantom[0][1].image, smaller), start=1):
+            hand_over(folder, number, image)
+            events = events_until(worker, LiveFrameDone)
+            done, expected = events[-1], sitk.GetArrayFromImage(stream.push(image).labels)
+            assert done.number == number
+            assert done.box == bounding_box(expected)
+            part = expected[tuple(slice(*ends) for ends in done.box)]
+            np.testing.assert_array_equal(folder.read_result(done), part)
+            voxel_ml = np.prod(image.GetSpacing()) / 1000
+            np.testing.assert_allclose(done.ml, np.bincount(part.ravel(), minlength=3)[1:] * voxel_ml)
+            assert 0 < done.seconds < 60
+        assert events_of(Note, events), "the new geometry is said"
+    finally:
+        worker.end()
+        folder.remove()
+    assert not list(tmp_path.glob("CLSTMSegment-*"))
+
+
+PARENT = """
+import sys, time
+from pathlib import Path
+from CLSTMSegmentLib.engine.settings import RunSettings
+from CLSTMSegmentLib.worker.live_folder import LiveFolder
+from CLSTMSegmentLib.worker.worker_process import LIVE, WorkerProcess
+
+worker = WorkerProcess(LIVE, LiveFolder.make_own(RunSettings(sys.argv[1], device="cpu"), Path(sys.argv[2])))
+worker.start()
+while not worker.poll():
+    time.sleep(0.01)
+print("started", flush=True)
+time.sleep(600)
+"""
+
+
+def test_worker_that_waits_for_a_frame_goes_with_its_parent(bundle, tmp_path):
+    environment = os.environ | {"PYTHONPATH": str(PACKAGE_FOLDER)}
+    command = [sys.executable, "-c", PARENT, str(bundle), str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as parent:
+        assert parent.stdout.readline()
+        parent.kill()
+
+    wait(lambda: not list(tmp_path.iterdir()))
