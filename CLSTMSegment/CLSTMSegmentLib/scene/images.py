@@ -7,6 +7,7 @@ import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from ..core.boxes import Box, bounding_box, full_box
+from ..core.same_grid import ImageGrid
 
 LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0])
 """Converts RAS to LPS coordinates, and LPS to RAS."""
@@ -14,16 +15,26 @@ LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0])
 
 def imageFromVolume(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> sitk.Image:
     """Return a copy of a scalar volume node as an image, without the transforms that the node is under."""
+    return volumeGrid(volumeNode).place(sitk.GetImageFromArray(voxelsOf(volumeNode)))
+
+
+def voxelsOf(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
+    """Return the voxels (k, j, i) of a scalar volume node, which are not copied."""
     imageData = volumeNode.GetImageData()
-    shape = imageData.GetDimensions()[::-1]
-    image = sitk.GetImageFromArray(vtk_to_numpy(imageData.GetPointData().GetScalars()).reshape(shape))
+    return vtk_to_numpy(imageData.GetPointData().GetScalars()).reshape(imageData.GetDimensions()[::-1])
+
+
+def volumeGrid(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> ImageGrid:
+    """Return where the voxels of a scalar volume node lie, without the transforms that the node is under."""
     matrix = vtk.vtkMatrix4x4()
     volumeNode.GetIJKToRASDirectionMatrix(matrix)
     directions = slicer.util.arrayFromVTKMatrix(matrix)[:3, :3]
-    image.SetSpacing(volumeNode.GetSpacing())
-    image.SetOrigin((LPS_FROM_RAS @ volumeNode.GetOrigin()).tolist())
-    image.SetDirection((LPS_FROM_RAS @ directions).ravel().tolist())
-    return image
+    return ImageGrid(
+        volumeNode.GetImageData().GetDimensions(),
+        volumeNode.GetSpacing(),
+        tuple((LPS_FROM_RAS @ volumeNode.GetOrigin()).tolist()),
+        tuple((LPS_FROM_RAS @ directions).ravel().tolist()),
+    )
 
 
 def orientedImage(image: sitk.Image) -> slicer.vtkOrientedImageData:
@@ -61,11 +72,15 @@ def imageGeometry(image: sitk.Image) -> slicer.vtkOrientedImageData:
 
 
 def _oriented(image: sitk.Image, box: Box) -> slicer.vtkOrientedImageData:
-    oriented = imageGeometry(image)
     part = sitk.GetArrayViewFromImage(image)[tuple(slice(start, stop) for start, stop in box)]
-    oriented.SetExtent([end for start, stop in reversed(box) for end in (start, stop - 1)])
-    oriented.GetPointData().SetScalars(_scalars(part))
-    return oriented
+    return withVoxels(imageGeometry(image), part, box)
+
+
+def withVoxels(geometry: slicer.vtkOrientedImageData, voxels: np.ndarray, box: Box) -> slicer.vtkOrientedImageData:
+    """Return a geometry, which is that of the whole image, after it got a copy of the voxels (k, j, i) in a box."""
+    geometry.SetExtent([end for start, stop in reversed(box) for end in (start, stop - 1)])
+    geometry.GetPointData().SetScalars(_scalars(voxels))
+    return geometry
 
 
 def volumeFromImage(image: sitk.Image) -> slicer.vtkMRMLScalarVolumeNode:

@@ -134,7 +134,7 @@ def _referencedIDs(browserNode: slicer.vtkMRMLSequenceBrowserNode) -> set[str]:
 
 def _singleVolume(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> SequenceInput:
     """Return a single volume as an input; its voxels are not copied."""
-    _checkVolume(volumeNode, f"volume {volumeNode.GetName()!r}")
+    checkVolume(volumeNode, f"volume {volumeNode.GetName()!r}")
     geometry = slicer.vtkMRMLScalarVolumeNode()
     geometry.CopyOrientation(volumeNode)
     sequenceNode = slicer.vtkMRMLSequenceNode()
@@ -172,10 +172,10 @@ def _checkSequence(sequenceNode: slicer.vtkMRMLSequenceNode) -> None:
         raise InputError(f"sequence {name!r} has no frames: load or record some first")
     for number in range(sequenceNode.GetNumberOfDataNodes()):
         frame = f"frame {number} ({sequenceNode.GetNthIndexValue(number)}) of sequence {name!r}"
-        _checkVolume(sequenceNode.GetNthDataNode(number), frame)
+        checkVolume(sequenceNode.GetNthDataNode(number), frame)
 
 
-def _checkVolume(volumeNode: slicer.vtkMRMLNode | None, name: str) -> None:
+def checkVolume(volumeNode: slicer.vtkMRMLNode | None, name: str) -> None:
     """Raise an InputError with this name unless the node is a scalar volume with voxels."""
     if volumeNode is None or not volumeNode.IsA("vtkMRMLScalarVolumeNode"):
         kind = f"a {volumeNode.GetNodeTagName()} node" if volumeNode is not None else "missing"

@@ -8,7 +8,7 @@ import slicer
 from ..core.errors import InputError
 from ..core.sequence import SegmentedFrame, SequenceIndex
 from ..core.structure import Segment, SegmentSet
-from ..core.volume_curve import VolumeCurve
+from ..core.volume_curve import Flag, FrameVolumes, VolumeCurve
 from ..engine.quality import measure_frame
 from ..model.description import Model
 from .edited_frames import editState, measureEdited
@@ -62,10 +62,14 @@ class SegmentationOutput:
     def add(self, frame: SegmentedFrame) -> None:
         """Add a finished frame at its index value, and measure it."""
         node = segmentationNode(frame.labels, self._model)
-        node.SetName(f"{self._model.title} {frame.number}")
-        node = self.sequenceNode.SetDataNodeAtValue(node, frame.index_value)
-        self._measured[frame.number] = editState(node)
-        self.curve.add(*measure_frame(frame, self.curve.segments))
+        self.addMeasured(node, *measure_frame(frame, self.curve.segments))
+
+    def addMeasured(self, node: slicer.vtkMRMLSegmentationNode, volumes: FrameVolumes, flags: list[Flag]) -> None:
+        """Add a copy of the segmentation of a frame, which was measured already, at its index value."""
+        node.SetName(f"{self._model.title} {volumes.number}")
+        node = self.sequenceNode.SetDataNodeAtValue(node, volumes.index_value)
+        self._measured[volumes.number] = editState(node)
+        self.curve.add(volumes, flags)
         if self.sequenceNode.GetScene() is not None:
             self._show(self.sequenceNode)
 
@@ -214,10 +218,11 @@ def placeBeside(source: SequenceInput, proxyNode: slicer.vtkMRMLSegmentationNode
     if source.proxyNode is not None:
         proxyNode.SetAndObserveTransformNodeID(source.proxyNode.GetTransformNodeID())
         proxyNode.SetNodeReferenceID(proxyNode.GetReferenceImageGeometryReferenceRole(), source.proxyNode.GetID())
-        _moveToFolderOf(source.proxyNode, proxyNode)
+        moveToFolderOf(source.proxyNode, proxyNode)
 
 
-def _moveToFolderOf(neighbour: slicer.vtkMRMLNode, node: slicer.vtkMRMLNode) -> None:
+def moveToFolderOf(neighbour: slicer.vtkMRMLNode, node: slicer.vtkMRMLNode) -> None:
+    """Move a node into the subject hierarchy folder of another one."""
     hierarchyNode = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(node.GetScene())
     neighbourItem = hierarchyNode.GetItemByDataNode(neighbour)
     if not neighbourItem:
@@ -249,8 +254,20 @@ def segmentationNode(labels: sitk.Image, model: Model | SegmentSet) -> slicer.vt
         labels: uint8, n for the model's n-th segment; its geometry becomes the reference geometry.
         model: the model, which names the segments.
     """
-    node = emptySegmentation(imageGeometry(labels))
-    labelmap = labelmapImage(labels)
+    return segmentationFromLabelmap(labelmapImage(labels), imageGeometry(labels), model)
+
+
+def segmentationFromLabelmap(
+    labelmap: slicer.vtkOrientedImageData, geometry: slicer.vtkOrientedImageData, model: Model | SegmentSet
+) -> slicer.vtkMRMLSegmentationNode:
+    """Return a segmentation whose segments share a labelmap; see `segmentationNode`.
+
+    Args:
+        labelmap: uint8, n for the model's n-th segment.
+        geometry: the reference geometry.
+        model: the model, which names the segments.
+    """
+    node = emptySegmentation(geometry)
     segmentation = node.GetSegmentation()
     binaryLabelmap = slicer.vtkSegmentationConverter.GetBinaryLabelmapRepresentationName()
     for value, description in enumerate(model.segments, start=1):

@@ -1,0 +1,94 @@
+"""The result of a live segmentation: one segmentation node, whose segments follow the input."""
+
+import numpy as np
+import slicer
+
+from ..core.boxes import Box
+from ..model.description import Model
+from .edited_frames import editState
+from .images import withVoxels
+from .inputs import SequenceInput
+from .labelmaps import binaryLabelmap
+from .outputs import placeBeside, segmentationFromLabelmap
+
+
+class LiveOutput:
+    """A segmentation node beside a volume; it is added to the scene with the first labels.
+
+    Args:
+        model: the model that segments.
+        volumeNode: the input.
+        earlier: the output of an earlier live segmentation, which goes on in its node if it has the same input and
+            model and the user has not edited it; None for a new node.
+
+    Attributes:
+        node: the segmentation; None before the first labels.
+    """
+
+    def __init__(self, model: Model, volumeNode: slicer.vtkMRMLScalarVolumeNode, earlier: "LiveOutput | None" = None):
+        self._model = model
+        self._volumeNode = volumeNode
+        self.node: slicer.vtkMRMLSegmentationNode | None = None
+        self._labelmap: slicer.vtkOrientedImageData | None = None
+        self._state: tuple = ()
+        if earlier is not None and earlier._canGoOn(model, volumeNode):
+            self.node, self._labelmap, self._state = earlier.node, earlier._labelmap, earlier._state
+
+    @property
+    def isRemoved(self) -> bool:
+        """Return whether the node was in the scene and is not any more."""
+        return self.node is not None and self.node.GetScene() is None
+
+    def _canGoOn(self, model: Model, volumeNode: slicer.vtkMRMLScalarVolumeNode) -> bool:
+        same = self._volumeNode is volumeNode and self._model.segments == model.segments
+        return same and self.node is not None and not self.isRemoved and editState(self.node) == self._state
+
+    def show(self, labels: np.ndarray, box: Box, geometry: slicer.vtkOrientedImageData) -> None:
+        """Show the labels of a frame in the place of those before.
+
+        Args:
+            labels: uint8 (k, j, i), n for the model's n-th segment, in the box.
+            box: the box around all labels, along k, j and i.
+            geometry: geometry of the whole frame.
+        """
+        labelmap = labelmapOf(labels, box, geometry)
+        if self.node is None:
+            self._publish(labelmap, geometry)
+        else:
+            self._replace(labelmap, geometry)
+        self._state = editState(self.node)
+
+    def _publish(self, labelmap: slicer.vtkOrientedImageData, geometry: slicer.vtkOrientedImageData) -> None:
+        scene = self._volumeNode.GetScene()
+        self.node = segmentationFromLabelmap(labelmap, geometry, self._model)
+        self.node.SetName(scene.GenerateUniqueName(f"{self._volumeNode.GetName()} live"))
+        scene.AddNode(self.node)
+        self.node.CreateDefaultDisplayNodes()
+        placeBeside(SequenceInput(None, None, self._volumeNode, isSingle=True), self.node)
+        self._labelmap = labelmap
+
+    def _replace(self, labelmap: slicer.vtkOrientedImageData, geometry: slicer.vtkOrientedImageData) -> None:
+        """Change the labelmap in place: the segments keep what the user has chosen for their display."""
+        segmentation, converter = self.node.GetSegmentation(), slicer.vtkSegmentationConverter
+        wasModifying = self.node.StartModify()
+        segmentation.SetConversionParameter(
+            converter.GetReferenceImageGeometryParameterName(), converter.SerializeImageGeometry(geometry)
+        )
+        self._labelmap.ShallowCopy(labelmap)
+        for value, description in enumerate(self._model.segments, start=1):
+            segment = segmentation.GetSegment(description.id)
+            # the user may have removed a segment, or edited it and so given it a labelmap and a label of its own
+            if segment is not None and segment.GetRepresentation(binaryLabelmap()) is not self._labelmap:
+                segment.SetLabelValue(value)
+                segment.AddRepresentation(binaryLabelmap(), self._labelmap)
+        self._labelmap.Modified()
+        if self.node.GetTransformNodeID() != self._volumeNode.GetTransformNodeID():
+            self.node.SetAndObserveTransformNodeID(self._volumeNode.GetTransformNodeID())
+        self.node.EndModify(wasModifying)
+
+
+def labelmapOf(labels: np.ndarray, box: Box, geometry: slicer.vtkOrientedImageData) -> slicer.vtkOrientedImageData:
+    """Return labels in a box of a frame as a labelmap; for the arguments see `LiveOutput.show`."""
+    labelmap = slicer.vtkOrientedImageData()
+    labelmap.ShallowCopy(geometry)
+    return withVoxels(labelmap, labels, box)
