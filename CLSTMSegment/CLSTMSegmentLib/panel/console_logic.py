@@ -13,6 +13,7 @@ from pathlib import Path
 import slicer
 
 from ..engine.settings import DEFAULT_MODEL
+from .live_console import LiveConsole
 
 
 def pythonOfWorkers() -> str:
@@ -20,7 +21,7 @@ def pythonOfWorkers() -> str:
     return shutil.which("PythonSlicer") or sys.executable
 
 
-class ConsoleLogic:
+class ConsoleLogic(LiveConsole):
     """Segments sequences of the scene, and teaches models, in the Python console.
 
     Attributes:

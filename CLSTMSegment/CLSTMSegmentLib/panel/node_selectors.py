@@ -7,7 +7,7 @@ from ..core.errors import InputError
 from ..scene.inputs import holds, isSingleVolume, proxyIDs, resolveInput
 from .parameter_node import CLSTMSegmentParameterNode
 
-SELECTED_NODES = ("inputSequence", "outputSequence", "roi", "annotationSequence")
+SELECTED_NODES = ("inputSequence", "outputSequence", "roi", "annotationSequence", "liveVolume")
 """The parameters that are nodes."""
 
 
@@ -29,6 +29,11 @@ def hideUnfitNodes(ui: object, single: bool) -> None:
     ui.outputSelector.sortFilterProxyModel().hiddenNodeIDs = notReplaced + (
         [node.GetID() for node in sequences] if single else withoutSegmentations
     )
+
+
+def hideLabelmaps(selector: object) -> None:
+    """Offer no labelmaps, which are volumes too; a colour volume is offered, and the user is told what is wrong."""
+    selector.sortFilterProxyModel().hiddenNodeIDs = [node.GetID() for node in _nodes("vtkMRMLLabelMapVolumeNode")]
 
 
 def suggestInput(parameters: CLSTMSegmentParameterNode) -> None:

@@ -40,6 +40,7 @@ class CLSTMSegmentParameterNode:
         teachFrom: the model to begin with; empty to begin with random weights.
         teachMinutes: time that a teaching job may take.
         holdOutFrames: see `teaching.teaching_settings.TeachingSettings`.
+        liveVolume: the volume that is segmented live.
     """
 
     inputSequence: slicer.vtkMRMLSequenceNode | slicer.vtkMRMLScalarVolumeNode | None
@@ -63,6 +64,7 @@ class CLSTMSegmentParameterNode:
     teachFrom: str = ""
     teachMinutes: Annotated[float, WithinRange(0.1, 600.0)] = 8.0
     holdOutFrames: bool = True
+    liveVolume: slicer.vtkMRMLScalarVolumeNode
 
 
 def readEarlierNames(parameters: CLSTMSegmentParameterNode) -> None:
@@ -94,10 +96,16 @@ def settingsWithoutScene(parameters: CLSTMSegmentParameterNode) -> RunSettings:
     Raises:
         InputError: a setting makes no sense, or the input does not have the frames of the range.
     """
+    settings = _settingsOfAnyInput(parameters)
+    if parameters.frames == "range" and hasFrames(parameters):
+        return replace(settings, frames=_rangeOfFrames(parameters))
+    return settings
+
+
+def _settingsOfAnyInput(parameters: CLSTMSegmentParameterNode) -> RunSettings:
     stateRule = f"window:{parameters.window}" if parameters.stateRule == "window" else parameters.stateRule
     return RunSettings(
         model=parameters.model,
-        frames=_rangeOfFrames(parameters) if parameters.frames == "range" and hasFrames(parameters) else "all",
         device=parameters.device,
         tile=read_shape(parameters.tile) if parameters.tile.strip() else None,
         overlap=parameters.overlap,
@@ -105,6 +113,18 @@ def settingsWithoutScene(parameters: CLSTMSegmentParameterNode) -> RunSettings:
         state_rule=stateRule or None,
         warm_up_frames=parameters.warmUpFrames if parameters.warmUpFrames >= 0 else None,
     )
+
+
+def liveSettingsFor(parameters: CLSTMSegmentParameterNode) -> RunSettings:
+    """Return the settings of a live segmentation.
+
+    Raises:
+        InputError: a setting makes no sense, or the region cannot be used.
+    """
+    settings = _settingsOfAnyInput(parameters)
+    if parameters.roi is not None:
+        return replace(settings, region=regionFromROI(parameters.roi, parameters.liveVolume))
+    return settings
 
 
 def runSettingsFor(source: SequenceInput, parameters: CLSTMSegmentParameterNode) -> RunSettings:

@@ -17,6 +17,7 @@ from ..worker.worker_process import MakeWorker, WorkerProcess
 from .background_run import BackgroundRun, RunRequest
 from .dependencies import TO_SEGMENT, PackageInstaller
 from .device_question import DeviceQuestion
+from .live_section import LiveSection
 from .log_section import LogSection
 from .model_section import ModelSection
 from .node_selectors import deselect, hideUnfitNodes, mayReplace, suggestInput
@@ -59,6 +60,7 @@ class SegmentPanel:
         self._log = LogSection(ui)
         self._teach = TeachSection(ui, self._remote, modelsFolder, self._useModel)
         self._teach.fillModels(self._models.models)
+        self._live = LiveSection(ui, self._makeWorker, self._models, self._installer)
         self._choices = (
             (ui.modelComboBox, "model"),
             (ui.framesComboBox, "frames"),
@@ -173,6 +175,7 @@ class SegmentPanel:
         ui.applyButton.enabled = obstacle is None
         ui.applyButton.toolTip = obstacle or _("Segment the sequence.")
         self._teach.update(parameters)
+        self._live.update(parameters)
 
     def _obstacle(self, parameters: CLSTMSegmentParameterNode) -> str | None:
         """Return why no run can start now, and what to do; None when one can.
@@ -281,6 +284,7 @@ class SegmentPanel:
         """End all runs and the teaching job, without a change to the scene, because the scene is closing."""
         self._waiting.clear()
         self._teach.close()
+        self._live.close()
         if self._run is not None:
             self._run.abandon()
             self._run = None

@@ -1,0 +1,421 @@
+"""Live segmentation: images arrive in a volume, the newest goes to a worker, and all ends are clean."""
+
+import gc
+import time
+import weakref
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import slicer
+import vtk
+from CLSTMSegmentLib.core.errors import InputError
+from CLSTMSegmentLib.engine.segmenter import Segmenter
+from CLSTMSegmentLib.engine.settings import RunSettings
+from CLSTMSegmentLib.model.bundle import read_bundle
+from CLSTMSegmentLib.panel.live_segmentation import LiveSegmentation
+from CLSTMSegmentLib.scene.images import imageFromVolume, volumeFromImage
+from CLSTMSegmentLib.scene.inputs import resolveInput
+from CLSTMSegmentLib.scene.labelmaps import labelsOf
+from CLSTMSegmentLib.worker.events import Failed, FrameRefused, LiveFrameDone, Note, Started
+from CLSTMSegmentLib.worker.process_ids import kill
+from CLSTMSegmentLib.worker.worker_process import LIVE
+from host import qt
+from scene.conftest import addSequence
+
+import CLSTMSegment
+from panel.conftest import jobFolders, wait
+
+WHOLE = ((0, 8), (0, 64), (0, 64))
+
+
+@pytest.fixture
+def volumeNode(scene, phantom):
+    """A volume with the first image of the phantom."""
+    node = scene.AddNode(volumeFromImage(phantom[0][0].image))
+    node.SetName("Scanner")
+    return node
+
+
+def setImage(volumeNode, value):
+    """Put an image of one value into a volume, as a script does."""
+    slicer.util.updateVolumeFromArray(volumeNode, np.full((8, 64, 64), value, np.int16))
+
+
+def turn():
+    """Let the event loop turn until all timers had their time."""
+    until = time.monotonic() + 0.1
+    while time.monotonic() < until:
+        qt.application().processEvents()
+        time.sleep(0.005)
+
+
+def start(ui, volumeNode):
+    """Choose a volume, and press Start."""
+    ui.liveSelector.setCurrentNode(volumeNode)
+    ui.liveButton.click()
+    assert ui.liveButton.text == "Stop", ui.liveStatusLabel.text
+
+
+def received(worker):
+    """Return the numbers of the frames that a fake worker has got, and the first voxel of the newest."""
+    path = worker.folder.path / "frames.jsonl"
+    count = len(path.read_text(encoding="utf-8").splitlines()) if path.exists() else 0
+    return count, int(np.fromfile(worker.folder.path / "frame.raw", np.int16)[0]) if count else None
+
+
+def answer(worker, number, label=1):
+    """Let a fake worker answer a frame: all of it is one label."""
+    worker.folder.write_result(LiveFrameDone(number, WHOLE, (1.25, 7.5), 0.01), np.full((8, 64, 64), label, np.uint8))
+    worker.reported += worker.folder.new_events()
+    turn()
+
+
+def segmentations():
+    """Return the segmentations in the scene."""
+    return slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+
+
+@pytest.fixture
+def live(fakePanel, fakes, volumeNode):
+    """The widgets of a panel whose live segmentation has got the first image; its worker is a fake."""
+    setImage(volumeNode, 1)
+    start(fakePanel, volumeNode)
+    fakes[-1].reported.append(Started("cpu"))
+    turn()
+    assert fakes[-1].module == LIVE
+    assert received(fakes[-1]) == (1, 1)
+    return fakePanel
+
+
+def test_newest_frame_wins_and_the_skipped_ones_are_counted(live, fakes, volumeNode):
+    for value in (2, 3, 4):
+        setImage(volumeNode, value)
+        turn()
+    assert received(fakes[-1]) == (1, 1)
+
+    answer(fakes[-1], 0)
+
+    assert received(fakes[-1]) == (2, 4)
+    assert "1 frames segmented, 2 skipped" in live.liveStatusLabel.text
+    assert "<b>1.2</b> ml" in live.liveVolumesLabel.text
+    assert "<b>7.5</b> ml" in live.liveVolumesLabel.text
+
+
+def test_all_frames_are_shown_in_one_segmentation_beside_the_volume(live, fakes, volumeNode, scene):
+    answer(fakes[-1], 0, label=1)
+    (node,) = segmentations()
+    node.GetDisplayNode().SetSegmentVisibility("outer", False)
+    setImage(volumeNode, 2)
+    turn()
+    transformNode = scene.AddNewNodeByClass("vtkMRMLTransformNode")
+    volumeNode.SetAndObserveTransformNodeID(transformNode.GetID())
+
+    answer(fakes[-1], 1, label=2)
+
+    assert segmentations() == [node]
+    assert [node.GetSegmentation().GetNthSegment(n).GetName() for n in range(2)] == ["Inner", "Outer"]
+    labels = labelsOf(node, ["inner", "outer"], imageFromVolume(volumeNode), "frame")
+    assert (sitk.GetArrayViewFromImage(labels) == 2).all()
+    assert not node.GetDisplayNode().GetSegmentVisibility("outer")
+    assert node.GetTransformNodeID() == transformNode.GetID()
+
+
+def test_frame_on_another_grid_is_shown_on_its_own(live, fakes, volumeNode):
+    answer(fakes[-1], 0)
+    volumeNode.SetSpacing(1.0, 2.0, 3.0)
+    turn()
+
+    answer(fakes[-1], 1)
+
+    (node,) = segmentations()
+    labels = labelsOf(node, ["inner", "outer"], imageFromVolume(volumeNode), "frame")
+    assert (sitk.GetArrayViewFromImage(labels) == 1).all()
+
+
+def test_start_again_goes_on_in_the_same_node_unless_the_user_has_edited_it(live, fakes, volumeNode):
+    answer(fakes[-1], 0)
+    for edited in (False, True):
+        live.liveButton.click()
+        if edited:
+            segment = segmentations()[0].GetSegmentation().GetSegment("inner")
+            segment.GetRepresentation("Binary labelmap").Modified()
+        live.liveButton.click()
+        fakes[-1].reported.append(Started("cpu"))
+        turn()
+        answer(fakes[-1], 0)
+        assert len(segmentations()) == 1 + edited
+
+
+def test_image_that_cannot_be_segmented_is_said_and_the_next_one_is_segmented(live, fakes, volumeNode):
+    answer(fakes[-1], 0)
+
+    colors = vtk.vtkImageData()
+    colors.SetDimensions(64, 64, 8)
+    colors.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 3)
+    volumeNode.SetAndObserveImageData(colors)
+    turn()
+    assert "is a colour (vector) volume" in live.liveStatusLabel.text
+    volumeNode.SetAndObserveImageData(None)
+    turn()
+    volumeNode.SetAndObserveImageData(vtk.vtkImageData())
+    setImage(volumeNode, 5)
+    turn()
+    assert received(fakes[-1]) == (2, 5)
+
+    fakes[-1].reported.append(FrameRefused(1, "this frame has no size"))
+    turn()
+    assert "this frame has no size" in live.liveStatusLabel.text
+    setImage(volumeNode, 6)
+    turn()
+    answer(fakes[-1], 2)
+    assert live.liveStatusLabel.text.startswith("Live, on cpu.")
+
+
+def test_warnings_of_the_stream_are_shown(live, fakes):
+    fakes[-1].reported.append(Note("the geometry of the frames changes"))
+    answer(fakes[-1], 0)
+
+    assert "Warning: the geometry of the frames changes" in live.liveStatusLabel.text
+
+
+def test_volume_without_an_image_is_waited_for_and_a_colour_one_is_refused(scene, fakePanel, fakes):
+    volumeNode = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Scanner")
+    start(fakePanel, volumeNode)
+    fakes[-1].reported.append(Started("cpu"))
+    turn()
+    assert "Waiting for images" in fakePanel.liveStatusLabel.text
+    setImage(volumeNode, 9)
+    turn()
+    assert received(fakes[-1]) == (1, 9)
+    fakePanel.liveButton.click()
+
+    colors = vtk.vtkImageData()
+    colors.SetDimensions(4, 4, 4)
+    colors.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 3)
+    colorNode = scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "Video")
+    colorNode.SetAndObserveImageData(colors)
+    fakePanel.liveSelector.setCurrentNode(colorNode)
+    assert not fakePanel.liveButton.enabled
+    assert "colour" in fakePanel.liveButton.toolTip
+
+
+def removeInput(ui, worker):
+    slicer.mrmlScene.RemoveNode(ui.liveSelector.currentNode())
+
+
+def removeOutput(ui, worker):
+    slicer.mrmlScene.RemoveNode(segmentations()[0])
+
+
+ENDS = {
+    "Stop": (lambda ui, worker: ui.liveButton.click(), "Stopped."),
+    "input removed": (removeInput, "The input was removed"),
+    "output removed": (removeOutput, "The output was removed"),
+    "worker failed": (lambda ui, worker: worker.reported.append(Failed("no memory", "line 1")), "no memory"),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_end_is_said_and_leaves_nothing_but_the_labels_and_the_recording(live, fakes, volumeNode, end, monkeypatch):
+    created = []
+    monkeypatch.setattr(LiveSegmentation, "record", remembering(LiveSegmentation.record, created))
+    live.recordButton.click()
+    answer(fakes[-1], 0)
+    setImage(volumeNode, 2)
+    turn()
+    answer(fakes[-1], 1)
+
+    ENDS[end][0](live, fakes[-1])
+    turn()
+
+    assert live.liveStatusLabel.text.startswith(ENDS[end][1])
+    assert "The recording is in Scanner recorded browser." in live.liveStatusLabel.text
+    assert not fakes[-1].running
+    assert jobFolders() == set()
+    assert live.liveButton.text == "Start"
+    assert not live.recordButton.enabled
+    assert not live.recordButton.checked
+    fakes.clear()
+    assert gone(created)
+
+
+@pytest.mark.parametrize("end", ["scene closed", "module closed"])
+def test_closing_the_scene_or_the_module_ends_it(fakeWidget, fakes, volumeNode, end, monkeypatch):
+    created = []
+    monkeypatch.setattr(LiveSegmentation, "record", remembering(LiveSegmentation.record, created))
+    ui = fakeWidget.ui
+    start(ui, volumeNode)
+    fakes[-1].reported.append(Started("cpu"))
+    turn()
+    ui.recordButton.click()
+    answer(fakes[-1], 0)
+
+    if end == "scene closed":
+        slicer.mrmlScene.Clear(0)
+    else:
+        fakeWidget.panel.close()
+    turn()
+
+    assert not fakes[-1].running
+    assert jobFolders() == set()
+    assert ui.liveStatusLabel.text == ""
+    assert ui.liveButton.text == "Start"
+    if end == "scene closed":
+        assert segmentations() == []
+    fakes.clear()
+    assert gone(created)
+
+
+def remembering(method, created):
+    """Return a method that also remembers weakly whose it was."""
+
+    def call(self, *arguments):
+        created.append(weakref.ref(self))
+        return method(self, *arguments)
+
+    return call
+
+
+def gone(created):
+    """Return whether nothing keeps the live segmentations alive; there were some."""
+    gc.collect()
+    return bool(created) and all(one() is None for one in created)
+
+
+def test_without_torch_the_user_is_asked_and_nothing_starts(fakePanel, fakes, volumeNode, monkeypatch):
+    asked = []
+    monkeypatch.setattr("CLSTMSegmentLib.panel.dependencies.missingPackages", lambda need: ["safetensors>=0.4"])
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, title=None: asked.append(text))
+    fakePanel.liveSelector.setCurrentNode(volumeNode)
+
+    fakePanel.liveButton.click()
+
+    assert len(asked) == 1
+    assert fakes == []
+    assert fakePanel.liveButton.text == "Start"
+
+
+def test_killed_worker_is_said_and_live_can_start_again(widget, volumeNode, workers):
+    ui = widget.ui
+    start(ui, volumeNode)
+    wait(lambda: "1 frames segmented" in ui.liveStatusLabel.text, "the first frame")
+
+    kill(workers[-1].process_id)
+    wait(lambda: ui.liveButton.text == "Start", "the end")
+
+    assert "the worker was killed" in ui.liveStatusLabel.text
+    assert jobFolders() == set()
+    assert ui.liveButton.enabled
+
+
+def test_each_way_to_change_an_image_reaches_a_real_worker(widget, scene, phantom):
+    source = resolveInput(addSequence(scene, phantom[0]))
+    volumeNode, ui = source.proxyNode, widget.ui
+    start(ui, volumeNode)
+
+    def fromScript():
+        setImage(volumeNode, 7)
+
+    def inPlace():
+        slicer.util.arrayFromVolume(volumeNode)[:] = 3
+        slicer.util.arrayFromVolumeModified(volumeNode)
+
+    def newImage():
+        image = vtk.vtkImageData()
+        image.DeepCopy(volumeNode.GetImageData())
+        volumeNode.SetAndObserveImageData(image)
+
+    def asOpenIGTLink():
+        wasModifying = volumeNode.StartModify()
+        volumeNode.GetImageData().Modified()
+        volumeNode.Modified()
+        volumeNode.EndModify(wasModifying)
+
+    def otherFrame():
+        source.browserNode.SetSelectedItemNumber(3)
+
+    for count, change in enumerate((lambda: None, fromScript, inPlace, newImage, asOpenIGTLink, otherFrame), start=1):
+        change()
+        expected = f"{count} frames segmented, 0 skipped"
+        wait(lambda expected=expected: expected in ui.liveStatusLabel.text, change.__name__)
+
+    assert len(segmentations()) == 1
+    ui.liveButton.click()
+
+
+def test_played_sequence_is_segmented_and_recorded_without_a_stop_of_the_event_loop(widget, scene, phantom):
+    """Frames arrive every 100 ms; a 10 ms timer counts how often the event loop turns."""
+    source = resolveInput(addSequence(scene, phantom[0]))
+    browserNode, ui, ticks, played = source.browserNode, widget.ui, [], []
+    start(ui, source.proxyNode)
+    wait(lambda: "1 frames segmented" in ui.liveStatusLabel.text, "the first frame")
+    ui.recordButton.click()
+
+    counter, player = qt.QTimer(), qt.QTimer()
+    counter.interval, player.interval = 10, 100
+    counter.connect("timeout()", lambda: ticks.append(time.perf_counter()))
+    # as the Sequences module plays
+    player.connect("timeout()", lambda: played.append(browserNode.SelectNextItem()))
+    for timer in (counter, player):
+        timer.start()
+    wait(lambda: len(played) >= 20, "20 frames")
+    player.stop()
+    counter.stop()
+    wait(lambda: settled(ui), "the last frame")
+    ui.recordButton.click()
+
+    assert len(ticks) > 3 * len(played)
+    recorded = [n for n in slicer.util.getNodesByClass("vtkMRMLSequenceNode") if "recorded" in n.GetName()]
+    images, labels = recorded
+    count = images.GetNumberOfDataNodes()
+    assert count >= 2
+    values = [images.GetNthIndexValue(n) for n in range(count)]
+    assert values == [labels.GetNthIndexValue(n) for n in range(labels.GetNumberOfDataNodes())]
+    assert sorted(set(map(int, values))) == list(map(int, values))
+    recordedBrowser = resolveInput(images).browserNode
+    assert recordedBrowser.IsSynchronizedSequenceNode(labels)
+    assert f"The recording is in {recordedBrowser.GetName()}." in ui.liveStatusLabel.text
+    shown = imageFromVolume(images.GetNthDataNode(count - 1))
+    newest = imageFromVolume(source.proxyNode)
+    np.testing.assert_array_equal(sitk.GetArrayViewFromImage(shown), sitk.GetArrayViewFromImage(newest))
+    ui.liveButton.click()
+
+
+def settled(ui):
+    """Return whether nothing has changed for half a second: the newest frame is segmented."""
+    before, until = ui.liveStatusLabel.text, time.monotonic() + 0.5
+    while time.monotonic() < until:
+        qt.application().processEvents()
+        time.sleep(0.005)
+    return ui.liveStatusLabel.text == before
+
+
+def test_script_segments_live_and_gets_the_labels_of_a_stream(scene, phantom, bundle, volumeNode):
+    logic, seen = CLSTMSegment.CLSTMSegmentLogic(), []
+    live = logic.live(volumeNode, model=bundle, device="cpu", onChanged=lambda live: seen.append(live.state))
+    stream = Segmenter(read_bundle(bundle), RunSettings(device="cpu")).open_stream()
+
+    for number in range(2):
+        slicer.util.updateVolumeFromArray(volumeNode, sitk.GetArrayFromImage(phantom[0][number].image))
+        wait(lambda number=number: live.segmented == number + 1 or live.state != "running", "a frame")
+        expected = stream.push(imageFromVolume(volumeNode)).labels
+        labels = labelsOf(live.output.node, ["inner", "outer"], expected, "frame")
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(labels), sitk.GetArrayFromImage(expected))
+        counts = np.bincount(sitk.GetArrayViewFromImage(expected).ravel(), minlength=3)
+        assert live.ml == pytest.approx(tuple(counts[1:] * np.prod(expected.GetSpacing()) / 1000))
+    assert live.networkLatency.newest <= live.latency.newest
+    live.stop()
+
+    assert seen[-1] == "stopped"
+    assert set(seen[:-1]) == {"running"}
+    assert jobFolders() == set()
+
+
+def test_script_is_told_at_once_what_cannot_be_segmented_live(scene, volumeNode, bundle):
+    logic = CLSTMSegment.CLSTMSegmentLogic()
+    with pytest.raises(InputError, match="unknown settings tiles"):
+        logic.live(volumeNode, model=bundle, tiles=3)
+    with pytest.raises(InputError, match="no volume in the scene"):
+        logic.live(scene.AddNewNodeByClass("vtkMRMLTextNode"), model=bundle)
+    assert jobFolders() == set()
