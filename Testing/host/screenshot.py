@@ -1,4 +1,4 @@
-"""Pictures of the panel before, during and after a run and while teaching, and of the views: `make screenshot`.
+"""Pictures of the panel before, during and after a run, live and while teaching, and of the views: `make screenshot`.
 
 With `--all`, the panel is taken in three widths, light and dark, to be looked at.
 """
@@ -87,6 +87,30 @@ class Photographer:
             reduce_colors(self._folder / name)
 
 
+def takeLive(ui, source, photographer):
+    """Take the section Live while the sequence is played."""
+    others = (ui.inputsCollapsibleButton, ui.advancedCollapsibleButton, ui.resultsCollapsibleButton)
+    others += (ui.teachCollapsibleButton, ui.logCollapsibleButton)
+    for part in others:
+        part.visible = False
+    ui.liveCollapsibleButton.collapsed = False
+    ui.liveSelector.setCurrentNode(source.proxyNode)
+    ui.liveButton.click()
+    until(lambda: "segmented" in ui.liveStatusLabel.text)
+    ui.recordButton.click()
+    player = qt.QTimer()
+    player.interval = 250
+    player.connect("timeout()", lambda: source.browserNode.SelectNextItem())
+    player.start()
+    until(lambda: "12 frames recorded" in ui.liveStatusLabel.text)
+    player.stop()
+    photographer.take("live")
+    ui.liveButton.click()
+    ui.liveCollapsibleButton.collapsed = True
+    for part in others:
+        part.visible = True
+
+
 def main(folder: Path, all_of_them: bool) -> None:
     application.start()
     import slicer
@@ -124,6 +148,7 @@ def main(folder: Path, all_of_them: bool) -> None:
         for box, setting in ((ui.framesComboBox, "range"), (ui.stateComboBox, "window")):
             box.currentIndex = box.findData(setting)
         photographer.take("open")
+    takeLive(ui, source, photographer)
     ui.outputSelector.setCurrentNode(
         next(
             node

@@ -98,8 +98,7 @@ def test_newest_frame_wins_and_the_skipped_ones_are_counted(live, fakes, volumeN
 
     assert received(fakes[-1]) == (2, 4)
     assert "1 frames segmented, 2 skipped" in live.liveStatusLabel.text
-    assert "<b>1.2</b> ml" in live.liveVolumesLabel.text
-    assert "<b>7.5</b> ml" in live.liveVolumesLabel.text
+    assert live.liveVolumesLabel.text == "Inner: 1.2 ml\nOuter: 7.5 ml"
 
 
 def test_all_frames_are_shown_in_one_segmentation_beside_the_volume(live, fakes, volumeNode, scene):

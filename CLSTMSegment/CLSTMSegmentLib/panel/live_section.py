@@ -1,7 +1,5 @@
 """The Live section of the panel: a volume is segmented whenever its image changes."""
 
-import html
-
 from slicer.i18n import tr as _
 
 from ..core.errors import InputError
@@ -102,7 +100,7 @@ class LiveSection:
     def _show(self, live: LiveSegmentation) -> None:
         ui = self._ui
         ui.liveStatusLabel.text = "\n".join(statusLines(live))
-        ui.liveVolumesLabel.text = "" if live.ml is None else _volumesAsHtml(live)
+        ui.liveVolumesLabel.text = "" if live.ml is None else _volumes(live)
         if live.state == "running":
             return
         if live.details:
@@ -152,9 +150,8 @@ def _state(live: LiveSegmentation) -> str:
     return _("Live, on {device}.").format(device=live.device)
 
 
-def _volumesAsHtml(live: LiveSegmentation) -> str:
-    rows = (
-        f"<tr><td>{html.escape(segment.name)}</td><td align='right'>&nbsp;&nbsp;<b>{ml:.1f}</b> ml</td></tr>"
+def _volumes(live: LiveSegmentation) -> str:
+    return "\n".join(
+        _("{segment}: {volume:.1f} ml").format(segment=segment.name, volume=ml)
         for segment, ml in zip(live.request.model.segments, live.ml, strict=True)
     )
-    return f"<table>{''.join(rows)}</table>"

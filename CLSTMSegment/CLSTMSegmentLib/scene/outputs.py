@@ -65,9 +65,12 @@ class SegmentationOutput:
         self.addMeasured(node, *measure_frame(frame, self.curve.segments))
 
     def addMeasured(self, node: slicer.vtkMRMLSegmentationNode, volumes: FrameVolumes, flags: list[Flag]) -> None:
-        """Add a copy of the segmentation of a frame, which was measured already, at its index value."""
+        """Add the segmentation of a frame, which was measured already, at its index value."""
+        segmentation = node.GetSegmentation()
+        node.SetAndObserveSegmentation(None)  # the sequence would copy the labelmaps
         node.SetName(f"{self._model.title} {volumes.number}")
         node = self.sequenceNode.SetDataNodeAtValue(node, volumes.index_value)
+        node.SetAndObserveSegmentation(segmentation)
         self._measured[volumes.number] = editState(node)
         self.curve.add(volumes, flags)
         if self.sequenceNode.GetScene() is not None:

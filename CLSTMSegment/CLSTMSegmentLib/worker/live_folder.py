@@ -72,9 +72,10 @@ class LiveFolder(SegmentFolder):
                     yield frame.number, error
 
     def _read_frame(self, frame: FrameArrived) -> sitk.Image:
-        voxels = np.fromfile(self.path / "frame.raw", np.dtype(frame.voxel_type))
         try:
-            return frame.grid.place(sitk.GetImageFromArray(voxels.reshape(frame.grid.size[::-1])))
+            # mapped, so that the voxels are copied once
+            voxels = np.memmap(self.path / "frame.raw", np.dtype(frame.voxel_type), "r", shape=frame.grid.size[::-1])
+            return frame.grid.place(sitk.GetImageFromArray(voxels))
         except (ValueError, TypeError, KeyError, RuntimeError) as error:
             raise InputError(f"frame {frame.number} cannot be read by the worker: {error}") from error
 
