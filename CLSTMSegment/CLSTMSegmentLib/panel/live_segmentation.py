@@ -207,6 +207,8 @@ class LiveSegmentation:
         match event:
             case Started(device):
                 self.device = device
+                if self._waitingSince is not None:  # a frame that waited for the model says nothing about latency
+                    self._waitingSince = time.perf_counter()
             case Note(text):
                 self.warnings.append(text)
             case LiveFrameDone():
