@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from ..core.boxes import Box, bounding_box, union, with_margin
 from ..core.errors import Cancelled, InputError
 from ..core.progress import Progress
-from ..core.same_grid import check_same_grid
+from ..core.same_grid import ImageGrid, check_same_grid
 from ..core.sequence import Frame, SegmentedFrame, check_frame
 from ..core.volume_curve import IMAGE, Flag
 from .gaps import Gap, gaps_between
@@ -74,24 +74,16 @@ class Propagator:
         cyclic: whether the first frame follows the last one, as in a heartbeat.
 
     Raises:
-        InputError: there is no annotation, or one has no label, no frame, or another grid than its frame.
+        InputError: see `check_annotations`.
     """
 
     def __init__(self, frames: Sequence[Frame], annotations: Mapping[int, sitk.Image], cyclic: bool = False):
-        if not annotations:
-            raise InputError("nothing is annotated: draw at least one frame")
-        for number, labels in annotations.items():
-            if not 0 <= number < len(frames):
-                raise InputError(f"frame {number} is annotated, but the sequence has frames 0 to {len(frames) - 1}")
-            check_frame(frames[number], number)
-            check_same_grid(frames[number].image, labels, f"frame {number}")
+        check_annotations(frames, annotations)
         self._frames = frames
         self._annotations = {number: sitk.Cast(labels, sitk.sitkUInt8) for number, labels in annotations.items()}
         self._cyclic = cyclic
         arrays = [sitk.GetArrayViewFromImage(labels) for labels in self._annotations.values()]
         self._labels = sorted({int(value) for array in arrays for value in np.unique(array)} - {0})
-        if not self._labels:
-            raise InputError("the annotated frames have no label: draw a structure in at least one of them")
         self._box = self._box_of_structures(arrays)
         self._window = (0.0, 1.0)
 
@@ -193,24 +185,29 @@ class Propagator:
             found = bounding_box(array > 0)
             if found is not None:
                 box = found if box is None else union(box, found)
-        margins = tuple(ceil(MARGIN_MM / step) for step in image.GetSpacing()[::-1])
+        # a spacing that was written to a file and read may differ in its last digits
+        margins = tuple(ceil(round(MARGIN_MM / step, 6)) for step in image.GetSpacing()[::-1])
         return with_margin(box, margins, image.GetSize()[::-1])
 
     def _check_frames(self) -> None:
         """Check all frames, and measure the intensities of the annotated ones."""
-        first = next(iter(self._annotations.values()))
+        annotated = next(iter(self._annotations))
+        grid = ImageGrid.of(self._frames[annotated].image)
         for number in range(len(self._frames)):
             frame = self._frames[number]
             check_frame(frame, number)
-            check_same_grid(frame.image, first, f"frame {number}")
-        number = next(iter(self._annotations))
-        values = sitk.GetArrayFromImage(self._cropped(self._frames[number].image)).astype(np.float32)
+            if not grid.is_same(ImageGrid.of(frame.image)):
+                raise InputError(
+                    f"frame {number} differs in geometry from the annotated frame {annotated}: resample all frames to "
+                    "one geometry first"
+                )
+        values = sitk.GetArrayFromImage(self._cropped(self._frames[annotated].image)).astype(np.float32)
         values = values[np.isfinite(values)]
         self._window = (
             tuple(float(value) for value in np.percentile(values, PERCENTILES)) if values.size else (0.0, 0.0)
         )
         if not self._window[1] > self._window[0]:
-            raise InputError(f"frame {number} has no contrast around the annotation: nothing can be followed")
+            raise InputError(f"frame {annotated} has no contrast around the annotation: nothing can be followed")
 
     def _image(self, number: int) -> sitk.Image:
         """Return the image of a frame inside the box, float32, scaled to [0, 1], without direction and origin."""
@@ -236,6 +233,29 @@ class Propagator:
         result = sitk.GetImageFromArray(whole)
         result.CopyInformation(image)
         return result
+
+
+def check_annotations(frames: Sequence[Frame], annotations: Mapping[int, sitk.Image]) -> None:
+    """Raise an InputError unless annotations can be propagated; only the annotated frames are read.
+
+    Args:
+        frames, annotations: see `Propagator`.
+
+    Raises:
+        InputError: there is one frame only, or no annotation; or an annotation has no frame, or another grid than its
+            frame; or none has a label.
+    """
+    if len(frames) < 2:
+        raise InputError("the sequence has one frame only: there is no other one to propagate to")
+    if not annotations:
+        raise InputError("nothing is annotated: draw at least one frame")
+    for number, labels in annotations.items():
+        if not 0 <= number < len(frames):
+            raise InputError(f"frame {number} is annotated, but the sequence has frames 0 to {len(frames) - 1}")
+        check_frame(frames[number], number)
+        check_same_grid(frames[number].image, labels, f"frame {number}")
+    if not any(sitk.GetArrayViewFromImage(labels).any() for labels in annotations.values()):
+        raise InputError("the annotated frames have no label: draw a structure in at least one of them")
 
 
 def _agreement(a: np.ndarray, b: np.ndarray) -> float:

@@ -12,6 +12,7 @@ from ..core.boxes import Box
 from ..core.errors import InputError, RunFailed
 from ..core.progress import Progress, TeachingProgress
 from ..core.same_grid import ImageGrid
+from ..core.volume_curve import Flag
 from ..engine.run_report import RunReport
 
 
@@ -31,11 +32,16 @@ class Note:
 
 @dataclass(frozen=True)
 class FrameDone:
-    """A frame is segmented, and its labels are in the job folder; see `core.sequence.SegmentedFrame`."""
+    """A frame is segmented, and its labels are in the job folder; see `core.sequence.SegmentedFrame`.
+
+    Attributes:
+        flags: quality flags of a frame to which annotations were propagated.
+    """
 
     number: int
     index_value: str
     out_of_distribution: tuple[str, ...] = ()
+    flags: tuple[Flag, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -165,6 +171,7 @@ def _report(value: dict[str, object] | None) -> RunReport | None:
 
 _READERS = {
     "out_of_distribution": tuple,
+    "flags": lambda value: tuple(Flag(**flag) for flag in value),
     "ml": tuple,
     "box": lambda value: tuple(map(tuple, value)),
     "grid": lambda value: ImageGrid(**{name: tuple(part) for name, part in value.items()}),

@@ -4,9 +4,10 @@ events.jsonl       what the worker reports, see `events`
 control            what the worker is to do: run, pause or stop
 worker.log         what else the worker prints
 process-id         the id of the worker's process, which a launcher may have started
-settings.json      of a run: its settings, see `engine.settings.RunSettings`
+settings.json      of a run: its settings, see `engine.settings.RunSettings`; a propagation has none
 index-values.json  of a run: the index values of all frames of the sequence
 frames/N.nrrd      of a run: the input frames, which may arrive while the worker runs
+annotations/N.nrrd of a propagation: the labels of the annotated frames
 results/N.nrrd     of a run: the labels of the finished frames
 
 The folder of a teaching job also holds its training set, see `teaching.training_set`; that of a live segmentation has
@@ -20,7 +21,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -32,6 +33,7 @@ from ..core.atomic_write import patiently, write_text
 from ..core.errors import InputError, StorageError, sitk_cause
 from ..core.own_folder import OwnFolder
 from ..core.sequence import SegmentedFrame
+from ..core.volume_curve import Flag
 from ..engine.settings import RunSettings
 from ..io.image_files import read_image, write_image
 from .event_file import EventFile
@@ -151,7 +153,7 @@ class WorkFolder:
 
 
 class SegmentFolder(WorkFolder):
-    """The folder of a worker that segments: what every worker's folder has, and the settings.
+    """The folder of a worker that makes labels: what every worker's folder has, and the settings.
 
     Args:
         own_folder: the folder; in the worker its path, because it belongs to the process that made it.
@@ -162,18 +164,19 @@ class SegmentFolder(WorkFolder):
         self._own_folder = own_folder
 
     @classmethod
-    def make_own(cls: type[Made], settings: RunSettings, parent: Path | None = None) -> Made:
+    def make_own(cls: type[Made], settings: RunSettings | None, parent: Path | None = None) -> Made:
         """Make the folder of a new worker, and remove those that killed processes left behind.
 
         Args:
-            settings: settings of the run.
+            settings: settings of the run; None for a propagation.
             parent: where to make the folder; the system's temporary folder by default.
 
         Raises:
             OSError: the folder cannot be made.
         """
         folder = cls(OwnFolder(FOLDER_PREFIX, parent or Path(tempfile.gettempdir())))
-        write_text(folder._settings_path, settings.to_json())
+        if settings is not None:
+            write_text(folder._settings_path, settings.to_json())
         return folder
 
     def remove(self) -> None:
@@ -197,11 +200,11 @@ class SegmentFolder(WorkFolder):
 
 
 class JobFolder(SegmentFolder):
-    """The folder of a run: what every folder of a worker that segments has, the input frames and the results."""
+    """The folder of a run or a propagation: its settings, the frames that come in and the results that go out."""
 
     @classmethod
-    def make(cls, settings: RunSettings, index_values: list[str], parent: Path | None = None) -> JobFolder:
-        """Make the folder of a new run; see `make_own`.
+    def make(cls, settings: RunSettings | None, index_values: list[str], parent: Path | None = None) -> JobFolder:
+        """Make the folder of a new run or propagation; see `make_own`.
 
         Args:
             index_values: index values of all frames of the sequence, verbatim.
@@ -212,8 +215,8 @@ class JobFolder(SegmentFolder):
         return folder
 
     def make_parts(self) -> None:
-        """Make the folders of the input frames and of the results, where they are missing."""
-        for part in (self._frames_path, self._results_path):
+        """Make the folders of input frames, annotations and results, where they are missing."""
+        for part in (self._frames_path, self._annotations_path, self._results_path):
             part.mkdir(exist_ok=True)
 
     def index_values(self) -> list[str]:
@@ -241,15 +244,35 @@ class JobFolder(SegmentFolder):
         """
         return read_image(self._frame_path(number))
 
-    def write_result(self, frame: SegmentedFrame) -> None:
+    def write_annotation(self, number: int, labels: sitk.Image) -> None:
+        """Hand the labels of an annotated frame to the worker, before it starts.
+
+        Raises:
+            StorageError: they cannot be written.
+        """
+        with _storing(f"the annotation of frame {number}", self._annotations_path):
+            write_image(self._annotations_path / f"{number}.nrrd", labels, compressed=True)
+
+    def annotations(self) -> dict[int, sitk.Image]:
+        """Return the labels of the annotated frames by frame number.
+
+        Raises:
+            InputError: a file is damaged.
+        """
+        return {int(path.stem): read_image(path) for path in self._annotations_path.glob("*.nrrd")}
+
+    def write_result(self, frame: SegmentedFrame, flags: Sequence[Flag] = ()) -> None:
         """Write a finished frame, then report it as an event.
+
+        Args:
+            flags: see `FrameDone.flags`.
 
         Raises:
             StorageError: the frame cannot be written.
         """
         with _storing(f"frame {frame.number} ({frame.index_value}) is done but", self._results_path):
             write_image(self._result_path(frame.number), frame.labels, compressed=True)
-        self.append(FrameDone(frame.number, frame.index_value, frame.out_of_distribution))
+        self.append(FrameDone(frame.number, frame.index_value, frame.out_of_distribution, tuple(flags)))
 
     def read_result(self, event: FrameDone) -> SegmentedFrame:
         """Return the finished frame that an event reports.
@@ -267,6 +290,10 @@ class JobFolder(SegmentFolder):
     @property
     def _frames_path(self) -> Path:
         return self.path / "frames"
+
+    @property
+    def _annotations_path(self) -> Path:
+        return self.path / "annotations"
 
     @property
     def _results_path(self) -> Path:

@@ -18,6 +18,11 @@ SEGMENT = "CLSTMSegmentLib.worker.segment_in_folder"
 LIVE = "CLSTMSegmentLib.worker.segment_live"
 """The module that does a live segmentation."""
 
+PROPAGATE = "CLSTMSegmentLib.worker.propagate_in_folder"
+"""The module that does a propagation; its argument is `CYCLIC` where the first frame follows the last one."""
+
+CYCLIC = "cyclic"
+
 TEACH = "CLSTMSegmentLib.worker.teach_in_folder"
 """The module that does a teaching job; its argument is the folder of models."""
 
@@ -71,7 +76,8 @@ class WorkerProcess:
     crash of its child into exit status 1. PythonSlicer and the interpreters of virtual environments on Windows are.
 
     Args:
-        module: the Python module to run, `SEGMENT`, `LIVE` or `TEACH`; its first argument is the path of the folder.
+        module: the Python module to run, `SEGMENT`, `LIVE`, `PROPAGATE` or `TEACH`; its first argument is the path of
+            the folder.
         folder: what to do, and where the worker writes events.
         arguments: further arguments of the module.
         python: the interpreter that runs it (in Slicer: PythonSlicer).
