@@ -1,6 +1,6 @@
 """Annotations: a segmentation sequence in which the user draws segments in some frames, read as label images."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +12,8 @@ from ..core.errors import InputError
 from ..core.structure import PALETTE, Segment
 from .images import imageFromVolume, imageGeometry, volumeGeometry
 from .inputs import SequenceInput
-from .labelmaps import isEmpty, maskOn, segmentsOf
+from .labelmaps import isEmpty, labelsOf, maskOn, segmentsOf
+from .made_frames import madeFrames, trustedFrames
 from .outputs import copyIndex, emptySegmentation, placeBeside
 
 
@@ -76,11 +77,16 @@ def useAsAnnotation(
 
 
 def annotatedFrames(annotationNode: slicer.vtkMRMLSequenceNode) -> list[int]:
-    """Return the numbers of the items in which at least one segment is drawn."""
+    """Return the numbers of the items in which at least one segment is drawn, and which the user drew or corrected.
+
+    Of a result, these are the frames that the user corrected.
+    """
+    made = madeFrames(annotationNode)
     return [
         item
         for item in range(annotationNode.GetNumberOfDataNodes())
-        if any(not isEmpty(segment) for _id, segment in segmentsOf(annotationNode.GetNthDataNode(item)))
+        if annotationNode.GetNthIndexValue(item) not in made
+        and any(not isEmpty(segment) for _id, segment in segmentsOf(annotationNode.GetNthDataNode(item)))
     ]
 
 
@@ -93,7 +99,8 @@ def readAnnotations(
     the first of these frames.
 
     Args:
-        annotationNode: the annotation; a frame without a drawn segment is not annotated.
+        annotationNode: the annotation; a frame without a drawn segment is not annotated. Of a result, the frames are
+            annotated that the user corrected.
         source: the input that is annotated.
         ejectingChambers: names of the segments that are heart chambers and eject blood, see `core.structure.Segment`.
 
@@ -103,8 +110,8 @@ def readAnnotations(
 
     Raises:
         InputError: no frame is annotated, the input does not have an annotated frame, two segments of a frame have the
-            same name, a segment cannot be resampled to the grid of its frame, or no segment has the name of an ejecting
-            chamber.
+            same name or overlap, a segment lies beside its frame or cannot be resampled to its grid, or no segment has
+            the name of an ejecting chamber.
     """
     sequenceNode = source.sequenceNode
     numbers = {sequenceNode.GetNthIndexValue(n): n for n in range(sequenceNode.GetNumberOfDataNodes())}
@@ -124,7 +131,16 @@ def readAnnotations(
             raise InputError(f"frame {number} ({value}): two of its segments have the same name: rename one of them")
         for segmentID, segment in drawn:
             segments.setdefault(segment.GetName(), _description(segmentID, segment))
-            mask = maskOn(reference, segment, f"frame {number} ({value})")
+            frame = f"frame {number} ({value})"
+            mask = maskOn(reference, segment, frame)
+            if not mask.any():
+                raise InputError(
+                    f"{frame}: segment {segment.GetName()!r} lies beside the image: is it an annotation of another one?"
+                )
+            if array[mask].any():
+                raise InputError(
+                    f"{frame}: segment {segment.GetName()!r} overlaps another one: draw it again without overlap"
+                )
             array[mask] = list(segments).index(segment.GetName()) + 1
         annotations[number] = sitk.GetImageFromArray(array)
         annotations[number].CopyInformation(image)
@@ -135,6 +151,35 @@ def readAnnotations(
         raise InputError(f"no segment is named {' or '.join(sorted(unknown))}: the segments are {', '.join(segments)}")
     marked = (replace(one, ejecting_chamber=one.name in ejectingChambers) for one in segments.values())
     return tuple(marked), annotations
+
+
+def readPropagated(
+    annotationNode: slicer.vtkMRMLSequenceNode, source: SequenceInput, segments: Sequence[Segment]
+) -> dict[int, sitk.Image]:
+    """Read the frames of an annotation to which the drawn ones were propagated, and which are likely right.
+
+    These are the frames without a flag that the user has not marked as bad, and those that the user has marked as good.
+
+    Args:
+        annotationNode, source: see `readAnnotations`.
+        segments: what `readAnnotations` returns.
+
+    Returns:
+        Label images like those of `readAnnotations`; none for an annotation to which nothing was propagated.
+
+    Raises:
+        InputError: two segments overlap, or one cannot be resampled to the grid of its frame.
+    """
+    trusted, sequenceNode = trustedFrames(annotationNode), source.sequenceNode
+    segmentIDs = [segment.id for segment in segments]
+    found = {}
+    for number in range(sequenceNode.GetNumberOfDataNodes()):
+        value = sequenceNode.GetNthIndexValue(number)
+        if value in trusted:
+            image = imageFromVolume(sequenceNode.GetNthDataNode(number))
+            node = annotationNode.GetDataNodeAtValue(value)
+            found[number] = labelsOf(node, segmentIDs, image, f"frame {number} ({value})")
+    return found
 
 
 def _description(segmentID: str, segment: slicer.vtkSegment) -> Segment:

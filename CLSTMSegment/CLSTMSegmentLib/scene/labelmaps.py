@@ -23,11 +23,17 @@ def segmentsOf(node: slicer.vtkMRMLSegmentationNode) -> list[tuple[str, slicer.v
 
 def isEmpty(segment: slicer.vtkSegment) -> bool:
     """Return whether nothing of a segment is drawn."""
+    return not voxelsOf(segment)[0].any()
+
+
+def voxelsOf(segment: slicer.vtkSegment) -> tuple[np.ndarray, tuple[int, int, int]]:
+    """Return where a segment is drawn, bool (k, j, i), and the place of the first of these voxels on its grid."""
     labelmap = segment.GetRepresentation(binaryLabelmap())
-    if labelmap is None:
-        return True
-    scalars = labelmap.GetPointData().GetScalars()
-    return scalars is None or not (vtk_to_numpy(scalars) == segment.GetLabelValue()).any()
+    scalars = labelmap.GetPointData().GetScalars() if labelmap is not None else None
+    if scalars is None:
+        return np.zeros((0, 0, 0), bool), (0, 0, 0)
+    shape = labelmap.GetDimensions()[::-1]
+    return vtk_to_numpy(scalars).reshape(shape) == segment.GetLabelValue(), labelmap.GetExtent()[4::-2]
 
 
 def maskOn(reference: slicer.vtkOrientedImageData, segment: slicer.vtkSegment, frame: str) -> np.ndarray:

@@ -10,6 +10,7 @@ from ..model.description import Model
 from .images import volumeGeometry
 from .inputs import SequenceFrames, SequenceInput, resolveInput
 from .live_output import labelmapOf
+from .made_frames import MODEL, rememberMade
 from .outputs import SegmentationOutput, moveToFolderOf, segmentationFromLabelmap
 
 
@@ -72,6 +73,7 @@ class LiveRecording:
             moveToFolderOf(self._volumeNode, proxyNode)
         self._output.source = resolveInput(imagesNode)
         self._output.curve.index = SequenceFrames(imagesNode).index
+        rememberMade(self._output.sequenceNode, dict.fromkeys(self._output.curve.index.values, MODEL))
         self._output.publish()
         return browserNode
 

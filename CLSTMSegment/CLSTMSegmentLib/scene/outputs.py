@@ -1,5 +1,6 @@
 """A segmentation sequence: collected outside the scene, then added to it beside its input."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import SimpleITK as sitk
@@ -15,6 +16,7 @@ from .edited_frames import editState, measureEdited
 from .frame_reviews import REVIEWS_ATTRIBUTE
 from .images import imageGeometry, labelmapImage
 from .inputs import SequenceFrames, SequenceInput
+from .made_frames import FLAGGED, MODEL, PROPAGATED, copyMade, rememberMade
 from .volumes_plot import removeChart
 from .volumes_table import volumesTable
 
@@ -59,10 +61,18 @@ class SegmentationOutput:
         browserNode = self.source.browserNode
         return browserNode.GetProxyNode(self.sequenceNode) if browserNode is not None else None
 
-    def add(self, frame: SegmentedFrame) -> None:
-        """Add a finished frame at its index value, and measure it."""
+    def add(self, frame: SegmentedFrame, maker: str | None = MODEL, flags: Sequence[Flag] = ()) -> None:
+        """Add a finished frame at its index value, and measure it.
+
+        Args:
+            maker: the program that made the frame, see `made_frames`; None for a frame that the user drew.
+            flags: quality flags beside those that are found in the labels.
+        """
         node = segmentationNode(frame.labels, self._model)
-        self.addMeasured(node, *measure_frame(frame, self.curve.segments))
+        volumes, found = measure_frame(frame, self.curve.segments)
+        self.addMeasured(node, volumes, [*found, *flags])
+        if maker is not None:
+            rememberMade(self.sequenceNode, {frame.index_value: maker})
 
     def addMeasured(self, node: slicer.vtkMRMLSegmentationNode, volumes: FrameVolumes, flags: list[Flag]) -> None:
         """Add the segmentation of a frame, which was measured already, at its index value."""
@@ -75,6 +85,16 @@ class SegmentationOutput:
         self.curve.add(volumes, flags)
         if self.sequenceNode.GetScene() is not None:
             self._show(self.sequenceNode)
+
+    def addPropagated(self, frame: SegmentedFrame, flags: Sequence[Flag], isAnnotated: bool) -> None:
+        """Add a frame to which annotations were propagated, or an annotated one.
+
+        Args:
+            flags: the quality flags of the propagation.
+            isAnnotated: whether the user drew the frame.
+        """
+        maker = None if isAnnotated else FLAGGED if flags else PROPAGATED
+        self.add(frame, maker, flags)
 
     def publish(self, outputNode: slicer.vtkMRMLSequenceNode | None = None) -> slicer.vtkMRMLSequenceNode:
         """Add the sequence and its table to the scene of the input, or move the frames into an existing output.
@@ -153,6 +173,7 @@ class SegmentationOutput:
         wasModifying = outputNode.StartModify()
         outputNode.RemoveAllDataNodes()
         outputNode.RemoveAttribute(REVIEWS_ATTRIBUTE)
+        copyMade(frames, outputNode)
         copyIndex(frames, outputNode)
         for number in range(frames.GetNumberOfDataNodes()):
             outputNode.SetDataNodeAtValue(frames.GetNthDataNode(number), frames.GetNthIndexValue(number))
