@@ -28,7 +28,8 @@ def runSettings(model: str | Path, keywords: Mapping[str, object]) -> RunSetting
 
 def checkTeachingKeywords(keywords: Mapping[str, object]) -> None:
     """Raise an InputError that names the known keywords if one of the given ones is unknown to `teach`."""
-    _checkNames(keywords, _fieldNames(TeachingSettings) - {"name", "segments"} | {"marks", "ejecting_chambers"})
+    known = _fieldNames(TeachingSettings) - {"name", "segments", "propagated_frames"}
+    _checkNames(keywords, known | {"marks", "ejecting_chambers", "learn_from_propagated"})
 
 
 def _fieldNames(settingsClass: type) -> set[str]:

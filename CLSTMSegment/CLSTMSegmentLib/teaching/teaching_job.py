@@ -140,7 +140,7 @@ class _Job:
         fold, model = self.plan.folds[number], self.untaught.description
         held_out = [self.sequences[n] for n in fold.held_out]
         learnt_from = [sequence for n, sequence in enumerate(self.sequences) if n not in fold.held_out]
-        validation = held_out or learnt_from
+        validation = held_out or [self.sequences[n] for n in self.training_set.drawn]
         task = TrainingTask(model, learnt_from, validation, self.plan.rules[number], initial=self.untaught.weights)
         folder = self.training_set.folder / fold.name
         try:
@@ -166,7 +166,7 @@ class _Job:
         if learnt.result is None:
             raise failure(f"{early_end}, before anything had been learnt: begin again, and let the job run for longer")
         training = {
-            "taught_from": f"{len(self.sequences)} annotated frames",
+            "taught_from": self._taught_from(),
             "beginning": self.untaught.origin,
             "steps": self._steps(learnt.fold),
         }
@@ -184,6 +184,12 @@ class _Job:
             ) from error
         if learnt.error is not None:
             raise failure(f"{early_end}. The best network so far was kept as {target}")
+
+    def _taught_from(self) -> str:
+        drawn = len(self.training_set.drawn)
+        propagated = len(self.sequences) - drawn
+        text = f"{drawn} annotated frames"
+        return f"{text}, and {propagated} frames to which they were propagated" if propagated else text
 
     def _steps(self, fold: Fold) -> int:
         return self.plan.rules[self.plan.folds.index(fold)].iterations

@@ -88,7 +88,8 @@ def plan_trainings(
         StorageError: the plan cannot be stored.
     """
     model = untaught.description
-    folds = folds_of(len(training_set.frames), training_set.settings.hold_out_frames)
+    settings = training_set.settings
+    folds = folds_of(len(training_set.frames), settings.hold_out_frames and not settings.propagated_frames)
     stacks = StackRule(
         frames=1,
         lead=WARM_UP_FRAMES,
@@ -108,7 +109,7 @@ def plan_trainings(
     else:
         trial = TrainingStacks(sequences, None, model, stacks, 0, structures)
         seconds = _seconds_per_step(trial, model, device)
-        steps = _affordable_steps(folds, training_set.settings.minutes * 60 / seconds)
+        steps = _affordable_steps(folds, settings.minutes * 60 / seconds)
         try:
             write_text(path, json.dumps(steps))
         except (OSError, InputError, StorageError) as error:

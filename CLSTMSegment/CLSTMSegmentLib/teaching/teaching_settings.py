@@ -31,6 +31,9 @@ class TeachingSettings:
         device: "auto" (the first GPU that works, else the CPU), "cpu", "cuda", "cuda:N" or "mps".
         hold_out_frames: whether part of the time is spent on measuring how good the model will be: for each fold of
             the annotated frames, a network learns from the other frames and is scored on these.
+        propagated_frames: those of the annotated frames, each as (sequence, frame number), to which the drawn ones were
+            propagated. A network learns from them, but is never scored on them; and no drawn frame can be held out,
+            because they repeat what is drawn in it.
 
     Raises:
         InputError: a value that makes no sense.
@@ -42,6 +45,7 @@ class TeachingSettings:
     minutes: float = 8.0
     device: str = "auto"
     hold_out_frames: bool = True
+    propagated_frames: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self):
         check_name(self.name)
@@ -72,4 +76,5 @@ class TeachingSettings:
             KeyError, TypeError, AttributeError: the content has another form.
         """
         segments = tuple(Segment(**segment | {"color": tuple(segment["color"])}) for segment in content["segments"])
-        return cls(**{**content, "segments": segments})
+        propagated = tuple((sequence, number) for sequence, number in content.get("propagated_frames", ()))
+        return cls(**{**content, "segments": segments, "propagated_frames": propagated})

@@ -27,7 +27,8 @@ from ..io.image_files import read_image, write_image
 from ..model.rules import IntensityRule
 from .teaching_settings import MOST_SEGMENTS, TeachingSettings
 
-MARKS = ("drawn", "whole", "slices", "partly")
+MARKS = ("partly", "slices", "drawn", "whole")
+"""What `AnnotatedFrame.mark` can be, from the least to the most complete annotation."""
 
 WARM_UP_FRAMES = 3
 """Number of frames before and after an annotated one that belong to it: the recurrent state reads them."""
@@ -92,6 +93,12 @@ class TrainingSet:
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise InputError(f"{path} is damaged ({error}): start the teaching job again") from error
 
+    @property
+    def drawn(self) -> list[int]:
+        """Return the places in `frames` of those that were drawn, and not propagated."""
+        propagated = self.settings.propagated_frames
+        return [n for n, frame in enumerate(self.frames) if (frame.sequence, frame.number) not in propagated]
+
     def image(self, frame: AnnotatedFrame, number: int | None = None) -> sitk.Image:
         """Return the image of an annotated frame, or of another frame of its sequence.
 
@@ -144,6 +151,11 @@ def check_new_model(models: Path, name: str) -> Path:
         hint = f", and remove {left}, which is left of the teaching job that made it" if left.exists() else ""
         raise InputError(f"there is a model {name!r} in {models} already: choose another name{hint}")
     return target
+
+
+def least_complete(marks: Iterable[str]) -> str:
+    """Return how complete the frames are to which frames with these marks are propagated."""
+    return min(marks, key=MARKS.index)
 
 
 def write_training_set(
