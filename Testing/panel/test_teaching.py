@@ -7,7 +7,7 @@ import pytest
 import SimpleITK as sitk
 import slicer
 from CLSTMSegmentLib.core.progress import TeachingProgress
-from CLSTMSegmentLib.panel import teach_section
+from CLSTMSegmentLib.panel import annotated_frames_list
 from CLSTMSegmentLib.scene.annotations import annotatedFrames, newAnnotation
 from CLSTMSegmentLib.scene.inputs import resolveInput
 from CLSTMSegmentLib.teaching.training_set import TrainingSet
@@ -131,7 +131,7 @@ def test_corrected_frame_of_the_output_is_annotated_for_the_next_teaching_job(an
 
 def test_annotation_is_not_looked_through_while_the_section_is_closed(annotated, monkeypatch):
     ui, looks = annotated.ui, []
-    monkeypatch.setattr(teach_section, "annotatedFrames", lambda node: looks.append(node) or [0, 2])
+    monkeypatch.setattr(annotated_frames_list, "annotatedFrames", lambda node: looks.append(node) or [0, 2])
 
     ui.teachCollapsibleButton.collapsed = True
     ui.overlapSpinBox.value = 0.5

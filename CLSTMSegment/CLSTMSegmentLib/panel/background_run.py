@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from slicer.i18n import tr as _
 
@@ -10,63 +9,48 @@ from ..core.errors import InputError, RunFailed
 from ..core.progress import Progress
 from ..core.volume_curve import VolumeCurve
 from ..engine.run_report import RunReport
-from ..engine.settings import RunSettings
-from ..model.description import Model
-from ..scene.inputs import SequenceFrames, SequenceInput
+from ..scene.inputs import SequenceFrames
 from ..scene.single_output import outputFor
 from ..worker.events import Done, Event, Failed, FrameDone, Note, Started
-from ..worker.job_folder import JobFolder
-from ..worker.worker_process import SEGMENT, MakeWorker
+from ..worker.worker_process import MakeWorker
 from .repeating_timer import RepeatingTimer
 from .reported_slots import unexpected
+from .run_requests import PropagationRequest, RunRequest
 
 TICK_MS = 20
 
 
-@dataclass(frozen=True)
-class RunRequest:
-    """What the user wants to be segmented, and how.
-
-    Attributes:
-        source: the input.
-        model: the model that the settings name.
-        settings: what the run is.
-        outputNode: the segmentation sequence, or for a single volume the segmentation, that the finished run replaces;
-            None for a new one.
-    """
-
-    source: SequenceInput
-    model: Model
-    settings: RunSettings
-    outputNode: object | None = None
-
-
 class BackgroundRun:
-    """One run in a worker process.
+    """One run, or one propagation, in a worker process.
 
     After a run that was cancelled or failed, the finished frames stay in the scene unless `discard` removes them.
 
     Args:
-        request: what to segment, and how.
+        request: what to do, and how.
         makeWorker: what makes the worker.
         changed: called whenever there is something new to show, and once at the end.
 
     Attributes:
         state: "running", then "done", "failed" or "cancelled".
         progress: where the run is; None before the first tile.
-        message: after a failure, what happened and what to do.
+        message: after a failure, what happened and what to do; after a success, what is unusual about it.
         log: lines for the user.
         output: the finished frames.
-        report: what the run did; None before it is done.
+        report: what the run did; None before it is done, and for a propagation.
         texts: after the run, the text files of its folder, for a report about a problem.
-        total: number of frames to segment.
+        total: number of frames to do.
 
     Raises:
         InputError: the sequence does not have the frames that the settings name, or the worker cannot be made.
-        OSError: the worker cannot be started.
+        OSError, StorageError: the worker cannot be started.
     """
 
-    def __init__(self, request: RunRequest, makeWorker: MakeWorker, changed: Callable[["BackgroundRun"], None]):
+    def __init__(
+        self,
+        request: RunRequest | PropagationRequest,
+        makeWorker: MakeWorker,
+        changed: Callable[["BackgroundRun"], None],
+    ):
         self.request = request
         self.state = "running"
         self.progress: Progress | None = None
@@ -82,10 +66,10 @@ class BackgroundRun:
         self._toHandOver = deque(range(len(self._frames)))
         self._checkedAt: int | None = None
         self._events: deque[Event] = deque()
-        self.total = len(request.settings.frame_numbers(len(self._frames)))
-        self._folder = JobFolder.make(request.settings, self._indexValues)
+        self.total = request.total(len(self._frames))
+        self._folder = request.makeFolder(self._indexValues)
         try:
-            self._worker = makeWorker(SEGMENT, self._folder)
+            self._worker = makeWorker(request.module, self._folder, request.arguments)
             self._worker.start()
         except (InputError, OSError):
             self._folder.remove()
@@ -117,7 +101,7 @@ class BackgroundRun:
             self._end("failed", _("The input was removed during the run."))
             return
         if self._toHandOver and self._inputChanged():
-            self._end("failed", _("The input sequence was changed before all of it was read: segment it again."))
+            self._end("failed", _("The input sequence was changed before all of it was read: start again."))
             return
         try:
             if self._toHandOver:
@@ -158,20 +142,30 @@ class BackgroundRun:
             case Progress():
                 self.progress = event
             case FrameDone():
-                self.output.add(self._folder.read_result(event))
+                self.request.add(self.output, self._folder.read_result(event), event.flags)
                 if len(self.curve.frames) == 1:
                     self.output.publish()
             case Done(report):
-                self.report = report
-                self.log += [*report.warnings, _reportLine(report)]
-                outputNode = self.request.outputNode
-                if outputNode is not None and outputNode.GetScene() is not None:  # the user may have removed it
-                    self.output.publish(outputNode)
-                self._end("done", "")
+                if report is not None:
+                    self.report = report
+                    self.log += [*report.warnings, _reportLine(report)]
+                self._end("done", self._replaceOutput())
             case Failed(message, details):
                 if details:
                     self.log.append(details)
                 self._end("failed", message)
+
+    def _replaceOutput(self) -> str:
+        """Move the finished frames into the chosen output; return what the user must know, or an empty text."""
+        outputNode = self.request.outputNode
+        if outputNode is None or outputNode.GetScene() is None:  # the user may have removed it
+            return ""
+        if self.request.outputIsInUse:
+            return _("{name} was edited meanwhile and stays as it is: the result is a new sequence.").format(
+                name=outputNode.GetName()
+            )
+        self.output.publish(outputNode)
+        return ""
 
     def _end(self, state: str, message: str) -> None:
         if self.state != "running":

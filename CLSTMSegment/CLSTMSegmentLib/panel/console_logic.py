@@ -139,8 +139,9 @@ class ConsoleLogic(LiveConsole):
         """
         from ..model.bundle import load_model
         from ..worker.worker_process import WorkerProcess
-        from .background_run import BackgroundRun, RunRequest
+        from .background_run import BackgroundRun
         from .dependencies import TO_SEGMENT, checkInstalled
+        from .run_requests import RunRequest
 
         checkInstalled(TO_SEGMENT)
         source, run = self._check(inputNode, model, roi, output, settings)
@@ -192,9 +193,11 @@ class ConsoleLogic(LiveConsole):
         Args:
             inputNode: the sequence of scalar volumes, its proxy volume or its browser.
             annotationNode: segmentation sequence; a frame without a drawn segment is not annotated, and in all others
-                every segment is complete.
+                every segment is complete. Of a result, the frames are annotated that the user corrected, and of a
+                result of a propagation also those that were annotated before.
             cyclic: whether the first frame follows the last one, as in a heartbeat.
-            output: a segmentation sequence whose frames are replaced; None for a new one.
+            output: a segmentation sequence whose frames are replaced; None for a new one. It may be the annotation,
+                whose annotated frames stay as they are.
             progress: called with a `core.progress.Progress` after every registration.
             cancelled: asked before every registration; once it returns True, the propagation is cancelled.
 
@@ -202,30 +205,22 @@ class ConsoleLogic(LiveConsole):
             The segmentation sequence node, which the input's browser plays.
 
         Raises:
-            InputError: an input, annotation or output that cannot be used; or Python packages are missing, which
-                `setupPythonRequirements` installs.
+            InputError: an input, annotation or output that cannot be used.
             Cancelled: `cancelled` returned True.
         """
-        from .dependencies import TO_SEGMENT, checkInstalled
-
-        checkInstalled(TO_SEGMENT)
-        from ..core.structure import SegmentSet
         from ..propagation.propagator import Propagator
-        from ..scene.annotations import readAnnotations
         from ..scene.inputs import SequenceFrames, resolveInput
-        from ..scene.single_output import checkOutputFor, outputFor
+        from ..scene.single_output import outputFor
+        from .run_requests import PropagationRequest
 
         self.report = self.curve = self.volumesTableNode = self.unfinished = None
         source = resolveInput(inputNode)
-        if output is not None:
-            checkOutputFor(output, source)
-        segments, annotations = readAnnotations(annotationNode, source)
-        finished = outputFor(SegmentSet("propagated", segments), source)
+        request = PropagationRequest.read(source, annotationNode, cyclic, output)
+        finished = outputFor(request.model, source)
         self.curve = finished.curve
-        propagator = Propagator(SequenceFrames(source.sequenceNode), annotations, cyclic)
+        propagator = Propagator(SequenceFrames(source.sequenceNode), request.annotations, cyclic)
         for frame in propagator.run(progress, cancelled):
-            finished.add(frame.result)
-            finished.curve.frame_flags += frame.flags()
+            request.add(finished, frame.result, frame.flags())
         outputNode = finished.publish(output)
         self.volumesTableNode = finished.tableNode
         return outputNode
@@ -251,8 +246,9 @@ class ConsoleLogic(LiveConsole):
             cancelled: asked after every step; once it returns True, the best network so far becomes the model.
             settings: `initial`, `minutes`, `device` and `hold_out_frames` of
                 `teaching.teaching_settings.TeachingSettings`; `marks`, which says by frame number how complete an
-                annotation is, see `teaching.training_set.AnnotatedFrame`; and `ejecting_chambers`, the names of the
-                segments that are heart chambers and eject blood.
+                annotation is, see `teaching.training_set.AnnotatedFrame`; `ejecting_chambers`, the names of the
+                segments that are heart chambers and eject blood; and `learn_from_propagated`, whether the propagated
+                frames of the annotation are taught too, by default True.
 
         Returns:
             The folder of the new model, which `segment` takes as `model`.
@@ -265,24 +261,28 @@ class ConsoleLogic(LiveConsole):
         from .dependencies import TO_TEACH, checkInstalled
 
         checkInstalled(TO_TEACH)
-        from ..scene.annotations import readAnnotations
+        from ..scene.annotations import readAnnotations, readPropagated
         from ..scene.inputs import SequenceFrames, resolveInput
         from ..scene.keywords import checkTeachingKeywords
         from ..teaching.teaching_job import teach
         from ..teaching.teaching_settings import TeachingSettings
-        from ..teaching.training_set import check_new_model, teaching_folder, write_training_set
+        from ..teaching.training_set import check_new_model, least_complete, teaching_folder, write_training_set
 
         self.teachResult = None
         checkTeachingKeywords(settings)
         marks, chambers = settings.pop("marks", {}), settings.pop("ejecting_chambers", ())
+        fromPropagated = settings.pop("learn_from_propagated", True)
         if settings.get("initial") is not None:
             settings["initial"] = str(settings["initial"])
         source = resolveInput(inputNode)
-        segments, annotations = readAnnotations(annotationNode, source, chambers)
-        job = TeachingSettings(name, segments, **settings)
+        segments, drawn = readAnnotations(annotationNode, source, chambers)
+        propagated = readPropagated(annotationNode, source, segments) if fromPropagated else {}
+        least = least_complete(marks.get(number, "drawn") for number in drawn)
+        marks = {**marks, **dict.fromkeys(propagated, least)}
+        job = TeachingSettings(name, segments, **settings, propagated_frames=tuple((0, n) for n in propagated))
         check_new_model(Path(modelsFolder), name)
         folder = teaching_folder(Path(modelsFolder), name)
-        sequences = [(SequenceFrames(source.sequenceNode), annotations)]
+        sequences = [(SequenceFrames(source.sequenceNode), drawn | propagated)]
         write_training_set(folder, job, sequences, {(0, number): mark for number, mark in marks.items()})
         self.teachResult = teach(folder, Path(modelsFolder), progress, cancelled)
         shutil.rmtree(folder)

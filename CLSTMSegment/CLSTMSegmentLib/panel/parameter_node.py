@@ -35,6 +35,8 @@ class CLSTMSegmentParameterNode:
         window: number of frames after which the recurrent state is emptied, for "window".
         warmUpFrames: number of frames that fill an empty recurrent state; -1 for the model's own number.
         annotationSequence: the annotation that is taught.
+        cyclic: whether the first frame follows the last one, for a propagation.
+        learnFromPropagated: whether a model is taught the propagated frames of the annotation too.
         ejectingChamber: whether the first annotated segment is a chamber that ejects blood.
         teachName: name of the new model.
         teachFrom: the model to begin with; empty to begin with random weights.
@@ -59,6 +61,8 @@ class CLSTMSegmentParameterNode:
     window: Annotated[int, WithinRange(1, 999)] = 5
     warmUpFrames: Annotated[int, WithinRange(-1, 99)] = -1
     annotationSequence: slicer.vtkMRMLSequenceNode
+    cyclic: bool = False
+    learnFromPropagated: bool = True
     ejectingChamber: bool = False
     teachName: str = "My structure"
     teachFrom: str = ""

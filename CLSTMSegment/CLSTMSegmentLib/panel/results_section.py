@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 from ..core.atomic_write import replacing
 from ..core.errors import InputError, RunFailed
 from ..core.volume_curve import VolumeCurve
+from ..model.description import Model
 from ..report.volumes_csv import write_volumes
 from ..scene.outputs import SegmentationOutput
 from .background_run import BackgroundRun
@@ -112,7 +113,8 @@ class ResultsSection:
             shown = bool(frames) and run.output.tableNode is not None
             self._enable(shown)
             self._review.review(run.output if shown else None)
-            self._dicomExport.offer(run.output if shown else None, run.request.model)
+            madeByModel = isinstance(run.request.model, Model)  # DICOM SEG names the model
+            self._dicomExport.offer(run.output if shown and madeByModel else None, run.request.model)
             if shown:
                 self._onDisplay()
                 if self._ui.show3DButton.checked:

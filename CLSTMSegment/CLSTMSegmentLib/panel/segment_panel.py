@@ -1,7 +1,6 @@
 """The panel: its settings in the parameter node, whether a run can start, and runs one after the other."""
 
 from collections import deque
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from ..core.errors import InputError, RunFailed
 from ..scene.inputs import holds, resolveInput, roiAround
 from ..scene.single_output import checkOutputFor
 from ..worker.worker_process import MakeWorker, WorkerProcess
-from .background_run import BackgroundRun, RunRequest
+from .background_run import BackgroundRun
 from .dependencies import TO_SEGMENT, PackageInstaller
 from .device_question import DeviceQuestion
 from .live_section import LiveSection
@@ -28,9 +27,12 @@ from .parameter_node import (
     runSettingsFor,
     settingsWithoutScene,
 )
+from .propagate_section import PropagateSection
 from .remote_section import RemoteSection
 from .reported_slots import reporting, telling
 from .results_section import ResultsSection
+from .run_requests import PropagationRequest, RunRequest
+from .run_status import statusOf
 from .teach_section import TeachSection
 
 
@@ -50,7 +52,7 @@ class SegmentPanel:
         self._parameterNode: CLSTMSegmentParameterNode | None = None
         self._guiTag = self._observerTag = None
         self._run: BackgroundRun | None = None
-        self._waiting: deque[RunRequest] = deque()
+        self._waiting: deque[RunRequest | PropagationRequest] = deque()
         self._replaceable: set[str] = set()
         self._installer = PackageInstaller(self._askForDevices)
         makeLocalWorker = makeWorker or partial(WorkerProcess, python=python)
@@ -60,7 +62,8 @@ class SegmentPanel:
         self._log = LogSection(ui)
         self._teach = TeachSection(ui, self._remote, modelsFolder, self._useModel)
         self._teach.fillModels(self._models.models)
-        self._live = LiveSection(ui, self._makeWorker, self._models, self._installer)
+        self._live = LiveSection(ui, makeLocalWorker, self._models, self._installer)
+        self._propagate = PropagateSection(ui, self._submit, self._onCancel)
         self._choices = (
             (ui.modelComboBox, "model"),
             (ui.framesComboBox, "frames"),
@@ -129,6 +132,7 @@ class SegmentPanel:
         """Choose the sequence that the user is looking at, or the only one, unless one is chosen."""
         if self._parameterNode is not None:
             suggestInput(self._parameterNode)
+            self.update()  # the user may have drawn in the meantime
 
     def deselect(self, node: slicer.vtkMRMLNode) -> None:
         """Choose a node no more, because it is about to be removed from the scene."""
@@ -176,6 +180,7 @@ class SegmentPanel:
         ui.applyButton.toolTip = obstacle or _("Segment the sequence.")
         self._teach.update(parameters)
         self._live.update(parameters)
+        self._propagate.update(parameters)
 
     def _obstacle(self, parameters: CLSTMSegmentParameterNode) -> str | None:
         """Return why no run can start now, and what to do; None when one can.
@@ -200,8 +205,11 @@ class SegmentPanel:
     def _onApply(self) -> None:
         if not self._remote.ensure(TO_SEGMENT, self._tell) or self._parameterNode is None:
             return
-        request = self._request(self._parameterNode)
-        if not mayReplace(request.outputNode, self._replaceable):
+        self._submit(self._request(self._parameterNode))
+
+    def _submit(self, request: RunRequest | PropagationRequest) -> None:
+        """Start a run, or let it wait for the one that goes on, unless the user does not want to replace its output."""
+        if not mayReplace(request.replacedNode, self._replaceable):
             return
         if self._run is not None and self._run.state == "running":
             self._waiting.append(request)
@@ -216,13 +224,14 @@ class SegmentPanel:
         settings = runSettingsFor(source, parameters)
         return RunRequest(source, self._models.chosen(settings.model), settings, parameters.outputSequence)
 
-    def _start(self, request: RunRequest) -> None:
+    def _start(self, request: RunRequest | PropagationRequest) -> None:
         self._ui.unfinishedWidget.visible = False
         self._ui.resultsCollapsibleButton.collapsed = False
         try:
             self._run = BackgroundRun(request, self._remote.makeWorker, self._showRun)
         except (InputError, RunFailed, OSError) as error:
             self._ui.statusLabel.text = _("The run cannot start: {error}").format(error=error)
+            self._propagate.tell(request, self._ui.statusLabel.text)
             return
         self._showRun(self._run)
 
@@ -245,9 +254,10 @@ class SegmentPanel:
         ui = self._ui
         running = run.state == "running"
         ui.cancelButton.enabled = running
-        ui.statusLabel.text = self._status(run)
+        ui.statusLabel.text = statusOf(run, len(self._waiting))
         ui.progressBar.maximum = run.total
         ui.progressBar.value = len(run.curve.frames)
+        self._propagate.show(run, ui.statusLabel.text)
         self._log.show(run)
         self._results.show(run)
         if running:
@@ -260,20 +270,6 @@ class SegmentPanel:
         if run.state == "done" and self._waiting:
             self._start(self._waiting.popleft())
 
-    def _status(self, run: BackgroundRun) -> str:
-        if run.state == "done":
-            return _("Done: {count} frames.").format(count=len(run.curve.frames))
-        if run.state != "running":
-            return run.message
-        text = _("Starting...")
-        if run.progress is not None:
-            text = _("frame {frame} of {frames}, tile {tile} of {tiles}").format(**asdict(run.progress))
-            if run.progress.seconds_left is not None:
-                text += _(", {seconds:.0f} s left").format(seconds=run.progress.seconds_left)
-        if self._waiting:
-            text += _(" ({count} more waiting)").format(count=len(self._waiting))
-        return text
-
     def close(self) -> None:
         """End everything that the panel has started, before it is removed."""
         self._deviceQuestion.close()
@@ -285,6 +281,7 @@ class SegmentPanel:
         self._waiting.clear()
         self._teach.close()
         self._live.close()
+        self._propagate.close()
         if self._run is not None:
             self._run.abandon()
             self._run = None

@@ -12,13 +12,14 @@ from slicer.i18n import tr as _
 from ..core.errors import InputError, RunFailed
 from ..core.progress import TeachingProgress
 from ..model.description import Model, check_name
-from ..scene.annotations import annotatedFrames, newAnnotation, readAnnotations, useAsAnnotation
-from ..scene.inputs import SequenceFrames, SequenceInput, holds, resolveInput
+from ..scene.annotations import newAnnotation, readAnnotations, readPropagated, useAsAnnotation
+from ..scene.inputs import SequenceFrames, SequenceInput, resolveInput
 from ..teaching.teaching_settings import TeachingSettings
-from ..teaching.training_set import preview_path, teaching_folder, write_training_set
+from ..teaching.training_set import least_complete, preview_path, teaching_folder, write_training_set
 from ..worker.events import Done, Event, Failed, Note
 from ..worker.job_folder import PAUSE, RUN, STOP, WorkFolder
 from ..worker.worker_process import TEACH, Worker
+from .annotated_frames_list import AnnotatedFramesList
 from .busy import busy
 from .dependencies import TO_TEACH
 from .parameter_node import CLSTMSegmentParameterNode, hasFrames
@@ -48,14 +49,8 @@ class TeachSection:
         self._parameters: CLSTMSegmentParameterNode | None = None
         self._folder: WorkFolder | None = None
         self._worker: Worker | None = None
-        self._shownFrames: list[int] = []
+        self._frames = AnnotatedFramesList(ui)
         self._timer = RepeatingTimer(TICK_MS, self._tick)
-        for text, mark in (
-            (_("Each drawn segment is complete"), "drawn"),
-            (_("Complete in each slice with a drawing"), "slices"),
-            (_("Only parts of the segments are drawn"), "partly"),
-        ):
-            ui.markComboBox.addItem(text, mark)
         for widget, signal, slot in (
             (ui.teachCollapsibleButton, "contentsCollapsed(bool)", lambda _collapsed: self._refresh()),
             (ui.teachFromComboBox, "currentIndexChanged(int)", self._onFrom),
@@ -92,7 +87,7 @@ class TeachSection:
         box.currentIndex = max(box.findData(parameters.teachFrom), 0)
         box.blockSignals(wasBlocked)
         annotationNode = parameters.annotationSequence
-        self._showFrames(annotationNode)
+        self._frames.show(annotationNode)
         obstacle = self._obstacle()
         ui.teachButton.enabled = obstacle is None
         ui.teachButton.toolTip = obstacle or _("Make a model from the annotated frames.")
@@ -105,24 +100,6 @@ class TeachSection:
             and outputNode is not annotationNode
         )
 
-    def _showFrames(self, annotationNode: slicer.vtkMRMLSequenceNode | None) -> None:
-        frames = []
-        if annotationNode is not None and holds(annotationNode, "vtkMRMLSegmentationNode"):
-            frames = annotatedFrames(annotationNode)
-        if frames == self._shownFrames:
-            return
-        checked = set(self._wholeFrames())
-        self._shownFrames = frames
-        self._ui.annotatedFramesList.clear()
-        for number in frames:
-            item = qt.QListWidgetItem(_("frame {number} is fully annotated").format(number=number))
-            item.setCheckState(qt.Qt.Checked if number in checked else qt.Qt.Unchecked)
-            self._ui.annotatedFramesList.addItem(item)
-
-    def _wholeFrames(self) -> list[int]:
-        items = (self._ui.annotatedFramesList.item(row) for row in range(self._ui.annotatedFramesList.count))
-        return [n for n, item in zip(self._shownFrames, items, strict=True) if item.checkState() == qt.Qt.Checked]
-
     def _obstacle(self) -> str | None:
         """Return why nothing can be taught now, and what to do; None when it can."""
         if self._worker is not None:
@@ -131,7 +108,7 @@ class TeachSection:
             return _("Choose an input first.")
         if not hasFrames(self._parameters):
             return _("Choose a sequence as the input: a single volume cannot be taught.")
-        if not self._shownFrames:
+        if not self._frames.frames:
             return _("Choose an annotation with annotated frames, or make a new one and draw in some frames.")
         return None
 
@@ -186,7 +163,10 @@ class TeachSection:
         parameters, source = self._parameters, self._source()
         with busy(self._ui.teachStatusLabel) as show:
             show(_("Reading the annotations..."))
-            segments, annotations = readAnnotations(parameters.annotationSequence, source)
+            segments, drawn = readAnnotations(parameters.annotationSequence, source)
+            propagated = {}
+            if parameters.learnFromPropagated:
+                propagated = readPropagated(parameters.annotationSequence, source, segments)
         if parameters.ejectingChamber:
             segments = (replace(segments[0], ejecting_chamber=True), *segments[1:])
         settings = TeachingSettings(
@@ -196,10 +176,11 @@ class TeachSection:
             minutes=parameters.teachMinutes,
             device=parameters.device,
             hold_out_frames=parameters.holdOutFrames,
+            propagated_frames=tuple((0, number) for number in propagated),
         )
-        marks = dict.fromkeys(annotations, self._ui.markComboBox.currentData)
-        marks |= dict.fromkeys(self._wholeFrames(), "whole")
-        sequences = [(SequenceFrames(source.sequenceNode), annotations)]
+        marks = self._frames.marks(drawn)
+        marks |= dict.fromkeys(propagated, least_complete(marks.values()))
+        sequences = [(SequenceFrames(source.sequenceNode), drawn | propagated)]
         byFrame = {(0, number): mark for number, mark in marks.items()}
         with busy(self._ui.teachStatusLabel) as show:
             text = _("Preparing the images: {done} of {total}")

@@ -1,0 +1,166 @@
+"""What the user wants to be done in a worker process: a run of a model, or a propagation."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import SimpleITK as sitk
+import slicer
+from slicer.i18n import tr as _
+
+from ..core.errors import InputError
+from ..core.sequence import SegmentedFrame
+from ..core.structure import SegmentSet
+from ..core.volume_curve import Flag
+from ..engine.settings import RunSettings
+from ..model.description import Model
+from ..propagation.propagator import check_annotations
+from ..scene.annotations import readAnnotations
+from ..scene.inputs import SequenceFrames, SequenceInput
+from ..scene.made_frames import frameContents
+from ..scene.outputs import SegmentationOutput
+from ..scene.single_output import checkOutputFor
+from ..worker.job_folder import JobFolder
+from ..worker.worker_process import CYCLIC, PROPAGATE, SEGMENT
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What the user wants to be segmented, and how.
+
+    Attributes:
+        source: the input.
+        model: the model that the settings name.
+        settings: what the run is.
+        outputNode: the segmentation sequence, or for a single volume the segmentation, that the finished run replaces;
+            None for a new one.
+    """
+
+    source: SequenceInput
+    model: Model
+    settings: RunSettings
+    outputNode: slicer.vtkMRMLNode | None = None
+
+    module = SEGMENT
+    arguments = ()
+    outputIsInUse = False
+    """Whether the user has drawn in the output what the finished run must not replace."""
+
+    @property
+    def replacedNode(self) -> slicer.vtkMRMLNode | None:
+        """Return the node whose content is lost when the run has finished; None for none."""
+        return self.outputNode
+
+    def total(self, frames: int) -> int:
+        """Return how many of the frames of the input are done.
+
+        Raises:
+            InputError: the input does not have the frames that the settings name.
+        """
+        return len(self.settings.frame_numbers(frames))
+
+    def makeFolder(self, indexValues: list[str]) -> JobFolder:
+        """Return the job folder of the worker.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        return JobFolder.make(self.settings, indexValues)
+
+    def add(self, output: SegmentationOutput, frame: SegmentedFrame, flags: Sequence[Flag]) -> None:
+        """Add a finished frame to the output."""
+        output.add(frame, flags=flags)
+
+
+@dataclass(frozen=True)
+class PropagationRequest:
+    """Which annotated frames the user wants to be propagated to all frames.
+
+    Attributes:
+        source: the input.
+        annotationNode: the annotation.
+        model: the annotated segments.
+        annotations: label images by the number of the annotated frame.
+        cyclic: whether the first frame follows the last one.
+        outputNode: the segmentation sequence that the finished propagation replaces; None for a new one. If it is the
+            annotation, its annotated frames stay as they are.
+        drawn: what the frames of the annotation hold as long as the user draws nothing more.
+    """
+
+    source: SequenceInput
+    annotationNode: slicer.vtkMRMLSequenceNode
+    model: SegmentSet
+    annotations: Mapping[int, sitk.Image]
+    cyclic: bool
+    outputNode: slicer.vtkMRMLSequenceNode | None
+    drawn: Mapping[str, str]
+
+    module = PROPAGATE
+
+    @classmethod
+    def read(
+        cls,
+        source: SequenceInput,
+        annotationNode: slicer.vtkMRMLSequenceNode,
+        cyclic: bool,
+        outputNode: slicer.vtkMRMLSequenceNode | None,
+    ) -> "PropagationRequest":
+        """Return a propagation of what is drawn now.
+
+        Raises:
+            InputError: the input, the annotation or the output cannot be used.
+        """
+        if outputNode is not None:
+            checkOutputFor(outputNode, source)
+        if source.isSingle:
+            name = source.node.GetName()
+            raise InputError(
+                _("{name} is a single volume: choose a sequence, which has other frames").format(name=name)
+            )
+        segments, annotations = readAnnotations(annotationNode, source)
+        check_annotations(SequenceFrames(source.sequenceNode), annotations)
+        drawn = frameContents(annotationNode)
+        model = SegmentSet("propagated", segments)
+        return cls(source, annotationNode, model, annotations, cyclic, outputNode, drawn)
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """Return the arguments of the worker."""
+        return (CYCLIC,) if self.cyclic else ()
+
+    @property
+    def replacedNode(self) -> slicer.vtkMRMLNode | None:
+        """Return the node whose content is lost when the propagation has finished; None for none."""
+        return None if self.outputNode is self.annotationNode else self.outputNode
+
+    @property
+    def annotationIsChanged(self) -> bool:
+        """Return whether the user has drawn in the annotation since the request was made."""
+        return frameContents(self.annotationNode) != self.drawn
+
+    @property
+    def outputIsInUse(self) -> bool:
+        """Return whether the user has drawn in the output what the finished propagation must not replace."""
+        return self.outputNode is self.annotationNode and self.annotationIsChanged
+
+    def total(self, frames: int) -> int:
+        """Return how many of the frames of the input are done."""
+        return frames
+
+    def makeFolder(self, indexValues: list[str]) -> JobFolder:
+        """Return the job folder of the worker, with the annotations.
+
+        Raises:
+            OSError, StorageError: it cannot be made, or the annotations cannot be written.
+        """
+        folder = JobFolder.make(None, indexValues)
+        try:
+            for number, labels in self.annotations.items():
+                folder.write_annotation(number, labels)
+        except BaseException:
+            folder.remove()
+            raise
+        return folder
+
+    def add(self, output: SegmentationOutput, frame: SegmentedFrame, flags: Sequence[Flag]) -> None:
+        """Add a finished frame to the output."""
+        output.addPropagated(frame, flags, frame.number in self.annotations)
