@@ -10,7 +10,8 @@ from CLSTMSegmentLib.engine.region import Region
 from CLSTMSegmentLib.engine.segmenter import Segmenter
 from CLSTMSegmentLib.engine.settings import RunSettings
 from CLSTMSegmentLib.model.bundle import load_model
-from CLSTMSegmentLib.scene.annotations import newAnnotation
+from CLSTMSegmentLib.phantoms.heart import heart_sequence
+from CLSTMSegmentLib.scene.annotations import newAnnotation, readAnnotations
 from CLSTMSegmentLib.scene.images import volumeFromImage
 from CLSTMSegmentLib.scene.inputs import SequenceFrames, resolveInput
 from hook_phantom import SMALL, hook_sequence
@@ -278,6 +279,33 @@ def test_annotated_frames_are_propagated_to_all_frames(hookSequenceNode, annotat
     assert drawn == pytest.approx([(sitk.GetArrayFromImage(truth[n]) == 1).sum() * voxel_ml for n in (0, 4)])
     assert logic.volumesTableNode.GetNumberOfRows() == 6
     assert progress[-1].frame == 6
+
+
+def test_propagation_replaces_its_annotation_whose_drawn_frames_stay(hookSequenceNode, annotationNode, logic):
+    before = readAnnotations(annotationNode, resolveInput(hookSequenceNode))[1]
+
+    outputNode = logic.propagate(hookSequenceNode, annotationNode, output=annotationNode)
+
+    assert outputNode is annotationNode
+    after = readAnnotations(annotationNode, resolveInput(hookSequenceNode))[1]
+    assert list(after) == [0, 4]
+    for number in after:
+        np.testing.assert_array_equal(*(sitk.GetArrayFromImage(one[number]) for one in (before, after)))
+
+
+@pytest.mark.parametrize("learn", [True, False])
+def test_model_is_taught_from_propagated_frames_too(scene, logic, tmp_path, learn):
+    frames, truth = heart_sequence(5, frames=6, shape=(8, 48, 48), spacing=(8.0, 4.0, 4.0))
+    sequenceNode = addSequence(scene, frames)
+    annotationNode = newAnnotation(resolveInput(sequenceNode), "Drawn")
+    draw(annotationNode, 0, {"Cavity": sitk.GetArrayViewFromImage(truth[0]) == 1}, frames[0])
+    outputNode = logic.propagate(sequenceNode, annotationNode, cyclic=True)
+    settings = {} if learn else {"learn_from_propagated": False}
+
+    folder = logic.teach(sequenceNode, outputNode, "cavity", tmp_path, minutes=0.05, device="cpu", **settings)
+
+    propagated = ", and 5 frames to which they were propagated"
+    assert load_model(folder).training["taught_from"] == f"1 annotated frame{propagated if learn else ''}"
 
 
 def test_propagation_of_nothing_leaves_the_scene_as_it_was(scene, hookSequenceNode, logic):

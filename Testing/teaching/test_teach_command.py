@@ -19,6 +19,7 @@ from CLSTMSegmentLib.evaluation.metrics import dice
 from CLSTMSegmentLib.io.sequence_files import read_sequence
 from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
 from CLSTMSegmentLib.model.bundle import load_model
+from CLSTMSegmentLib.phantoms.heart import heart_sequence
 from CLSTMSegmentLib.teaching.teaching_settings import TeachingSettings
 from CLSTMSegmentLib.teaching.training_set import TrainingSet, teaching_folder, write_training_set
 from CLSTMSegmentLib.worker.worker_process import PACKAGE_FOLDER
@@ -129,6 +130,29 @@ def test_short_teaching_job_leaves_a_model_that_says_what_it_is_worth(files, few
     assert sitk.ReadImage(str(files / "p.png")).GetSize()[1] >= 256
     assert main(arguments(files)) == 2  # the name is taken
     assert "there is a model 'hook'" in capsys.readouterr().err
+
+
+def test_propagated_frames_without_a_flag_are_learnt_from_too(few_steps, tmp_path, monkeypatch, capsys):
+    write_files(tmp_path, *heart_sequence(5, frames=6, shape=(8, 48, 48), spacing=(8.0, 4.0, 4.0)), (0,))
+    trainingSets = []
+    monkeypatch.setattr(
+        "CLSTMSegmentLib.cli.teach.write_training_set",
+        lambda *given: trainingSets.append(write_training_set(*given)) or trainingSets[-1],
+    )
+
+    assert main(arguments(tmp_path, "--propagate", "--cyclic", "--whole", "all")) == 0
+
+    (trainingSet,) = trainingSets
+    assert trainingSet.drawn == [0]
+    assert [frame.number for frame in trainingSet.frames] == list(range(6))
+    assert {frame.mark for frame in trainingSet.frames} == {"whole"}
+    assert "5 propagated frames are learnt from too, and 0 are not" in capsys.readouterr().out
+
+
+def test_cyclic_without_a_propagation_is_refused(files, capsys):
+    assert main(arguments(files, "--cyclic")) == 2
+
+    assert "give --propagate too" in capsys.readouterr().err
 
 
 def test_name_that_is_taken_is_refused_before_anything_is_written(files, capsys):

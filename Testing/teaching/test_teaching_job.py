@@ -18,6 +18,7 @@ from CLSTMSegmentLib.engine.settings import RunSettings
 from CLSTMSegmentLib.model.bundle import load_model
 from CLSTMSegmentLib.teaching.teaching_job import teach
 from CLSTMSegmentLib.teaching.training_set import preview_path
+from CLSTMSegmentLib.training.trainer import Trainer
 from hook_phantom import SMALL, hook_sequence
 
 from teaching.small_teaching import description_in, hook_training_set, stop_after, weights_of
@@ -77,6 +78,23 @@ def test_model_of_a_job_without_held_out_frames_claims_no_score(hook, bundle, tm
     result = teach(tmp_path / "job", tmp_path / "models")
 
     assert result.scores == ()
+    assert load_model(result.folder).scores == {}
+
+
+def test_propagated_frames_are_learnt_from_but_never_held_out_or_scored(hook, bundle, tmp_path, monkeypatch):
+    numbers = (0, 2, 4, 5)
+    hook_training_set(tmp_path / "job", hook, numbers, initial=str(bundle), propagated_frames=((0, 2), (0, 4), (0, 5)))
+    tasks = []
+    monkeypatch.setattr(
+        "CLSTMSegmentLib.teaching.teaching_job.Trainer", lambda task, *rest: tasks.append(task) or Trainer(task, *rest)
+    )
+
+    result = teach(tmp_path / "job", tmp_path / "models")
+
+    (task,) = tasks
+    assert (len(task.training), len(task.validation)) == (4, 1)
+    training = load_model(result.folder).training
+    assert training["taught_from"] == "1 annotated frame, and 3 frames to which they were propagated"
     assert load_model(result.folder).scores == {}
 
 

@@ -33,6 +33,7 @@ def test_settings_that_make_no_sense_are_refused(change, message):
 def test_settings_survive_json():
     chamber = Segment("v", "Ventricle", PALETTE[1], {"type": ["SCT", "87878005", "Left ventricle"]}, True)
     settings = TeachingSettings("hook", (HOOK, chamber), "airway-phantom", 2.5, "cpu", hold_out_frames=False)
+    settings = replace(settings, propagated_frames=((0, 3), (1, 2)))
 
     assert TeachingSettings.from_json(json.loads(json.dumps(asdict(settings)))) == settings
 

@@ -119,7 +119,7 @@ def test_frame_without_a_segment_can_be_annotated_as_whole(hook, tmp_path):
     [
         ({}, {}, "no frame is annotated"),
         ({9: 0}, {}, "frame 9 is annotated, but the sequence has frames 0 to 5"),
-        ({0: 0}, {(0, 0): "nearly"}, "'nearly' is none of drawn, whole, slices, partly"),
+        ({0: 0}, {(0, 0): "nearly"}, "'nearly' is none of partly, slices, drawn, whole"),
     ],
 )
 def test_annotation_of_no_frame_or_with_an_unknown_mark_is_refused(annotated, marks, message, hook, tmp_path):

@@ -19,9 +19,18 @@ from ..io.file_sequence import FileSequence
 from ..io.sequence_files import files_of_sequence, read_sequence
 from ..model.description import check_name
 from ..pipeline.output_paths import check_outputs, check_own_folder
+from ..propagation.confident_frames import confident_frames
 from ..teaching.annotation_files import read_annotations
 from ..teaching.teaching_settings import TeachingSettings
-from ..teaching.training_set import TrainingSet, check_new_model, preview_path, teaching_folder, write_training_set
+from ..teaching.training_set import (
+    TrainingSet,
+    check_new_model,
+    least_complete,
+    preview_path,
+    teaching_folder,
+    write_training_set,
+)
+from .progress_bar import progress_bar
 from .run_options import names_in, path_in
 from .terminal import show, show_warnings
 
@@ -75,6 +84,17 @@ def add_options(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--partly", metavar="0,12|all", default="", help="frames in which only the drawn voxels are annotated"
+    )
+    parser.add_argument(
+        "--propagate",
+        action="store_true",
+        help="propagate the annotated frames, as `propagate` does, and learn from the frames without a flag too; the "
+        "quality is not measured then",
+    )
+    parser.add_argument(
+        "--cyclic",
+        action="store_true",
+        help="with --propagate: the first frame follows the last one, as in a heartbeat",
     )
     parser.add_argument(
         "--no-check", dest="hold_out_frames", action="store_false", help="do not measure the quality on held-out frames"
@@ -183,6 +203,7 @@ def _check_resumed(job: TrainingSet, options: Namespace) -> None:
         "--initial": options.initial not in (None, settings.initial),
         "--minutes": options.minutes not in (DEFAULT_MINUTES, settings.minutes),
         "--device": options.device not in ("auto", settings.device),
+        "--propagate": options.propagate and not settings.propagated_frames,
         "--no-check": settings.hold_out_frames and not options.hold_out_frames,
     }
     for option in (option for option, is_another in asks_for_another.items() if is_another):
@@ -194,6 +215,8 @@ def _check_resumed(job: TrainingSet, options: Namespace) -> None:
 
 
 def _write_training_set(folder: Path, options: Namespace) -> None:
+    if options.cyclic and not options.propagate:
+        raise InputError("--cyclic says how frames are propagated: give --propagate too")
     if not options.pairs or len(options.pairs) % 2:
         raise InputError("give a sequence and its annotation, or several such pairs")
     sequences = []
@@ -204,15 +227,40 @@ def _write_training_set(folder: Path, options: Namespace) -> None:
     marks: dict[tuple[int, int], str] = {}
     for mark in ("whole", "slices", "partly"):
         marks |= dict.fromkeys(_marked(mark, getattr(options, mark), sequences), mark)
+    segments = segments_for(options.segments, options.ejecting_chamber, sequences)
+    propagated: tuple[tuple[int, int], ...] = ()
+    if options.propagate:
+        annotated, (sequences, propagated) = sequences, _with_propagated(sequences, options)
+        least = [
+            least_complete(marks.get((s, n), "drawn") for n in annotations)
+            for s, (_, annotations) in enumerate(annotated)
+        ]
+        marks |= {(s, n): least[s] for s, n in propagated}
     settings = TeachingSettings(
         options.name,
-        segments_for(options.segments, options.ejecting_chamber, sequences),
+        segments,
         options.initial,
         options.minutes,
         options.device,
         options.hold_out_frames,
+        propagated,
     )
     write_training_set(folder, settings, sequences, marks)
+
+
+def _with_propagated(
+    sequences: list[tuple[FileSequence, dict[int, sitk.Image]]], options: Namespace
+) -> tuple[list[tuple[FileSequence, dict[int, sitk.Image]]], tuple[tuple[int, int], ...]]:
+    """Return the sequences with the frames that a propagation annotates too, and these frames by (sequence, number)."""
+    complete, propagated = [], []
+    for s, (frames, annotations) in enumerate(sequences):
+        with progress_bar(options.quiet) as progress:
+            found = confident_frames(frames, annotations, options.cyclic, progress)
+        flagged = len(frames) - len(annotations) - len(found)
+        show(f"{len(found)} propagated frames are learnt from too, and {flagged} are not, because they are flagged")
+        complete.append((frames, annotations | found))
+        propagated += [(s, number) for number in found]
+    return complete, tuple(propagated)
 
 
 def _marked(

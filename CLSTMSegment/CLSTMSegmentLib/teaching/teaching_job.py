@@ -188,7 +188,7 @@ class _Job:
     def _taught_from(self) -> str:
         drawn = len(self.training_set.drawn)
         propagated = len(self.sequences) - drawn
-        text = f"{drawn} annotated frames"
+        text = f"{drawn} annotated frame{'s' * (drawn != 1)}"
         return f"{text}, and {propagated} frames to which they were propagated" if propagated else text
 
     def _steps(self, fold: Fold) -> int:
