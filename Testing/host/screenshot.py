@@ -1,4 +1,4 @@
-"""Pictures of the panel before, during and after a run, live and while teaching, and of the views: `make screenshot`.
+"""Pictures of the panel with a run, live, and with a propagation that is taught, and of the views: `make screenshot`.
 
 With `--all`, the panel is taken in three widths, light and dark, to be looked at.
 """
@@ -160,11 +160,15 @@ def main(folder: Path, all_of_them: bool) -> None:
     for number in (0, 7, 14):
         source.browserNode.SetSelectedItemNumber(number)
         ui.useAsAnnotationButton.click()
+    ui.outputSelector.setCurrentNode(None)
+    ui.teachCollapsibleButton.collapsed = False
+    ui.cyclicCheckBox.checked = True
+    ui.propagateButton.click()
+    until(lambda: not ui.cancelPropagationButton.enabled)
     ui.teachNameLineEdit.text = "my-ventricle"
     for part in (ui.inputsCollapsibleButton, ui.resultsCollapsibleButton, ui.logCollapsibleButton):
         part.visible = False
     ui.advancedCollapsibleButton.collapsed = True
-    ui.teachCollapsibleButton.collapsed = False
     ui.teachButton.click()
     until(lambda: not ui.teachPreviewLabel.pixmap.isNull() or not ui.stopTeachingButton.enabled)
     photographer.take("teach")

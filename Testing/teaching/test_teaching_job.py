@@ -96,6 +96,7 @@ def test_propagated_frames_are_learnt_from_but_never_held_out_or_scored(hook, bu
     training = load_model(result.folder).training
     assert training["taught_from"] == "1 annotated frame, and 3 frames to which they were propagated"
     assert load_model(result.folder).scores == {}
+    assert "quality was not measured" in result.notes[-1]
 
 
 def test_every_step_is_told_once_and_asked_about_once(job):

@@ -83,7 +83,10 @@ def _teach(
     job = _Job(training_set, untaught, sequences, plan_trainings(training_set, untaught, sequences, device), device)
     learnt = job.train(progress, cancelled)
     job.write_model(learnt, target)
-    return TeachResult(target, (*warnings, untaught.origin), learnt.scores, learnt.stopped)
+    notes = [*warnings, untaught.origin]
+    if training_set.settings.propagated_frames and training_set.settings.hold_out_frames:
+        notes.append("The quality was not measured, because propagated frames repeat what is drawn in the others")
+    return TeachResult(target, tuple(notes), learnt.scores, learnt.stopped)
 
 
 @dataclass(frozen=True)
