@@ -6,7 +6,7 @@ BIN := .venv/Scripts
 endif
 INPUT ?=
 
-.PHONY: demo test test-slow lint install train train-smoke evaluate bench bench-smoke screenshot figures clean
+.PHONY: demo test test-slow lint install train train-smoke evaluate bench bench-smoke gpu-check screenshot figures clean
 
 install: .venv/installed
 
@@ -58,6 +58,10 @@ bench: install
 # A short comparison with wide margins. This is one of the tests, too.
 bench-smoke: install
 	$(BIN)/python -m pytest -n 0 -s Testing/benchmarks
+
+# Check and measure the GPU of this machine, with its own Python and PyTorch, and print one table.
+gpu-check:
+	cd Testing && PYTHONPATH=../CLSTMSegment $(PYTHON) -m gpu.gpu_table
 
 # Take pictures of the panel during a run, after it and during a teaching job, and of the views.
 screenshot: install

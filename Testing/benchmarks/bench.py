@@ -34,8 +34,6 @@ from CLSTMSegmentLib.model.rules import GeometryRule, IntensityRule, StateRule
 from CLSTMSegmentLib.network.options import NetworkOptions
 from CLSTMSegmentLib.network.unet import CLSTMUNet4D
 
-from benchmarks.speed_picture import draw_speeds
-
 CONTENDERS = Path(__file__).resolve().with_name("contenders.py")
 BARE_NETWORK = CONTENDERS.with_name("bare_network.py")
 
@@ -52,9 +50,9 @@ def parser() -> ArgumentParser:
     parser.add_argument("--rounds", type=int, default=3, help="how often each contender runs (default: 3)")
     parser.add_argument(
         "--contenders", nargs="+", default=["ours", "ours-windows", "window"], metavar="NAME",
-        help="ours, ours-windows (with the tiles of the sliding window), network (the steps of our network and nothing "
-        "else), window (MONAI's sliding window, time folded into channels), window-per-frame (a process for each "
-        "frame), forward (the whole stack at once)",
+        help="ours, ours-windows (with the tiles of the sliding window), ours-bfloat16 (or another precision than auto), "
+        "network (the steps of our network and nothing else), window (MONAI's sliding window, time folded into "
+        "channels), window-per-frame (a process for each frame), forward (the whole stack at once)",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="JSON", help="write all figures")
     parser.add_argument("--picture", type=Path, metavar="PNG", help="draw time and memory against the frames")
@@ -76,6 +74,8 @@ def main(arguments: list[str] | None = None) -> None:
             results.append(compare(options, count, Path(folder)))
         print(table(results[-1]))
     if options.picture is not None:
+        from benchmarks.speed_picture import draw_speeds  # needs matplotlib
+
         draw_speeds(results, options.picture)
     if options.out is not None:
         machine = {
@@ -169,6 +169,8 @@ def one_run(name: str, work: Work, tile: Shape, device: str) -> dict[str, float]
         command += ["--model", work.model, "--device", device, "--report", report, "--quiet"]
         if name == "ours-windows":
             command += ["--tile", ",".join(map(str, tile))]
+        elif name != "ours":
+            command += ["--precision", name.removeprefix("ours-")]
     elif name == "network":
         command = [sys.executable, BARE_NETWORK, work.model, work.input, "--device", device]
     else:

@@ -102,6 +102,22 @@ def load(folder: Path) -> tuple[PublishedNetwork, str]:
     return network.eval(), description["activation"]
 
 
+@torch.no_grad()
+def logits_of(kind: str, network: PublishedNetwork, stack: torch.Tensor, window: list[int], device: str):
+    """Return logits (T, classes, D, H, W) of a stack (1, T, 1, D, H, W) on the CPU; `window` is the size of a tile."""
+    if kind == "forward":
+        return network(stack.to(device))[0].cpu()
+    from monai.inferers import sliding_window_inference
+
+    def folded(x: torch.Tensor) -> torch.Tensor:
+        return network(x[:, :, None]).flatten(1, 2)
+
+    folded_logits = sliding_window_inference(
+        stack[:, :, 0].to(device), window, 1, folded, overlap=0.25, mode="gaussian"
+    )
+    return folded_logits.unflatten(1, (stack.shape[1], -1))[0].cpu()
+
+
 def main() -> None:
     parser = ArgumentParser()
     parser.add_argument("kind", choices=["forward", "window", "window-per-frame"])
@@ -123,19 +139,7 @@ def main() -> None:
     network.to(options.device)
     stack = torch.from_numpy(voxels)[None, :, None]
     began = time.perf_counter()
-    with torch.no_grad():
-        if options.kind == "forward":
-            logits = network(stack.to(options.device))[0].cpu()
-        else:
-            from monai.inferers import sliding_window_inference
-
-            def folded(x: torch.Tensor) -> torch.Tensor:
-                return network(x[:, :, None]).flatten(1, 2)
-
-            folded_logits = sliding_window_inference(
-                stack[:, :, 0].to(options.device), options.window, 1, folded, overlap=0.25, mode="gaussian"
-            )
-            logits = folded_logits.unflatten(1, (stack.shape[1], -1))[0].cpu()
+    logits = logits_of(options.kind, network, stack, options.window, options.device)
     seconds = time.perf_counter() - began
     labels = logits.argmax(1) if activation == "softmax" else logits[:, 0] > 0
     sitk.WriteImage(sitk.GetImageFromArray(labels.to(torch.uint8).numpy()), str(options.output), useCompression=True)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from CLSTMSegmentLib.core.devices import has_bfloat16
 from CLSTMSegmentLib.engine import tiles
 from CLSTMSegmentLib.engine.segmenter import Segmenter
 from CLSTMSegmentLib.engine.settings import RunSettings
@@ -12,8 +13,8 @@ from conftest import smallModel
 TILE = (8, 32, 32)
 
 
-def labels(frames, tile=TILE):
-    segmenter = Segmenter(smallModel(), RunSettings(device="cpu", tile=tile))
+def labels(frames, tile=TILE, precision="auto"):
+    segmenter = Segmenter(smallModel(), RunSettings(device="cpu", tile=tile, precision=precision))
     return [sitk.GetArrayFromImage(frame.labels) for frame in segmenter.segment(frames)]
 
 
@@ -29,13 +30,16 @@ def test_every_run_gives_the_same_labels(phantom, tile):
     assert_same(first, second)
 
 
-def test_every_number_of_threads_gives_the_same_labels(phantom):
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_every_number_of_threads_gives_the_same_labels(phantom, precision):
+    if precision == "bfloat16" and not has_bfloat16(torch.device("cpu")):
+        pytest.skip("this CPU does not compute in bfloat16")
     threads, found = torch.get_num_threads(), []
 
     try:
         for count in (1, 2, 3):
             torch.set_num_threads(count)
-            found.append(labels(phantom[0]))
+            found.append(labels(phantom[0], precision=precision))
     finally:
         torch.set_num_threads(threads)
 

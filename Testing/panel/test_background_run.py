@@ -50,6 +50,7 @@ def finish(worker, phantom, volumes):
 def test_worker_gets_the_settings_of_all_widgets(fakePanel, fakeRun):
     choose(fakePanel.framesComboBox, "range")
     fakePanel.firstFrameSpinBox.value, fakePanel.lastFrameSpinBox.value, fakePanel.frameStepSpinBox.value = 1, 5, 2
+    choose(fakePanel.precisionComboBox, "bfloat16")
     fakePanel.tileLineEdit.text = "8,32,32"
     fakePanel.overlapSpinBox.value = 0.5
     fakePanel.ramSpinBox.value = 1.5
@@ -64,6 +65,7 @@ def test_worker_gets_the_settings_of_all_widgets(fakePanel, fakeRun):
         str(modelsFolder() / "small"),
         frames="1:6:2",
         device="cpu",
+        precision="bfloat16",
         tile=(8, 32, 32),
         overlap=0.5,
         ram_gb=1.5,

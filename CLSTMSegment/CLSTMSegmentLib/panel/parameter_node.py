@@ -27,7 +27,7 @@ class CLSTMSegmentParameterNode:
         model: name of a bundled model, or the folder or `.pth` file of another model.
         frames: "all", "current" or "range".
         firstFrame, lastFrame, frameStep: the range, both ends included.
-        device: see `engine.settings.RunSettings`.
+        device, precision: see `engine.settings.RunSettings`.
         tile: "D,H,W", or empty for the largest that fits.
         overlap: smallest fraction of its size that a tile shares with its neighbour.
         ramGB: limit of the RAM in GB; 0 for no limit.
@@ -54,6 +54,7 @@ class CLSTMSegmentParameterNode:
     frameStep: Annotated[int, WithinRange(1, 9999)] = 1
     roi: slicer.vtkMRMLMarkupsROINode
     device: str = "auto"
+    precision: str = "auto"
     tile: str = ""
     overlap: Annotated[float, WithinRange(0.0, 0.9)] = 0.25
     ramGB: Annotated[float, WithinRange(0.0, 9999.0)] = 0.0
@@ -111,6 +112,7 @@ def _settingsOfAnyInput(parameters: CLSTMSegmentParameterNode) -> RunSettings:
     return RunSettings(
         model=parameters.model,
         device=parameters.device,
+        precision=parameters.precision,
         tile=read_shape(parameters.tile) if parameters.tile.strip() else None,
         overlap=parameters.overlap,
         ram_gb=parameters.ramGB or None,

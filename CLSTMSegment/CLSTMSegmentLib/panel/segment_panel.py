@@ -10,6 +10,7 @@ import vtk
 from slicer.i18n import tr as _
 
 from ..core.errors import InputError, RunFailed
+from ..engine.settings import PRECISIONS
 from ..scene.inputs import holds, resolveInput, roiAround
 from ..scene.single_output import checkOutputFor
 from ..worker.worker_process import MakeWorker, WorkerProcess
@@ -68,6 +69,7 @@ class SegmentPanel:
             (ui.modelComboBox, "model"),
             (ui.framesComboBox, "frames"),
             (ui.deviceComboBox, "device"),
+            (ui.precisionComboBox, "precision"),
             (ui.stateComboBox, "stateRule"),
         )
         self._fillChoices()
@@ -80,6 +82,7 @@ class SegmentPanel:
         ui = self._ui
         for box, choices in (
             (ui.framesComboBox, ((_("All"), "all"), (_("The current one"), "current"), (_("A range"), "range"))),
+            (ui.precisionComboBox, ((_("Automatic"), "auto"), *((name, name) for name in PRECISIONS[1:]))),
             (
                 ui.stateComboBox,
                 (
