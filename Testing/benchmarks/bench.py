@@ -50,7 +50,7 @@ def parser() -> ArgumentParser:
     parser.add_argument("--rounds", type=int, default=3, help="how often each contender runs (default: 3)")
     parser.add_argument(
         "--contenders", nargs="+", default=["ours", "ours-windows", "window"], metavar="NAME",
-        help="ours, ours-windows (with the tiles of the sliding window), ours-bfloat16 (or another precision than auto), "
+        help="ours, ours-windows (with the tiles of the sliding window), ours-bfloat16 (or another precision), "
         "network (the steps of our network and nothing else), window (MONAI's sliding window, time folded into "
         "channels), window-per-frame (a process for each frame), forward (the whole stack at once)",
     )  # fmt: skip
