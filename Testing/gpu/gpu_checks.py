@@ -108,9 +108,9 @@ def batching(device: str, width: int = 64, size: Shape = (64, 112, 112)) -> Iter
 
 
 def out_of_memory(device: str, size: Shape = (64, 192, 192), tile: Shape = (64, 96, 96)) -> Iterator[Row]:
-    """Force a run out of memory: it must go on with smaller tiles."""
+    """Force a run out of memory, with hardly enough for a tile: it must go on with smaller ones, or on the CPU."""
     model = random_model("bundle", 16)
-    limit = 2 * step_bytes(tile, model.network, torch.device(device).type, torch.float32)
+    limit = step_bytes(tile, model.network, torch.device(device).type, torch.float32)
     with short_of_memory(device, limit, tile):
         run = segmented(model, noise_frames(2, size), device, precision="float32")
     said = [text for text in run.segmenter.report.warnings if text.startswith("out of memory")]
