@@ -58,6 +58,19 @@ def test_frames_are_answered_with_the_labels_of_a_stream_and_a_bad_one_does_not_
     assert not list(tmp_path.glob("CLSTMSegment-*"))
 
 
+def test_labels_of_a_frame_in_which_nothing_is_found_come_back(tmp_path):
+    folder = LiveFolder.make_own(RunSettings(), tmp_path)
+    for box in (((0, 2), (1, 3), (2, 4)), ((0, 0),) * 3, ((5, 6),) * 3):
+        size = tuple(stop - start for start, stop in box)
+        folder.write_result(LiveFrameDone(0, box, (0.0,), 0.1), np.ones(size, np.uint8))
+
+        (done,) = folder.new_events()
+
+        assert done.box == box
+        np.testing.assert_array_equal(folder.read_result(done), np.ones(size, np.uint8))
+    folder.remove()
+
+
 PARENT = """
 import sys, time
 from pathlib import Path

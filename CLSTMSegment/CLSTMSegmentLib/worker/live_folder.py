@@ -109,6 +109,6 @@ def _write(path: Path, voxels: np.ndarray) -> None:
     """Write voxels to a file, whose space on the disk is used again."""
     with path.open("r+b" if path.exists() else "wb", buffering=0) as file:
         file.truncate(voxels.nbytes)
-        view = memoryview(voxels.reshape(-1)).cast("B")
+        view = voxels.reshape(-1).view(np.uint8).data
         while view.nbytes:  # the system may write less at once
             view = view[file.write(view) :]
