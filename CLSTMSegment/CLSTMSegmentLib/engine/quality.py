@@ -16,15 +16,19 @@ def measure_frame(frame: SegmentedFrame, segments: tuple[Segment, ...]) -> tuple
 
 def volumes_ml(labels: sitk.Image, segments: int) -> list[float]:
     """Return the volumes in ml of the labels 1 to `segments`."""
-    counts = _voxel_counts(labels, segments)
-    voxel_ml = float(np.prod(labels.GetSpacing())) / 1000
-    return [float(n) * voxel_ml for n in counts[1 : segments + 1]]
+    return volumes_of_voxels(sitk.GetArrayViewFromImage(labels), labels.GetSpacing(), segments)
+
+
+def volumes_of_voxels(labels: np.ndarray, spacing: tuple[float, ...], segments: int) -> list[float]:
+    """Return the volumes in ml of the labels 1 to `segments` in an array, whose voxels have edges of `spacing` mm."""
+    voxel_ml = float(np.prod(spacing)) / 1000
+    return [float(n) * voxel_ml for n in _voxel_counts(labels, segments)[1 : segments + 1]]
 
 
 def frame_flags(frame: SegmentedFrame, segments: tuple[Segment, ...]) -> list[Flag]:
     """Return the quality flags of one frame: empty segments, segments at the border, an image unlike the training."""
     flags = []
-    counts = _voxel_counts(frame.labels, len(segments))
+    counts = _voxel_counts(sitk.GetArrayViewFromImage(frame.labels), len(segments))
     for label, segment in enumerate(segments, start=1):
         if counts[label] == 0:
             flags.append(Flag(frame.number, segment.name, "empty"))
@@ -53,5 +57,5 @@ def touches_border(labels: sitk.Image, label: int) -> bool:
     return False
 
 
-def _voxel_counts(labels: sitk.Image, segments: int) -> np.ndarray:
-    return np.bincount(sitk.GetArrayViewFromImage(labels).ravel(), minlength=segments + 1)
+def _voxel_counts(labels: np.ndarray, segments: int) -> np.ndarray:
+    return np.bincount(labels.ravel(), minlength=segments + 1)

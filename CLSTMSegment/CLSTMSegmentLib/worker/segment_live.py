@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from ..core.boxes import Box, bounding_box
 from ..core.errors import InputError
 from ..core.sequence import SegmentedFrame
-from ..engine.quality import volumes_ml
+from ..engine.quality import volumes_of_voxels
 from ..model.bundle import load_model
 from .events import FrameRefused, LiveFrameDone, Note, Started
 from .live_folder import LiveFolder
@@ -57,10 +57,9 @@ def _answer(folder: LiveFolder, number: int, result: SegmentedFrame, seconds: fl
     """Hand the labels back, as few voxels as possible, and what would take the panel time to find out."""
     labels = sitk.GetArrayViewFromImage(result.labels)
     box = bounding_box(labels) or NO_BOX
-    (k, k1), (j, j1), (i, i1) = box
-    ml = (0.0,) * segments if box == NO_BOX else tuple(volumes_ml(result.labels[i:i1, j:j1, k:k1], segments))
-    done = LiveFrameDone(number, box, ml, seconds, result.out_of_distribution)
-    folder.write_result(done, labels[k:k1, j:j1, i:i1])
+    part = labels[tuple(slice(start, stop) for start, stop in box)]
+    ml = tuple(volumes_of_voxels(part, result.labels.GetSpacing(), segments))
+    folder.write_result(LiveFrameDone(number, box, ml, seconds, result.out_of_distribution), part)
 
 
 def main(path: Path) -> int:
