@@ -22,7 +22,7 @@ def cine(tmp_path_factory, phantom):
 @pytest.fixture
 def settings(bundle):
     """A run with the small model on the CPU."""
-    return RunSettings(model=str(bundle), device="cpu", precision="float32")
+    return RunSettings(model=str(bundle), device="cpu")
 
 
 @pytest.fixture(scope="session")

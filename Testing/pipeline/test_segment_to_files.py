@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicer
+import torch
+from CLSTMSegmentLib.core.devices import choose_precision, precision_name
 from CLSTMSegmentLib.core.errors import Cancelled, InputError, StorageError
 from CLSTMSegmentLib.core.sequence import SegmentedFrame, SequenceIndex
 from CLSTMSegmentLib.engine.segmenter import Segmenter
@@ -193,7 +195,7 @@ def test_volumes_report_and_preview_describe_the_run(cine, settings, phantom, tm
         assert float(row[2]) == pytest.approx(reported["Inner"])
     assert report["frames"] == 2
     assert report["device"] == "cpu"
-    assert report["precision"] == "float32"
+    assert report["precision"] == precision_name(choose_precision("auto", torch.device("cpu")))
     assert report["tile"] == [8, 32, 32]
     assert report["tiles_per_frame"] > 1
     assert report["state_rule"] == {"rule": "carry", "warm_up_frames": 0}
