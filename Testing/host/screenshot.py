@@ -48,9 +48,9 @@ def until(condition):
         time.sleep(0.01)
 
 
-def reduce_colors(path):
-    """Make a picture smaller: 256 colours are enough for a panel or a view."""
-    picture = Image.open(path).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+def reduce_colors(path, count=256):
+    """Make a picture smaller: 256 colours are enough for a view, and 64 for a panel."""
+    picture = Image.open(path).convert("RGB").quantize(count, dither=Image.Dither.NONE)
     picture.save(path, optimize=True)
 
 
@@ -84,7 +84,7 @@ class Photographer:
             if len(self._variants) > 1:
                 name = f"panel-{state}-{width}-{'dark' if dark else 'light'}.png"
             self._parent.grab().save(str(self._folder / name))
-            reduce_colors(self._folder / name)
+            reduce_colors(self._folder / name, 64)
 
 
 def takeLive(ui, source, photographer):
@@ -166,9 +166,10 @@ def main(folder: Path, all_of_them: bool) -> None:
     ui.propagateButton.click()
     until(lambda: not ui.cancelPropagationButton.enabled)
     ui.teachNameLineEdit.text = "my-ventricle"
-    for part in (ui.inputsCollapsibleButton, ui.resultsCollapsibleButton, ui.logCollapsibleButton):
+    sections = (ui.inputsCollapsibleButton, ui.advancedCollapsibleButton, ui.resultsCollapsibleButton)
+    run = (ui.applyButton, ui.cancelButton, ui.progressBar, ui.statusLabel)
+    for part in (*sections, *run, ui.logCollapsibleButton):
         part.visible = False
-    ui.advancedCollapsibleButton.collapsed = True
     ui.teachButton.click()
     until(lambda: not ui.teachPreviewLabel.pixmap.isNull() or not ui.stopTeachingButton.enabled)
     photographer.take("teach")

@@ -115,11 +115,32 @@ def test_annotations_that_cannot_be_used_are_refused(annotations, message, beat)
         Propagator(frames, annotations(labels))
 
 
+def test_sequence_of_one_frame_is_refused(beat):
+    frames, labels = beat
+
+    with pytest.raises(InputError, match="one frame only"):
+        Propagator(frames[:1], {0: labels[0]})
+
+
+def test_spacing_that_is_rounded_in_a_file_changes_nothing(beat):
+    frames, labels = beat
+    rounded = []
+    for frame in frames[:3]:
+        image = sitk.Image(frame.image)
+        image.SetSpacing([edge * (1 - 1e-15) for edge in image.GetSpacing()])
+        rounded.append(Frame(image, frame.index_value))
+
+    found, expected = (propagated(images, {0: labels[0]}) for images in (rounded, frames[:3]))
+
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(mask(one.result.labels), mask(other.result.labels))
+
+
 def test_frame_of_another_geometry_is_refused_before_anything_is_done(beat):
     frames, labels = list(beat[0]), beat[1]
     frames[9] = Frame(frames[9].image[:-1, :, :], frames[9].index_value)
 
-    with pytest.raises(InputError, match="frame 9"):
+    with pytest.raises(InputError, match="frame 9 differs in geometry from the annotated frame 0"):
         next(Propagator(frames, {0: labels[0]}).run())
 
 
