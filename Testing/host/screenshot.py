@@ -163,6 +163,7 @@ def main(folder: Path, all_of_them: bool) -> None:
     ui.outputSelector.setCurrentNode(None)
     ui.teachCollapsibleButton.collapsed = False
     ui.cyclicCheckBox.checked = True
+    ui.learnFromPropagatedCheckBox.checked = True
     ui.propagateButton.click()
     until(lambda: not ui.cancelPropagationButton.enabled)
     ui.teachNameLineEdit.text = "my-ventricle"

@@ -300,7 +300,7 @@ def test_model_is_taught_from_propagated_frames_too(scene, logic, tmp_path, lear
     annotationNode = newAnnotation(resolveInput(sequenceNode), "Drawn")
     draw(annotationNode, 0, {"Cavity": sitk.GetArrayViewFromImage(truth[0]) == 1}, frames[0])
     outputNode = logic.propagate(sequenceNode, annotationNode, cyclic=True)
-    settings = {} if learn else {"learn_from_propagated": False}
+    settings = {"learn_from_propagated": True} if learn else {}
 
     folder = logic.teach(sequenceNode, outputNode, "cavity", tmp_path, minutes=0.05, device="cpu", **settings)
 

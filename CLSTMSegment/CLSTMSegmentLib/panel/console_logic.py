@@ -248,7 +248,7 @@ class ConsoleLogic(LiveConsole):
                 `teaching.teaching_settings.TeachingSettings`; `marks`, which says by frame number how complete an
                 annotation is, see `teaching.training_set.AnnotatedFrame`; `ejecting_chambers`, the names of the
                 segments that are heart chambers and eject blood; and `learn_from_propagated`, whether the propagated
-                frames of the annotation are taught too, by default True.
+                frames of the annotation are taught too, by default False.
 
         Returns:
             The folder of the new model, which `segment` takes as `model`.
@@ -271,7 +271,7 @@ class ConsoleLogic(LiveConsole):
         self.teachResult = None
         checkTeachingKeywords(settings)
         marks, chambers = settings.pop("marks", {}), settings.pop("ejecting_chambers", ())
-        fromPropagated = settings.pop("learn_from_propagated", True)
+        fromPropagated = settings.pop("learn_from_propagated", False)
         if settings.get("initial") is not None:
             settings["initial"] = str(settings["initial"])
         source = resolveInput(inputNode)

@@ -63,7 +63,7 @@ class CLSTMSegmentParameterNode:
     warmUpFrames: Annotated[int, WithinRange(-1, 99)] = -1
     annotationSequence: slicer.vtkMRMLSequenceNode
     cyclic: bool = False
-    learnFromPropagated: bool = True
+    learnFromPropagated: bool = False
     ejectingChamber: bool = False
     teachName: str = "My structure"
     teachFrom: str = ""
