@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from CLSTMSegmentLib.engine.settings import RunSettings
 from CLSTMSegmentLib.worker.job_folder import JobFolder
-from CLSTMSegmentLib.worker.worker_process import SEGMENT, WorkerProcess
+from CLSTMSegmentLib.worker.worker_process import RELAY, SEGMENT, WorkerProcess
 from host.launcher import write_launcher
 
 from worker.remote_cluster import remote
@@ -19,16 +19,17 @@ def python(tmp_path_factory):
 
 @pytest.fixture
 def startRun(bundle, phantom, python, tmp_path):
-    """Start a run on the phantom's frames of which some have arrived, and end it after the test.
+    """Start a run on the phantom's frames of which some have arrived, here or on a cluster, and end it after the test.
 
     Returns its folder and its worker.
     """
     runs = []
 
-    def begin(arrived=range(6), index_values=None, **settings):
+    def begin(arrived=range(6), index_values=None, scheduler=None, **settings):
         values = [frame.index_value for frame in phantom[0]] if index_values is None else index_values
         folder = JobFolder.make(RunSettings(**{"model": str(bundle), "device": "cpu"} | settings), values, tmp_path)
-        run = SimpleNamespace(folder=folder, worker=WorkerProcess(SEGMENT, folder, python=python))
+        module, arguments = (SEGMENT, ()) if scheduler is None else (RELAY, (SEGMENT, scheduler.to_json()))
+        run = SimpleNamespace(folder=folder, worker=WorkerProcess(module, folder, arguments, python=python))
         runs.append(run)
         for number in arrived:
             folder.write_frame(number, phantom[0][number].image)

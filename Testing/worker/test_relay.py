@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -16,9 +15,7 @@ from CLSTMSegmentLib.engine.segmenter import Segmenter
 from CLSTMSegmentLib.engine.settings import RunSettings
 from CLSTMSegmentLib.model.bundle import read_bundle
 from CLSTMSegmentLib.worker.events import Done, Failed, FrameDone, Note, Started
-from CLSTMSegmentLib.worker.job_folder import JobFolder
 from CLSTMSegmentLib.worker.scheduler import TlsFiles
-from CLSTMSegmentLib.worker.worker_process import RELAY, SEGMENT, WorkerProcess
 from pipeline.cohort_processes import made_certificates
 
 from worker.remote_cluster import PATIENCE_S, job_processes, nothing_is_left, remote
@@ -28,26 +25,9 @@ KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
 @pytest.fixture
-def startRun(bundle, phantom, python, tmp_path):
-    """Start a run on a cluster, and end it after the test; see the fixture of this name for a run on this computer."""
-    runs = []
-
-    def begin(cluster, arrived=range(6), scheduler=None, **settings):
-        values = [frame.index_value for frame in phantom[0]]
-        folder = JobFolder.make(RunSettings(**{"model": str(bundle), "device": "cpu"} | settings), values, tmp_path)
-        address = (scheduler or cluster.scheduler).to_json()
-        run = SimpleNamespace(folder=folder, worker=WorkerProcess(RELAY, folder, (SEGMENT, address), python=python))
-        runs.append(run)
-        for number in arrived:
-            folder.write_frame(number, phantom[0][number].image)
-        run.worker.start()
-        return run
-
-    yield begin
-    for run in runs:
-        run.worker.end()
-        run.folder.remove()
-    assert not list(tmp_path.glob("CLSTMSegment-*"))
+def startRun(startRun):
+    """Start a run on a cluster; see the fixture of this name in `conftest`."""
+    return lambda cluster, **options: startRun(**{"scheduler": cluster.scheduler} | options)
 
 
 def test_frames_equal_those_of_a_run_in_this_process(sharedCluster, startRun, bundle, phantom):
