@@ -5,7 +5,6 @@ import errno
 import json
 import subprocess
 import sys
-import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +20,6 @@ from CLSTMSegmentLib.engine.segmenter import Segmenter
 from CLSTMSegmentLib.engine.settings import RunSettings
 from CLSTMSegmentLib.io.sequence_files import read_sequence
 from CLSTMSegmentLib.io.sequence_nrrd import SequenceNrrdWriter, write_sequence
-from CLSTMSegmentLib.io.voxel_reader import VoxelReader
 from CLSTMSegmentLib.model.bundle import write_bundle
 from CLSTMSegmentLib.model.rules import GeometryRule
 from CLSTMSegmentLib.network.inference import InferenceNetwork
@@ -277,52 +275,6 @@ def test_full_disk_is_a_storage_error_that_names_the_file(stage, cine, settings,
 
     assert earlier.read_bytes() == b"an earlier result"
     assert list(earlier.parent.iterdir()) == [earlier]
-
-
-def test_frame_that_becomes_unreadable_ends_the_run_after_the_frames_before_it(cine, settings, earlier, monkeypatch):
-    frames, read, reads = [], VoxelReader.__getitem__, []
-
-    def failing(reader, number):
-        reads.append(number)
-        if number == 3 and reads.count(3) == 2:  # the first time it is read for the intensity window
-            raise InputError("frame 3 has vanished")
-        return read(reader, number)
-
-    monkeypatch.setattr(VoxelReader, "__getitem__", failing)
-
-    with pytest.raises(InputError, match="frame 3 has vanished"):
-        segment_to_files(replace(settings, warm_up_frames=0), cine, Outputs(earlier), on_frame=frames.append)
-
-    assert [frame.number for frame in frames] == [0, 1, 2]
-    assert earlier.read_bytes() == b"an earlier result"
-    assert list(earlier.parent.iterdir()) == [earlier]
-
-
-def test_slow_writer_gets_every_frame_in_order_while_the_network_goes_on(cine, settings, tmp_path, monkeypatch):
-    add, step, written = SequenceNrrdWriter.add, InferenceNetwork.step, []
-    steps, second_step = [], threading.Event()
-
-    def stepping(*arguments):
-        steps.append(len(written))
-        if len(steps) == 2:
-            second_step.set()
-        return step(*arguments)
-
-    def slow(writer, labels):
-        if not written:
-            assert second_step.wait(30)  # the network reads the second frame before the first one is written
-        add(writer, labels)
-        written.append(sitk.GetArrayFromImage(labels))
-
-    monkeypatch.setattr(SequenceNrrdWriter, "add", slow)
-    monkeypatch.setattr(InferenceNetwork, "step", stepping)
-    frames = []
-
-    segment_to_files(settings, cine, Outputs(tmp_path / "out.seq.nrrd"), on_frame=frames.append)
-
-    assert steps[:2] == [0, 0]
-    for one, frame in zip(written, frames, strict=True):
-        np.testing.assert_array_equal(one, sitk.GetArrayFromImage(frame.labels))
 
 
 def test_run_out_of_memory_leaves_the_earlier_output(cine, settings, earlier, monkeypatch):

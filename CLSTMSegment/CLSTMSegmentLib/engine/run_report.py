@@ -20,8 +20,7 @@ class RunReport:
         precision: in which the network computed.
         tile: size (D, H, W) of a tile in voxels of the model's grid; None before the first frame.
         tiles_per_frame: number of tiles of the last frame.
-        seconds: time of each stage in seconds, see `STAGES`. What a helper thread reads or writes while the network
-            works counts only as long as the run waits for it: the stages together never take longer than the run.
+        seconds: time of each stage in seconds; see `STAGES`.
         warnings: texts for people, each once.
     """
 

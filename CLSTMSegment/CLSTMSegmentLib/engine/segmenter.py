@@ -2,10 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 
 from ..core.errors import Cancelled, is_out_of_memory
-from ..core.helper_thread import one_ahead
 from ..core.progress import Progress
 from ..core.sequence import Frame, SegmentedFrame, check_frame
 from ..model.description import Model
@@ -51,7 +49,6 @@ class Segmenter:
         progress: Callable[[Progress], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
         look: FirstLook | None = None,
-        read_ahead: bool = False,
     ) -> Iterator[SegmentedFrame]:
         """Segment the frames that the settings name, one after the other.
 
@@ -62,8 +59,6 @@ class Segmenter:
             cancelled: called before every tile; `Cancelled` is raised once it returns True.
             look: the first look at these frames, where one has begun; it is not used where the intensity window is
                 that of each stack.
-            read_ahead: whether a helper thread reads the next frame while the network reads this one. Not where frames
-                come from a scene, and not in Slicer's own process, in which threads hardly run.
 
         Yields:
             The segmented frames in order, each as soon as it is done.
@@ -78,7 +73,7 @@ class Segmenter:
         if cost is not None:
             self.report.warn(cost)
         timer = _StepTimer(len(remaining), progress, cancelled)
-        run = _SequenceRun(self, frames, timer, look, read_ahead)
+        run = _SequenceRun(self, frames, timer, look)
         while remaining:
             try:
                 for result in run.segment(list(remaining)):
@@ -157,14 +152,7 @@ class _StepTimer:
 class _SequenceRun:
     """One call of `Segmenter.segment`."""
 
-    def __init__(
-        self,
-        segmenter: Segmenter,
-        frames: Sequence[Frame],
-        timer: _StepTimer,
-        look: FirstLook | None,
-        read_ahead: bool,
-    ):
+    def __init__(self, segmenter: Segmenter, frames: Sequence[Frame], timer: _StepTimer, look: FirstLook | None):
         self._model = segmenter.model
         self._report = segmenter.report
         self._schedule = StateSchedule(segmenter.state_rule, len(frames))
@@ -173,7 +161,6 @@ class _SequenceRun:
         self._timer = timer
         self._surveyor = Surveyor(segmenter.model, segmenter.locator, self._read, self._report, timer.check_cancelled)
         self._look = look
-        self._read_ahead = read_ahead
         self._sequence_survey: Survey | None = None
 
     def segment(self, wanted: list[int]) -> Iterator[SegmentedFrame]:
@@ -186,17 +173,14 @@ class _SequenceRun:
     def _segment_stack(self, stack: Stack) -> Iterator[SegmentedFrame]:
         survey = self._survey(stack)
         segmenter = StackSegmenter(self._model, self._make_segmenter, stack, survey, self._read)
-        numbers = [number for number, _ in stack.steps]
-        frames = one_ahead(self._read, numbers) if self._read_ahead else (self._read(number) for number in numbers)
-        with closing(frames):
-            for step, (_, wanted) in enumerate(stack.steps):
-                self._timer.begin_step()
-                with self._report.timed("read"):
-                    frame = next(frames)
-                result = segmenter.segment(step, frame, self._timer.before_tile)
-                self._timer.end_step(finished=wanted)
-                if result is not None:
-                    yield result
+        for step, (number, wanted) in enumerate(stack.steps):
+            self._timer.begin_step()
+            with self._report.timed("read"):
+                frame = self._read(number)
+            result = segmenter.segment(step, frame, self._timer.before_tile)
+            self._timer.end_step(finished=wanted)
+            if result is not None:
+                yield result
 
     def _read(self, number: int) -> Frame:
         frame = self._frames[number]

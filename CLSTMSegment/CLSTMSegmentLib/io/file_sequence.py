@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from threading import Lock
 
 import SimpleITK as sitk
 
@@ -12,7 +11,7 @@ from ..core.sequence import Frame, SequenceIndex
 
 
 class FileSequence(Sequence):
-    """The frames of a sequence on disk, each read as an image when it is asked for, by one thread at a time.
+    """The frames of a sequence on disk, each read as an image when it is asked for.
 
     Args:
         index: how the frames are indexed.
@@ -41,7 +40,6 @@ class FileSequence(Sequence):
         self.grids = [grids[0] if grids[0].is_same(grid) else grid for grid in grids]
         self.warnings = [*warnings, *odd]
         self._image_of = image_of
-        self._reading = Lock()
         self._files = files
         self._versions = {path: _version(path) for of_frame in files for path in of_frame}
 
@@ -58,8 +56,7 @@ class FileSequence(Sequence):
             raise IndexError(number)
         self._check_unchanged(number)
         try:
-            with self._reading:
-                image = self._image_of(number)
+            image = self._image_of(number)
         except (InputError, OSError) as error:
             self._check_unchanged(number)  # this is then the cause
             if isinstance(error, InputError):

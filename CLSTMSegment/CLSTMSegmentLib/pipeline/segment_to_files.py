@@ -11,7 +11,6 @@ import SimpleITK as sitk
 
 from ..core.atomic_write import replacing
 from ..core.errors import InputError, StorageError
-from ..core.helper_thread import one_behind
 from ..core.memory import peak_memory
 from ..core.plain_files import file_digest
 from ..core.progress import Progress
@@ -151,18 +150,13 @@ def segment_to_files(
         curve = VolumeCurve(model.segments, frames.index)
         preview = None if partial.preview is None else _Preview(partial.preview, frames, numbers)
         with _open_writers(partial, segmenter, frames, numbers) as writers:
-
-            def write(frame: SegmentedFrame) -> None:
-                for writer in writers:
-                    writer.add(frame)
-                curve.add(*measure_frame(frame, model.segments))
-                if preview is not None:
-                    preview.add(frame)
-
-            with one_behind(write) as write_meanwhile:
-                for frame in segmenter.segment(frames, progress, cancelled, look, read_ahead=True):
-                    with segmenter.report.timed("write"):
-                        write_meanwhile(frame)
+            for frame in segmenter.segment(frames, progress, cancelled, look):
+                with segmenter.report.timed("write"):
+                    for writer in writers:
+                        writer.add(frame)
+                    curve.add(*measure_frame(frame, model.segments))
+                    if preview is not None:
+                        preview.add(frame)
                     if on_frame is not None:
                         on_frame(frame)
             with segmenter.report.timed("write"):

@@ -1,7 +1,6 @@
 """A file of events, to which one process appends while another one reads."""
 
 from pathlib import Path
-from threading import Lock
 
 from ..core.atomic_write import patiently
 from .events import Event, event_from_line, event_to_line
@@ -17,11 +16,10 @@ class EventFile:
     def __init__(self, path: Path):
         self.path = path
         self._read = 0
-        self._appending = Lock()
 
     def append(self, event: Event) -> None:
-        """Append an event; several threads may do so."""
-        with self._appending, patiently(lambda: self.path.open("a", encoding="utf-8")) as file:
+        """Append an event."""
+        with patiently(lambda: self.path.open("a", encoding="utf-8")) as file:
             file.write(event_to_line(event) + "\n")
 
     def new_events(self) -> list[Event]:

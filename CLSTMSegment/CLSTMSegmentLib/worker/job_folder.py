@@ -81,7 +81,7 @@ class WorkFolder:
             return None
 
     def append(self, event: Event) -> None:
-        """Append an event; several threads may do so."""
+        """Append an event."""
         self._events.append(event)
 
     def new_events(self) -> list[Event]:

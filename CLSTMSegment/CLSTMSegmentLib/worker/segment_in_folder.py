@@ -6,7 +6,6 @@ It segments the frames in a job folder. When its parent process ends, it removes
 import sys
 from pathlib import Path
 
-from ..core.helper_thread import one_behind
 from ..model.bundle import load_model
 from .arriving_frames import ArrivingFrames
 from .events import Done, Started
@@ -22,9 +21,8 @@ def segment_in_folder(folder: JobFolder) -> None:
     settings = folder.settings()
     segmenter = Segmenter(load_model(settings.model), settings)
     folder.append(Started(segmenter.report.device))
-    with one_behind(folder.write_result) as write_meanwhile:
-        for frame in segmenter.segment(frames, progress=folder.append, read_ahead=True):
-            write_meanwhile(frame)
+    for frame in segmenter.segment(frames, progress=folder.append):
+        folder.write_result(frame)
     folder.append(Done(report=segmenter.report))
 
 
