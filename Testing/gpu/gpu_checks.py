@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from unittest.mock import patch
 
 import numpy as np
@@ -155,9 +155,8 @@ def planning(device: str, width: int, size: Shape, most_mib: float) -> Iterator[
 def speed(device: str, kind: str, width: int, counts: list[int], size: Shape) -> Iterator[Row]:
     """Measure runs beside MONAI's sliding window and the whole stack at once, with the same weights and frames."""
     model = random_model(kind, width)
-    options = model.network
     window = list(model.geometry.patch or (size[0], 64, 64))
-    plain = PublishedNetwork(width, options.classes, options.last_stage, options.conv_bias, options.align_corners)
+    plain = PublishedNetwork(asdict(model.network))
     plain.load_state_dict(model.weights)
     plain.eval().to(device)
     for count in counts:
