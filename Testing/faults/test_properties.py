@@ -21,7 +21,7 @@ from CLSTMSegmentLib.model.rules import GeometryRule
 from CLSTMSegmentLib.network.options import NetworkOptions
 from CLSTMSegmentLib.phantoms.heart import HEART_AXES
 from CLSTMSegmentLib.worker.events import Done, Failed, FrameDone, Note, Started, event_from_line
-from CLSTMSegmentLib.worker.job_folder import WorkFolder
+from CLSTMSegmentLib.worker.work_folder import WorkFolder
 from conftest import smallModel
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st

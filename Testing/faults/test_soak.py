@@ -15,7 +15,8 @@ from CLSTMSegmentLib.core.sequence import Frame
 from CLSTMSegmentLib.engine.segmenter import Segmenter
 from CLSTMSegmentLib.engine.settings import RunSettings
 from CLSTMSegmentLib.worker.events import Done, Failed, FrameDone
-from CLSTMSegmentLib.worker.job_folder import FOLDER_PREFIX, JobFolder
+from CLSTMSegmentLib.worker.job_folder import JobFolder
+from CLSTMSegmentLib.worker.work_folder import FOLDER_PREFIX
 from CLSTMSegmentLib.worker.worker_process import SEGMENT, WorkerProcess
 from conftest import smallModel
 from scene.conftest import addSequence, scene  # noqa: F401

@@ -11,7 +11,8 @@ import pytest
 from CLSTMSegmentLib.core.progress import Progress
 from CLSTMSegmentLib.engine.settings import RunSettings
 from CLSTMSegmentLib.worker.events import Done, Failed, FrameDone, Started
-from CLSTMSegmentLib.worker.job_folder import FOLDER_PREFIX, JobFolder
+from CLSTMSegmentLib.worker.job_folder import JobFolder
+from CLSTMSegmentLib.worker.work_folder import FOLDER_PREFIX
 from CLSTMSegmentLib.worker.worker_process import PACKAGE_FOLDER, SEGMENT, WorkerProcess, creation_flags
 from conftest import large_frame
 from worker.waiting import events_of, events_until, wait

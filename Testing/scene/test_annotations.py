@@ -8,7 +8,8 @@ from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.core.sequence import SegmentedFrame
 from CLSTMSegmentLib.scene.annotations import newAnnotation, readAnnotations, useAsAnnotation
 from CLSTMSegmentLib.scene.images import orientedImage
-from CLSTMSegmentLib.scene.outputs import SegmentationOutput, terminologyEntry
+from CLSTMSegmentLib.scene.outputs import SegmentationOutput
+from CLSTMSegmentLib.scene.segmentation_nodes import terminologyEntry
 from conftest import smallModel
 
 

@@ -5,7 +5,8 @@ import pytest
 import SimpleITK as sitk
 import slicer
 from CLSTMSegmentLib.core.sequence import SegmentedFrame
-from CLSTMSegmentLib.scene.outputs import SegmentationOutput, segmentationNode
+from CLSTMSegmentLib.scene.outputs import SegmentationOutput
+from CLSTMSegmentLib.scene.segmentation_nodes import segmentationNode
 from host import application
 from vtk.util.numpy_support import vtk_to_numpy
 

@@ -12,7 +12,8 @@ from CLSTMSegmentLib.core.sequence import SegmentedFrame
 from CLSTMSegmentLib.engine.region import Region
 from CLSTMSegmentLib.engine.settings import RunSettings
 from CLSTMSegmentLib.worker.events import Failed, FrameDone, Note, Started
-from CLSTMSegmentLib.worker.job_folder import PAUSE, RUN, STOP, JobFolder, WorkFolder
+from CLSTMSegmentLib.worker.job_folder import JobFolder
+from CLSTMSegmentLib.worker.work_folder import PAUSE, RUN, STOP, WorkFolder
 from CLSTMSegmentLib.worker.worker_process import SEGMENT, WorkerProcess
 
 from worker.waiting import events_until

@@ -11,7 +11,7 @@ from CLSTMSegmentLib.model.bundle import load_model
 from CLSTMSegmentLib.teaching.teaching_settings import TeachingSettings
 from CLSTMSegmentLib.teaching.training_set import preview_path, teaching_folder, write_training_set
 from CLSTMSegmentLib.worker.events import Done, Failed
-from CLSTMSegmentLib.worker.job_folder import PAUSE, RUN, STOP, WorkFolder
+from CLSTMSegmentLib.worker.work_folder import PAUSE, RUN, STOP, WorkFolder
 from CLSTMSegmentLib.worker.worker_process import RELAY, TEACH, WorkerProcess
 from hook_phantom import SMALL, hook_sequence
 

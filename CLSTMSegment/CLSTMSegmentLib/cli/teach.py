@@ -91,11 +91,7 @@ def add_options(parser: ArgumentParser) -> None:
         help="propagate the annotated frames, as `propagate` does, and learn from the frames without a flag too; the "
         "quality is not measured then",
     )
-    parser.add_argument(
-        "--cyclic",
-        action="store_true",
-        help="with --propagate: the first frame follows the last one, as in a heartbeat",
-    )
+    parser.add_argument("--cyclic", action="store_true", help="with --propagate: the first frame follows the last one")
     parser.add_argument(
         "--no-check", dest="hold_out_frames", action="store_false", help="do not measure the quality on held-out frames"
     )

@@ -10,8 +10,8 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..core.errors import InputError
-from ..worker.job_folder import WorkFolder
 from ..worker.scheduler import Scheduler, TlsFiles
+from ..worker.work_folder import WorkFolder
 from ..worker.worker_process import RELAY, SEGMENT, TEACH, MakeWorker, Worker
 from .dependencies import TO_USE_A_CLUSTER, Need, PackageInstaller
 

@@ -17,7 +17,7 @@ from ..scene.inputs import SequenceFrames, SequenceInput, resolveInput
 from ..teaching.teaching_settings import TeachingSettings
 from ..teaching.training_set import least_complete, preview_path, teaching_folder, write_training_set
 from ..worker.events import Done, Event, Failed, Note
-from ..worker.job_folder import PAUSE, RUN, STOP, WorkFolder
+from ..worker.work_folder import PAUSE, RUN, STOP, WorkFolder
 from ..worker.worker_process import TEACH, Worker
 from .annotated_frames_list import AnnotatedFramesList
 from .busy import busy

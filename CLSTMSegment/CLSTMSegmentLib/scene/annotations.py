@@ -14,7 +14,8 @@ from .images import imageFromVolume, imageGeometry, volumeGeometry
 from .inputs import SequenceInput
 from .labelmaps import isEmpty, labelsOf, maskOn, segmentsOf
 from .made_frames import madeFrames, trustedFrames
-from .outputs import copyIndex, emptySegmentation, placeBeside
+from .outputs import copyIndex, placeBeside
+from .segmentation_nodes import emptySegmentation
 
 
 def newAnnotation(source: SequenceInput, name: str) -> slicer.vtkMRMLSequenceNode:

@@ -9,7 +9,8 @@ from .edited_frames import editState
 from .images import withVoxels
 from .inputs import SequenceInput
 from .labelmaps import binaryLabelmap
-from .outputs import placeBeside, segmentationFromLabelmap
+from .outputs import placeBeside
+from .segmentation_nodes import segmentationFromLabelmap
 
 
 class LiveOutput:

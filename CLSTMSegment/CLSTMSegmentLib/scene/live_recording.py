@@ -11,7 +11,8 @@ from .images import volumeGeometry
 from .inputs import SequenceFrames, SequenceInput, resolveInput
 from .live_output import labelmapOf
 from .made_frames import MODEL, rememberMade
-from .outputs import SegmentationOutput, moveToFolderOf, segmentationFromLabelmap
+from .outputs import SegmentationOutput, moveToFolderOf
+from .segmentation_nodes import segmentationFromLabelmap
 
 
 class LiveRecording:

@@ -25,7 +25,7 @@ from ..core.own_folder import OwnFolder
 from ..core.sequence import Frame
 from .event_file import EventFile
 from .events import FrameArrived, LiveFrameDone
-from .job_folder import SegmentFolder
+from .work_folder import SegmentFolder
 
 WAIT_S = 0.002
 """Seconds between two looks of the worker for the next frame."""

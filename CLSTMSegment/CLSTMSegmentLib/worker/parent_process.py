@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from .events import Failed
-from .job_folder import WorkFolder
+from .work_folder import WorkFolder
 
 
 def work_for_parent(folder: WorkFolder, work: Callable[[], None], clean_up: Callable[[], None]) -> int:

@@ -27,9 +27,9 @@ from ..engine.settings import RunSettings
 from ..model.model_files import BUNDLE, ModelFiles
 from ..teaching.training_set import TrainingSet, check_new_model
 from .events import Done, Failed, Note, event_from_line
-from .job_folder import RUN, WorkFolder
 from .parent_process import work_for_parent
 from .scheduler import Scheduler, connected
+from .work_folder import RUN, WorkFolder
 from .worker_process import SEGMENT
 
 if TYPE_CHECKING:

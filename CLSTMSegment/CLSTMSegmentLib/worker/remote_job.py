@@ -18,7 +18,8 @@ from ..core.atomic_write import patiently, write_bytes
 from ..core.own_folder import OwnFolder
 from ..model.model_files import ModelStore
 from .events import Done, Event, Failed, FrameDone, TeachingProgress, event_to_line
-from .job_folder import FOLDER_PREFIX, JobFolder, WorkFolder
+from .job_folder import JobFolder
+from .work_folder import FOLDER_PREFIX, WorkFolder
 from .worker_process import SEGMENT, TEACH, WorkerProcess
 
 LOOK_S = 0.05

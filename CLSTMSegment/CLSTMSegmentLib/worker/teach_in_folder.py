@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from .events import Done, Note
-from .job_folder import WorkFolder
 from .parent_process import work_for_parent
+from .work_folder import WorkFolder
 
 
 def teach_in_folder(folder: WorkFolder, models: Path) -> None:

@@ -9,8 +9,8 @@ from typing import Protocol
 
 from ..core.errors import InputError, says_out_of_memory
 from .events import Done, Event, Failed
-from .job_folder import WorkFolder
 from .process_ids import is_running, kill
+from .work_folder import WorkFolder
 
 SEGMENT = "CLSTMSegmentLib.worker.segment_in_folder"
 """The module that does a run."""
