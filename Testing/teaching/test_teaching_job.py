@@ -12,7 +12,8 @@ from CLSTMSegmentLib.core.progress import TeachingProgress
 from CLSTMSegmentLib.core.sequence import Frame, SequenceIndex
 from CLSTMSegmentLib.core.structure import PALETTE, Segment
 from CLSTMSegmentLib.core.volume_curve import FrameVolumes, VolumeCurve
-from CLSTMSegmentLib.engine import survey
+from CLSTMSegmentLib.engine import first_look
+from CLSTMSegmentLib.engine.intensity_window import find_intensity_window
 from CLSTMSegmentLib.engine.segmenter import Segmenter
 from CLSTMSegmentLib.engine.settings import RunSettings
 from CLSTMSegmentLib.model.bundle import load_model
@@ -224,14 +225,17 @@ def test_run_of_the_sequence_uses_the_intensity_window_of_the_teaching_job(initi
     brighter = [Frame(frame.image * (1.0 + t), frame.index_value) for t, frame in enumerate(frames)]
     training_set = hook_training_set(tmp_path / "job", (brighter, truth), (0,), initial=initial and str(bundle))
     result = teach(tmp_path / "job", tmp_path / "models")
-    find, found = survey.find_intensity_window, []
-    monkeypatch.setattr(survey, "find_intensity_window", lambda *given: found.append(find(*given)) or found[-1])
+    found = []
+    window_of = first_look.window_of_limits
+    monkeypatch.setattr(first_look, "window_of_limits", lambda *given: found.append(window_of(*given)) or found[-1])
 
     next(Segmenter(load_model(result.folder), RunSettings(device="cpu")).segment(brighter))
 
     assert found == list(training_set.windows)
     # four of the nine frames belong to the annotated one; over them alone, the window would be narrower
-    nearby = find(training_set.windows[0].rule, (sitk.GetArrayFromImage(frame.image) for frame in brighter[:4]))
+    nearby = find_intensity_window(
+        training_set.windows[0].rule, (sitk.GetArrayFromImage(frame.image) for frame in brighter[:4])
+    )
     assert found[0].high > 1.5 * nearby.high
 
 

@@ -1,5 +1,6 @@
 """A teaching job on a Dask cluster with TLS: as on this computer, whatever ends it."""
 
+import json
 import shutil
 from types import SimpleNamespace
 
@@ -29,12 +30,14 @@ def job(bundle, python, tmp_path):
     models, workers = tmp_path / "models", []
     folder = teaching_folder(models, "Hook")
 
-    def start(cluster, minutes=0.05):
+    def start(cluster, minutes=0.05, steps=None):
         if not folder.exists():
             settings = TeachingSettings(
                 "Hook", (Segment("hook", "Hook", (1.0, 0.0, 0.0)),), str(bundle), minutes, "cpu"
             )
             write_training_set(folder, settings, [(frames, {n: truth[n] for n in ANNOTATED})])
+            if steps is not None:  # so that they do not depend on how fast a trial step is
+                (folder / "plan.json").write_text(json.dumps({"model": steps}), encoding="utf-8")
         arguments = (TEACH, cluster.scheduler.to_json(), str(models))
         workers.append(WorkerProcess(RELAY, WorkFolder(folder), arguments, python=python))
         workers[-1].start()
@@ -79,7 +82,7 @@ def test_job_on_the_cluster_is_paused_resumed_and_stopped(sharedCluster, job):
 
 
 def test_job_whose_worker_was_killed_leaves_nothing_there_and_is_resumed(cluster, sharedCluster, job):
-    worker = job.start(cluster, minutes=0.5)
+    worker = job.start(cluster, steps=150)
     wait(lambda: list(job.folder.glob("*/checkpoint.pt")) or not worker.running, patience_s=PATIENCE_S)
     processes = job_processes(cluster)
 
