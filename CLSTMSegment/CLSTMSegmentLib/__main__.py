@@ -11,6 +11,7 @@ from .cli.terminal import any_terminal, show
 from .core.errors import Cancelled, CohortIncomplete, InputError, RunFailed
 from .core.plain_text import plain_text
 from .core.stop_signals import stopped_by_signals
+from .core.waiting_threads import let_waiting_threads_sleep
 
 COMMANDS = {
     "segment": "segment a sequence",
@@ -35,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         0; 2 for bad input or usage; 1 for a run that failed or was stopped.
     """
+    let_waiting_threads_sleep()
     with any_terminal():
         return _run(arguments)
 

@@ -98,3 +98,14 @@ def test_bad_argument_is_answered_without_torch(words, message, cine, tmp_path):
     assert status == 2
     assert message in text
     assert not {"torch", "dask", "distributed", "matplotlib", "monai"} & set(imported)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only GNU OpenMP shows its settings")
+def test_waiting_threads_of_a_command_sleep(cine, bundle, tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_DISPLAY_ENV", "VERBOSE")
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+
+    status, _, text = outcome("segment", cine, "-o", tmp_path / "out.seq.nrrd", "--model", bundle, "--device", "cpu")
+
+    assert status == 0
+    assert "GOMP_SPINCOUNT = '0'" in text

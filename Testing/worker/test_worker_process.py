@@ -48,6 +48,21 @@ def test_frames_arrive_one_by_one_and_equal_those_of_a_run_in_this_process(start
     assert run.worker.poll() == []
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only GNU OpenMP shows its settings")
+@pytest.mark.parametrize(("chosen", "sleep"), [(None, True), ("ACTIVE", False)])
+def test_waiting_threads_of_a_worker_sleep_unless_the_user_chose_otherwise(startRun, chosen, sleep, monkeypatch):
+    monkeypatch.setenv("OMP_DISPLAY_ENV", "VERBOSE")
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if chosen is not None:
+        monkeypatch.setenv("OMP_WAIT_POLICY", chosen)
+
+    run = startRun()
+    events_until(run.worker, Done)
+
+    assert "GOMP_SPINCOUNT" in run.folder.log()
+    assert ("GOMP_SPINCOUNT = '0'" in run.folder.log()) is sleep
+
+
 def test_settings_reach_the_engine(startRun, phantom):
     image = phantom[0][0].image
     center = image.TransformContinuousIndexToPhysicalPoint([n / 2 for n in image.GetSize()])

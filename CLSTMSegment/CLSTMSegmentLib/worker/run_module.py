@@ -6,10 +6,12 @@ place of a library. Python's isolated mode would be too much: PythonSlicer finds
 
 import runpy
 import sys
+from importlib import import_module
 from pathlib import Path
 
 if __name__ == "__main__":
     this = Path(__file__).resolve()
     sys.path[:] = [*(path for path in sys.path if Path(path).resolve() != this.parent), str(this.parents[2])]
     del sys.argv[0]
+    import_module("CLSTMSegmentLib.core.waiting_threads").let_waiting_threads_sleep()
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
