@@ -70,6 +70,17 @@ def test_file_that_is_no_label_image_is_refused_by_name(wrong, message, tmp_path
         read_annotations(tmp_path, images(*"01234"))
 
 
+@pytest.mark.parametrize(
+    ("label_values", "unit", "image_values"),
+    [(["0", "2", "4"], "", ["0", "2", "4", "6", "8"]), (["1", "3"], "s", ["0", "1", "2", "3", "4"])],
+)
+def test_label_sequence_in_another_unit_with_another_number_of_frames_is_refused(
+    label_values, unit, image_values, tmp_path
+):
+    with pytest.raises(InputError, match=r"so that nothing says which of the 5 images .* give both the same index"):
+        annotated_frames(tmp_path, label_values, images(*image_values, unit="ms"), unit)
+
+
 def test_label_sequence_annotates_the_frames_of_its_index_values(tmp_path):
     frames = images("0.001", "0.0014", "0.002")
 

@@ -79,11 +79,21 @@ def _frame_numbers(path: Path, labels: SequenceIndex, images: SequenceIndex) -> 
 
     The index values tell it. Where they cannot be compared, since one of the two sequences has only frame numbers or
     they have different units, the order of the frames tells it, if both have as many.
+
+    Raises:
+        InputError: they cannot be compared, and there are not as many; or an index value is that of no image, or of
+            several ones.
     """
     in_order = list(range(len(images.values)))
     comparable = labels.unit == images.unit and [str(n) for n in in_order] not in (labels.values, images.values)
     if labels.values == images.values or (len(labels.values) == len(in_order) and not comparable):
         return in_order
+    if labels.unit != images.unit:
+        raise InputError(
+            f"{path}: its index is in {_unit_of(labels)} and that of the images in {_unit_of(images)}, so that nothing "
+            f"says which of the {len(in_order)} images its {len(labels.values)} frames annotate: give both the same "
+            "index, or put the label images into a folder, under the numbers of the images, such as 7.nrrd"
+        )
     numbers = []
     for n, value in enumerate(labels.values):
         same = [number for number in in_order if _is_same(value, images.values[number])]
@@ -94,6 +104,10 @@ def _frame_numbers(path: Path, labels: SequenceIndex, images: SequenceIndex) -> 
             )
         numbers += same
     return numbers
+
+
+def _unit_of(index: SequenceIndex) -> str:
+    return f"{index.name} ({index.unit})" if index.unit else f"{index.name} (no unit)"
 
 
 def _is_same(value: str, other: str) -> bool:
