@@ -80,6 +80,14 @@ def test_result_of_an_input_that_has_changed_is_not_kept(change, finished, setti
     assert row_of(finished, settings) is None
 
 
+@pytest.mark.parametrize("change", [{"name": "phase"}, {"unit": "%"}, {"type": "text"}])
+def test_result_of_an_input_whose_index_means_something_else_now_is_not_kept(change, finished, settings):
+    frames = read_sequence(finished.input)
+    write_sequence(finished.input, replace(frames.index, **change), [frame.image for frame in frames])
+
+    assert row_of(finished, settings) is None
+
+
 @pytest.mark.parametrize("bytes_left", [0, 100, 2000])
 def test_result_with_truncated_labels_is_not_kept(bytes_left, finished, settings):
     labels = finished.outputs.labels

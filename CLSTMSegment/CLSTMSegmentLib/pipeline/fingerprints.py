@@ -1,15 +1,15 @@
 """SHA-256 of what a result was made from, and of the result: a cohort that is resumed keeps only what still holds."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
-from ..core.sequence import Frame
+from ..core.sequence import Frame, SequenceIndex
 from ..engine.settings import RunSettings
+from ..io.file_sequence import FileSequence
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Fingerprints:
     """What a result was made from, and its labels; each one is a SHA-256.
 
     Attributes:
-        input: index values, geometry and voxels of the whole sequence, in whatever file they are.
+        input: index, geometry and voxels of the whole sequence, in whatever file they are.
         model: see `model.bundle.model_digest`.
         settings: settings of the run, except the model, the device and the limit of RAM.
         labels: the file of the labels.
@@ -34,10 +34,10 @@ class Fingerprints:
 
 
 class SequenceDigest:
-    """The SHA-256 of the frames of a sequence, which are added in their order."""
+    """The SHA-256 of a sequence: its index, and its frames, which are added in their order."""
 
-    def __init__(self):
-        self._digest = hashlib.sha256()
+    def __init__(self, index: SequenceIndex):
+        self._digest = hashlib.sha256(repr((index.name, index.unit, index.type)).encode())
 
     def add(self, frame: Frame) -> None:
         """Add the next frame."""
@@ -52,13 +52,13 @@ class SequenceDigest:
         return self._digest.hexdigest()
 
 
-def sequence_digest(frames: Sequence[Frame]) -> str:
-    """Return the SHA-256 of all frames.
+def sequence_digest(frames: FileSequence) -> str:
+    """Return the SHA-256 of a sequence.
 
     Raises:
         InputError: a frame cannot be read.
     """
-    digest = SequenceDigest()
+    digest = SequenceDigest(frames.index)
     for frame in frames:
         digest.add(frame)
     return digest.hexdigest()

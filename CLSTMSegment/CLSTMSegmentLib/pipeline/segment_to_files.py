@@ -124,7 +124,7 @@ def segment_to_files(
     numbers = settings.frame_numbers(len(frames))
     warnings = [*frames.warnings, *check_storable(outputs.labels, frames, numbers)]
     model = load_model(settings.model)
-    digest = SequenceDigest()
+    digest = SequenceDigest(frames.index)
 
     def read(number: int) -> Frame:
         frame = frames[number]
