@@ -104,6 +104,38 @@ def test_frame_that_cannot_be_segmented_leaves_the_stream_usable(model, cine):
     np.testing.assert_array_equal(sitk.GetArrayFromImage(found.labels), sitk.GetArrayFromImage(expected.labels))
 
 
+@pytest.mark.parametrize("rejected_first", [False, True])
+def test_frame_that_is_rejected_leaves_window_and_state_as_they_were(rejected_first, model, cine):
+    image = cine[0].image
+    center = image.TransformContinuousIndexToPhysicalPoint([n / 2 for n in image.GetSize()])
+    settings = {"region": Region(center, (40.0, 40.0, 40.0)), "warm_up_frames": 1}
+    stream, other = (segmenter_for(model, **settings).open_stream() for _ in range(2))
+    expected = arrays(pushed(other, cine))
+    elsewhere = image * 1000
+    elsewhere.SetOrigin((5000.0, 5000.0, 5000.0))
+
+    found = [] if rejected_first else [stream.push(image).labels]
+    with pytest.raises(InputError, match="region"):
+        stream.push(elsewhere)
+    found += [stream.push(frame.image).labels for frame in cine[len(found) :]]
+
+    assert_same(arrays(dict(enumerate(found))), expected)
+    assert not stream.warnings
+
+
+def test_image_that_the_caller_fills_again_does_not_change_frames_before(model, cine):
+    settings = {"state_rule": "window:2", "warm_up_frames": 2}
+    expected = arrays(pushed(segmenter_for(model, **settings).open_stream(), cine))
+    stream, buffer = segmenter_for(model, **settings).open_stream(), sitk.Image(cine[0].image)
+    found = {}
+
+    for number, frame in enumerate(cine):
+        buffer[:, :, :] = frame.image[:, :, :]
+        found[number] = stream.push(buffer, frame.index_value).labels
+
+    assert_same(arrays(found), expected)
+
+
 def test_closed_stream_takes_no_frames(model, cine):
     stream = segmenter_for(model).open_stream()
     stream.close()

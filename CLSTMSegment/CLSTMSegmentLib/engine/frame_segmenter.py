@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..core.boxes import intersection
+from ..core.errors import InputError
 from ..core.sequence import Frame, SegmentedFrame
 from ..model.description import Model
 from .frame_grid import FrameGrid
@@ -67,8 +68,18 @@ class FrameSegmenter:
 
         Raises:
             InputError: the frame has too many voxels on the model's grid, the region lies outside of it, or the
-                network does not give finite numbers.
+                network does not give finite numbers. The recurrent state is then that of before.
         """
+        before = list(self._states), self._layout_key
+        try:
+            return self._read(frame, number, survey, wanted, on_tile)
+        except InputError:
+            self._states, self._layout_key = before
+            raise
+
+    def _read(
+        self, frame: Frame, number: int, survey: Survey, wanted: bool, on_tile: Callable[[int, int], None]
+    ) -> SegmentedFrame | None:
         prepared = self._prepare(frame, number, survey)
         layout = self._network.layout(prepared.volume.shape)
         key = (prepared.grid.key, layout.tile)

@@ -88,7 +88,9 @@ class SegmentationStream:
     def reset(self) -> None:
         """Forget all frames so far: recurrent state, intensity window and box; the numbers of frames go on."""
         self._segmenter.reset()
-        self._window = LiveWindow(self._model.intensity, self._settings.first_frames, self._settings.window)
+        self._window = LiveWindow.at_the_start(
+            self._model.intensity, self._settings.first_frames, self._settings.window
+        )
         self._boxes: dict[tuple, Box] = {}
         self._before: deque[Frame] = deque(maxlen=self._rule.warm_up_frames)
         self._in_state = 0
@@ -103,18 +105,18 @@ class SegmentationStream:
         """Return the labels of the next frame.
 
         Args:
-            image: a scalar 3D image.
+            image: a scalar 3D image; the caller may change it afterwards.
             index_value: index value of the frame, verbatim; None for its number.
 
         Raises:
             InputError: the image cannot be segmented, or the stream is closed. The next frame can be pushed all the
-                same.
+                same, as if this one had never been.
             MemoryError: not even the smallest tile fits into RAM.
         """
         if self._closed:
             raise InputError("the stream is closed: open another one")
         began = time.perf_counter()
-        frame = Frame(image, str(self._count) if index_value is None else index_value)
+        frame = Frame(sitk.Image(image), str(self._count) if index_value is None else index_value)
         check_frame(frame, self._count)
         self._newest = frame
         try:
@@ -134,18 +136,23 @@ class SegmentationStream:
 
     def _segmented(self, frame: Frame) -> SegmentedFrame:
         window = self._window.after(sitk.GetArrayViewFromImage(frame.image))
-        survey = self._survey(frame, window)
+        survey = self._survey(frame, window.now)
         if self._rule.rule == "reset" or (self._rule.rule == "window" and self._in_state == self._rule.window):
             self._empty_state()
         while True:
             try:
                 result = self._read(frame, survey)
                 break
+            except InputError:
+                if self._in_state == 0:  # the warm-up comes again
+                    self._empty_state()
+                raise
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
                 self._segmenter.use_less_memory()
                 self._empty_state()
+        self._window = window  # a frame that cannot be segmented does not move it
         self._in_state += 1
         self._follow_structures(result)
         return result
