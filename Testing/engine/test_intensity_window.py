@@ -34,6 +34,15 @@ def test_values_that_are_not_finite_are_ignored():
     assert (window.low, window.high) == (3, 7)
 
 
+@pytest.mark.parametrize(("offset", "kind"), [(1e10, np.float64), (2_000_000_000, np.int32), (-1e38, np.float64)])
+def test_offset_of_all_intensities_loses_no_contrast(offset, kind):
+    values = np.array([0, 50, 100], kind) * (1e30 if abs(offset) > 1e37 else 1) + np.array(offset, kind)
+
+    window = find_intensity_window(IntensityRule("min-max"), [values])
+
+    np.testing.assert_allclose(window.apply(values), [0, 0.5, 1], atol=1e-3)
+
+
 @pytest.mark.parametrize("frames", [[], [np.array([np.nan])], [np.array([5, 5, 5])]])
 def test_without_contrast_every_voxel_is_0(frames):
     window = find_intensity_window(IntensityRule(), frames)

@@ -31,8 +31,9 @@ class IntensityWindow:
         width = self.high - self.low
         if width <= 0:
             return np.zeros(array.shape, np.float32)
-        # differences of larger values would overflow in single precision
-        kind = np.float32 if max(abs(self.low), abs(self.high)) < 1e37 else np.float64
+        # differences of larger values would overflow in single precision, and those of large values would be rounded
+        largest = max(abs(self.low), abs(self.high))
+        kind = np.float32 if largest < min(1e37, 1e4 * width) else np.float64
         scaled = np.clip((array.astype(kind) - self.low) / width, 0.0, 1.0).astype(np.float32, copy=False)
         scaled[scaled < self.rule.zero_below] = 0.0
         return scaled if self.rule.gamma == 1 else scaled**self.rule.gamma

@@ -14,19 +14,24 @@ from ..core.progress import Progress
 from ..core.same_grid import ImageGrid, check_same_grid
 from ..core.sequence import Frame, SegmentedFrame, check_frame
 from ..core.volume_curve import IMAGE, Flag
+from ..engine.intensity_window import IntensityWindow, find_intensity_window
+from ..model.rules import IntensityRule
 from .gaps import Gap, gaps_between
 from .registration import Registration, correlation, moved
 
 MARGIN_MM = 40.0
 """Margin around the structures of the annotated frames in which frames are registered."""
 
-PERCENTILES = (1.0, 99.5)
-"""Of the annotated frame, between which intensities are scaled from 0 to 1."""
-
+INTENSITY = IntensityRule("percentile", 1.0, 99.5)
+"""How the intensities of all frames are scaled, from those of an annotated one."""
 
 LEAST_AGREEMENT = 0.85
 LEAST_SIMILARITY = 0.85
 """Frames below one of them are flagged; cines of hearts have at least 0.95 and 0.91."""
+
+LEAST_PART_OF_SIMILARITY = 0.5
+"""A frame that is less than this times as similar as the one before it, such as one without a signal, is not used to
+begin the registration of the next one."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ class Propagator:
         arrays = [sitk.GetArrayViewFromImage(labels) for labels in self._annotations.values()]
         self._labels = sorted({int(value) for array in arrays for value in np.unique(array)} - {0})
         self._box = self._box_of_structures(arrays)
-        self._window = (0.0, 1.0)
+        self._window = IntensityWindow(0.0, 1.0, INTENSITY)
 
     @property
     def greatest_label(self) -> int:
@@ -142,18 +147,20 @@ class Propagator:
     def _reached(self, annotated: int, numbers: Iterable[int], clock: "_Clock") -> dict[int, _Reached]:
         """Return what comes from an annotated frame into frames that lie further and further away from it in time."""
         image = self._image(annotated)
-        registration = Registration(image)
         labels = self._cropped(self._annotations[annotated])
+        registration = Registration(image)
         near = sitk.GetArrayViewFromImage(sitk.BinaryDilate(labels > 0, [3, 3, 1])) > 0
-        found = {}
+        found, begin, similar = {}, None, 1.0
         for number in numbers:
             clock.begin_registration()
             frame = self._image(number)
-            transform = registration.follow(frame)
-            parts = [moved(sitk.Cast(labels == n, sitk.sitkFloat32), transform, frame) for n in self._labels]
-            deformed = moved(image, transform, frame)
+            displacements = registration.displacements(frame, begin)
+            parts = [moved(sitk.Cast(labels == n, sitk.sitkFloat32), displacements, frame) for n in self._labels]
+            deformed = moved(image, displacements, frame)
             region = near | (sum(parts) > 0.5)
             similarity = correlation(deformed[region], sitk.GetArrayViewFromImage(frame)[region])
+            if similarity >= LEAST_PART_OF_SIMILARITY * similar:
+                begin, similar = displacements, similarity
             found[number] = _Reached((255 * np.stack(parts)).round().astype(np.uint8), similarity)
             clock.end_registration()
         return found
@@ -201,20 +208,15 @@ class Propagator:
                     f"frame {number} differs in geometry from the annotated frame {annotated}: resample all frames to "
                     "one geometry first"
                 )
-        values = sitk.GetArrayFromImage(self._cropped(self._frames[annotated].image)).astype(np.float32)
-        values = values[np.isfinite(values)]
-        self._window = (
-            tuple(float(value) for value in np.percentile(values, PERCENTILES)) if values.size else (0.0, 0.0)
-        )
-        if not self._window[1] > self._window[0]:
+        around = sitk.GetArrayFromImage(self._cropped(self._frames[annotated].image))
+        self._window = find_intensity_window(INTENSITY, [around])
+        if not self._window.has_contrast:
             raise InputError(f"frame {annotated} has no contrast around the annotation: nothing can be followed")
 
     def _image(self, number: int) -> sitk.Image:
         """Return the image of a frame inside the box, float32, scaled to [0, 1], without direction and origin."""
-        low, high = self._window
-        array = sitk.GetArrayFromImage(self._cropped(self._frames[number].image)).astype(np.float32)
-        array = np.nan_to_num((array - low) / (high - low), posinf=1.0, neginf=0.0)
-        image = sitk.GetImageFromArray(np.clip(array, 0.0, 1.0))
+        array = self._window.apply(sitk.GetArrayFromImage(self._cropped(self._frames[number].image)))
+        image = sitk.GetImageFromArray(np.nan_to_num(array))
         image.SetSpacing(self._frames[number].image.GetSpacing())
         return image
 
