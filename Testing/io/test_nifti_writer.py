@@ -27,7 +27,7 @@ def write(path, index):
 
 
 @pytest.mark.parametrize(
-    ("unit", "code", "seconds"), [("ms", 16, 0.03), ("msec", 16, 0.03), ("s", 8, 30), ("µs", 24, 3e-5), ("%", 0, 30)]
+    ("unit", "code", "seconds"), [("ms", 16, 0.03), ("msec", 16, 0.03), ("s", 8, 30), ("µs", 24, 3e-5), ("", 0, 30)]
 )
 def test_labels_geometry_and_times_are_those_that_were_written(unit, code, seconds, tmp_path):
     index = SequenceIndex(["5", "35", "65"], "time", unit)
@@ -60,6 +60,15 @@ def test_labels_geometry_and_times_are_those_that_were_written(unit, code, secon
 )
 def test_only_regular_steps_can_be_stored(values, kept):
     assert (NiftiTimes.of(SequenceIndex(values)) is not None) == kept
+
+
+@pytest.mark.parametrize(("name", "unit"), [("time", "min"), ("phase", "%")])
+def test_index_in_a_unit_that_the_format_does_not_have_cannot_be_stored(name, unit):
+    assert NiftiTimes.of(SequenceIndex(["0", "1", "2"], name, unit)) is None
+
+
+def test_times_that_single_precision_would_move_cannot_be_stored():
+    assert NiftiTimes.of(SequenceIndex(["1700000000000", "1700000000040"], "time", "ms")) is None
 
 
 def test_frame_at_another_place_is_refused(tmp_path):

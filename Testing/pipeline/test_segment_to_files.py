@@ -327,6 +327,22 @@ def test_frames_of_different_geometry_need_a_segmentation_sequence(settings, pha
     assert sorted(path.name for path in tmp_path.iterdir()) == ["frames", "out.png", "out.seq.mrb"]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"name": "R&R"}, {"unit": "<s>"}, *({"values": ["rest", f"a{c}b", "c"]} for c in '<&";\n\x01')],
+)
+def test_index_that_slicer_could_not_read_from_a_segmentation_sequence_is_refused(change, settings, phantom, tmp_path):
+    index = SequenceIndex(**{"values": ["a", "b", "c"], "name": "state", "unit": "", "type": "text"} | change)
+    folder, images = tmp_path / "frames", [frame.image for frame in phantom[0][:3]]
+    folder.mkdir()
+    write_sequence(folder / "in.seq.nrrd", index, images)
+
+    with pytest.raises(InputError, match=r"Slicer cannot read the index .* write \.seq\.nrrd"):
+        segment_to_files(settings, folder / "in.seq.nrrd", Outputs(tmp_path / "out.seq.mrb"))
+
+    assert [path.name for path in tmp_path.iterdir()] == ["frames"]
+
+
 def test_peak_memory_of_80_frames_is_that_of_10(tmp_path):
     """Whole processes; the frames are files of a folder, read when they are needed."""
     model = smallModel(geometry=GeometryRule(), network=replace(smallModel().network, width=8))

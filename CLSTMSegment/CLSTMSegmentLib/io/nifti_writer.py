@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import SimpleITK as sitk
 
 from ..core.errors import InputError, sitk_cause
@@ -35,7 +36,7 @@ class NiftiTimes:
 
     Attributes:
         first, step: the index value of frame 0, and the step from frame to frame.
-        code: of the unit of time; 0 for another unit, or none.
+        code: of the unit of time; 0 for none.
     """
 
     first: float = 0.0
@@ -44,16 +45,23 @@ class NiftiTimes:
 
     @classmethod
     def of(cls, index: SequenceIndex) -> "NiftiTimes | None":
-        """Return what can be stored of an index; None where its steps differ by more than 1 %, or are no numbers."""
-        code = TIME_CODES.get(index.unit.strip().lower(), 0)
-        if not index.is_numeric:
+        """Return what can be stored of an index; None where it cannot be stored.
+
+        Its values must be numbers whose steps differ by 1 % at most, in a unit of time that NIfTI has, or in none. They
+        are stored in single precision, which must not move them by more than 1 % of a step.
+        """
+        unit = index.unit.strip().lower()
+        if not index.is_numeric or (unit and unit not in TIME_CODES):
             return None
+        code = TIME_CODES.get(unit, 0)
         numbers = [float(value) for value in index.values]
         if max(map(abs, numbers)) > MOST_TIME:
             return None
         if len(numbers) < 2:
             return cls(numbers[0], code=code)
         step = (numbers[-1] - numbers[0]) / (len(numbers) - 1)
+        if abs(float(np.float32(numbers[0])) - numbers[0]) > 0.01 * step:
+            return None
         if step <= 0 or any(abs(after - before - step) > 0.01 * step for before, after in pairwise(numbers)):
             return None
         return cls(numbers[0], step, code)

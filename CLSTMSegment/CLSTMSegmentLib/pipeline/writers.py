@@ -1,5 +1,6 @@
 """Label sequences, written frame by frame in the format that the suffix of the output names."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,9 @@ from ..io.sequence_nrrd import SequenceNrrdWriter
 from ..model.description import Model
 
 SUFFIXES = (".seq.mrb", ".seq.nrrd", ".nii.gz")
+
+UNKEPT_BY_MRML = '<&"'
+"""Characters that make a file of MRML unreadable if they are in an index."""
 
 
 class LabelWriter(Protocol):
@@ -74,6 +78,7 @@ def check_storable(path: Path, frames: FileSequence, numbers: Sequence[int]) -> 
     """
     name = path.name.lower()
     if name.endswith(".seq.mrb"):
+        _check_mrml(path, frames.index.of(numbers))
         return []
     for number in numbers:
         frames.grids[numbers[0]].check_same(frames.grids[number], f"{path.name}: frame {number}")
@@ -83,10 +88,22 @@ def check_storable(path: Path, frames: FileSequence, numbers: Sequence[int]) -> 
     if NiftiTimes.of(frames.index.of(numbers)) is None:
         shown = ", ".join(frames.index.of(numbers[:4]).values)
         return [
-            f"{path.name}: NIfTI stores a regular step of time only, so the index values ({shown} ...) are not in the "
+            f"{path.name}: NIfTI stores only a regular step in s, ms or µs, in single precision, so the index values ({shown} ...) are not in the "
             "file: write .seq.nrrd or .seq.mrb to keep them"
         ]
     return []
+
+
+def _check_mrml(path: Path, index: SequenceIndex) -> None:
+    """Raise an InputError if an index has characters that MRML does not escape, and so cannot read again."""
+    texts = {"index name": [index.name], "index unit": [index.unit], "index value": index.values}
+    for what, values in texts.items():
+        for text in values:
+            if any(c < " " or c in UNKEPT_BY_MRML or (c == ";" and what == "index value") for c in text):
+                raise InputError(
+                    f"{path.name}: Slicer cannot read the {what} {json.dumps(text, ensure_ascii=False)} from .seq.mrb, "
+                    'because of one of the characters < & " ; or a control character: write .seq.nrrd'
+                )
 
 
 def open_writer(path: Path, model: Model | SegmentSet, index: SequenceIndex) -> LabelWriter:
