@@ -46,6 +46,24 @@ def test_files_of_the_voxels_belong_to_the_sequence(suffix, data_file, expected,
     assert [file.name for file in files_of_sequence(path)] == [path.name, *expected]
 
 
+@pytest.mark.parametrize(
+    "data_file", ["data file: all.raw", "data file: LIST 3\nf0.raw\nf1.raw", "data file: f%d.raw 0 1 1 3", "skipped"]
+)
+def test_voxels_beside_a_header_with_an_axis_of_frames_are_read(data_file, tmp_path):
+    detached(tmp_path, "nhdr")
+    (tmp_path / "all.raw").write_bytes(VOXELS.tobytes())
+    (tmp_path / "more.raw").write_bytes(b"before" + VOXELS.tobytes())
+    data_file = "byte skip: -1\ndata file: more.raw" if data_file == "skipped" else data_file
+    header = "NRRD0005\ntype: short\ndimension: 4\nsizes: 4 4 4 2\nkinds: domain domain domain list\nspace: LPS\n"
+    directions = "space directions: (3,0,0) (0,3,0) (0,0,8) none\nendian: little\nencoding: raw\n"
+    (tmp_path / "a.nhdr").write_text(f"{header}{directions}{data_file}\n", encoding="ascii")
+
+    found = read_sequence(tmp_path / "a.nhdr")
+
+    np.testing.assert_array_equal([sitk.GetArrayFromImage(frame.image) for frame in found], VOXELS)
+    assert found[0].image.GetSpacing() == (3, 3, 8)
+
+
 @pytest.mark.parametrize("suffix", ["mha", "nrrd", "nii"])
 def test_file_with_its_own_voxels_needs_no_other(suffix, tmp_path):
     assert voxel_files(detached(tmp_path, suffix)) == []

@@ -50,6 +50,23 @@ def test_frames_are_found_along_their_axis(tmp_path, axis):
     assert sequence.warnings == []
 
 
+@pytest.mark.parametrize("byte_order", ["Big", "BIG"])
+def test_byte_order_is_read_in_any_case(tmp_path, byte_order):
+    path = write_nrrd(tmp_path / "cine.nrrd", VOXELS, [*LAST, "kinds: domain domain domain list"])
+    path.write_bytes(path.read_bytes().replace(b"endian: big", f"endian: {byte_order}".encode()))
+
+    np.testing.assert_array_equal(arrays(read_sequence(path)), VOXELS)
+
+
+@pytest.mark.parametrize("space", ["right-anterior-superior-time", "RAST", "Left-Anterior-Superior-Time", "last"])
+def test_space_with_time_that_would_be_mirrored_is_refused_with_a_way_out(tmp_path, space):
+    directions = "space directions: (3,0,0,0) (0,2,0,0) (0,0,7,0) (0,0,0,40)"
+    fields = [f"space: {space}", "space origin: (4,-5,6,0)", directions, "kinds: domain domain domain time"]
+
+    with pytest.raises(InputError, match=r"save it with the space (right|left)-anterior-superior"):
+        read_sequence(write_nrrd(tmp_path / "cine.nrrd", VOXELS, fields))
+
+
 def test_step_of_a_time_axis_gives_the_times(tmp_path):
     fields = ["kinds: domain domain domain time", "spacings: 3 2 7 37.5", 'units: "mm" "mm" "mm" "ms"']
 
@@ -144,6 +161,16 @@ def test_minutes_along_the_axis_of_time_are_no_length(tmp_path):
     fields = ["spacings: 3 2 7 0.5", "kinds: domain domain domain time", 'units: "mm" "mm" "mm" "m"']
 
     assert read_sequence(write_nrrd(tmp_path / "cine.nrrd", VOXELS, fields)).index.unit == "m"
+
+
+def test_voxels_without_a_size_are_told_in_a_folder_of_frames_too(tmp_path):
+    for number, voxels in enumerate(VOXELS):
+        write_nrrd(tmp_path / f"{number}.nrrd", voxels, [])
+
+    warnings = read_sequence(tmp_path).warnings
+
+    assert [warning for warning in warnings if "gives voxels no size" in warning] == warnings
+    assert len(warnings) == 3
 
 
 def test_voxels_without_a_size_are_told(tmp_path):

@@ -3,6 +3,7 @@
 import gzip
 import re
 import tracemalloc
+import zlib
 
 import numpy as np
 import pytest
@@ -226,3 +227,31 @@ def test_frames_without_a_place_in_space_are_refused(tmp_path):
 
     with pytest.raises(InputError, match=r"s\.mha: a spacing of .* give its frames no place in space"):
         list(read_sequence(path))
+
+
+@pytest.mark.parametrize("true", ["T", "1", "yes", "True", "false"])
+@pytest.mark.parametrize("field", ["BinaryDataByteOrderMSB", "ElementByteOrderMSB", "CompressedData"])
+def test_booleans_of_a_metaimage_are_read_as_itk_reads_them(field, true, tmp_path):
+    voxels = np.arange(48, dtype=np.int16).reshape(4, 3, 4)
+    header = f"NDims = 3\nDimSize = 4 3 4\nBinaryData = True\n{field} = {true}\nElementType = MET_SHORT\n"
+    is_true = true in ("T", "1", "True")
+    content = voxels.astype(">i2" if is_true and field != "CompressedData" else "<i2").tobytes()
+    if is_true and field == "CompressedData":
+        content = zlib.compress(content)
+        header += f"CompressedDataSize = {len(content)}\n"
+    (tmp_path / "a.mha").write_bytes(f"ObjectType = Image\n{header}ElementDataFile = LOCAL\n".encode() + content)
+
+    found = read_sequence(tmp_path / "a.mha")[0].image
+
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(found), voxels)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "a.mha"))), voxels)
+
+
+def test_frames_of_a_folder_may_have_a_fourth_axis_of_one(tmp_path):
+    voxels = np.arange(48, dtype=np.int16).reshape(4, 3, 4)
+    for number in range(2):
+        sitk.WriteImage(sitk.JoinSeries([sitk.GetImageFromArray(voxels + number)]), str(tmp_path / f"{number}.mha"))
+
+    found = read_sequence(tmp_path)
+
+    np.testing.assert_array_equal([sitk.GetArrayFromImage(frame.image) for frame in found], [voxels, voxels + 1])

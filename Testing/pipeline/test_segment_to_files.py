@@ -124,7 +124,7 @@ def test_nifti_labels_have_time_as_their_fourth_axis(cine, settings, expected, t
 def test_index_values_that_nifti_cannot_store_are_told(cine, settings, tmp_path):
     result = segment_to_files(replace(settings, frames="0,1,4"), cine, Outputs(tmp_path / "Out.NII.GZ"))
 
-    assert any("Out.NII.GZ: NIfTI stores a regular step of time only" in text for text in result.report.warnings)
+    assert any("Out.NII.GZ: NIfTI stores only a regular step in s, ms or µs" in text for text in result.report.warnings)
     assert len(read_sequence(tmp_path / "Out.NII.GZ")) == 3
 
 

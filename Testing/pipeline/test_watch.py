@@ -142,6 +142,77 @@ def test_damaged_file_that_is_written_again_is_taken(phantom, folder):
     assert image.GetSize() == phantom[0][0].image.GetSize()
 
 
+def test_file_that_changes_after_it_was_segmented_is_said(phantom, folder):
+    notes = []
+    files = WatchedFolder(folder, "name", 0.2, notes.append)
+    write(phantom[0][0], folder / "latest.nrrd")
+    wait_until(files.look, folder / "latest.nrrd")
+
+    for frame in phantom[0][1:3]:
+        write(frame, folder.parent / "new.nrrd")
+        (folder.parent / "new.nrrd").replace(folder / "latest.nrrd")
+        assert files.look() is None
+
+    assert [note for note in notes if "latest.nrrd has changed after it was segmented" in note] == notes
+    assert len(notes) == 2
+
+
+def test_what_is_odd_about_a_file_is_said_as_in_a_run(bundle, phantom, folder, tmp_path):
+    voxels = sitk.GetArrayFromImage(phantom[0][0].image).astype("<i2")
+    header = "NRRD0005\ntype: short\ndimension: 3\nsizes: 64 64 8\nendian: little\nencoding: raw\n"
+    for name, more in (("0.nrrd", ""), ("1.nrrd", 'spacings: 0.3 0.3 0.8\nunits: "cm" "cm" "cm"\n')):
+        (folder / name).write_bytes(f"{header}{more}\n".encode() + voxels.tobytes())
+    sitk.WriteImage(sitk.JoinSeries([frame.image for frame in phantom[0][:2]]), str(folder / "2.nii"))
+
+    curve, notes = watched(bundle, folder, tmp_path / "labels", patience_s=0.3, quiet_s=2.0)
+
+    assert names_of(curve) == ["0.nrrd"]
+    for words in ("0.nrrd: its header gives voxels no size", "lengths in cm", "2.nii has 2 frames"):
+        assert any(words in note for note in notes)
+
+
+def test_file_without_its_voxels_is_said(phantom, folder):
+    notes = []
+    files = WatchedFolder(folder, "name", 0.2, notes.append)
+    sitk.WriteImage(phantom[0][0].image, str(folder / "a.mhd"))
+    (folder / "a.raw").unlink()
+    files.look()
+    time.sleep(0.3)
+
+    assert files.look() is None
+
+    (note,) = notes
+    assert "a.mhd waits for its voxels" in note
+
+
+def test_watch_does_not_end_while_a_file_may_become_complete(bundle, phantom, folder, tmp_path):
+    (folder / "0.nrrd").write_bytes(b"NRRD0004\n")
+    write(phantom[0][1], folder / "1.nrrd")
+
+    curve, notes = watched(bundle, folder, tmp_path / "labels", patience_s=2.0, quiet_s=0.5)
+
+    assert names_of(curve) == ["1.nrrd"]
+    (note,) = notes
+    assert "0.nrrd" in note
+    assert "the file is left out" in note
+
+
+def test_files_that_wait_when_the_watch_is_stopped_are_said(folder, phantom):
+    notes = []
+    files = WatchedFolder(folder, "name", 60.0, notes.append)
+    (folder / "0.nrrd").write_bytes(b"NRRD0004\n")
+    write(phantom[0][1], folder / "1.nrrd")
+    time.sleep(0.4)
+    files.look()
+    time.sleep(0.4)
+    files.look()
+
+    files.end()
+
+    assert [note.count("the file is left out") for note in notes] == [1, 1]
+    assert all(any(name in note for note in notes) for name in ("0.nrrd", "1.nrrd"))
+
+
 def test_files_of_one_name_do_not_replace_each_others_labels(bundle, phantom, folder, tmp_path):
     write(phantom[0][0], folder / "1.mha")
     write(phantom[0][1], folder / "1.nrrd")

@@ -81,7 +81,7 @@ def read_grid(path: Path) -> tuple[ImageGrid, list[str]]:
         return nifti_grid(path)[1:]
     grid = ImageGrid.of(read_header(path))
     if format_of(path) == "NrrdImageIO" and (header := read_nrrd_header(path)) is not None:
-        header.check_lengths(None)
+        return grid, header.check_place(None)
     return grid, []
 
 
@@ -100,7 +100,8 @@ def read_image(path: Path, image_io: str = "") -> sitk.Image:
         return read_nifti_image(path)
     with _reading(path, image_io):
         _check_whole(path, image_format)
-        return sitk.ReadImage(str(path), imageIO=image_format)
+        image = sitk.ReadImage(str(path), imageIO=image_format)
+        return image[:, :, :, 0] if image.GetDimension() == 4 and image.GetSize()[3] == 1 else image
 
 
 def _check_whole(path: Path, image_format: str) -> None:

@@ -51,11 +51,11 @@ def metaimage_layout(path: Path) -> VoxelLayout | None:
     others = voxel_files(path)
     if len(size) != axes:
         raise InputError(f"{path}: its header gives it {axes} axes and {len(size)} numbers of voxels: correct it")
-    if fields.get("binarydata", "true").lower() == "false" or len(others) > 1:
+    if not _is_true(fields.get("binarydata", "True")) or len(others) > 1:
         return None
     file, start = (others[0], 0) if others else (path, start)
-    is_packed = fields.get("compresseddata", "").lower() == "true"
-    big = (fields.get("elementbyteordermsb") or fields.get("binarydatabyteordermsb", "")).lower() in ("true", "1")
+    is_packed = _is_true(fields.get("compresseddata", ""))
+    big = _is_true(fields.get("elementbyteordermsb") or fields.get("binarydatabyteordermsb", ""))
     shape = [*size[:3], 1][2::-1]
     layout = VoxelLayout(
         file,
@@ -69,6 +69,11 @@ def metaimage_layout(path: Path) -> VoxelLayout | None:
         held = file.stat().st_size - layout.count * layout.frame_bytes
         layout = replace(layout, start=held if skipped < 0 else skipped)
     return layout
+
+
+def _is_true(value: str) -> bool:
+    """Return whether the value of a field means true; as in MetaIO, only its first character counts."""
+    return value[:1] in ("T", "t", "1")
 
 
 def _header(path: Path) -> tuple[dict[str, str], int]:

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from ..core.errors import InputError
-from .detached_voxels import LARGEST_HEADER, voxel_files
+from .detached_voxels import DATA_FILE, LARGEST_HEADER, voxel_files
 from .file_sequence import frame_axis
 from .voxel_reader import VoxelLayout
 
@@ -19,6 +19,12 @@ SUFFIXES = (".nrrd", ".nhdr")
 
 OTHER_LENGTHS = ("m", "meter", "cm", "centimeter", "um", "µm", "micron", "microns", "micrometer", "nm", "in")
 """Units of length that are not mm, as they are written in NRRD files."""
+
+MISREAD_SPACES = {
+    **dict.fromkeys(("right-anterior-superior-time", "rast"), "right-anterior-superior"),
+    **dict.fromkeys(("left-anterior-superior-time", "last"), "left-anterior-superior"),
+}
+"""Names of spaces with time of which SimpleITK reads the axes as those of another one, and those without time."""
 
 TYPES = {
     **dict.fromkeys(("signed char", "int8", "int8_t"), np.int8),
@@ -110,11 +116,14 @@ class NrrdHeader:
         texts = re.findall(r'"((?:[^"\\]|\\.)*)"', self.fields.get(field, ""))
         return texts[axis].strip() if axis < len(texts) else ""
 
-    def check_lengths(self, frame_axis: int | None) -> None:
-        """Raise an InputError if lengths are given in another unit than mm, which SimpleITK and Slicer do not read.
+    def check_place(self, frame_axis: int | None) -> list[str]:
+        """Check that SimpleITK and Slicer read the place of the voxels as it is meant, and return warnings.
 
         Args:
             frame_axis: the axis of the frames, whose unit is that of time.
+
+        Raises:
+            InputError: lengths are in another unit than mm, or the axes of space are taken for others.
         """
         units = [self.of_axis("units", axis) for axis in range(len(self.sizes)) if axis != frame_axis]
         units += [self.of_axis("space units", axis) for axis in range(3)]
@@ -124,6 +133,15 @@ class NrrdHeader:
                 f"{self.path}: its header gives lengths in {other}, and Slicer would take them for mm: save it with "
                 "lengths in mm"
             )
+        space = self.fields.get("space", "").strip('" ').lower()
+        if space in MISREAD_SPACES:
+            raise InputError(
+                f"{self.path}: its space is {space}, which Slicer would take for left-posterior-superior: save it with "
+                f"the space {MISREAD_SPACES[space]}"
+            )
+        if "space directions" in self.fields or "spacings" in self.fields:
+            return []
+        return [f"{self.path.name}: its header gives voxels no size: 1 mm is assumed, and volumes may be wrong"]
 
     def steps(self, axis: int) -> tuple[float, float] | None:
         """Return the place of the first frame along an axis, and the step between frames; None without a step."""
@@ -160,8 +178,8 @@ class NrrdHeader:
     def layout_of_all(self) -> VoxelLayout | None:
         """Return the layout of all voxels as one frame of as many axes; None as from `layout`."""
         encoding, voxel, others = (
-            self.fields.get("encoding"),
-            TYPES.get(self.fields.get("type")),
+            self.fields.get("encoding", "").lower(),
+            TYPES.get(self.fields.get("type", "").lower()),
             voxel_files(self.path),
         )
         skips = {"line skip", "lineskip", "byte skip", "byteskip"} & self.fields.keys()
@@ -169,7 +187,7 @@ class NrrdHeader:
             return None
         file, start = (others[0], 0) if others else (self.path, self.start)
         packed = encoding != "raw"
-        order = ">" if self.fields.get("endian") == "big" else "<"
+        order = ">" if self.fields.get("endian", "").lower() == "big" else "<"
         return VoxelLayout(
             file,
             0 if packed else start,
@@ -191,7 +209,12 @@ class NrrdHeader:
             yield self.path
             return
         kinds = " ".join("list" if n == axis else "domain" for n in range(4))
-        lines = [line for line in self.lines if not line.lower().startswith(b"kinds:")]
+        # the copy has no voxels: only its header is read
+        data_file = next((n for n, line in enumerate(self.lines) if DATA_FILE.match(line)), len(self.lines))
+        listed = "LIST" in self.fields.get("data file", self.fields.get("datafile", "")).split()[:1]
+        lines = self.lines[:data_file] + ([] if listed else self.lines[data_file + 1 :])
+        left_out = (b"kinds:", b"line skip:", b"lineskip:", b"byte skip:", b"byteskip:")
+        lines = [line for line in lines if not line.lower().startswith(left_out)]
         with TemporaryDirectory(prefix="clstm-segment-") as folder:
             copy = Path(folder) / "header.nrrd"
             copy.write_bytes(b"".join(lines) + f"kinds: {kinds}\n\n".encode())

@@ -37,7 +37,7 @@ def read_sequence_nrrd(path: Path) -> FileSequence:
         if not header.sizes:
             raise InputError(f"{path} cannot be read as an image: its header gives no numbers of voxels")
         axis = header.frame_axis()
-        header.check_lengths(axis)
+        of_place = header.check_place(axis)
         count = 1 if axis is None else header.sizes[axis]
         voxels_of = _voxels(header, axis, count)
         with header.for_itk(axis) as readable:
@@ -46,14 +46,12 @@ def read_sequence_nrrd(path: Path) -> FileSequence:
             except InputError as error:
                 raise InputError(str(error).replace(str(readable), str(path))) from error
     index, warnings = _index(header, axis, count)
-    if "space directions" not in header.fields and "spacings" not in header.fields:
-        warnings.append(f"{path.name}: its header gives voxels no size: 1 mm is assumed, and volumes may be wrong")
     return FileSequence(
         index,
         lambda number: sitk.GetImageFromArray(voxels_of(number)),
         [grid] * count,
         [[path, *voxel_files(path)]] * count,
-        warnings=warnings,
+        warnings=[*warnings, *of_place],
     )
 
 

@@ -127,6 +127,7 @@ def _watch(
         on_note("stopped")
     finally:
         stream.close()
+        files.end()
         _write_volumes(watch.out, curve, on_note)
     return curve
 
@@ -166,15 +167,16 @@ def _write_labels(folder: Path, file: Path, labels: sitk.Image) -> None:
 
 
 def _files(files: WatchedFolder, quiet_s: float | None) -> Iterator[tuple[Path, sitk.Image]]:
-    """Yield each file with its image, until no new one comes for some seconds."""
+    """Yield each file with its image, until no new one comes for some seconds and none waits to become complete."""
     last = time.monotonic()
     while quiet_s is None or time.monotonic() - last < quiet_s:
         found = files.look()
+        if found is not None:
+            yield found
+        if found is not None or files.any_waits():
+            last = time.monotonic()
         if found is None:
             time.sleep(LOOK_EVERY_S)
-            continue
-        yield found
-        last = time.monotonic()
 
 
 def _check_empty_folder(folder: Path, watched: Path) -> None:

@@ -1,5 +1,6 @@
 """A folder into which another program writes one volume file after the other."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,8 +11,8 @@ import SimpleITK as sitk
 from ..core.errors import InputError, RunFailed
 from ..core.natural_order import natural_key
 from ..io.detached_voxels import voxel_files
-from ..io.image_files import read_image
 from ..io.input_files import is_image_file
+from ..io.sequence_files import read_sequence
 
 SETTLED_S = 0.3
 """A file is complete when it did not change for this many seconds, and can be read."""
@@ -26,19 +27,22 @@ class _WatchedFile:
     Attributes:
         status: sizes and times of the file and of those that hold its voxels.
         since: when this status was seen first, in seconds of a monotonic clock.
-        refused: why the file cannot be read; empty as long as it is not known.
+        problem: why the file could not be read so far; empty for none.
+        refused: whether that was noted, and the file left out.
     """
 
     status: tuple
     since: float
-    refused: str = ""
+    problem: str = ""
+    refused: bool = False
 
 
 class WatchedFolder:
     """The volume files in a folder, each taken once, as soon as it is complete.
 
     A file is taken after all files that are there and come before it. One that does not become readable is left out
-    for good, with a note, unless it changes again.
+    for good, with a note, unless it changes again. A file that changes after it was taken is not taken again; a note
+    says so.
 
     Args:
         folder: the folder; files in its subfolders do not count.
@@ -60,7 +64,8 @@ class WatchedFolder:
         self._patience_s = patience_s
         self._on_note = on_note
         self._waiting: dict[Path, _WatchedFile] = {}
-        self._taken: set[Path] = set()
+        self._taken: dict[Path, tuple] = {}
+        self._incomplete: dict[Path, float] = {}  # since when, in seconds of a monotonic clock
         self._last: tuple | None = None
 
     def look(self) -> tuple[Path, sitk.Image] | None:
@@ -74,17 +79,34 @@ class WatchedFolder:
             if now - file.since < SETTLED_S:
                 return None
             try:
-                image = read_image(path)
+                image, warnings = _read(path)
             except InputError as error:
+                file.problem = str(error)
                 if now - file.since < self._patience_s:
                     return None
-                file.refused = str(error)
-                self._on_note(f"{error}: the file is left out")
+                self._refuse(file)
                 continue
             if _status(path) != file.status:
                 return None
+            for warning in warnings:
+                self._on_note(warning)
             return self._take(path), image
         return None
+
+    def any_waits(self) -> bool:
+        """Return whether there is a file that was neither taken nor left out."""
+        return any(not file.refused for file in self._waiting.values())
+
+    def end(self) -> None:
+        """Note the files that are there, and were not taken."""
+        for path, file in self._waiting.items():
+            if not file.refused:
+                file.problem = file.problem or f"{path.name} was not complete, or not its turn, when the watch ended"
+                self._refuse(file)
+
+    def _refuse(self, file: _WatchedFile) -> None:
+        file.refused = True
+        self._on_note(f"{file.problem}: the file is left out")
 
     def _take(self, path: Path) -> Path:
         key = self._key(path)
@@ -92,8 +114,7 @@ class WatchedFolder:
             self._on_note(f"{path.name} came late: files that come after it are segmented already")
         else:
             self._last = key
-        self._taken.add(path)
-        del self._waiting[path]
+        self._taken[path] = self._waiting.pop(path).status
         return path
 
     def _update(self) -> None:
@@ -102,16 +123,47 @@ class WatchedFolder:
             images = [path for path in self._folder.iterdir() if is_image_file(path) and not path.is_dir()]
         except OSError as error:
             raise RunFailed(f"{self._folder} cannot be read any more ({error.strerror})") from error
-        there = {path: _status(path) for path in images if path not in self._taken}
+        statuses = {path: _status(path) for path in images}
+        self._note_changes(statuses)
+        there = {path: status for path, status in statuses.items() if path not in self._taken}
         self._waiting = {
             path: known if (known := self._waiting.get(path)) and known.status == status else _new(status)
             for path, status in there.items()
             if status is not None
         }
 
+    def _note_changes(self, statuses: dict[Path, tuple | None]) -> None:
+        """Note files that have changed after they were taken, and those that stay incomplete."""
+        for path, taken in self._taken.items():
+            status = statuses.get(path)
+            if status is not None and status != taken:
+                self._taken[path] = status
+                self._on_note(
+                    f"{path.name} has changed after it was segmented: its labels and volumes are those of before. "
+                    "Write each volume under a name of its own, and at once"
+                )
+        now = time.monotonic()
+        for path in [path for path, status in statuses.items() if status is None and path not in self._taken]:
+            since = self._incomplete.setdefault(path, now)
+            if now - since > self._patience_s:
+                self._incomplete[path] = math.inf
+                self._on_note(f"{path.name} waits for its voxels: it, or a file that holds them, cannot be found")
+
     def _key(self, path: Path) -> tuple:
         name = natural_key(path.name)
         return (name,) if self._order == "name" else (self._waiting[path].status[0][1], name)
+
+
+def _read(path: Path) -> tuple[sitk.Image, list[str]]:
+    """Return the image in a file and warnings, as for a run.
+
+    Raises:
+        InputError: the file cannot be read, or has several frames.
+    """
+    frames = read_sequence(path)
+    if len(frames) > 1:
+        raise InputError(f"{path} has {len(frames)} frames: a watch segments files of one volume each")
+    return frames[0].image, frames.warnings
 
 
 def _new(status: tuple) -> _WatchedFile:

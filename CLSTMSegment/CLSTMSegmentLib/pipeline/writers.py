@@ -88,8 +88,8 @@ def check_storable(path: Path, frames: FileSequence, numbers: Sequence[int]) -> 
     if NiftiTimes.of(frames.index.of(numbers)) is None:
         shown = ", ".join(frames.index.of(numbers[:4]).values)
         return [
-            f"{path.name}: NIfTI stores only a regular step in s, ms or µs, in single precision, so the index values ({shown} ...) are not in the "
-            "file: write .seq.nrrd or .seq.mrb to keep them"
+            f"{path.name}: NIfTI stores only a regular step in s, ms or µs, in single precision, so the index values "
+            f"({shown} ...) are not in the file: write .seq.nrrd or .seq.mrb to keep them"
         ]
     return []
 
