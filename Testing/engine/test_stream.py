@@ -161,6 +161,33 @@ def test_structure_that_leaves_its_box_is_followed(two_stages):
     assert any("reaches the border" in warning for warning in stream.warnings)
 
 
+def test_structure_that_jumps_out_of_its_box_is_located_again(two_stages):
+    stream, other = (segmenter_for(two_stages).open_stream() for _ in range(2))
+    frames = [chest((60, 40), seed=0), *(chest((60, 85), seed=n) for n in range(1, 4))]
+    expected = arrays(pushed(other, frames[1:]))
+
+    found = arrays(pushed(stream, frames))
+
+    for number in range(1, 4):
+        size = np.count_nonzero(expected[number - 1])
+        assert np.count_nonzero(found[number]) == pytest.approx(size, rel=0.1)
+    (warning,) = stream.warnings
+    assert "frame 1: the structure is no longer in the box" in warning
+
+
+def test_frame_without_a_structure_leaves_the_box_where_it_was(two_stages):
+    stream = segmenter_for(two_stages).open_stream()
+    frames = [chest((60, 40), seed=0), chest((60, 40), seed=1), chest((60, 40), seed=2)]
+    black = frames[1].image * 0
+
+    found = [stream.push(image).labels for image in (frames[0].image, black, frames[2].image)]
+
+    counts = [np.count_nonzero(sitk.GetArrayFromImage(labels)) for labels in found]
+    assert counts[1] == 0
+    assert counts[2] == pytest.approx(counts[0], rel=0.1)
+    assert not any("box" in warning for warning in stream.warnings)
+
+
 def test_region_of_interest_that_cuts_a_structure_leaves_box_and_state_alone(two_stages):
     half = Region((95.0, 120.0, 45.0), (50.0, 100.0, 200.0))
     stream = Segmenter(two_stages, RunSettings(device="cpu", region=half)).open_stream()

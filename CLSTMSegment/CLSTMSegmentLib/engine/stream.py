@@ -57,7 +57,8 @@ class SegmentationStream:
     The recurrent state is kept from frame to frame as the model's rule says. An empty state is warmed up by the frames
     before, and at the very first frame by that frame, which is read repeatedly. The state is emptied, and a warning
     says so, where the geometry of the frames changes, or where a structure reaches the border of the box in which
-    frames are segmented, which then follows it.
+    frames are segmented, which then follows it. Where nothing is found in the box, the locator looks at the whole frame
+    again.
 
     Attributes:
         warnings: the last `WARNINGS_KEPT` warnings, texts for people.
@@ -77,6 +78,7 @@ class SegmentationStream:
         self._rule = rule
         self._settings = settings
         self._report: RunReport = segmenter.report
+        self._locator = locator
         self._surveyor = Surveyor(model, locator, lambda number: self._newest, self._report, lambda *_: None)
         self._newest: Frame | None = None
         self._count = 0
@@ -152,6 +154,8 @@ class SegmentationStream:
                     raise
                 self._segmenter.use_less_memory()
                 self._empty_state()
+        if self._is_elsewhere(result, window.now):
+            result = self._read(frame, self._survey(frame, window.now))
         self._window = window  # a frame that cannot be segmented does not move it
         self._in_state += 1
         self._follow_structures(result)
@@ -174,6 +178,23 @@ class SegmentationStream:
         if key not in self._boxes and window.has_contrast:
             self._boxes |= self._surveyor.boxes({self._count: key}, window)
         return Survey(window, self._boxes)
+
+    def _is_elsewhere(self, result: SegmentedFrame, window: IntensityWindow) -> bool:
+        """Return whether nothing was found in the box, and the locator finds it elsewhere; the box is then moved."""
+        grid = FrameGrid(self._newest.image, self._model.geometry)
+        box = self._boxes.get(grid.key)
+        if self._locator is None or box is None or sitk.GetArrayViewFromImage(result.labels).any():
+            return False
+        found = self._locator.find([self._newest.image], window, _ignored)
+        if found is None or union(found, box) == box:
+            return False
+        self._boxes[grid.key] = found
+        self._empty_state()
+        self._report.warn(
+            f"frame {self._count}: the structure is no longer in the box in which frames are segmented: the box follows "
+            "it, and the recurrent state is reset"
+        )
+        return True
 
     def _follow_structures(self, result: SegmentedFrame) -> None:
         """Find the box of the next frames anew around the labels, if they reach a side of it within the image."""
