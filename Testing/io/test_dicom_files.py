@@ -157,6 +157,32 @@ def test_bits_that_do_not_belong_to_a_pixel_are_left_out(signed, stored, tmp_pat
     assert values_of(read_sequence(tmp_path / "cine"))[0] == [-1 if signed else 0x123] * 2
 
 
+def test_inverted_images_are_read_as_slicer_reads_them(cine):
+    for path in cine.iterdir():
+        file = dcmread(path)
+        file.PhotometricInterpretation = "MONOCHROME1"
+        file.save_as(path)
+    found = read_sequence(cine)
+
+    values = np.concatenate([sitk.GetArrayFromImage(frame.image).ravel() for frame in found])
+    stored = np.concatenate([sitk.GetArrayFromImage(sitk.ReadImage(str(path))).ravel() for path in cine.iterdir()])
+    np.testing.assert_array_equal(np.sort(values), np.sort(stored))
+
+
+def test_rescaled_values_that_32_bits_do_not_hold_are_kept(cine):
+    for path in cine.iterdir():
+        file = dcmread(path)
+        pixels = np.frombuffer(file.PixelData, "<i2").astype("<u4") + np.uint32(3_000_000_000)
+        file.RescaleSlope, file.RescaleIntercept, file.PixelRepresentation = "1", "-1", 0
+        file.BitsAllocated, file.BitsStored, file.HighBit, file.PixelData = 32, 32, 31, pixels.tobytes()
+        file.save_as(path)
+
+    voxels = sitk.GetArrayFromImage(read_sequence(cine)[0].image)
+
+    assert voxels.min() >= 2_999_999_998
+    assert np.ptp(voxels) == 1
+
+
 def test_pixels_in_the_highest_bits_are_refused(tmp_path):
     """Readers disagree about them: some take the lowest bits, whatever HighBit says."""
     write_small_cine(tmp_path / "cine", lambda t, k: {"TriggerTime": 30.0 * t, "HighBit": 15})

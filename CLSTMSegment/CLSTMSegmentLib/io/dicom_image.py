@@ -62,7 +62,8 @@ class DicomImage:
         spacing: between columns and between rows, in mm.
         size: number of columns and of rows.
         values: what the file says of the image, by the names in `KEYWORDS` and `VENDOR_VALUES`.
-        stored: where and how the pixels stand in the file; None for a compressed file, which SimpleITK reads.
+        stored: where and how the pixels stand in the file; None for a file that SimpleITK reads, because it is
+            compressed, or its values must be inverted.
     """
 
     path: Path
@@ -112,8 +113,12 @@ class StoredPixels:
         pixels = pixels.astype(pixels.dtype.newbyteorder("=")) << self.unused_bits >> self.unused_bits
         if (self.slope, self.intercept) == (1, 0):
             return pixels
-        whole = self.slope.is_integer() and self.intercept.is_integer()
-        return (pixels * self.slope + self.intercept).astype(np.int32 if whole else np.float32)
+        values = pixels * self.slope + self.intercept
+        if not (self.slope.is_integer() and self.intercept.is_integer()):
+            return values.astype(np.float32)
+        bits = 8 * pixels.dtype.itemsize - self.unused_bits
+        fits = 2**bits * abs(self.slope) + abs(self.intercept) < 2**31  # the same for all images of a series
+        return values.astype(np.int32 if fits else np.float64)
 
 
 def images_in_file(header: DicomHeader) -> list[DicomImage]:
@@ -157,7 +162,9 @@ def _image(header: DicomHeader, number: int, count: int, start: int | None) -> D
         found = [value for place in places if (value := said.private(*place)) is not None]
         values |= {name_of_value: found[0]} if found else {}
     size = header.whole_number("Columns"), header.whole_number("Rows")
-    stored = None if start is None else _stored(header, said, number, start)
+    # SimpleITK and Slicer invert the values of MONOCHROME1, whether compressed or not
+    inverted = said.value("PhotometricInterpretation") == "MONOCHROME1"
+    stored = None if start is None or inverted else _stored(header, said, number, start)
     own_number = None if single else number
     return DicomImage(header.path, own_number, origin, _direction(axes, name), (right, down), size, values, stored)
 
