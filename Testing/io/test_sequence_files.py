@@ -255,3 +255,14 @@ def test_frames_of_a_folder_may_have_a_fourth_axis_of_one(tmp_path):
     found = read_sequence(tmp_path)
 
     np.testing.assert_array_equal([sitk.GetArrayFromImage(frame.image) for frame in found], [voxels, voxels + 1])
+
+
+@pytest.mark.parametrize("kinds", ["domain domain list", "list domain domain domain", "domain list domain domain"])
+def test_metaimage_whose_frames_lie_along_another_axis_is_refused_with_a_way_out(kinds, tmp_path):
+    sizes = " ".join(["4"] * len(kinds.split()))
+    header = f"ObjectType = Image\nNDims = {len(kinds.split())}\nDimSize = {sizes}\nKinds = {kinds}\n"
+    content = f"{header}ElementType = MET_UCHAR\nElementDataFile = LOCAL\n".encode() + bytes(256)
+    (tmp_path / "a.mha").write_bytes(content)
+
+    with pytest.raises(InputError, match=r"is a list by its header, .* along a fourth axis"):
+        read_sequence(tmp_path / "a.mha")

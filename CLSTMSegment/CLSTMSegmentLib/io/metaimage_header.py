@@ -33,7 +33,7 @@ def metaimage_layout(path: Path) -> VoxelLayout | None:
     """Return how the frames follow each other in a MetaImage file; None where they lie in several files or are text.
 
     Raises:
-        InputError: the header gives no voxels of numbers.
+        InputError: the header gives no voxels of numbers, or axes that are not those of a sequence of 3D images.
     """
     fields, start = _header(path)
     try:
@@ -48,6 +48,7 @@ def metaimage_layout(path: Path) -> VoxelLayout | None:
         raise InputError(
             f"{path}: its header gives no voxels of numbers ({size} of {fields.get('elementtype', '')}): correct it"
         )
+    _check_kinds(path, fields.get("kinds", "").lower().split(), axes)
     others = voxel_files(path)
     if len(size) != axes:
         raise InputError(f"{path}: its header gives it {axes} axes and {len(size)} numbers of voxels: correct it")
@@ -69,6 +70,16 @@ def metaimage_layout(path: Path) -> VoxelLayout | None:
         held = file.stat().st_size - layout.count * layout.frame_bytes
         layout = replace(layout, start=held if skipped < 0 else skipped)
     return layout
+
+
+def _check_kinds(path: Path, kinds: list[str], axes: int) -> None:
+    """Raise an InputError if an axis is not one of space, and not the fourth one, along which frames follow."""
+    others = [axis for axis, kind in enumerate(kinds) if kind not in ("domain", "space")]
+    if others and (axes != 4 or others != [3]):
+        raise InputError(
+            f"{path}: its axis {others[0]} of 0 to {axes - 1} is a {kinds[others[0]]} by its header, and no axis of "
+            "space: save it as 3D images that follow each other along a fourth axis"
+        )
 
 
 def _is_true(value: str) -> bool:
