@@ -1,5 +1,6 @@
 """Files and folders are replaced as a whole, or stay as they were."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -93,3 +94,28 @@ def test_file_that_stays_in_use_is_an_error_and_stays_as_it_was(tmp_path, fileIn
 
     assert path.read_text(encoding="utf-8") == "run"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files of Windows have no such permissions")
+def test_file_hands_on_its_permissions_when_it_is_replaced(tmp_path):
+    path = tmp_path / "secret.csv"
+    path.write_text("before", encoding="utf-8")
+    path.chmod(0o600)
+
+    write_text(path, "after")
+
+    assert path.read_text(encoding="utf-8") == "after"
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="to make a link needs a right on Windows")
+def test_link_leads_to_the_new_file(tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "labels.nrrd").write_text("before", encoding="utf-8")
+    (tmp_path / "link.nrrd").symlink_to(Path("store") / "labels.nrrd")
+
+    write_text(tmp_path / "link.nrrd", "after")
+
+    assert (tmp_path / "link.nrrd").is_symlink()
+    assert (tmp_path / "store" / "labels.nrrd").read_text(encoding="utf-8") == "after"
+    assert [path.name for path in (tmp_path / "store").iterdir()] == ["labels.nrrd"]

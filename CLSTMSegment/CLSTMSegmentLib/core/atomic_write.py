@@ -1,6 +1,7 @@
 """Atomic writes: a file or folder appears under its name only when all of it is written."""
 
 import errno
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -44,7 +45,8 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path for a file or folder to write.
 
     It has the same file name as `path`. It is renamed to `path` when the block ends without an error, else removed. If
-    the process is killed in the block, it is removed when the next file is written into the same folder.
+    the process is killed in the block, it is removed when the next file is written into the same folder. A file that is
+    replaced hands on its permissions. Where `path` is a link, the file is replaced to which it leads.
 
     Raises:
         InputError: the folder around `path` is missing or cannot be written, or `path` is a folder or a device, or no
@@ -52,9 +54,12 @@ def replacing(path: Path) -> Iterator[Path]:
         StorageError: the disk is full already.
     """
     check_place(path)
+    path = path.resolve() if path.is_symlink() else path
     with _folder_for_parts(path.parent, path) as place:
         partial = place / path.name
         yield partial
+        if path.is_file() and partial.is_file():
+            shutil.copymode(path, partial)
         patiently(lambda: partial.replace(path))
 
 
