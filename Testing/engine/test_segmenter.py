@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from CLSTMSegmentLib.core.errors import Cancelled
+from CLSTMSegmentLib.core.errors import Cancelled, InputError
 from CLSTMSegmentLib.core.sequence import Frame
 from CLSTMSegmentLib.engine.region import Region
 from CLSTMSegmentLib.model.rules import GeometryRule, IntensityRule, StateRule
@@ -157,6 +157,15 @@ def test_network_that_keeps_slices_apart_finds_the_same_in_every_order_of_the_sl
 
     assert set(np.unique(straight)) == {0, 1, 2}
     np.testing.assert_array_equal(shuffled, straight[order])
+
+
+def test_region_that_holds_no_voxel_is_refused_with_its_cause_and_its_frame(model, cine):
+    image = cine[1].image
+    between = image.TransformContinuousIndexToPhysicalPoint([n // 2 + 0.5 for n in image.GetSize()])
+
+    for center, cause in ((between, "so thin that it holds no voxel"), ((9e3, 0.0, 0.0), "lies outside the image")):
+        with pytest.raises(InputError, match=rf"frame 0 .*{cause}"):
+            labels_of(model, cine, warm_up_frames=0, region=Region(center, (0.1, 0.1, 0.1)))
 
 
 def test_region_is_segmented_and_nothing_outside_it(model, cine):

@@ -98,16 +98,18 @@ class FrameGrid:
         """Return the box of the reoriented frame that holds a region.
 
         Raises:
-            InputError: the region lies outside the image.
+            InputError: the region lies outside the image, or holds no voxel of it.
         """
         corners = np.linalg.solve(self.steps.T, (region.corners() - self.origin).T).T
-        box = tuple(
-            (max(int(np.ceil(low - 1e-6)), 0), min(int(np.floor(high + 1e-6)) + 1, n))
-            for low, high, n in zip(corners.min(0), corners.max(0), self.frame_shape, strict=True)
-        )
-        if any(stop <= start for start, stop in box):
+        first, last = corners.min(0) - 1e-6, corners.max(0) + 1e-6
+        if any(first > np.array(self.frame_shape) - 1) or any(last < 0):
             raise InputError("the region of interest lies outside the image: move it onto the image")
-        return box
+        if any(np.ceil(first) > np.floor(last)):
+            raise InputError("the region of interest is so thin that it holds no voxel of the image: make it larger")
+        return tuple(
+            (max(int(np.ceil(low)), 0), min(int(np.floor(high)) + 1, n))
+            for low, high, n in zip(first, last, self.frame_shape, strict=True)
+        )
 
     def reoriented(self, image: sitk.Image) -> np.ndarray:
         """Return all voxels of an image as (D, H, W) along the model's axes, in the type of the image.

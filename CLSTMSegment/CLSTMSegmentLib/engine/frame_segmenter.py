@@ -7,7 +7,7 @@ import SimpleITK as sitk
 import torch
 from torch import Tensor
 
-from ..core.boxes import intersection
+from ..core.boxes import Box, intersection
 from ..core.errors import InputError
 from ..core.sequence import Frame, SegmentedFrame
 from ..model.description import Model
@@ -104,7 +104,7 @@ class FrameSegmenter:
             grid = FrameGrid(frame.image, self._model.geometry)
             box = survey.boxes.get(grid.key, grid.box)
             if self._region is not None:
-                region_box = grid.region_box(self._region)
+                region_box = self._region_box(grid, f"frame {number} ({frame.index_value})")
                 box = intersection(box, region_box) or region_box
             grid = grid.cropped(box)
             grid.check_size(f"frame {number} ({frame.index_value})")
@@ -115,6 +115,12 @@ class FrameSegmenter:
                     "numbers; they count as background"
                 )
         return prepared
+
+    def _region_box(self, grid: FrameGrid, frame: str) -> Box:
+        try:
+            return grid.region_box(self._region)
+        except InputError as error:
+            raise InputError(f"{frame}: {error}") from error
 
     def _labels(self, image: sitk.Image, prepared: PreparedFrame, probabilities: Tensor) -> sitk.Image:
         """Return the labels of a frame, with 0 outside the region and where the frame is not finite."""

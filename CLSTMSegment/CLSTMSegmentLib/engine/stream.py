@@ -191,8 +191,8 @@ class SegmentationStream:
         self._boxes[grid.key] = found
         self._empty_state()
         self._report.warn(
-            f"frame {self._count}: the structure is no longer in the box in which frames are segmented: the box follows "
-            "it, and the recurrent state is reset"
+            f"frame {self._count}: the structure is no longer in the box in which frames are segmented: the box "
+            "follows it, and the recurrent state is reset"
         )
         return True
 
