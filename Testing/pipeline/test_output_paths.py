@@ -275,3 +275,20 @@ def test_cohort_in_a_folder_of_its_inputs_is_resumed(folder):
 
     assert statuses == [0, 0]
     assert (folder / "results" / "cine.seq.nrrd").exists()
+
+
+def test_image_of_the_user_with_the_name_of_earlier_labels_is_an_input(folder):
+    data, frames = folder / "data", read_sequence(folder / "cine.seq.nrrd")
+    image = sitk.JoinSeries([frame.image for frame in frames][:2])
+    data.mkdir()
+    for name in ("a", "b"):
+        write_image(data / f"{name}.nii.gz", image)
+    assert batch("data", "--out", "data") == 0
+    for name in ("a.nii.gz", "a.json", "a.seq.nrrd"):
+        (data / name).unlink()
+    shutil.copy(folder / "cine.seq.nrrd", data / "a.seq.nrrd")
+
+    assert batch("data", "--out", "new") == 0
+
+    rows = (folder / "new" / "summary.csv").read_text(encoding="utf-8").splitlines()[1:]
+    assert {row.split(",")[0] for row in rows} == {"a", "b"}

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..core.atomic_write import PREFIX, check_folder, check_place, replacing, write_text
 from ..core.errors import InputError
 from ..core.plain_files import check_path, file_digest, read_text, readable, resolved
+from ..io.input_files import file_stem
 from ..model.bundle import model_path
 
 RECORD = ".clstm-segment-files"
@@ -126,8 +127,14 @@ def earlier_results(source: Path) -> set[Path]:
             path
             for record in source.rglob(RECORD)
             for name, digests in _recorded(record.parent).items()
-            if (path := record.parent / name).is_file() and (digests is None or file_digest(path) in digests)
+            if (path := record.parent / name).is_file()
+            if (_has_report(path) if digests is None else file_digest(path) in digests)
         }
+
+
+def _has_report(labels: Path) -> bool:
+    """Return whether the report of a sequence lies beside its labels; without it, they may be an image of that name."""
+    return labels.with_name(f"{file_stem(labels)}.json").is_file()
 
 
 @contextmanager
