@@ -240,3 +240,13 @@ def test_end_systole_of_a_real_heart_is_found_from_end_diastole(name, data):
     copied, score = dice(mask(annotations[diastole].labels), true), dice(mask(found[systole].result.labels), true)
     print(f"{name}: end-systole {score:.3f}, copied {copied:.3f}, {seconds:.0f} s")
     assert score > max(0.85, copied + 0.03)
+
+
+def test_annotation_a_bit_beside_its_frame_gets_the_place_of_the_frame(beat):
+    frames, labels = beat[0][:3], [sitk.Cast(one, sitk.sitkUInt8) for one in beat[1][:3]]
+    labels[1].SetOrigin([place + 0.05 for place in labels[1].GetOrigin()])
+
+    found = propagated(frames, {1: labels[1]})
+
+    assert {one.result.labels.GetOrigin() for one in found} == {frames[0].image.GetOrigin()}
+    np.testing.assert_array_equal(mask(found[1].result.labels), mask(labels[1]))

@@ -132,7 +132,8 @@ class Propagator:
 
     def _annotated(self, number: int) -> PropagatedFrame:
         frame = self._frames[number]
-        labels = self._annotations[number]
+        labels = sitk.Image(self._annotations[number])
+        labels.CopyInformation(frame.image)  # it may lie a tiny bit beside it
         return PropagatedFrame(SegmentedFrame(number, frame.index_value, labels), None, 1.0)
 
     def _filled(self, gap: Gap, clock: "_Clock") -> dict[int, PropagatedFrame]:
