@@ -204,6 +204,10 @@ def test_killed_teaching_job_is_resumed_only_when_that_is_asked_for(files, bundl
         ("--minutes", "3"),
         ("--device", "cuda"),
         ("--no-check",),
+        ("--whole", "all"),
+        ("--slices", "0"),
+        ("--partly", "0,6"),
+        ("--cyclic",),
     ],
     ids=" ".join,
 )

@@ -31,10 +31,9 @@ from ..teaching.training_set import (
     write_training_set,
 )
 from .progress_bar import progress_bar
+from .resumed_teaching import DEFAULT_MINUTES, check_resumed
 from .run_options import names_in, path_in
 from .terminal import show, show_warnings
-
-DEFAULT_MINUTES = 8.0
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -126,7 +125,7 @@ def run(options: Namespace) -> None:
             raise InputError(f"{folder} holds an unfinished teaching job: give --resume, or remove it")
         _write_training_set(folder, options)
     else:
-        _check_resumed(TrainingSet.read(folder), options)
+        check_resumed(TrainingSet.read(folder), options)
     # this needs MONAI, which is not installed everywhere
     from ..teaching.teaching_job import teach
 
@@ -186,28 +185,6 @@ def _show(bar: tqdm, progress: TeachingProgress) -> None:
     is_fold = progress.training < progress.trainings
     if is_fold and progress.step == progress.steps and progress.dice is not None:
         bar.write(f"{place}: Dice {progress.dice:.3f} of the held-out frames")
-
-
-def _check_resumed(job: TrainingSet, options: Namespace) -> None:
-    """Raise an InputError if an option is another one than the job was begun with; say what it goes on with."""
-    settings = job.settings
-    chambers = {segment.name for segment in settings.segments if segment.ejecting_chamber}
-    asks_for_another = {
-        "--segments": options.segments is not None
-        and names_in(options.segments) != [segment.name for segment in settings.segments],
-        "--ejecting-chamber": options.ejecting_chamber and set(names_in(options.ejecting_chamber)) != chambers,
-        "--initial": options.initial not in (None, settings.initial),
-        "--minutes": options.minutes not in (DEFAULT_MINUTES, settings.minutes),
-        "--device": options.device not in ("auto", settings.device),
-        "--propagate": options.propagate and not settings.propagated_frames,
-        "--no-check": settings.hold_out_frames and not options.hold_out_frames,
-    }
-    for option in (option for option, is_another in asks_for_another.items() if is_another):
-        raise InputError(
-            f"{option} is not what the teaching job in {job.folder} was begun with: leave it out, or remove the folder "
-            "and begin again"
-        )
-    show(f"{job.folder}: goes on with the {len(job.frames)} annotated frames with which it was begun")
 
 
 def _write_training_set(folder: Path, options: Namespace) -> None:
