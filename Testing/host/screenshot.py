@@ -111,6 +111,27 @@ def takeLive(ui, source, photographer):
         part.visible = True
 
 
+def takeRunOn(ui, photographer):
+    """Take the section Advanced with the address and the certificates of a cluster."""
+    others = (ui.inputsCollapsibleButton, ui.resultsCollapsibleButton, ui.teachCollapsibleButton)
+    others += (ui.logCollapsibleButton, ui.liveCollapsibleButton)
+    others += (ui.applyButton, ui.cancelButton, ui.progressBar, ui.statusLabel)
+    paths = {ui.authorityPathLineEdit: "ca.pem", ui.certificatePathLineEdit: "cert.pem", ui.keyPathLineEdit: "key.pem"}
+    for part in others:
+        part.visible = False
+    ui.advancedCollapsibleButton.collapsed = False
+    ui.runOnLineEdit.text = "tls://gpu.example.org:8786"
+    for widget, name in paths.items():
+        widget.currentPath = name
+    photographer.take("run-on")
+    ui.runOnLineEdit.text = ""
+    for widget in paths:
+        widget.currentPath = ""
+    ui.advancedCollapsibleButton.collapsed = True
+    for part in others:
+        part.visible = True
+
+
 def main(folder: Path, all_of_them: bool) -> None:
     application.start()
     import slicer
@@ -149,6 +170,7 @@ def main(folder: Path, all_of_them: bool) -> None:
             box.currentIndex = box.findData(setting)
         photographer.take("open")
     takeLive(ui, source, photographer)
+    takeRunOn(ui, photographer)
     ui.outputSelector.setCurrentNode(
         next(
             node
