@@ -82,7 +82,7 @@ def test_teaching_job_that_is_killed_at_any_stage_is_resumed(stage, how, files, 
     learnt = sorted(path.parent.name for path in folder.glob("*/checkpoint.pt"))
     assert finished or status != 0
     if how == "SIGTERM" and not finished:
-        assert (status, len(said.strip().splitlines())) == (1, 1)
+        assert (status, len(said.strip().splitlines())) == (1, 1), said
         assert not list(models.glob(".clstm-segment-*"))
     begun = folder.exists()
     if not finished:

@@ -33,3 +33,22 @@ def stopped_by_signals() -> Iterator[None]:
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
+
+
+@contextmanager
+def stopped_after_this() -> Iterator[None]:
+    """Let Ctrl-C and the other signals take effect only when the block has ended, in which they would do harm."""
+    came: list[tuple[int, FrameType | None]] = []
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        signals = [getattr(signal, name) for name in ("SIGINT", *NAMES) if hasattr(signal, name)]
+        before = {one: handler for one in signals if callable(handler := signal.getsignal(one))}
+    for one in before:
+        signal.signal(one, lambda *given: came.append(given))
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+    for number, frame in came:
+        before[number](number, frame)

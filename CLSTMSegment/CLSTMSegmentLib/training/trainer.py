@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from ..core.devices import has_bfloat16
 from ..core.errors import InputError, RunFailed, StorageError, TrainingDiverged
+from ..core.stop_signals import stopped_after_this
 from ..network.unet import CLSTMUNet4D
 from .batch_norms import freeze_batch_norms, measure_batch_norms
 from .stack_loss import bfloat16_learns, stack_loss
@@ -107,7 +108,9 @@ class Trainer:
         bfloat16 = self._computes_in_bfloat16(span.stage)
         # one worker process prepares the next stacks in the meantime
         loader = DataLoader(stacks, batch_size=None, sampler=range(state.iteration, span.last), num_workers=1)
-        for images, allowed in loader:
+        with stopped_after_this():  # PyTorch cannot remove an iterator that is not quite made, and prints many lines
+            batches = iter(loader)
+        for images, allowed in batches:
             self._prepare_network(span, stacks)
             loss = self._learn(span, images, allowed, bfloat16)
             if self._has_ended():
