@@ -131,7 +131,7 @@ def test_corrected_frame_of_the_output_is_annotated_for_the_next_teaching_job(an
 
 def test_annotation_is_not_looked_through_while_the_section_is_closed(annotated, monkeypatch):
     ui, looks = annotated.ui, []
-    monkeypatch.setattr(annotated_frames_list, "annotatedFrames", lambda node: looks.append(node) or [0, 2])
+    monkeypatch.setattr(annotated_frames_list, "annotatedNumbers", lambda *nodes: looks.append(nodes) or [0, 2])
 
     ui.teachCollapsibleButton.collapsed = True
     ui.overlapSpinBox.value = 0.5

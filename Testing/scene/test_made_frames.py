@@ -11,6 +11,7 @@ from CLSTMSegmentLib.scene.annotations import annotatedFrames, readAnnotations, 
 from CLSTMSegmentLib.scene.frame_reviews import BAD, GOOD, reviewFrame
 from CLSTMSegmentLib.scene.inputs import resolveInput
 from CLSTMSegmentLib.scene.outputs import SegmentationOutput
+from CLSTMSegmentLib.scene.segmentation_nodes import segmentationNode
 from conftest import smallModel
 from host import application
 
@@ -37,13 +38,18 @@ def correct(outputNode, browserNode, phantom, number=CORRECTED):
     play(browserNode, 0)
 
 
+def drawn(frame):
+    """Return a segmentation of a frame as the user draws it."""
+    return segmentationNode(frame.labels, smallModel())
+
+
 def propagated(source, phantom, flagged=(), annotated=(0,)):
     """Return a result of a propagation, in the scene."""
     output = SegmentationOutput(SegmentSet("propagated", smallModel().segments), source)
     for number, frame in enumerate(phantom[0]):
         flags = [Flag(number, IMAGE, "it is doubtful")] if number in flagged else []
         labels = SegmentedFrame(number, frame.index_value, phantom[1][number])
-        output.addPropagated(labels, flags, number in annotated)
+        output.addPropagated(labels, flags, drawn(labels) if number in annotated else None)
     return output.publish()
 
 
@@ -109,7 +115,8 @@ def test_nothing_is_taught_from_the_frames_of_a_model(outputNode, source, browse
 def test_what_was_kept_about_frames_goes_with_them_into_an_existing_output(source, phantom, outputNode):
     output = SegmentationOutput(SegmentSet("propagated", smallModel().segments), source)
     for number, frame in enumerate(phantom[0]):
-        output.addPropagated(SegmentedFrame(number, frame.index_value, phantom[1][number]), [], number == 1)
+        labels = SegmentedFrame(number, frame.index_value, phantom[1][number])
+        output.addPropagated(labels, [], drawn(labels) if number == 1 else None)
 
     output.publish(outputNode)
 

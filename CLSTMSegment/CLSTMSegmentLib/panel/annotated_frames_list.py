@@ -6,7 +6,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..scene.annotations import annotatedFrames
+from ..scene.annotations import annotatedNumbers
 from ..scene.inputs import holds
 
 
@@ -30,11 +30,13 @@ class AnnotatedFramesList:
         ):
             ui.markComboBox.addItem(text, mark)
 
-    def show(self, annotationNode: slicer.vtkMRMLSequenceNode | None) -> None:
-        """Show the annotated frames of an annotation; None for no annotation."""
+    def show(
+        self, annotationNode: slicer.vtkMRMLSequenceNode | None, inputNode: slicer.vtkMRMLSequenceNode | None
+    ) -> None:
+        """Show the frames of an input that are annotated; None for no annotation or no input."""
         frames = []
-        if annotationNode is not None and holds(annotationNode, "vtkMRMLSegmentationNode"):
-            frames = annotatedFrames(annotationNode)
+        if annotationNode is not None and holds(annotationNode, "vtkMRMLSegmentationNode") and inputNode is not None:
+            frames = annotatedNumbers(annotationNode, inputNode)
         if frames == self.frames:
             return
         checked = set(self._checked())

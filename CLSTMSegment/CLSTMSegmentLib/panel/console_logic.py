@@ -197,7 +197,7 @@ class ConsoleLogic(LiveConsole):
                 result of a propagation also those that were annotated before.
             cyclic: whether the first frame follows the last one, as in a heartbeat.
             output: a segmentation sequence whose frames are replaced; None for a new one. It may be the annotation,
-                whose annotated frames stay as they are.
+                whose annotated frames stay as they are; if the user draws in it meanwhile, the result is a new one.
             progress: called with a `core.progress.Progress` after every registration.
             cancelled: asked before every registration; once it returns True, the propagation is cancelled.
 
@@ -221,7 +221,7 @@ class ConsoleLogic(LiveConsole):
         propagator = Propagator(SequenceFrames(source.sequenceNode), request.annotations, cyclic)
         for frame in propagator.run(progress, cancelled):
             request.add(finished, frame.result, frame.flags())
-        outputNode = finished.publish(output)
+        outputNode = finished.publish(None if request.outputIsInUse else output)
         self.volumesTableNode = finished.tableNode
         return outputNode
 

@@ -80,6 +80,7 @@ class PropagationRequest:
         annotationNode: the annotation.
         model: the annotated segments.
         annotations: label images by the number of the annotated frame.
+        drawnNodes: copies of the segmentations that the user drew, by the same numbers.
         cyclic: whether the first frame follows the last one.
         outputNode: the segmentation sequence that the finished propagation replaces; None for a new one. If it is the
             annotation, its annotated frames stay as they are.
@@ -90,6 +91,7 @@ class PropagationRequest:
     annotationNode: slicer.vtkMRMLSequenceNode
     model: SegmentSet
     annotations: Mapping[int, sitk.Image]
+    drawnNodes: Mapping[int, slicer.vtkMRMLSegmentationNode]
     cyclic: bool
     outputNode: slicer.vtkMRMLSequenceNode | None
     drawn: Mapping[str, str]
@@ -116,11 +118,16 @@ class PropagationRequest:
             raise InputError(
                 _("{name} is a single volume: choose a sequence, which has other frames").format(name=name)
             )
-        segments, annotations = readAnnotations(annotationNode, source)
+        segments, annotations = readAnnotations(annotationNode, source, emptied=True)
         check_annotations(SequenceFrames(source.sequenceNode), annotations)
         drawn = frameContents(annotationNode)
+        nodes = {}
+        for number in annotations:
+            nodes[number] = slicer.vtkMRMLSegmentationNode()
+            shown = annotationNode.GetDataNodeAtValue(source.sequenceNode.GetNthIndexValue(number))
+            nodes[number].GetSegmentation().DeepCopy(shown.GetSegmentation())
         model = SegmentSet("propagated", segments)
-        return cls(source, annotationNode, model, annotations, cyclic, outputNode, drawn)
+        return cls(source, annotationNode, model, annotations, nodes, cyclic, outputNode, drawn)
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -163,4 +170,4 @@ class PropagationRequest:
 
     def add(self, output: SegmentationOutput, frame: SegmentedFrame, flags: Sequence[Flag]) -> None:
         """Add a finished frame to the output."""
-        output.addPropagated(frame, flags, frame.number in self.annotations)
+        output.addPropagated(frame, flags, self.drawnNodes.get(frame.number))

@@ -87,7 +87,7 @@ class TeachSection:
         box.currentIndex = max(box.findData(parameters.teachFrom), 0)
         box.blockSignals(wasBlocked)
         annotationNode = parameters.annotationSequence
-        self._frames.show(annotationNode)
+        self._frames.show(annotationNode, parameters.inputSequence if hasFrames(parameters) else None)
         obstacle = self._obstacle()
         ui.teachButton.enabled = obstacle is None
         ui.teachButton.toolTip = obstacle or _("Make a model from the annotated frames.")

@@ -104,6 +104,8 @@ def moved(image: sitk.Image, displacements: sitk.Image, grid: sitk.Image) -> np.
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:
     """Return the correlation coefficient of the voxels of two images; 0 where one of them has no contrast."""
+    if not a.size:
+        return 0.0
     a, b = a - a.mean(), b - b.mean()
     size = float(np.sqrt((a * a).sum() * (b * b).sum()))
     return float((a * b).sum()) / size if size > 0 else 0.0

@@ -1,7 +1,8 @@
 """Annotations: a segmentation sequence in which the user draws segments in some frames, read as label images."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from itertools import chain, count
 
 import numpy as np
 import SimpleITK as sitk
@@ -13,9 +14,9 @@ from ..core.structure import PALETTE, Segment
 from .images import imageFromVolume, imageGeometry, volumeGeometry
 from .inputs import SequenceInput
 from .labelmaps import isEmpty, labelsOf, maskOn, segmentsOf
-from .made_frames import madeFrames, trustedFrames
+from .made_frames import changedFrames, madeFrames, trustedFrames
 from .outputs import copyIndex, placeBeside
-from .segmentation_nodes import emptySegmentation
+from .segmentation_nodes import CODES, emptySegmentation
 
 
 def newAnnotation(source: SequenceInput, name: str) -> slicer.vtkMRMLSequenceNode:
@@ -77,22 +78,39 @@ def useAsAnnotation(
     return number
 
 
-def annotatedFrames(annotationNode: slicer.vtkMRMLSequenceNode) -> list[int]:
+def annotatedFrames(annotationNode: slicer.vtkMRMLSequenceNode, emptied: bool = False) -> list[int]:
     """Return the numbers of the items in which at least one segment is drawn, and which the user drew or corrected.
 
     Of a result, these are the frames that the user corrected.
+
+    Args:
+        annotationNode: the annotation.
+        emptied: whether frames of a result count too from which the user has removed everything.
     """
-    made = madeFrames(annotationNode)
+    made, changed = madeFrames(annotationNode), changedFrames(annotationNode) if emptied else set()
+    values = [annotationNode.GetNthIndexValue(item) for item in range(annotationNode.GetNumberOfDataNodes())]
     return [
         item
-        for item in range(annotationNode.GetNumberOfDataNodes())
-        if annotationNode.GetNthIndexValue(item) not in made
-        and any(not isEmpty(segment) for _id, segment in segmentsOf(annotationNode.GetNthDataNode(item)))
+        for item, value in enumerate(values)
+        if value in changed
+        or (
+            value not in made
+            and any(not isEmpty(segment) for _id, segment in segmentsOf(annotationNode.GetNthDataNode(item)))
+        )
     ]
 
 
+def annotatedNumbers(annotationNode: slicer.vtkMRMLSequenceNode, inputNode: slicer.vtkMRMLSequenceNode) -> list[int]:
+    """Return the numbers of the frames of an input that are annotated, see `annotatedFrames`."""
+    annotated = {annotationNode.GetNthIndexValue(item) for item in annotatedFrames(annotationNode)}
+    return [n for n in range(inputNode.GetNumberOfDataNodes()) if inputNode.GetNthIndexValue(n) in annotated]
+
+
 def readAnnotations(
-    annotationNode: slicer.vtkMRMLSequenceNode, source: SequenceInput, ejectingChambers: Collection[str] = ()
+    annotationNode: slicer.vtkMRMLSequenceNode,
+    source: SequenceInput,
+    ejectingChambers: Collection[str] = (),
+    emptied: bool = False,
 ) -> tuple[tuple[Segment, ...], dict[int, sitk.Image]]:
     """Read the annotated frames of an annotation.
 
@@ -104,6 +122,7 @@ def readAnnotations(
             annotated that the user corrected.
         source: the input that is annotated.
         ejectingChambers: names of the segments that are heart chambers and eject blood, see `core.structure.Segment`.
+        emptied: see `annotatedFrames`.
 
     Returns:
         The segments; and for each annotated frame, by its number, a uint8 label image on the grid of the frame, in
@@ -111,14 +130,15 @@ def readAnnotations(
 
     Raises:
         InputError: no frame is annotated, the input does not have an annotated frame, two segments of a frame have the
-            same name or overlap, a segment lies beside its frame or cannot be resampled to its grid, or no segment has
-            the name of an ejecting chamber.
+            same name or overlap, a segment lies beside its frame or cannot be resampled to its grid, no segment has the
+            name of an ejecting chamber, or image and annotation are shown under different transforms.
     """
+    _checkTransforms(annotationNode, source)
     sequenceNode = source.sequenceNode
     numbers = {sequenceNode.GetNthIndexValue(n): n for n in range(sequenceNode.GetNumberOfDataNodes())}
     segments: dict[str, Segment] = {}
     annotations: dict[int, sitk.Image] = {}
-    for item in annotatedFrames(annotationNode):
+    for item in annotatedFrames(annotationNode, emptied):
         value, node = annotationNode.GetNthIndexValue(item), annotationNode.GetNthDataNode(item)
         if value not in numbers:
             raise InputError(f"{annotationNode.GetName()!r} has an annotation at {value}, where the input has no frame")
@@ -131,7 +151,8 @@ def readAnnotations(
         if len(set(names)) < len(names):
             raise InputError(f"frame {number} ({value}): two of its segments have the same name: rename one of them")
         for segmentID, segment in drawn:
-            segments.setdefault(segment.GetName(), _description(segmentID, segment))
+            if segment.GetName() not in segments:
+                segments[segment.GetName()] = _description(_unusedID(segmentID, segments.values()), segment)
             frame = f"frame {number} ({value})"
             mask = maskOn(reference, segment, frame)
             if not mask.any():
@@ -145,7 +166,7 @@ def readAnnotations(
             array[mask] = list(segments).index(segment.GetName()) + 1
         annotations[number] = sitk.GetImageFromArray(array)
         annotations[number].CopyInformation(image)
-    if not annotations:
+    if not segments:
         raise InputError(f"nothing is drawn in {annotationNode.GetName()!r}: draw the segments in 3 to 10 frames")
     unknown = set(ejectingChambers) - set(segments)
     if unknown:
@@ -183,14 +204,33 @@ def readPropagated(
     return found
 
 
+def _checkTransforms(annotationNode: slicer.vtkMRMLSequenceNode, source: SequenceInput) -> None:
+    """Raise an InputError if image and annotation are shown under different transforms: both are read without one."""
+    browserNode = source.browserNode
+    shown = browserNode.GetProxyNode(annotationNode) if browserNode is not None else None
+    if shown is None or source.proxyNode is None:
+        return
+    of, other = shown.GetTransformNodeID(), source.proxyNode.GetTransformNodeID()
+    if of != other:
+        raise InputError(
+            f"{source.proxyNode.GetName()!r} and {shown.GetName()!r} are under different transforms, so that the "
+            "drawing is not read where it is seen: put both under the same transform, or none"
+        )
+
+
+def _unusedID(segmentID: str, segments: Iterable[Segment]) -> str:
+    """Return the ID, or one like it: segments of different names may have the same ID in different frames."""
+    used = {segment.id for segment in segments}
+    return next(one for one in chain([segmentID], (f"{segmentID}-{n}" for n in count(2))) if one not in used)
+
+
 def _description(segmentID: str, segment: slicer.vtkSegment) -> Segment:
     return Segment(segmentID, segment.GetName(), tuple(segment.GetColor()), _terminology(segment))
 
 
 def _terminology(segment: slicer.vtkSegment) -> dict[str, list[str]]:
-    """Return category and type from a segment's terminology entry, see `outputs.terminologyEntry`."""
+    """Return the codes in a segment's terminology entry, see `segmentation_nodes.terminologyEntry`."""
     tag = vtk.mutable("")
     segment.GetTag(segment.GetTerminologyEntryTagName(), tag)
-    fields = str(tag).split("~")
-    codes = {key: field.split("^") for key, field in zip(("category", "type"), fields[1:3], strict=False)}
+    codes = {key: field.split("^") for key, field in zip(CODES, str(tag).split("~")[1:], strict=False) if key}
     return {key: code for key, code in codes.items() if len(code) == 3 and all(code)}

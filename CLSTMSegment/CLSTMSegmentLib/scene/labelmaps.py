@@ -3,6 +3,7 @@
 import numpy as np
 import SimpleITK as sitk
 import slicer
+import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from ..core.errors import InputError
@@ -34,6 +35,13 @@ def voxelsOf(segment: slicer.vtkSegment) -> tuple[np.ndarray, tuple[int, int, in
         return np.zeros((0, 0, 0), bool), (0, 0, 0)
     shape = labelmap.GetDimensions()[::-1]
     return vtk_to_numpy(scalars).reshape(shape) == segment.GetLabelValue(), labelmap.GetExtent()[4::-2]
+
+
+def gridOf(segment: slicer.vtkSegment) -> np.ndarray:
+    """Return the matrix, (4, 4), from places on the grid of a segment that is drawn to positions in mm, RAS."""
+    matrix = vtk.vtkMatrix4x4()
+    segment.GetRepresentation(binaryLabelmap()).GetImageToWorldMatrix(matrix)
+    return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
 
 
 def maskOn(reference: slicer.vtkOrientedImageData, segment: slicer.vtkSegment, frame: str) -> np.ndarray:

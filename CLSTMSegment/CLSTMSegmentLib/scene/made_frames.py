@@ -13,10 +13,13 @@ import slicer
 
 from ..core.boxes import bounding_box
 from .frame_reviews import BAD, GOOD, frameReviews
-from .labelmaps import segmentsOf, voxelsOf
+from .labelmaps import gridOf, segmentsOf, voxelsOf
 
 MODEL, PROPAGATED, FLAGGED = "model", "propagated", "flagged"
 """Who made a frame: a model, or a propagation, which flags frames that may be wrong."""
+
+GRID_DIGITS = 3
+"""Digits of a grid in mm that count: more of them may change when a scene is saved and loaded."""
 
 MADE_ATTRIBUTE = "CLSTMSegment.made"
 """Attribute of a segmentation sequence: maker and content of the frames by index value, as JSON."""
@@ -35,6 +38,11 @@ def rememberMade(sequenceNode: slicer.vtkMRMLSequenceNode, makers: Mapping[str, 
     sequenceNode.SetAttribute(MADE_ATTRIBUTE, json.dumps(made))
 
 
+def rememberEmptied(sequenceNode: slicer.vtkMRMLSequenceNode, value: str) -> None:
+    """Remember that the user removed everything from the frame at an index value: it differs from what was made."""
+    sequenceNode.SetAttribute(MADE_ATTRIBUTE, json.dumps(_made(sequenceNode) | {value: [PROPAGATED, ""]}))
+
+
 def copyMade(fromNode: slicer.vtkMRMLSequenceNode, toNode: slicer.vtkMRMLSequenceNode) -> None:
     """Copy what `rememberMade` keeps to a sequence that gets the same frames."""
     toNode.SetAttribute(MADE_ATTRIBUTE, fromNode.GetAttribute(MADE_ATTRIBUTE))
@@ -48,6 +56,11 @@ def madeFrames(sequenceNode: slicer.vtkMRMLSequenceNode) -> dict[str, str]:
         for value, (maker, content) in _made(sequenceNode).items()
         if nodes[value] is not None and frameContent(nodes[value]) == content
     }
+
+
+def changedFrames(sequenceNode: slicer.vtkMRMLSequenceNode) -> set[str]:
+    """Return the index values of the frames that a program made, and that the user has changed since."""
+    return set(_made(sequenceNode)) - set(madeFrames(sequenceNode))
 
 
 def isPropagated(sequenceNode: slicer.vtkMRMLSequenceNode) -> bool:
@@ -73,7 +86,10 @@ def frameContents(sequenceNode: slicer.vtkMRMLSequenceNode) -> dict[str, str]:
 
 
 def frameContent(node: slicer.vtkMRMLSegmentationNode) -> str:
-    """Return a short text that is the same for two segmentations of a frame in which the same voxels are drawn."""
+    """Return a short text that is the same for two segmentations of a frame that are drawn alike.
+
+    The same segments by ID and name are then drawn in the same voxels at the same places.
+    """
     digest = blake2b(digest_size=8)
     for segmentID, segment in sorted(segmentsOf(node), key=lambda one: one[0]):
         voxels, corner = voxelsOf(segment)
@@ -82,7 +98,8 @@ def frameContent(node: slicer.vtkMRMLSegmentationNode) -> str:
             continue
         place = [first + start for first, (start, _stop) in zip(corner, box, strict=True)]
         drawn = voxels[tuple(slice(*edge) for edge in box)]
-        digest.update(f"{segmentID} {place} {drawn.shape}".encode())
+        grid = gridOf(segment).round(GRID_DIGITS) + 0.0  # no -0.0
+        digest.update(f"{segmentID} {segment.GetName()} {place} {drawn.shape} {grid.tolist()}".encode())
         digest.update(np.packbits(drawn).tobytes())
     return digest.hexdigest()
 

@@ -14,8 +14,9 @@ from ..model.description import Model
 from .edited_frames import editState, measureEdited
 from .frame_reviews import REVIEWS_ATTRIBUTE
 from .inputs import SequenceFrames, SequenceInput
-from .made_frames import FLAGGED, MODEL, PROPAGATED, copyMade, rememberMade
-from .segmentation_nodes import segmentationNode
+from .labelmaps import isEmpty, segmentsOf
+from .made_frames import FLAGGED, MODEL, PROPAGATED, copyMade, rememberEmptied, rememberMade
+from .segmentation_nodes import drawnSegmentation, segmentationNode
 from .volumes_plot import removeChart
 from .volumes_table import volumesTable
 
@@ -60,18 +61,19 @@ class SegmentationOutput:
         browserNode = self.source.browserNode
         return browserNode.GetProxyNode(self.sequenceNode) if browserNode is not None else None
 
-    def add(self, frame: SegmentedFrame, maker: str | None = MODEL, flags: Sequence[Flag] = ()) -> None:
+    def add(self, frame: SegmentedFrame, maker: str = MODEL, flags: Sequence[Flag] = ()) -> None:
         """Add a finished frame at its index value, and measure it.
 
         Args:
-            maker: the program that made the frame, see `made_frames`; None for a frame that the user drew.
+            maker: the program that made the frame, see `made_frames`.
             flags: quality flags beside those that are found in the labels.
         """
-        node = segmentationNode(frame.labels, self._model)
+        self._add(frame, segmentationNode(frame.labels, self._model), flags)
+        rememberMade(self.sequenceNode, {frame.index_value: maker})
+
+    def _add(self, frame: SegmentedFrame, node: slicer.vtkMRMLSegmentationNode, flags: Sequence[Flag]) -> None:
         volumes, found = measure_frame(frame, self.curve.segments)
         self.addMeasured(node, volumes, [*found, *flags])
-        if maker is not None:
-            rememberMade(self.sequenceNode, {frame.index_value: maker})
 
     def addMeasured(self, node: slicer.vtkMRMLSegmentationNode, volumes: FrameVolumes, flags: list[Flag]) -> None:
         """Add the segmentation of a frame, which was measured already, at its index value."""
@@ -85,15 +87,21 @@ class SegmentationOutput:
         if self.sequenceNode.GetScene() is not None:
             self._show(self.sequenceNode)
 
-    def addPropagated(self, frame: SegmentedFrame, flags: Sequence[Flag], isAnnotated: bool) -> None:
+    def addPropagated(
+        self, frame: SegmentedFrame, flags: Sequence[Flag], drawn: slicer.vtkMRMLSegmentationNode | None
+    ) -> None:
         """Add a frame to which annotations were propagated, or an annotated one.
 
         Args:
             flags: the quality flags of the propagation.
-            isAnnotated: whether the user drew the frame.
+            drawn: what the user drew in an annotated frame, which is kept as it is; None for another frame.
         """
-        maker = None if isAnnotated else FLAGGED if flags else PROPAGATED
-        self.add(frame, maker, flags)
+        if drawn is None:
+            self.add(frame, FLAGGED if flags else PROPAGATED, flags)
+        else:
+            self._add(frame, drawnSegmentation(drawn, frame.labels, self._model), flags)
+            if all(isEmpty(segment) for _id, segment in segmentsOf(drawn)):
+                rememberEmptied(self.sequenceNode, frame.index_value)
 
     def publish(self, outputNode: slicer.vtkMRMLSequenceNode | None = None) -> slicer.vtkMRMLSequenceNode:
         """Add the sequence and its table to the scene of the input, or move the frames into an existing output.

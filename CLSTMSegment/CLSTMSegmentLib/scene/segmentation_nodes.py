@@ -2,10 +2,15 @@
 
 import SimpleITK as sitk
 import slicer
+from vtk.util.numpy_support import vtk_to_numpy
 
 from ..core.structure import Segment, SegmentSet
 from ..model.description import Model
 from .images import imageGeometry, labelmapImage
+from .labelmaps import binaryLabelmap, isEmpty, segmentsOf
+
+CODES = ("category", "type", "type_modifier", None, "region", "region_modifier")
+"""Keys of a segment's terminology in the order of Slicer's entry; None for the context of the region."""
 
 
 def emptySegmentation(geometry: slicer.vtkOrientedImageData) -> slicer.vtkMRMLSegmentationNode:
@@ -55,13 +60,46 @@ def segmentationFromLabelmap(
     return node
 
 
+def drawnSegmentation(
+    drawn: slicer.vtkMRMLSegmentationNode, labels: sitk.Image, model: Model | SegmentSet
+) -> slicer.vtkMRMLSegmentationNode:
+    """Return a segmentation that has all segments, those that are drawn exactly as the user drew them.
+
+    Args:
+        drawn: the segmentation that the user drew; its segments are known by their names.
+        labels: its labels, whose geometry becomes the reference geometry.
+        model: names all segments.
+    """
+    node = emptySegmentation(imageGeometry(labels))
+    byName = {segment.GetName(): segment for _id, segment in segmentsOf(drawn) if not isEmpty(segment)}
+    for description in model.segments:
+        segment = byName.get(description.name)
+        if segment is not None:
+            node.GetSegmentation().AddSegment(_withOwnLabelmap(segment), description.id)
+            continue
+        node.GetSegmentation().AddEmptySegment(description.id, description.name, description.color)
+        if description.terminology:
+            empty = node.GetSegmentation().GetSegment(description.id)
+            empty.SetTag(empty.GetTerminologyEntryTagName(), terminologyEntry(description))
+    return node
+
+
+def _withOwnLabelmap(segment: slicer.vtkSegment) -> slicer.vtkSegment:
+    """Return a copy of a segment, with a labelmap that it shares with no other segment."""
+    own = slicer.vtkSegment()
+    own.DeepCopyMetadata(segment)
+    labelmap = slicer.vtkOrientedImageData()
+    labelmap.DeepCopy(segment.GetRepresentation(binaryLabelmap()))
+    voxels = vtk_to_numpy(labelmap.GetPointData().GetScalars())
+    voxels[:] = voxels == segment.GetLabelValue()
+    own.AddRepresentation(binaryLabelmap(), labelmap)
+    own.SetLabelValue(1)
+    return own
+
+
 def terminologyEntry(segment: Segment) -> str:
     """Return the terminology of a segment in the form in which Slicer stores it in a segment's tag."""
 
-    def code(key: str) -> str:
-        return "^".join(segment.terminology.get(key, ["", "", ""]))
-
-    region = code("region")
     regionContext = "Anatomic codes - DICOM master list" if "region" in segment.terminology else ""
-    context = "Segmentation category and type - DICOM master list"
-    return f"{context}~{code('category')}~{code('type')}~^^~{regionContext}~{region}~^^"
+    fields = ["^".join(segment.terminology.get(key, ["", "", ""])) if key else regionContext for key in CODES]
+    return "~".join(["Segmentation category and type - DICOM master list", *fields])
