@@ -211,17 +211,50 @@ def test_cancelled_run_ends_its_worker_at_once(fakePanel, fakeRun):
     assert fakePanel.statusLabel.text == "Cancelled."
 
 
-def test_next_run_starts_only_after_the_first_one(fakePanel, fakeRun, fakes):
+def test_next_run_starts_only_after_the_first_one(fakePanel, fakeRun, fakes, phantom):
     first = fakeRun()
     fakeRun()
     assert fakes == [first]
 
+    finish(first, phantom, [100] * 6)
     first.reported.append(Done(report=RunReport("cpu")))
     wait(lambda: len(fakes) == 2, "the second run")
 
     assert not first.running
     assert fakes[1].running
     fakePanel.cancelButton.click()
+
+
+@pytest.mark.parametrize(
+    ("number", "index_value", "change", "message"),
+    [
+        (99, "0", lambda one: one, "which it was not given"),
+        (1, "another", lambda one: one, "which it was not given"),
+        (1, None, lambda one: one[1:, :, :], "have another geometry"),
+        (1, None, lambda one: sitk.Cast(one, sitk.sitkFloat32), "gave no labels for frame 1"),
+    ],
+)
+def test_frame_that_the_input_does_not_have_ends_the_run(
+    number, index_value, change, message, fakePanel, fakeRun, phantom
+):
+    worker = fakeRun()
+    wait(lambda: len(list(worker.folder.path.glob("frames/*.nrrd"))) == 6, "the frames")
+    value = phantom[0][1].index_value if index_value is None else index_value
+
+    worker.folder.write_result(SegmentedFrame(number, value, change(labels(phantom, 1, 100))))
+    worker.reported += worker.folder.new_events()
+    wait(lambda: not fakePanel.cancelButton.enabled, "the end of the run")
+
+    assert message in fakePanel.statusLabel.text
+
+
+def test_run_whose_worker_did_not_send_all_frames_has_failed(fakePanel, fakeRun, phantom):
+    worker = fakeRun()
+    finish(worker, phantom, [100] * 3)
+    worker.reported.append(Done(report=RunReport("cpu")))
+    wait(lambda: not fakePanel.cancelButton.enabled, "the end of the run")
+
+    assert "without all frames" in fakePanel.statusLabel.text
 
 
 def test_run_that_cannot_start_is_told(fakePanel, fakeRun, fakes, monkeypatch):

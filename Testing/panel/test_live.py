@@ -20,6 +20,7 @@ from CLSTMSegmentLib.scene.labelmaps import labelsOf
 from CLSTMSegmentLib.worker.events import Failed, FrameRefused, LiveFrameDone, Note, Started
 from CLSTMSegmentLib.worker.process_ids import kill
 from CLSTMSegmentLib.worker.worker_process import LIVE
+from conftest import smallModel
 from host import qt
 from scene.conftest import addSequence
 
@@ -114,7 +115,7 @@ def test_all_frames_are_shown_in_one_segmentation_beside_the_volume(live, fakes,
 
     assert segmentations() == [node]
     assert [node.GetSegmentation().GetNthSegment(n).GetName() for n in range(2)] == ["Inner", "Outer"]
-    labels = labelsOf(node, ["inner", "outer"], imageFromVolume(volumeNode), "frame")
+    labels = labelsOf(node, smallModel().segments, imageFromVolume(volumeNode), "frame")
     assert (sitk.GetArrayViewFromImage(labels) == 2).all()
     assert not node.GetDisplayNode().GetSegmentVisibility("outer")
     assert node.GetTransformNodeID() == transformNode.GetID()
@@ -128,7 +129,7 @@ def test_frame_on_another_grid_is_shown_on_its_own(live, fakes, volumeNode):
     answer(fakes[-1], 1)
 
     (node,) = segmentations()
-    labels = labelsOf(node, ["inner", "outer"], imageFromVolume(volumeNode), "frame")
+    labels = labelsOf(node, smallModel().segments, imageFromVolume(volumeNode), "frame")
     assert (sitk.GetArrayViewFromImage(labels) == 1).all()
 
 
@@ -398,7 +399,7 @@ def test_script_segments_live_and_gets_the_labels_of_a_stream(scene, phantom, bu
         slicer.util.updateVolumeFromArray(volumeNode, sitk.GetArrayFromImage(phantom[0][number].image))
         wait(lambda number=number: live.segmented == number + 1 or live.state != "running", "a frame")
         expected = stream.push(imageFromVolume(volumeNode)).labels
-        labels = labelsOf(live.output.node, ["inner", "outer"], expected, "frame")
+        labels = labelsOf(live.output.node, smallModel().segments, expected, "frame")
         np.testing.assert_array_equal(sitk.GetArrayFromImage(labels), sitk.GetArrayFromImage(expected))
         counts = np.bincount(sitk.GetArrayViewFromImage(expected).ravel(), minlength=3)
         assert live.ml == pytest.approx(tuple(counts[1:] * np.prod(expected.GetSpacing()) / 1000))

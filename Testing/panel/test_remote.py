@@ -6,10 +6,20 @@ from CLSTMSegmentLib.worker.events import Done
 from CLSTMSegmentLib.worker.scheduler import Scheduler, TlsFiles
 from CLSTMSegmentLib.worker.worker_process import RELAY, SEGMENT
 from pipeline.cohort_processes import made_certificates
+from scene.segmentations import segmentedFrames
 from worker.conftest import sharedCluster  # noqa: F401
 from worker.remote_cluster import nothing_is_left
 
-from panel.conftest import jobFolders, nodeIDs, outputs, runToEnd, shownWidget, unfinishedFramesAreOffered, wait
+from panel.conftest import (
+    jobFolders,
+    nodeIDs,
+    outputs,
+    report,
+    runToEnd,
+    shownWidget,
+    unfinishedFramesAreOffered,
+    wait,
+)
 
 LOCAL = "tcp://127.0.0.1:8786"
 PROTECTED = "tls://department:8786"
@@ -104,13 +114,14 @@ def test_certificates_that_cannot_be_used_are_named(sequence, fakePanel, certifi
     assert "key.pemx: no such file" in ui.applyButton.toolTip
 
 
-def test_waiting_run_leaves_nothing_if_the_address_has_become_wrong(sequence, fakePanel, fakes):
+def test_waiting_run_leaves_nothing_if_the_address_has_become_wrong(sequence, fakePanel, fakes, phantom):
     ui, before = fakePanel, jobFolders()
     ui.inputSelector.setCurrentNode(sequence)
     ui.applyButton.click()
     ui.applyButton.click()
     ui.runOnLineEdit.text = "tcp://department:8786"
 
+    report(fakes[0], segmentedFrames(sequence, phantom))
     fakes[0].reported.append(Done(report=RunReport("cpu")))
     wait(lambda: "cannot start" in ui.statusLabel.text, "the second run")
 

@@ -9,7 +9,7 @@ from host import application, qt
 from scene.conftest import addSequence
 from scene.segmentations import finishedOutput, segmentedFrames
 
-from panel.conftest import fakeRun, outputs, wait
+from panel.conftest import fakeRun, outputs, report, wait
 
 
 @pytest.fixture
@@ -48,10 +48,11 @@ def test_run_goes_on_while_a_scene_is_added(scene, sequence, ui, fakes, phantom,
     ui.applyButton.click()
 
     assert scene.ReadFromMRB(str(tmp_path / "other.mrb"))
+    report(fakes[-1], segmentedFrames(sequence, phantom))
     fakes[-1].reported.append(Done(report=RunReport("cpu")))
     wait(lambda: not ui.cancelButton.enabled, "the end of the run")
 
-    assert ui.statusLabel.text == "Done: 0 frames."
+    assert ui.statusLabel.text.startswith("Done: 6 frames")
     assert ui.inputSelector.currentNode() is sequence
 
 

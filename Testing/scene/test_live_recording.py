@@ -11,6 +11,7 @@ from CLSTMSegmentLib.scene.inputs import resolveInput
 from CLSTMSegmentLib.scene.labelmaps import labelsOf
 from CLSTMSegmentLib.scene.live_input import LiveInput
 from CLSTMSegmentLib.scene.live_recording import LiveRecording, copyOf
+from conftest import smallModel
 from host import application
 
 from scene.conftest import play
@@ -59,7 +60,7 @@ def test_recording_is_saved_and_reloaded_and_plays_in_step(scene, volumeNode, mo
         play(source.browserNode, item)
         image = imageFromVolume(source.proxyNode)
         np.testing.assert_array_equal(sitk.GetArrayFromImage(image), sitk.GetArrayFromImage(phantom[0][item].image))
-        shown = labelsOf(source.browserNode.GetProxyNode(labels), ["inner", "outer"], image, "frame")
+        shown = labelsOf(source.browserNode.GetProxyNode(labels), smallModel().segments, image, "frame")
         np.testing.assert_array_equal(sitk.GetArrayFromImage(shown), sitk.GetArrayFromImage(phantom[1][item]))
 
 

@@ -6,10 +6,19 @@ import SimpleITK as sitk
 import slicer
 import vtk
 from CLSTMSegmentLib.core.errors import InputError
-from CLSTMSegmentLib.scene.annotations import annotatedFrames, annotatedNumbers, newAnnotation, readAnnotations
-from CLSTMSegmentLib.scene.images import orientedImage
+from CLSTMSegmentLib.core.sequence import SegmentedFrame
+from CLSTMSegmentLib.scene.annotations import (
+    annotatedFrames,
+    annotatedNumbers,
+    newAnnotation,
+    readAnnotations,
+    readPropagated,
+)
+from CLSTMSegmentLib.scene.images import orientedImage, volumeFromImage
 from CLSTMSegmentLib.scene.inputs import resolveInput
 from CLSTMSegmentLib.scene.labelmaps import binaryLabelmap, voxelsOf
+from CLSTMSegmentLib.scene.outputs import SegmentationOutput
+from conftest import smallModel
 from hook_phantom import SMALL, hook_sequence
 
 import CLSTMSegment
@@ -202,3 +211,45 @@ def test_annotated_frames_are_counted_in_the_input(scene, source, annotationNode
     draw(other, 1, {"A": mask(hook, CORRECTED)}, hook[0][CORRECTED])
 
     assert annotatedNumbers(other, source.sequenceNode) == [CORRECTED]
+
+
+def test_drawing_is_not_copied_into_a_frame_that_the_input_gets_later(source, annotationNode, hook):
+    sequenceNode, browserNode = source.sequenceNode, source.browserNode
+    draw(annotationNode, 5, {"A": mask(hook, 5)}, hook[0][5])
+    play(browserNode, 5)
+    sequenceNode.SetDataNodeAtValue(volumeFromImage(hook[0][0].image), "1200")
+
+    for item in (6, 5, 6, 0):
+        play(browserNode, item)
+
+    assert annotatedNumbers(annotationNode, sequenceNode) == [0, 5]
+
+
+def test_frames_that_an_output_lacks_are_not_filled_though_it_was_an_annotation(scene, phantom):
+    source = resolveInput(addSequence(scene, phantom[0], "Heart"))
+    annotation, output = newAnnotation(source, "New"), SegmentationOutput(smallModel(), source)
+    for number, frame in enumerate(phantom[0][:3]):
+        output.add(SegmentedFrame(number, frame.index_value, phantom[1][number]))
+
+    output.publish(annotation)
+    for item in (3, 4, 5, 0):
+        play(source.browserNode, item)
+
+    assert annotation.GetNumberOfDataNodes() == 3
+    assert annotatedFrames(annotation) == []
+
+
+def test_propagated_frames_are_read_by_the_names_of_segments_that_were_drawn_again(source, result, hook):
+    segmentation = result.GetNthDataNode(0).GetSegmentation()
+    drawn = voxelsOf(segmentation.GetSegment("A"))[0].sum()
+    segment = slicer.vtkSegment()
+    segment.DeepCopy(segmentation.GetSegment("A"))
+    segmentation.RemoveSegment("A")
+    segmentation.AddSegment(segment, "Segment_1")
+    segments, annotations = readAnnotations(result, source)
+
+    propagated = readPropagated(result, source, segments)
+
+    label = [one.name for one in segments].index("A") + 1
+    assert (sitk.GetArrayFromImage(annotations[0]) == label).sum() == drawn
+    assert all((sitk.GetArrayFromImage(labels) == label).sum() > 0.5 * drawn for labels in propagated.values())

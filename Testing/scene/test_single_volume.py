@@ -121,3 +121,12 @@ def test_published_output_is_removed_when_it_replaces_another(scene, sequenceNod
 
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 1
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLTableNode") == 1
+
+
+def test_existing_output_gets_the_transform_of_the_volume(scene, volumeNode, logic, bundle):
+    outputNode = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Old")
+    outputNode.CreateDefaultDisplayNodes()
+
+    assert logic.segment(volumeNode, model=bundle, output=outputNode, device="cpu") is outputNode
+
+    assert outputNode.GetTransformNodeID() == volumeNode.GetTransformNodeID()

@@ -7,6 +7,8 @@ from slicer.i18n import tr as _
 
 from ..core.errors import InputError, RunFailed
 from ..core.progress import Progress
+from ..core.same_grid import ImageGrid
+from ..core.sequence import SegmentedFrame
 from ..core.volume_curve import VolumeCurve
 from ..engine.run_report import RunReport
 from ..scene.inputs import SequenceFrames
@@ -63,6 +65,7 @@ class BackgroundRun:
         self._frames = SequenceFrames(request.source.sequenceNode)
         self._indexValues = self._frames.index.values
         self.log += self._frames.warnings
+        self._grids: dict[int, ImageGrid] = {}
         self._toHandOver = deque(range(len(self._frames)))
         self._checkedAt: int | None = None
         self._events: deque[Event] = deque()
@@ -106,7 +109,9 @@ class BackgroundRun:
         try:
             if self._toHandOver:
                 number = self._toHandOver.popleft()
-                self._folder.write_frame(number, self._frames[number].image)
+                image = self._frames[number].image
+                self._grids[number] = ImageGrid.of(image)
+                self._folder.write_frame(number, image)
             self._takeEvents()
         except (InputError, RunFailed, OSError) as error:
             self._end("failed", str(error))
@@ -142,18 +147,33 @@ class BackgroundRun:
             case Progress():
                 self.progress = event
             case FrameDone():
-                self.request.add(self.output, self._folder.read_result(event), event.flags)
+                self.request.add(self.output, self._read(event), event.flags)
                 if len(self.curve.frames) == 1:
                     self.output.publish()
             case Done(report):
                 if report is not None:
                     self.report = report
                     self.log += [*report.warnings, _reportLine(report)]
+                if len(self.curve.frames) < self.total:
+                    raise RunFailed(_("The worker has ended without all frames: start again."))
                 self._end("done", self._replaceOutput())
             case Failed(message, details):
                 if details:
                     self.log.append(details)
                 self._end("failed", message)
+
+    def _read(self, event: FrameDone) -> SegmentedFrame:
+        """Return a finished frame; raise a RunFailed if it is none of the input, as a faulty cluster may send it."""
+        number = event.number
+        if number not in range(len(self._frames)) or event.index_value != self._indexValues[number]:
+            raise RunFailed(
+                _("The worker sent frame {number}, which it was not given: start again.").format(number=number)
+            )
+        frame = self._folder.read_result(event)
+        given = self._grids.get(number)
+        if given is not None and not ImageGrid.of(frame.labels).is_same(given):
+            raise RunFailed(_("The labels of frame {number} have another geometry: start again.").format(number=number))
+        return frame
 
     def _replaceOutput(self) -> str:
         """Move the finished frames into the chosen output; return what the user must know, or an empty text."""

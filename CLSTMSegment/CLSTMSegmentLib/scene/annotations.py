@@ -18,6 +18,9 @@ from .made_frames import changedFrames, madeFrames, trustedFrames
 from .outputs import copyIndex, placeBeside
 from .segmentation_nodes import CODES, emptySegmentation
 
+MOST_LABELS = 255
+"""Number of segments that a label image can tell apart."""
+
 
 def newAnnotation(source: SequenceInput, name: str) -> slicer.vtkMRMLSequenceNode:
     """Add a sequence of empty segmentations, one for each frame; the input's browser plays it and stores changes.
@@ -42,6 +45,8 @@ def newAnnotation(source: SequenceInput, name: str) -> slicer.vtkMRMLSequenceNod
     annotationNode.SetName(scene.GenerateUniqueName(name))
     scene.AddNode(annotationNode)
     browserNode.AddSynchronizedSequenceNode(annotationNode)
+    # in a frame that the input gets later, nothing is drawn; the drawing of the frame before would be copied otherwise
+    browserNode.SetMissingItemMode(annotationNode, slicer.vtkMRMLSequenceBrowserNode.MissingItemCreateFromDefault)
     browserNode.SetSaveChanges(annotationNode, True)
     slicer.vtkSlicerSequencesLogic().UpdateProxyNodesFromSequences(browserNode)
     placeBeside(source, browserNode.GetProxyNode(annotationNode))
@@ -163,9 +168,13 @@ def readAnnotations(
                 raise InputError(
                     f"{frame}: segment {segment.GetName()!r} overlaps another one: draw it again without overlap"
                 )
-            array[mask] = list(segments).index(segment.GetName()) + 1
+            array[mask] = min(list(segments).index(segment.GetName()) + 1, MOST_LABELS)
         annotations[number] = sitk.GetImageFromArray(array)
         annotations[number].CopyInformation(image)
+    if len(segments) > MOST_LABELS:
+        raise InputError(
+            f"{annotationNode.GetName()!r} has {len(segments)} segments: at most {MOST_LABELS} can be read"
+        )
     if not segments:
         raise InputError(f"nothing is drawn in {annotationNode.GetName()!r}: draw the segments in 3 to 10 frames")
     unknown = set(ejectingChambers) - set(segments)
@@ -193,14 +202,13 @@ def readPropagated(
         InputError: two segments overlap, or one cannot be resampled to the grid of its frame.
     """
     trusted, sequenceNode = trustedFrames(annotationNode), source.sequenceNode
-    segmentIDs = [segment.id for segment in segments]
     found = {}
     for number in range(sequenceNode.GetNumberOfDataNodes()):
         value = sequenceNode.GetNthIndexValue(number)
         if value in trusted:
             image = imageFromVolume(sequenceNode.GetNthDataNode(number))
             node = annotationNode.GetDataNodeAtValue(value)
-            found[number] = labelsOf(node, segmentIDs, image, f"frame {number} ({value})")
+            found[number] = labelsOf(node, segments, image, f"frame {number} ({value})")
     return found
 
 

@@ -35,7 +35,6 @@ def dicomFrames(output: SegmentationOutput) -> Iterator[tuple[SegmentedFrame, li
     """
     source, curve = output.source, output.curve
     frames = SequenceFrames(source.sequenceNode)
-    segmentIDs = [segment.id for segment in curve.segments]
     for finished in curve.frames:
         name = f"frame {finished.number} ({finished.index_value})"
         image = frames[finished.number].image
@@ -48,7 +47,7 @@ def dicomFrames(output: SegmentationOutput) -> Iterator[tuple[SegmentedFrame, li
         onStack = _on(stack, image)
         if not np.allclose(sitk.GetArrayViewFromImage(onStack), sitk.GetArrayViewFromImage(stack)):
             raise InputError(f"{name} is not what its DICOM images show: it was changed or cropped after it was loaded")
-        labels = _on(stack, labelsOf(node, segmentIDs, image, name))
+        labels = _on(stack, labelsOf(node, curve.segments, image, name))
         yield SegmentedFrame(finished.number, finished.index_value, labels), files
 
 

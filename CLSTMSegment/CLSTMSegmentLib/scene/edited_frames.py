@@ -8,7 +8,7 @@ from ..core.sequence import SegmentedFrame
 from ..core.structure import Segment
 from ..core.volume_curve import Flag, FrameVolumes
 from ..engine.quality import measure_frame
-from .labelmaps import binaryLabelmap, isEmpty, maskOn, referenceGeometry, segmentsOf
+from .labelmaps import binaryLabelmap, isEmpty, maskOn, referenceGeometry, segmentFor, segmentsOf
 
 
 def editState(node: slicer.vtkMRMLSegmentationNode) -> tuple:
@@ -28,7 +28,7 @@ def measureEdited(
     geometry = referenceGeometry(node)
     for description in segments:
         array = np.zeros(geometry.GetDimensions()[::-1], np.uint8)
-        segment = node.GetSegmentation().GetSegment(description.id)
+        segment = segmentFor(node, description)
         if segment is not None and not isEmpty(segment):
             array[maskOn(geometry, segment, f"frame {number} ({indexValue})")] = 1
         labels = sitk.GetImageFromArray(array)

@@ -1,5 +1,7 @@
 """The segments of a segmentation node: which are drawn, and where they are."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import SimpleITK as sitk
 import slicer
@@ -7,6 +9,7 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from ..core.errors import InputError
+from ..core.structure import Segment
 from .images import imageGeometry
 
 
@@ -56,7 +59,17 @@ def maskOn(reference: slicer.vtkOrientedImageData, segment: slicer.vtkSegment, f
     return vtk_to_numpy(resampled.GetPointData().GetScalars()).reshape(shape) == segment.GetLabelValue()
 
 
-def labelsOf(node: slicer.vtkMRMLSegmentationNode, segmentIDs: list[str], image: sitk.Image, frame: str) -> sitk.Image:
+def segmentFor(node: slicer.vtkMRMLSegmentationNode, description: Segment) -> slicer.vtkSegment | None:
+    """Return the segment with an ID, or else with the name: one that was removed and drawn again has another ID."""
+    segment = node.GetSegmentation().GetSegment(description.id)
+    if segment is not None:
+        return segment
+    return next((one for _id, one in segmentsOf(node) if one.GetName() == description.name), None)
+
+
+def labelsOf(
+    node: slicer.vtkMRMLSegmentationNode, segments: Sequence[Segment], image: sitk.Image, frame: str
+) -> sitk.Image:
     """Return segments of a node as a uint8 label image on the grid of an image: n for the n-th of these segments.
 
     A segment that the node does not have is empty.
@@ -66,8 +79,8 @@ def labelsOf(node: slicer.vtkMRMLSegmentationNode, segmentIDs: list[str], image:
     """
     reference = imageGeometry(image)
     array = np.zeros(image.GetSize()[::-1], np.uint8)
-    for label, segmentID in enumerate(segmentIDs, start=1):
-        segment = node.GetSegmentation().GetSegment(segmentID)
+    for label, description in enumerate(segments, start=1):
+        segment = segmentFor(node, description)
         if segment is None or isEmpty(segment):
             continue
         mask = maskOn(reference, segment, frame)

@@ -231,9 +231,9 @@ def _synchronize(source: SequenceInput, sequenceNode: slicer.vtkMRMLSequenceNode
     if not browserNode.IsSynchronizedSequenceNode(sequenceNode, True):
         wasModifying = browserNode.StartModify()
         browserNode.AddSynchronizedSequenceNode(sequenceNode)
-        # for a frame that was not segmented nothing is shown, and no item is added to the output
-        browserNode.SetMissingItemMode(sequenceNode, slicer.vtkMRMLSequenceBrowserNode.MissingItemSetToDefault)
         browserNode.EndModify(wasModifying)
+    # for a frame that was not segmented nothing is shown, and no item is added to the output
+    browserNode.SetMissingItemMode(sequenceNode, slicer.vtkMRMLSequenceBrowserNode.MissingItemSetToDefault)
     # without this, what the user edits is thrown away at the next change of frames, with the visibility of segments
     browserNode.SetSaveChanges(sequenceNode, True)
     # the application does this later by itself, but the proxy is needed now

@@ -43,6 +43,7 @@ class SingleOutput(SegmentationOutput):
         if outputNode is not None:
             self.withdraw()
             self._segmentationNode = outputNode
+            placeBeside(self.source, outputNode)
         elif self._segmentationNode is None:
             scene = self.source.node.GetScene()
             name = scene.GenerateUniqueName(f"{self.source.node.GetName()} {self._model.title}")

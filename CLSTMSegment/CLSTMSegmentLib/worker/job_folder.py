@@ -22,6 +22,7 @@ from ..core.errors import InputError, StorageError, sitk_cause
 from ..core.sequence import SegmentedFrame
 from ..core.volume_curve import Flag
 from ..engine.settings import RunSettings
+from ..io.detached_voxels import voxel_files
 from ..io.image_files import read_image, write_image
 from .events import FrameDone
 from .work_folder import SegmentFolder
@@ -106,9 +107,12 @@ class JobFolder(SegmentFolder):
         """Return the finished frame that an event reports.
 
         Raises:
-            InputError: its file is damaged.
+            InputError: its file is damaged, or holds no labels of a frame.
         """
-        labels = read_image(self._result_path(event.number))
+        path = self._result_path(event.number)
+        labels = None if voxel_files(path) else read_image(path)  # a file of a cluster must not name another file
+        if labels is None or labels.GetDimension() != 3 or labels.GetPixelID() != sitk.sitkUInt8:
+            raise InputError(f"the worker gave no labels for frame {event.number}: start again")
         return SegmentedFrame(event.number, event.index_value, labels, event.out_of_distribution)
 
     @property

@@ -109,12 +109,18 @@ class ClusterJob:
             )
         self._worker = None  # until it begins, the scheduler may choose another one
         self._worker = self._place()
-        return self._worker is not None and self._answer("is_ready") is not None
+        if self._worker is None or self._answer("is_ready") is None:
+            return False
+        return self._has_workers([self._worker])  # it may have joined after the others were asked
 
-    def _has_workers(self) -> bool:
-        """Return whether the cluster has workers; raise an InputError if they have another version of this package."""
+    def _has_workers(self, workers: list[str] | None = None) -> bool:
+        """Return whether the cluster has workers; raise an InputError if they have another version of this package.
+
+        Args:
+            workers: the addresses of those that are asked; None for all.
+        """
         with _until_lost():
-            versions = self._client.run(resolve_name, "CLSTMSegmentLib:__version__", on_error="return")
+            versions = self._client.run(resolve_name, "CLSTMSegmentLib:__version__", workers=workers, on_error="return")
         for worker, version in versions.items():
             if version != __version__ and not isinstance(version, OSError):  # as of a worker that has just ended
                 has = f"version {version}" if isinstance(version, str) else f"none ({version})"
