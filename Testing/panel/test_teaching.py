@@ -10,6 +10,7 @@ from CLSTMSegmentLib.core.progress import TeachingProgress
 from CLSTMSegmentLib.panel import annotated_frames_list
 from CLSTMSegmentLib.scene.annotations import annotatedFrames, newAnnotation
 from CLSTMSegmentLib.scene.inputs import resolveInput
+from CLSTMSegmentLib.scene.made_frames import frameContent
 from CLSTMSegmentLib.teaching.training_set import TrainingSet
 from CLSTMSegmentLib.worker.events import Done, Failed, Note
 from CLSTMSegmentLib.worker.scheduler import Scheduler
@@ -127,6 +128,24 @@ def test_corrected_frame_of_the_output_is_annotated_for_the_next_teaching_job(an
     assert ui.teachStatusLabel.text == "Frame 3 is annotated now."
     assert annotatedFrames(ui.annotationSelector.currentNode()) == [0, 3, 4]
     assert ui.teachFromComboBox.currentText == ui.modelComboBox.currentText
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_drawing_is_replaced_by_the_shown_frame_only_if_the_user_agrees(annotated, hook, agrees, monkeypatch):
+    ui, asked = annotated.ui, []
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, title=None: asked.append(text) or agrees)
+    source, annotationNode = resolveInput(ui.inputSelector.currentNode()), ui.annotationSelector.currentNode()
+    result = newAnnotation(source, "Result")
+    draw(result, 0, {"Hook": sitk.GetArrayViewFromImage(hook[1][1]) == 1}, hook[0][0])
+    source.browserNode.SetSelectedItemNumber(0)
+    ui.outputSelector.setCurrentNode(result)
+    before = frameContent(annotationNode.GetNthDataNode(0))
+
+    ui.useAsAnnotationButton.click()
+
+    assert (frameContent(annotationNode.GetNthDataNode(0)) != before) is agrees
+    ui.useAsAnnotationButton.click()
+    assert len(asked) == (1 if agrees else 2)  # the same drawing is not asked about
 
 
 def test_annotation_is_not_looked_through_while_the_section_is_closed(annotated, monkeypatch):

@@ -12,7 +12,13 @@ from slicer.i18n import tr as _
 from ..core.errors import InputError, RunFailed
 from ..core.progress import TeachingProgress
 from ..model.description import Model, check_name
-from ..scene.annotations import newAnnotation, readAnnotations, readPropagated, useAsAnnotation
+from ..scene.annotations import (
+    newAnnotation,
+    readAnnotations,
+    readPropagated,
+    replacesDrawing,
+    useAsAnnotation,
+)
 from ..scene.inputs import SequenceFrames, SequenceInput, resolveInput
 from ..teaching.teaching_settings import TeachingSettings
 from ..teaching.training_set import least_complete, preview_path, teaching_folder, write_training_set
@@ -128,7 +134,11 @@ class TeachSection:
 
     def _onUseAsAnnotation(self) -> None:
         parameters, box = self._parameters, self._ui.teachFromComboBox
-        number = useAsAnnotation(self._source(), parameters.outputSequence, parameters.annotationSequence)
+        nodes = self._source(), parameters.outputSequence, parameters.annotationSequence
+        question = _("What you drew in this frame of the annotation will be replaced.")
+        if replacesDrawing(*nodes) and not slicer.util.confirmOkCancelDisplay(question, _("Teach")):
+            return
+        number = useAsAnnotation(*nodes)
         self._ui.teachStatusLabel.text = _("Frame {number} is annotated now.").format(number=number)
         # the next teaching job begins with the model that made this frame
         if box.findData(parameters.model) >= 0:

@@ -14,7 +14,7 @@ from ..core.structure import PALETTE, Segment
 from .images import imageFromVolume, imageGeometry, volumeGeometry
 from .inputs import SequenceInput
 from .labelmaps import isEmpty, labelsOf, maskOn, segmentsOf
-from .made_frames import changedFrames, madeFrames, trustedFrames
+from .made_frames import changedFrames, frameContent, madeFrames, trustedFrames
 from .outputs import copyIndex, placeBeside
 from .segmentation_nodes import CODES, emptySegmentation
 
@@ -51,6 +51,18 @@ def newAnnotation(source: SequenceInput, name: str) -> slicer.vtkMRMLSequenceNod
     slicer.vtkSlicerSequencesLogic().UpdateProxyNodesFromSequences(browserNode)
     placeBeside(source, browserNode.GetProxyNode(annotationNode))
     return annotationNode
+
+
+def replacesDrawing(
+    source: SequenceInput, resultNode: slicer.vtkMRMLSequenceNode, annotationNode: slicer.vtkMRMLSequenceNode
+) -> bool:
+    """Return whether `useAsAnnotation` would replace something else that is drawn in the selected frame."""
+    browserNode = source.browserNode
+    shown = browserNode.GetProxyNode(resultNode) if browserNode is not None else None
+    drawn = annotationNode.GetDataNodeAtValue(source.sequenceNode.GetNthIndexValue(source.shownFrame))
+    if shown is None or drawn is None or all(isEmpty(segment) for _id, segment in segmentsOf(drawn)):
+        return False
+    return frameContent(drawn) != frameContent(shown)
 
 
 def useAsAnnotation(
