@@ -232,6 +232,7 @@ def test_next_run_starts_only_after_the_first_one(fakePanel, fakeRun, fakes, pha
         (1, "another", lambda one: one, "which it was not given"),
         (1, None, lambda one: one[1:, :, :], "have another geometry"),
         (1, None, lambda one: sitk.Cast(one, sitk.sitkFloat32), "gave no labels for frame 1"),
+        (1, None, lambda one: one * 7, "labels that are no segments"),
     ],
 )
 def test_frame_that_the_input_does_not_have_ends_the_run(

@@ -6,7 +6,7 @@ import SimpleITK as sitk
 import slicer
 import vtk
 from CLSTMSegmentLib.core.errors import InputError
-from CLSTMSegmentLib.core.sequence import SegmentedFrame
+from CLSTMSegmentLib.core.sequence import Frame, SegmentedFrame
 from CLSTMSegmentLib.scene.annotations import (
     annotatedFrames,
     annotatedNumbers,
@@ -20,6 +20,7 @@ from CLSTMSegmentLib.scene.labelmaps import binaryLabelmap, voxelsOf
 from CLSTMSegmentLib.scene.outputs import SegmentationOutput
 from conftest import smallModel
 from hook_phantom import SMALL, hook_sequence
+from host import application
 
 import CLSTMSegment
 from scene.conftest import addSequence, play
@@ -253,3 +254,39 @@ def test_propagated_frames_are_read_by_the_names_of_segments_that_were_drawn_aga
     label = [one.name for one in segments].index("A") + 1
     assert (sitk.GetArrayFromImage(annotations[0]) == label).sum() == drawn
     assert all((sitk.GetArrayFromImage(labels) == label).sum() > 0.5 * drawn for labels in propagated.values())
+
+
+def test_frame_that_was_drawn_at_first_and_emptied_in_the_result_stays_empty(logic, source, result, hook):
+    corner = (slice(0, 2), slice(0, 4), slice(0, 4))
+    corrected(source, result, lambda shown: edit(shown, "A", hook[0][CORRECTED].image, corner))
+    for segmentID in ("A", "B"):
+        edit(source.browserNode.GetProxyNode(result), segmentID, hook[0][0].image, (slice(0, 0),) * 3)
+    play(source.browserNode, 1)
+
+    logic.propagate(source.sequenceNode, result, output=result)
+
+    assert not any(voxelsOf(segmentOf(result, segmentID, 0))[0].any() for segmentID in ("A", "B"))
+    assert annotatedFrames(result) == [CORRECTED]
+
+
+def test_frames_of_a_result_are_known_after_saving_whatever_the_digits_of_their_grid(scene, phantom, tmp_path):
+    frames = []
+    for frame in phantom[0]:
+        image = sitk.Image(frame.image)
+        image.SetSpacing((1.25, 1.25, 8.0005))
+        image.SetOrigin((-122.0625, 0.0005, 122.1235))
+        frames.append(Frame(image, frame.index_value))
+    source = resolveInput(addSequence(scene, frames, "Heart"))
+    output = SegmentationOutput(smallModel(), source)
+    for number, frame in enumerate(frames):
+        labels = sitk.Image(phantom[1][number])
+        labels.CopyInformation(frame.image)
+        output.add(SegmentedFrame(number, frame.index_value, labels))
+    name = output.publish().GetName()
+
+    assert scene.WriteToMRB(str(tmp_path / "scene.mrb"))
+    scene.Clear(1)
+    slicer.mrmlScene = reloaded = application.newScene()
+    assert reloaded.ReadFromMRB(str(tmp_path / "scene.mrb"))
+
+    assert annotatedFrames(reloaded.GetFirstNodeByName(name)) == []

@@ -22,6 +22,7 @@ class AnnotatedFramesList:
 
     def __init__(self, ui: object):
         self._ui = ui
+        self._annotationNode: slicer.vtkMRMLSequenceNode | None = None
         self.frames: list[int] = []
         for text, mark in (
             (_("Each drawn segment is complete"), "drawn"),
@@ -37,9 +38,10 @@ class AnnotatedFramesList:
         frames = []
         if annotationNode is not None and holds(annotationNode, "vtkMRMLSegmentationNode") and inputNode is not None:
             frames = annotatedNumbers(annotationNode, inputNode)
-        if frames == self.frames:
+        if frames == self.frames and annotationNode is self._annotationNode:
             return
-        checked = set(self._checked())
+        checked = set(self._checked()) if annotationNode is self._annotationNode else set()
+        self._annotationNode = annotationNode
         self.frames = frames
         self._ui.annotatedFramesList.clear()
         for number in frames:

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 
+import SimpleITK as sitk
 from slicer.i18n import tr as _
 
 from ..core.errors import InputError, RunFailed
@@ -165,11 +166,14 @@ class BackgroundRun:
     def _read(self, event: FrameDone) -> SegmentedFrame:
         """Return a finished frame; raise a RunFailed if it is none of the input, as a faulty cluster may send it."""
         number = event.number
-        if number not in range(len(self._frames)) or event.index_value != self._indexValues[number]:
+        known = number in range(len(self._frames)) and number not in self.curve.numbers
+        if not known or event.index_value != self._indexValues[number]:
             raise RunFailed(
                 _("The worker sent frame {number}, which it was not given: start again.").format(number=number)
             )
         frame = self._folder.read_result(event)
+        if sitk.GetArrayViewFromImage(frame.labels).max(initial=0) > len(self.curve.segments):
+            raise RunFailed(_("Frame {number} has labels that are no segments: start again.").format(number=number))
         given = self._grids.get(number)
         if given is not None and not ImageGrid.of(frame.labels).is_same(given):
             raise RunFailed(_("The labels of frame {number} have another geometry: start again.").format(number=number))

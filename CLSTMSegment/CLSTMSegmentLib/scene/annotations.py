@@ -14,7 +14,7 @@ from ..core.structure import PALETTE, Segment
 from .images import imageFromVolume, imageGeometry, volumeGeometry
 from .inputs import SequenceInput
 from .labelmaps import isEmpty, labelsOf, maskOn, segmentsOf
-from .made_frames import changedFrames, frameContent, madeFrames, trustedFrames
+from .made_frames import changedFrames, frameContent, frameGrids, madeFrames, trustedFrames
 from .outputs import copyIndex, placeBeside
 from .segmentation_nodes import CODES, emptySegmentation
 
@@ -62,7 +62,7 @@ def replacesDrawing(
     drawn = annotationNode.GetDataNodeAtValue(source.sequenceNode.GetNthIndexValue(source.shownFrame))
     if shown is None or drawn is None or all(isEmpty(segment) for _id, segment in segmentsOf(drawn)):
         return False
-    return frameContent(drawn) != frameContent(shown)
+    return frameContent(drawn) != frameContent(shown) or not np.array_equal(frameGrids(drawn), frameGrids(shown))
 
 
 def useAsAnnotation(
@@ -102,7 +102,7 @@ def annotatedFrames(annotationNode: slicer.vtkMRMLSequenceNode, emptied: bool = 
 
     Args:
         annotationNode: the annotation.
-        emptied: whether frames of a result count too from which the user has removed everything.
+        emptied: whether frames of a result count too that the user has drawn or changed, and in which nothing is left.
     """
     made, changed = madeFrames(annotationNode), changedFrames(annotationNode) if emptied else set()
     values = [annotationNode.GetNthIndexValue(item) for item in range(annotationNode.GetNumberOfDataNodes())]
@@ -226,16 +226,15 @@ def readPropagated(
 
 def _checkTransforms(annotationNode: slicer.vtkMRMLSequenceNode, source: SequenceInput) -> None:
     """Raise an InputError if image and annotation are shown under different transforms: both are read without one."""
-    browserNode = source.browserNode
-    shown = browserNode.GetProxyNode(annotationNode) if browserNode is not None else None
-    if shown is None or source.proxyNode is None:
+    if source.proxyNode is None:
         return
-    of, other = shown.GetTransformNodeID(), source.proxyNode.GetTransformNodeID()
-    if of != other:
-        raise InputError(
-            f"{source.proxyNode.GetName()!r} and {shown.GetName()!r} are under different transforms, so that the "
-            "drawing is not read where it is seen: put both under the same transform, or none"
-        )
+    for browserNode in slicer.util.getNodesByClass("vtkMRMLSequenceBrowserNode", source.proxyNode.GetScene()):
+        shown = browserNode.GetProxyNode(annotationNode)
+        if shown is not None and shown.GetTransformNodeID() != source.proxyNode.GetTransformNodeID():
+            raise InputError(
+                f"{source.proxyNode.GetName()!r} and {shown.GetName()!r} are under different transforms, so that the "
+                "drawing is not read where it is seen: put both under the same transform, or none"
+            )
 
 
 def _unusedID(segmentID: str, segments: Iterable[Segment]) -> str:

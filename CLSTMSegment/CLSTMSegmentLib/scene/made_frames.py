@@ -13,16 +13,19 @@ import slicer
 
 from ..core.boxes import bounding_box
 from .frame_reviews import BAD, GOOD, frameReviews
-from .labelmaps import gridOf, segmentsOf, voxelsOf
+from .labelmaps import gridOf, isEmpty, segmentsOf, voxelsOf
 
 MODEL, PROPAGATED, FLAGGED = "model", "propagated", "flagged"
 """Who made a frame: a model, or a propagation, which flags frames that may be wrong."""
 
-GRID_DIGITS = 3
-"""Digits of a grid in mm that count: more of them may change when a scene is saved and loaded."""
+DRAWN = "drawn"
+"""In the place of a maker: the user drew the frame, which counts as changed from then on, also if it is emptied."""
+
+GRID_TOLERANCE_MM = 0.01
+"""A grid that was saved and loaded may differ by less than this."""
 
 MADE_ATTRIBUTE = "CLSTMSegment.made"
-"""Attribute of a segmentation sequence: maker and content of the frames by index value, as JSON."""
+"""Attribute of a segmentation sequence: maker, content and grids of the frames by index value, as JSON."""
 
 
 def rememberMade(sequenceNode: slicer.vtkMRMLSequenceNode, makers: Mapping[str, str]) -> None:
@@ -34,13 +37,14 @@ def rememberMade(sequenceNode: slicer.vtkMRMLSequenceNode, makers: Mapping[str, 
     """
     made = _made(sequenceNode)
     for value, maker in makers.items():
-        made[value] = [maker, frameContent(sequenceNode.GetDataNodeAtValue(value))]
+        node = sequenceNode.GetDataNodeAtValue(value)
+        made[value] = [maker, frameContent(node), frameGrids(node).round(6).tolist()]
     sequenceNode.SetAttribute(MADE_ATTRIBUTE, json.dumps(made))
 
 
-def rememberEmptied(sequenceNode: slicer.vtkMRMLSequenceNode, value: str) -> None:
-    """Remember that the user removed everything from the frame at an index value: it differs from what was made."""
-    sequenceNode.SetAttribute(MADE_ATTRIBUTE, json.dumps(_made(sequenceNode) | {value: [PROPAGATED, ""]}))
+def rememberDrawn(sequenceNode: slicer.vtkMRMLSequenceNode, value: str) -> None:
+    """Remember that the user drew the frame at an index value of a result."""
+    sequenceNode.SetAttribute(MADE_ATTRIBUTE, json.dumps(_made(sequenceNode) | {value: [DRAWN, "", []]}))
 
 
 def copyMade(fromNode: slicer.vtkMRMLSequenceNode, toNode: slicer.vtkMRMLSequenceNode) -> None:
@@ -50,22 +54,22 @@ def copyMade(fromNode: slicer.vtkMRMLSequenceNode, toNode: slicer.vtkMRMLSequenc
 
 def madeFrames(sequenceNode: slicer.vtkMRMLSequenceNode) -> dict[str, str]:
     """Return the maker by index value, for each frame that is as it was made."""
-    nodes = {value: sequenceNode.GetDataNodeAtValue(value) for value in _made(sequenceNode)}
     return {
         value: maker
-        for value, (maker, content) in _made(sequenceNode).items()
-        if nodes[value] is not None and frameContent(nodes[value]) == content
+        for value, (maker, content, grids) in _made(sequenceNode).items()
+        if (node := sequenceNode.GetDataNodeAtValue(value)) is not None
+        if frameContent(node) == content and _isSameGrids(frameGrids(node), grids)
     }
 
 
 def changedFrames(sequenceNode: slicer.vtkMRMLSequenceNode) -> set[str]:
-    """Return the index values of the frames that a program made, and that the user has changed since."""
+    """Return the index values of the frames of a result that the user drew, or has changed since they were made."""
     return set(_made(sequenceNode)) - set(madeFrames(sequenceNode))
 
 
 def isPropagated(sequenceNode: slicer.vtkMRMLSequenceNode) -> bool:
     """Return whether a sequence is the result of a propagation."""
-    return any(maker in (PROPAGATED, FLAGGED) for maker, _content in _made(sequenceNode).values())
+    return any(maker in (PROPAGATED, FLAGGED) for maker, _content, _grids in _made(sequenceNode).values())
 
 
 def trustedFrames(sequenceNode: slicer.vtkMRMLSequenceNode) -> set[str]:
@@ -80,15 +84,18 @@ def trustedFrames(sequenceNode: slicer.vtkMRMLSequenceNode) -> set[str]:
 
 
 def frameContents(sequenceNode: slicer.vtkMRMLSequenceNode) -> dict[str, str]:
-    """Return what `frameContent` returns for each frame of a sequence of segmentations, by index value."""
-    count = sequenceNode.GetNumberOfDataNodes()
-    return {sequenceNode.GetNthIndexValue(n): frameContent(sequenceNode.GetNthDataNode(n)) for n in range(count)}
+    """Return texts by index value that stay the same as long as nothing is changed in the frames of a sequence."""
+    nodes = {
+        sequenceNode.GetNthIndexValue(n): sequenceNode.GetNthDataNode(n)
+        for n in range(sequenceNode.GetNumberOfDataNodes())
+    }
+    return {value: f"{frameContent(node)} {frameGrids(node).tolist()}" for value, node in nodes.items()}
 
 
 def frameContent(node: slicer.vtkMRMLSegmentationNode) -> str:
     """Return a short text that is the same for two segmentations of a frame that are drawn alike.
 
-    The same segments by ID and name are then drawn in the same voxels at the same places.
+    The same segments by ID and name are then drawn in the same voxels, wherever their grids are.
     """
     digest = blake2b(digest_size=8)
     for segmentID, segment in sorted(segmentsOf(node), key=lambda one: one[0]):
@@ -98,15 +105,25 @@ def frameContent(node: slicer.vtkMRMLSegmentationNode) -> str:
             continue
         place = [first + start for first, (start, _stop) in zip(corner, box, strict=True)]
         drawn = voxels[tuple(slice(*edge) for edge in box)]
-        grid = gridOf(segment).round(GRID_DIGITS) + 0.0  # no -0.0
-        digest.update(f"{segmentID} {segment.GetName()} {place} {drawn.shape} {grid.tolist()}".encode())
+        digest.update(f"{segmentID} {segment.GetName()} {place} {drawn.shape}".encode())
         digest.update(np.packbits(drawn).tobytes())
     return digest.hexdigest()
 
 
-def _made(sequenceNode: slicer.vtkMRMLSequenceNode) -> dict[str, list[str]]:
+def frameGrids(node: slicer.vtkMRMLSegmentationNode) -> np.ndarray:
+    """Return the different grids of the segments that are drawn, (n, 4, 4), see `labelmaps.gridOf`."""
+    segments = sorted(segmentsOf(node), key=lambda one: one[0])
+    grids = [gridOf(segment) for _id, segment in segments if not isEmpty(segment)]
+    return np.array([grid for n, grid in enumerate(grids) if n == 0 or not np.array_equal(grid, grids[n - 1])])
+
+
+def _isSameGrids(grids: np.ndarray, kept: list) -> bool:
+    return grids.shape == np.shape(kept) and np.allclose(grids, kept, rtol=0, atol=GRID_TOLERANCE_MM)
+
+
+def _made(sequenceNode: slicer.vtkMRMLSequenceNode) -> dict[str, list]:
     try:
         made = json.loads(sequenceNode.GetAttribute(MADE_ATTRIBUTE) or "{}")
-        return {value: [maker, content] for value, (maker, content) in made.items()}
+        return {value: [maker, content, grids] for value, (maker, content, grids) in made.items()}
     except (ValueError, TypeError, AttributeError):  # a scene that was changed by hand
         return {}

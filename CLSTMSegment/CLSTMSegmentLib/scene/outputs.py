@@ -14,8 +14,7 @@ from ..model.description import Model
 from .edited_frames import editState, measureEdited
 from .frame_reviews import REVIEWS_ATTRIBUTE
 from .inputs import SequenceFrames, SequenceInput
-from .labelmaps import isEmpty, segmentsOf
-from .made_frames import FLAGGED, MODEL, PROPAGATED, copyMade, rememberEmptied, rememberMade
+from .made_frames import FLAGGED, MODEL, PROPAGATED, copyMade, rememberDrawn, rememberMade
 from .segmentation_nodes import drawnSegmentation, segmentationNode
 from .volumes_plot import removeChart
 from .volumes_table import volumesTable
@@ -100,8 +99,7 @@ class SegmentationOutput:
             self.add(frame, FLAGGED if flags else PROPAGATED, flags)
         else:
             self._add(frame, drawnSegmentation(drawn, frame.labels, self._model), flags)
-            if all(isEmpty(segment) for _id, segment in segmentsOf(drawn)):
-                rememberEmptied(self.sequenceNode, frame.index_value)
+            rememberDrawn(self.sequenceNode, frame.index_value)
 
     def publish(self, outputNode: slicer.vtkMRMLSequenceNode | None = None) -> slicer.vtkMRMLSequenceNode:
         """Add the sequence and its table to the scene of the input, or move the frames into an existing output.
