@@ -11,7 +11,10 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot 
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_signal_takes_effect_when_the_block_has_ended(name):
+def test_signal_takes_effect_when_the_block_has_ended(name, request):
+    usual = signal.getsignal(signal.SIGINT)  # what starts the tests may ignore Ctrl-C
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, usual))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     before, done = signal.getsignal(getattr(signal, name)), []
 
     with pytest.raises(KeyboardInterrupt), stopped_by_signals():

@@ -94,8 +94,8 @@ def test_finished_run_is_gone_while_its_results_are_shown(scene, fakeWidget, fak
     inputNode = addSequence(scene, phantom[0][:2])
     fakeWidget.ui.inputSelector.setCurrentNode(inputNode)
 
-    fakeRun(fakeWidget.ui, fakes, segmentedFrames(inputNode, phantom, [0]))
+    fakeRun(fakeWidget.ui, fakes, segmentedFrames(inputNode, phantom, [0, 1]))
 
     assert aliveRuns() == []
-    assert fakeWidget.ui.volumesTable.rowCount == 1
+    assert fakeWidget.ui.volumesTable.rowCount == 2
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSequenceNode") == 2
