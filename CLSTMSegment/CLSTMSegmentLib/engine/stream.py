@@ -144,7 +144,6 @@ class SegmentationStream:
         while True:
             try:
                 result = self._read(frame, survey)
-                break
             except InputError:
                 if self._in_state == 0:  # the warm-up comes again
                     self._empty_state()
@@ -154,8 +153,9 @@ class SegmentationStream:
                     raise
                 self._segmenter.use_less_memory()
                 self._empty_state()
-        if self._is_elsewhere(result, window.now):
-            result = self._read(frame, self._survey(frame, window.now))
+            else:
+                if not self._move_box(result, window.now):
+                    break
         self._window = window  # a frame that cannot be segmented does not move it
         self._in_state += 1
         self._follow_structures(result)
@@ -179,8 +179,8 @@ class SegmentationStream:
             self._boxes |= self._surveyor.boxes({self._count: key}, window)
         return Survey(window, self._boxes)
 
-    def _is_elsewhere(self, result: SegmentedFrame, window: IntensityWindow) -> bool:
-        """Return whether nothing was found in the box, and the locator finds it elsewhere; the box is then moved."""
+    def _move_box(self, result: SegmentedFrame, window: IntensityWindow) -> bool:
+        """Move the box if nothing is found in it but the locator finds something elsewhere; return whether it moved."""
         grid = FrameGrid(self._newest.image, self._model.geometry)
         box = self._boxes.get(grid.key)
         if self._locator is None or box is None or sitk.GetArrayViewFromImage(result.labels).any():
