@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 
@@ -16,39 +16,42 @@ def stopped_by_signals() -> Iterator[None]:
 
     A signal that the caller ignores, as `nohup` does, stays ignored.
     """
-    before = {}
-    if threading.current_thread() is threading.main_thread():  # only this thread may set handlers
-        signals = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
-        before = {one: signal.getsignal(one) for one in signals if signal.getsignal(one) is not signal.SIG_IGN}
+    before = {one: handler for one, handler in _handlers(NAMES).items() if handler is not signal.SIG_IGN}
 
     def stop(number: int, frame: FrameType | None) -> None:
         for one in before:
             signal.signal(one, signal.SIG_IGN)  # so that nothing interrupts the clearing up
         raise KeyboardInterrupt
 
-    for one in before:
-        signal.signal(one, stop)
-    try:
+    with _handled_by(stop, before):
         yield
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
 
 
 @contextmanager
 def stopped_after_this() -> Iterator[None]:
     """Let Ctrl-C and the other signals take effect only when the block has ended, in which they would do harm."""
     came: list[tuple[int, FrameType | None]] = []
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        signals = [getattr(signal, name) for name in ("SIGINT", *NAMES) if hasattr(signal, name)]
-        before = {one: handler for one in signals if callable(handler := signal.getsignal(one))}
+    before = {one: handler for one, handler in _handlers(("SIGINT", *NAMES)).items() if callable(handler)}
+    with _handled_by(lambda *given: came.append(given), before):
+        yield
+    for number, frame in came:
+        before[number](number, frame)
+
+
+def _handlers(names: Iterable[str]) -> dict[int, object]:
+    """Return the handlers of the signals of this system; none outside of the main thread, which alone sets any."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    return {one: signal.getsignal(one) for name in names if (one := getattr(signal, name, None)) is not None}
+
+
+@contextmanager
+def _handled_by(handler: Callable[[int, FrameType | None], object], before: Mapping[int, object]) -> Iterator[None]:
+    """Let one handler take the place of others while the block runs."""
     for one in before:
-        signal.signal(one, lambda *given: came.append(given))
+        signal.signal(one, handler)
     try:
         yield
     finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
-    for number, frame in came:
-        before[number](number, frame)
+        for one, former in before.items():
+            signal.signal(one, former)
