@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,7 +64,7 @@ class WatchedFolder:
         self._patience_s = patience_s
         self._on_note = on_note
         self._waiting: dict[Path, _WatchedFile] = {}
-        self._taken: dict[Path, tuple] = {}
+        self._taken: dict[Path, tuple[list[Path], tuple]] = {}  # with its files, so that no header is read again
         self._incomplete: dict[Path, float] = {}  # since when, in seconds of a monotonic clock
         self._last: tuple | None = None
 
@@ -114,7 +114,7 @@ class WatchedFolder:
             self._on_note(f"{path.name} came late: files that come after it are segmented already")
         else:
             self._last = key
-        self._taken[path] = self._waiting.pop(path).status
+        self._taken[path] = [path, *voxel_files(path)], self._waiting.pop(path).status
         return path
 
     def _update(self) -> None:
@@ -123,29 +123,31 @@ class WatchedFolder:
             images = [path for path in self._folder.iterdir() if is_image_file(path) and not path.is_dir()]
         except OSError as error:
             raise RunFailed(f"{self._folder} cannot be read any more ({error.strerror})") from error
-        statuses = {path: _status(path) for path in images}
-        self._note_changes(statuses)
-        there = {path: status for path, status in statuses.items() if path not in self._taken}
+        there = {path: _status(path) for path in images if path not in self._taken}
+        self._note_changes()
+        self._note_incomplete([path for path, status in there.items() if status is None])
         self._waiting = {
             path: known if (known := self._waiting.get(path)) and known.status == status else _new(status)
             for path, status in there.items()
             if status is not None
         }
 
-    def _note_changes(self, statuses: dict[Path, tuple | None]) -> None:
-        """Note files that have changed after they were taken, and those that stay incomplete."""
-        for path, taken in self._taken.items():
-            status = statuses.get(path)
+    def _note_changes(self) -> None:
+        """Note files that have changed after they were taken."""
+        for path, (files, taken) in self._taken.items():
+            status = _status_of(files)
             if status is not None and status != taken:
-                self._taken[path] = status
+                self._taken[path] = files, status
                 self._on_note(
                     f"{path.name} has changed after it was segmented: its labels and volumes are those of before. "
                     "Write each volume under a name of its own, and at once"
                 )
+
+    def _note_incomplete(self, paths: Iterable[Path]) -> None:
+        """Note files that are incomplete for a long time."""
         now = time.monotonic()
-        for path in [path for path, status in statuses.items() if status is None and path not in self._taken]:
-            since = self._incomplete.setdefault(path, now)
-            if now - since > self._patience_s:
+        for path in paths:
+            if now - self._incomplete.setdefault(path, now) > self._patience_s:
                 self._incomplete[path] = math.inf
                 self._on_note(f"{path.name} waits for its voxels: it, or a file that holds them, cannot be found")
 
@@ -173,7 +175,14 @@ def _new(status: tuple) -> _WatchedFile:
 def _status(path: Path) -> tuple | None:
     """Return size and time of a file and of those that hold its voxels; None where one of them is not there."""
     try:
-        files = [path, *(voxel_files(path) if path.is_file() else ())]  # to open a pipe can take for ever
-        return tuple((status.st_size, status.st_mtime_ns) for status in map(Path.stat, files))
+        return _status_of([path, *(voxel_files(path) if path.is_file() else ())])  # to open a pipe can take for ever
     except (OSError, InputError):
+        return None
+
+
+def _status_of(files: Iterable[Path]) -> tuple | None:
+    """Return size and time of some files; None where one of them is not there."""
+    try:
+        return tuple((status.st_size, status.st_mtime_ns) for status in map(Path.stat, files))
+    except OSError:
         return None
