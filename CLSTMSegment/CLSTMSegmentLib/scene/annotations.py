@@ -13,8 +13,8 @@ from ..core.errors import InputError
 from ..core.structure import PALETTE, Segment
 from .images import imageFromVolume, imageGeometry, volumeGeometry
 from .inputs import SequenceInput
-from .labelmaps import isEmpty, labelsOf, maskOn, segmentsOf
-from .made_frames import changedFrames, frameContent, frameGrids, madeFrames, trustedFrames
+from .labelmaps import drawnSegments, labelsOf, maskOn
+from .made_frames import frameContent, madeFrames, rememberedFrames, trustedFrames
 from .outputs import copyIndex, placeBeside
 from .segmentation_nodes import CODES, emptySegmentation
 
@@ -60,9 +60,9 @@ def replacesDrawing(
     browserNode = source.browserNode
     shown = browserNode.GetProxyNode(resultNode) if browserNode is not None else None
     drawn = annotationNode.GetDataNodeAtValue(source.sequenceNode.GetNthIndexValue(source.shownFrame))
-    if shown is None or drawn is None or all(isEmpty(segment) for _id, segment in segmentsOf(drawn)):
+    if shown is None or drawn is None or not drawnSegments(drawn):
         return False
-    return frameContent(drawn) != frameContent(shown) or not np.array_equal(frameGrids(drawn), frameGrids(shown))
+    return frameContent(drawn) != frameContent(shown)
 
 
 def useAsAnnotation(
@@ -104,16 +104,13 @@ def annotatedFrames(annotationNode: slicer.vtkMRMLSequenceNode, emptied: bool = 
         annotationNode: the annotation.
         emptied: whether frames of a result count too that the user has drawn or changed, and in which nothing is left.
     """
-    made, changed = madeFrames(annotationNode), changedFrames(annotationNode) if emptied else set()
+    made = madeFrames(annotationNode)
+    counted = rememberedFrames(annotationNode) if emptied else set()
     values = [annotationNode.GetNthIndexValue(item) for item in range(annotationNode.GetNumberOfDataNodes())]
     return [
         item
         for item, value in enumerate(values)
-        if value in changed
-        or (
-            value not in made
-            and any(not isEmpty(segment) for _id, segment in segmentsOf(annotationNode.GetNthDataNode(item)))
-        )
+        if value not in made and (value in counted or drawnSegments(annotationNode.GetNthDataNode(item)))
     ]
 
 
@@ -163,12 +160,14 @@ def readAnnotations(
         image = imageFromVolume(sequenceNode.GetNthDataNode(number))
         reference = imageGeometry(image)
         array = np.zeros(image.GetSize()[::-1], np.uint8)
-        drawn = [(segmentID, segment) for segmentID, segment in segmentsOf(node) if not isEmpty(segment)]
+        drawn = drawnSegments(node)
         names = [segment.GetName() for _id, segment in drawn]
         if len(set(names)) < len(names):
             raise InputError(f"frame {number} ({value}): two of its segments have the same name: rename one of them")
         for segmentID, segment in drawn:
             if segment.GetName() not in segments:
+                if len(segments) == MOST_LABELS:
+                    raise InputError(f"{annotationNode.GetName()!r} has more than {MOST_LABELS} segments")
                 segments[segment.GetName()] = _description(_unusedID(segmentID, segments.values()), segment)
             frame = f"frame {number} ({value})"
             mask = maskOn(reference, segment, frame)
@@ -180,13 +179,9 @@ def readAnnotations(
                 raise InputError(
                     f"{frame}: segment {segment.GetName()!r} overlaps another one: draw it again without overlap"
                 )
-            array[mask] = min(list(segments).index(segment.GetName()) + 1, MOST_LABELS)
+            array[mask] = list(segments).index(segment.GetName()) + 1
         annotations[number] = sitk.GetImageFromArray(array)
         annotations[number].CopyInformation(image)
-    if len(segments) > MOST_LABELS:
-        raise InputError(
-            f"{annotationNode.GetName()!r} has {len(segments)} segments: at most {MOST_LABELS} can be read"
-        )
     if not segments:
         raise InputError(f"nothing is drawn in {annotationNode.GetName()!r}: draw the segments in 3 to 10 frames")
     unknown = set(ejectingChambers) - set(segments)

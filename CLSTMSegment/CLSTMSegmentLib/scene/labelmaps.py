@@ -25,6 +25,11 @@ def segmentsOf(node: slicer.vtkMRMLSegmentationNode) -> list[tuple[str, slicer.v
     return [(segmentID, segmentation.GetSegment(segmentID)) for segmentID in ids]
 
 
+def drawnSegments(node: slicer.vtkMRMLSegmentationNode) -> list[tuple[str, slicer.vtkSegment]]:
+    """Return the segments of a node in which something is drawn, with their IDs, in their order."""
+    return [(segmentID, segment) for segmentID, segment in segmentsOf(node) if not isEmpty(segment)]
+
+
 def isEmpty(segment: slicer.vtkSegment) -> bool:
     """Return whether nothing of a segment is drawn."""
     return not voxelsOf(segment)[0].any()

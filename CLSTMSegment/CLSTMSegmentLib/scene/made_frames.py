@@ -13,7 +13,7 @@ import slicer
 
 from ..core.boxes import bounding_box
 from .frame_reviews import BAD, GOOD, frameReviews
-from .labelmaps import gridOf, isEmpty, segmentsOf, voxelsOf
+from .labelmaps import gridOf, segmentsOf, voxelsOf
 
 MODEL, PROPAGATED, FLAGGED = "model", "propagated", "flagged"
 """Who made a frame: a model, or a propagation, which flags frames that may be wrong."""
@@ -25,7 +25,7 @@ GRID_TOLERANCE_MM = 0.01
 """A grid that was saved and loaded may differ by less than this."""
 
 MADE_ATTRIBUTE = "CLSTMSegment.made"
-"""Attribute of a segmentation sequence: maker, content and grids of the frames by index value, as JSON."""
+"""Attribute of a segmentation sequence: maker, voxels and grids of the frames by index value, as JSON."""
 
 
 def rememberMade(sequenceNode: slicer.vtkMRMLSequenceNode, makers: Mapping[str, str]) -> None:
@@ -37,8 +37,8 @@ def rememberMade(sequenceNode: slicer.vtkMRMLSequenceNode, makers: Mapping[str, 
     """
     made = _made(sequenceNode)
     for value, maker in makers.items():
-        node = sequenceNode.GetDataNodeAtValue(value)
-        made[value] = [maker, frameContent(node), frameGrids(node).round(6).tolist()]
+        voxels, grids = _drawing(sequenceNode.GetDataNodeAtValue(value))
+        made[value] = [maker, voxels, grids.round(6).tolist()]
     sequenceNode.SetAttribute(MADE_ATTRIBUTE, json.dumps(made))
 
 
@@ -56,20 +56,20 @@ def madeFrames(sequenceNode: slicer.vtkMRMLSequenceNode) -> dict[str, str]:
     """Return the maker by index value, for each frame that is as it was made."""
     return {
         value: maker
-        for value, (maker, content, grids) in _made(sequenceNode).items()
-        if (node := sequenceNode.GetDataNodeAtValue(value)) is not None
-        if frameContent(node) == content and _isSameGrids(frameGrids(node), grids)
+        for value, (maker, voxels, grids) in _made(sequenceNode).items()
+        if maker != DRAWN and (node := sequenceNode.GetDataNodeAtValue(value)) is not None
+        if _isSameDrawing(_drawing(node), voxels, grids)
     }
 
 
-def changedFrames(sequenceNode: slicer.vtkMRMLSequenceNode) -> set[str]:
-    """Return the index values of the frames of a result that the user drew, or has changed since they were made."""
-    return set(_made(sequenceNode)) - set(madeFrames(sequenceNode))
+def rememberedFrames(sequenceNode: slicer.vtkMRMLSequenceNode) -> set[str]:
+    """Return the index values of all frames of a result, whether they are as they were made or not."""
+    return set(_made(sequenceNode))
 
 
 def isPropagated(sequenceNode: slicer.vtkMRMLSequenceNode) -> bool:
     """Return whether a sequence is the result of a propagation."""
-    return any(maker in (PROPAGATED, FLAGGED) for maker, _content, _grids in _made(sequenceNode).values())
+    return any(maker in (PROPAGATED, FLAGGED) for maker, _voxels, _grids in _made(sequenceNode).values())
 
 
 def trustedFrames(sequenceNode: slicer.vtkMRMLSequenceNode) -> set[str]:
@@ -84,20 +84,23 @@ def trustedFrames(sequenceNode: slicer.vtkMRMLSequenceNode) -> set[str]:
 
 
 def frameContents(sequenceNode: slicer.vtkMRMLSequenceNode) -> dict[str, str]:
-    """Return texts by index value that stay the same as long as nothing is changed in the frames of a sequence."""
-    nodes = {
-        sequenceNode.GetNthIndexValue(n): sequenceNode.GetNthDataNode(n)
-        for n in range(sequenceNode.GetNumberOfDataNodes())
-    }
-    return {value: f"{frameContent(node)} {frameGrids(node).tolist()}" for value, node in nodes.items()}
+    """Return what `frameContent` returns for each frame of a sequence of segmentations, by index value."""
+    count = sequenceNode.GetNumberOfDataNodes()
+    return {sequenceNode.GetNthIndexValue(n): frameContent(sequenceNode.GetNthDataNode(n)) for n in range(count)}
 
 
 def frameContent(node: slicer.vtkMRMLSegmentationNode) -> str:
-    """Return a short text that is the same for two segmentations of a frame that are drawn alike.
+    """Return a text that is the same for two segmentations of a frame that are drawn alike.
 
-    The same segments by ID and name are then drawn in the same voxels, wherever their grids are.
+    The same segments by ID and name are then drawn in the same voxels of the same grids.
     """
-    digest = blake2b(digest_size=8)
+    voxels, grids = _drawing(node)
+    return f"{voxels} {grids.tolist()}"
+
+
+def _drawing(node: slicer.vtkMRMLSegmentationNode) -> tuple[str, np.ndarray]:
+    """Return a digest of the drawn voxels of all segments on their grids, and the different grids, (n, 4, 4)."""
+    digest, grids = blake2b(digest_size=8), []
     for segmentID, segment in sorted(segmentsOf(node), key=lambda one: one[0]):
         voxels, corner = voxelsOf(segment)
         box = bounding_box(voxels)
@@ -107,23 +110,22 @@ def frameContent(node: slicer.vtkMRMLSegmentationNode) -> str:
         drawn = voxels[tuple(slice(*edge) for edge in box)]
         digest.update(f"{segmentID} {segment.GetName()} {place} {drawn.shape}".encode())
         digest.update(np.packbits(drawn).tobytes())
-    return digest.hexdigest()
+        grid = gridOf(segment)
+        if not grids or not np.array_equal(grid, grids[-1]):
+            grids.append(grid)
+    return digest.hexdigest(), np.array(grids)
 
 
-def frameGrids(node: slicer.vtkMRMLSegmentationNode) -> np.ndarray:
-    """Return the different grids of the segments that are drawn, (n, 4, 4), see `labelmaps.gridOf`."""
-    segments = sorted(segmentsOf(node), key=lambda one: one[0])
-    grids = [gridOf(segment) for _id, segment in segments if not isEmpty(segment)]
-    return np.array([grid for n, grid in enumerate(grids) if n == 0 or not np.array_equal(grid, grids[n - 1])])
-
-
-def _isSameGrids(grids: np.ndarray, kept: list) -> bool:
-    return grids.shape == np.shape(kept) and np.allclose(grids, kept, rtol=0, atol=GRID_TOLERANCE_MM)
+def _isSameDrawing(drawing: tuple[str, np.ndarray], voxels: str, kept: list) -> bool:
+    """Return whether a drawing is the one that was kept, but for the digits that its grids lose in files."""
+    digest, grids = drawing
+    same = digest == voxels and grids.shape == np.shape(kept)
+    return same and np.allclose(grids, kept, rtol=0, atol=GRID_TOLERANCE_MM)
 
 
 def _made(sequenceNode: slicer.vtkMRMLSequenceNode) -> dict[str, list]:
     try:
         made = json.loads(sequenceNode.GetAttribute(MADE_ATTRIBUTE) or "{}")
-        return {value: [maker, content, grids] for value, (maker, content, grids) in made.items()}
+        return {value: [maker, voxels, grids] for value, (maker, voxels, grids) in made.items()}
     except (ValueError, TypeError, AttributeError):  # a scene that was changed by hand
         return {}

@@ -7,7 +7,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 from ..core.structure import Segment, SegmentSet
 from ..model.description import Model
 from .images import imageGeometry, labelmapImage
-from .labelmaps import binaryLabelmap, isEmpty, segmentsOf
+from .labelmaps import binaryLabelmap, drawnSegments
 
 CODES = ("category", "type", "type_modifier", None, "region", "region_modifier")
 """Keys of a segment's terminology in the order of Slicer's entry; None for the context of the region."""
@@ -71,7 +71,7 @@ def drawnSegmentation(
         model: names all segments.
     """
     node = emptySegmentation(imageGeometry(labels))
-    byName = {segment.GetName(): segment for _id, segment in segmentsOf(drawn) if not isEmpty(segment)}
+    byName = {segment.GetName(): segment for _id, segment in drawnSegments(drawn)}
     for description in model.segments:
         segment = byName.get(description.name)
         if segment is not None:
