@@ -15,13 +15,13 @@ from statistics import fmean
 from CLSTMSegmentLib.core.structure import Segment
 from CLSTMSegmentLib.engine.segmenter import Segmenter
 from CLSTMSegmentLib.engine.settings import RunSettings
-from CLSTMSegmentLib.evaluation.cases import read_cines
 from CLSTMSegmentLib.evaluation.metrics import dice
 from CLSTMSegmentLib.model.bundle import load_model
 from CLSTMSegmentLib.propagation.confident_frames import confident_frames
 from CLSTMSegmentLib.teaching.teaching_job import teach
 from CLSTMSegmentLib.teaching.teaching_settings import TeachingSettings
 from CLSTMSegmentLib.teaching.training_set import teaching_folder, write_training_set
+from CLSTMSegmentLib.training.labelled_hearts import read_cines
 from hook_phantom import hook_sequence
 
 DRAWN = ((0,), (0, 6), (0, 3, 6, 9))

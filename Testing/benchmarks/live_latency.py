@@ -25,16 +25,17 @@ def measured(logic, volumeNode, model, arrive):
     Args:
         arrive: lets the next frame arrive in the volume.
     """
-    beside, ticks, arrived = [], [], []
+    beside, ticks, arrived, segmented = [], [], [], 0
 
     def onChanged(live):
-        if live.latency is not None and live.segmented > len(beside):
+        nonlocal segmented
+        if live.segmented > segmented:
+            segmented = live.segmented
             beside.append(1000 * (live.latency.newest - live.networkLatency.newest))
 
     live = logic.live(volumeNode, model=model, device="cpu", onChanged=onChanged)
     until(lambda: live.segmented >= 1)
-    del beside[:]
-    beside.extend([np.nan] * live.segmented)
+    del beside[:]  # the first frame waits for the model
     ticker, source = qt.QTimer(), qt.QTimer()
     ticker.interval, source.interval = 10, INTERVAL_MS
     ticker.connect("timeout()", lambda: ticks.append(time.perf_counter()))
@@ -47,7 +48,7 @@ def measured(logic, volumeNode, model, arrive):
     live.stop()
     network = 1000 * live.networkLatency.median
     print(f"  {len(arrived)} frames arrived, {live.segmented} segmented, network {network:.0f} ms")
-    return 1000 * np.diff(ticks), np.array([ms for ms in beside if np.isfinite(ms)])
+    return 1000 * np.diff(ticks), np.array(beside)
 
 
 def until(condition):
