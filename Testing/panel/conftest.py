@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import slicer
 from CLSTMSegmentLib.engine.run_report import RunReport
+from CLSTMSegmentLib.scene.images import volumeFromImage
 from CLSTMSegmentLib.scene.inputs import holds, resolveInput
 from CLSTMSegmentLib.worker.events import Done
 from CLSTMSegmentLib.worker.worker_process import WorkerProcess
@@ -36,6 +37,14 @@ def sequence(scene, phantom):  # noqa: F811
     selectionNode = slicer.app.applicationLogic().GetSelectionNode()
     selectionNode.SetActiveVolumeID(resolveInput(sequenceNode).proxyNode.GetID())
     return sequenceNode
+
+
+@pytest.fixture
+def volumeNode(scene, phantom):  # noqa: F811
+    """A volume with the first image of the phantom."""
+    node = scene.AddNode(volumeFromImage(phantom[0][0].image))
+    node.SetName("Scanner")
+    return node
 
 
 def modelsFolder():
