@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicer
+from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.core.sequence import SegmentedFrame
 from CLSTMSegmentLib.core.volume_curve import Flag
 from CLSTMSegmentLib.scene.images import orientedImage
+from CLSTMSegmentLib.scene.labelmaps import labelsOf
 from CLSTMSegmentLib.scene.outputs import SegmentationOutput
 
 from scene.conftest import play
@@ -121,6 +123,28 @@ def test_overlapping_segments_are_measured_each_by_itself_and_a_removed_one_is_e
 
     assert output.curve.frames[0].ml == pytest.approx((0, 200 * voxel_ml))
     assert Flag(0, "Inner", "empty") in output.curve.flags
+
+
+def test_renamed_segments_are_measured_and_exported_by_the_names_that_the_user_sees(running, browserNode, phantom):
+    output, _frames = running
+    node = browserNode.GetProxyNode(output.sequenceNode)
+    inner, outer = (node.GetSegmentation().GetSegment(segmentID) for segmentID in ("inner", "outer"))
+    before = output.curve.frames[0].ml
+
+    outer.SetName("Inner")
+    with pytest.raises(InputError, match=r"frame 0 \(.*\): two of its segments have the same name 'Inner'"):
+        output.measureAgain(0)
+    inner.SetName("Outer ü")  # now both names are swapped
+    assert output.measureAgain(0)
+
+    assert output.curve.frames[0].ml == pytest.approx(before[::-1])
+    exported = sitk.GetArrayFromImage(labelsOf(node, MODEL.segments, phantom[0][0].image, "frame 0"))
+    expected = sitk.GetArrayFromImage(phantom[1][0])
+    np.testing.assert_array_equal(exported, np.choose(expected, (0, 2, 1)))
+    inner.SetName("Left ventricle")
+    outer.SetName("Outer ü")
+    assert output.measureAgain(0)
+    assert output.curve.frames[0].ml == pytest.approx(before)  # no segment is called Inner: it is known by its ID
 
 
 def test_frame_that_was_not_segmented_is_never_measured(running):

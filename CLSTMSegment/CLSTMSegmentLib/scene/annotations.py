@@ -13,7 +13,7 @@ from ..core.errors import InputError
 from ..core.structure import PALETTE, Segment
 from .images import imageFromVolume, imageGeometry, volumeGeometry
 from .inputs import SequenceInput
-from .labelmaps import drawnSegments, labelsOf, maskOn
+from .labelmaps import drawnSegments, labelsOf, maskOn, sameName
 from .made_frames import frameContent, madeFrames, rememberedFrames, trustedFrames
 from .outputs import copyIndex, placeBeside
 from .segmentation_nodes import CODES, emptySegmentation
@@ -162,8 +162,9 @@ def readAnnotations(
         array = np.zeros(image.GetSize()[::-1], np.uint8)
         drawn = drawnSegments(node)
         names = [segment.GetName() for _id, segment in drawn]
-        if len(set(names)) < len(names):
-            raise InputError(f"frame {number} ({value}): two of its segments have the same name: rename one of them")
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise InputError(sameName(f"frame {number} ({value})", twice))
         for segmentID, segment in drawn:
             if segment.GetName() not in segments:
                 if len(segments) == MOST_LABELS:

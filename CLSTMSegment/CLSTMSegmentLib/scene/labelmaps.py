@@ -64,12 +64,34 @@ def maskOn(reference: slicer.vtkOrientedImageData, segment: slicer.vtkSegment, f
     return vtk_to_numpy(resampled.GetPointData().GetScalars()).reshape(shape) == segment.GetLabelValue()
 
 
-def segmentFor(node: slicer.vtkMRMLSegmentationNode, description: Segment) -> slicer.vtkSegment | None:
-    """Return the segment with an ID, or else with the name: one that was removed and drawn again has another ID."""
-    segment = node.GetSegmentation().GetSegment(description.id)
-    if segment is not None:
-        return segment
-    return next((one for _id, one in segmentsOf(node) if one.GetName() == description.name), None)
+def segmentsFor(
+    node: slicer.vtkMRMLSegmentationNode, descriptions: Sequence[Segment], frame: str
+) -> list[slicer.vtkSegment | None]:
+    """Return the segment of a node that each description means, None for one that the node does not have.
+
+    A segment is known by its name, which is what the user sees, as in an annotation. Where no segment has the name, it
+    is the one with the ID, unless this one has got the name of another description.
+
+    Raises:
+        InputError: two drawn segments have the name; the message names the frame.
+    """
+    segments = segmentsOf(node)
+    names = {description.name for description in descriptions}
+    unnamed = {segmentID: segment for segmentID, segment in segments if segment.GetName() not in names}
+    found = []
+    for description in descriptions:
+        named = [segment for _id, segment in segments if segment.GetName() == description.name]
+        if len(named) > 1:
+            named = [segment for segment in named if not isEmpty(segment)] or named[:1]
+        if len(named) > 1:
+            raise InputError(sameName(frame, description.name))
+        found.append(named[0] if named else unnamed.get(description.id))
+    return found
+
+
+def sameName(frame: str, name: str) -> str:
+    """Return what to tell the user if two drawn segments of a frame have one name."""
+    return f"{frame}: two of its segments have the same name {name!r}: rename one of them"
 
 
 def labelsOf(
@@ -80,12 +102,12 @@ def labelsOf(
     A segment that the node does not have is empty.
 
     Raises:
-        InputError: two of the segments overlap, or one cannot be resampled to the grid; the message names the frame.
+        InputError: two of the segments overlap or have one name, or one cannot be resampled to the grid; the message
+            names the frame.
     """
     reference = imageGeometry(image)
     array = np.zeros(image.GetSize()[::-1], np.uint8)
-    for label, description in enumerate(segments, start=1):
-        segment = segmentFor(node, description)
+    for label, segment in enumerate(segmentsFor(node, segments, frame), start=1):
         if segment is None or isEmpty(segment):
             continue
         mask = maskOn(reference, segment, frame)
