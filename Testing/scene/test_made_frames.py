@@ -7,6 +7,7 @@ from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.core.sequence import SegmentedFrame
 from CLSTMSegmentLib.core.structure import SegmentSet
 from CLSTMSegmentLib.core.volume_curve import IMAGE, Flag
+from CLSTMSegmentLib.panel.run_requests import PropagationRequest
 from CLSTMSegmentLib.scene.annotations import annotatedFrames, readAnnotations, readPropagated
 from CLSTMSegmentLib.scene.frame_reviews import BAD, GOOD, reviewFrame
 from CLSTMSegmentLib.scene.inputs import resolveInput
@@ -148,3 +149,30 @@ def test_annotation_beside_the_image_is_refused(scene, source, outputNode, brows
 
     with pytest.raises(InputError, match="lies beside the image"):
         readAnnotations(outputNode, resolveInput(source.sequenceNode))
+
+
+@pytest.mark.parametrize("ofItself", [True, False])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda shown, image: edit(shown, "inner", image, CORNER),
+        lambda shown, _image: shown.GetSegmentation().GetSegment("inner").SetName("Left atrium"),
+        lambda shown, _image: shown.GetSegmentation().GetSegment("empty").SetName("Left atrium"),
+        lambda shown, _image: shown.GetSegmentation().GetSegment("inner").SetColor(0.0, 0.0, 1.0),
+    ],
+    ids=["drawn", "renamed", "empty segment renamed", "coloured"],
+)
+def test_output_that_the_user_changes_during_a_propagation_is_in_use(source, outputNode, phantom, change, ofItself):
+    outputNode.GetNthDataNode(CORRECTED).GetSegmentation().AddEmptySegment("empty", "Empty")
+    correct(outputNode, source.browserNode, phantom, 0)
+    annotationNode = outputNode if ofItself else finishedOutput(source.sequenceNode, phantom, [0]).publish()
+    correct(annotationNode, source.browserNode, phantom, 0)
+    request = PropagationRequest.read(source, annotationNode, False, outputNode)
+    assert not request.outputIsInUse
+
+    play(source.browserNode, CORRECTED)
+    assert not request.outputIsInUse
+    change(source.browserNode.GetProxyNode(outputNode), phantom[0][CORRECTED].image)
+    play(source.browserNode, 0)
+
+    assert request.outputIsInUse

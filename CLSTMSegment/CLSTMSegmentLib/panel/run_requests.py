@@ -84,7 +84,8 @@ class PropagationRequest:
         cyclic: whether the first frame follows the last one.
         outputNode: the segmentation sequence that the finished propagation replaces; None for a new one. If it is the
             annotation, its annotated frames stay as they are.
-        drawn: what the frames of the annotation hold as long as the user draws nothing more.
+        drawn: what the frames of the annotation hold as long as the user changes nothing more.
+        replaced: what those of the output hold.
     """
 
     source: SequenceInput
@@ -95,6 +96,7 @@ class PropagationRequest:
     cyclic: bool
     outputNode: slicer.vtkMRMLSequenceNode | None
     drawn: Mapping[str, str]
+    replaced: Mapping[str, str]
 
     module = PROPAGATE
 
@@ -127,7 +129,8 @@ class PropagationRequest:
             shown = annotationNode.GetDataNodeAtValue(source.sequenceNode.GetNthIndexValue(number))
             nodes[number].GetSegmentation().DeepCopy(shown.GetSegmentation())
         model = SegmentSet("propagated", segments)
-        return cls(source, annotationNode, model, annotations, nodes, cyclic, outputNode, drawn)
+        replaced = frameContents(outputNode) if outputNode is not None else {}
+        return cls(source, annotationNode, model, annotations, nodes, cyclic, outputNode, drawn, replaced)
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -141,13 +144,13 @@ class PropagationRequest:
 
     @property
     def annotationIsChanged(self) -> bool:
-        """Return whether the user has drawn in the annotation since the request was made."""
+        """Return whether the user has drawn or renamed something in the annotation since the request was made."""
         return frameContents(self.annotationNode) != self.drawn
 
     @property
     def outputIsInUse(self) -> bool:
-        """Return whether the user has drawn in the output what the finished propagation must not replace."""
-        return self.outputNode is self.annotationNode and self.annotationIsChanged
+        """Return whether the user has drawn or renamed something in the output since the request was made."""
+        return self.outputNode is not None and frameContents(self.outputNode) != self.replaced
 
     def total(self, frames: int) -> int:
         """Return how many of the frames of the input are done."""

@@ -92,10 +92,11 @@ def frameContents(sequenceNode: slicer.vtkMRMLSequenceNode) -> dict[str, str]:
 def frameContent(node: slicer.vtkMRMLSegmentationNode) -> str:
     """Return a text that is the same for two segmentations of a frame that are drawn alike.
 
-    The same segments by ID and name are then drawn in the same voxels of the same grids.
+    They have the same segments by ID, name and colour, which are drawn in the same voxels of the same grids.
     """
     voxels, grids = _drawing(node)
-    return f"{voxels} {grids.tolist()}"
+    segments = [(segmentID, segment.GetName(), segment.GetColor()) for segmentID, segment in segmentsOf(node)]
+    return f"{voxels} {grids.tolist()} {segments}"
 
 
 def _drawing(node: slicer.vtkMRMLSegmentationNode) -> tuple[str, np.ndarray]:
