@@ -10,6 +10,7 @@ from CLSTMSegmentLib.core.volume_curve import IMAGE, Flag
 from CLSTMSegmentLib.panel.run_requests import PropagationRequest
 from CLSTMSegmentLib.scene.annotations import annotatedFrames, readAnnotations, readPropagated
 from CLSTMSegmentLib.scene.frame_reviews import BAD, GOOD, reviewFrame
+from CLSTMSegmentLib.scene.headless import writeSequence
 from CLSTMSegmentLib.scene.inputs import resolveInput
 from CLSTMSegmentLib.scene.outputs import SegmentationOutput
 from CLSTMSegmentLib.scene.segmentation_nodes import segmentationNode
@@ -84,6 +85,18 @@ def test_corrected_frames_are_known_in_a_scene_that_was_saved_and_loaded(
     assert annotatedFrames(reloaded.GetFirstNodeByName(name)) == [CORRECTED]
 
 
+def test_corrected_frames_are_known_in_a_result_that_was_saved_alone(scene, outputNode, browserNode, phantom, tmp_path):
+    correct(outputNode, browserNode, phantom)
+    writeSequence(outputNode, tmp_path / "result.seq.mrb")
+    storageNode = scene.AddNewNodeByClass("vtkMRMLSequenceStorageNode")
+    storageNode.SetFileName(str(tmp_path / "result.seq.mrb"))
+
+    reloaded = scene.AddNewNodeByClass("vtkMRMLSequenceNode")
+    assert storageNode.ReadData(reloaded)
+
+    assert annotatedFrames(reloaded) == [CORRECTED]
+
+
 def test_annotated_and_corrected_frames_of_a_propagation_are_annotated(source, browserNode, phantom):
     outputNode = propagated(source, phantom, annotated=(0, 2))
 
@@ -125,7 +138,8 @@ def test_what_was_kept_about_frames_goes_with_them_into_an_existing_output(sourc
 
 
 def test_damaged_attribute_makes_all_frames_the_users_own(outputNode):
-    outputNode.SetAttribute("CLSTMSegment.made", '{"0": 3}')
+    for number, text in enumerate(["3", "{}", "[1", '["model"]', "", '["drawn", "", []]']):
+        outputNode.GetNthDataNode(number).SetAttribute("CLSTMSegment.made", text)
 
     assert annotatedFrames(outputNode) == list(range(6))
 

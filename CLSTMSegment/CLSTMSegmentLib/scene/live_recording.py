@@ -74,7 +74,8 @@ class LiveRecording:
             moveToFolderOf(self._volumeNode, proxyNode)
         self._output.source = resolveInput(imagesNode)
         self._output.curve.index = SequenceFrames(imagesNode).index
-        rememberMade(self._output.sequenceNode, dict.fromkeys(self._output.curve.index.values, MODEL))
+        for number in range(self.count):
+            rememberMade(self._output.sequenceNode.GetNthDataNode(number), MODEL)
         self._output.publish()
         return browserNode
 

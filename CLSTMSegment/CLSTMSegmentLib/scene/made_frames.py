@@ -1,11 +1,10 @@
 """Frames that a program made and the user has not changed since; all others are the user's own.
 
-A sequence keeps for each frame that a program made who made it, and what it held then. A frame that the user corrects
-holds something else, whenever and with whatever module it was corrected, also in a scene that was saved and loaded.
+The segmentation of each frame that a program made keeps who made it, and what it held then, also in files. A frame that
+the user corrects holds something else, whenever and with whatever module it was corrected.
 """
 
 import json
-from collections.abc import Mapping
 from hashlib import blake2b
 
 import numpy as np
@@ -25,31 +24,24 @@ GRID_TOLERANCE_MM = 0.01
 """A grid that was saved and loaded may differ by less than this."""
 
 MADE_ATTRIBUTE = "CLSTMSegment.made"
-"""Attribute of a segmentation sequence: maker, voxels and grids of the frames by index value, as JSON."""
+"""Attribute of the segmentation of a frame, not of its sequence, because a sequence saved alone loses its attributes:
+maker, voxels and grids, as JSON."""
 
 
-def rememberMade(sequenceNode: slicer.vtkMRMLSequenceNode, makers: Mapping[str, str]) -> None:
-    """Remember that programs have made frames as they are now.
+def rememberMade(node: slicer.vtkMRMLSegmentationNode, maker: str) -> None:
+    """Remember that a program has made a frame as it is now.
 
     Args:
-        sequenceNode: a sequence of segmentations.
-        makers: `MODEL`, `PROPAGATED` or `FLAGGED` by the index value of each frame.
+        node: the segmentation of the frame.
+        maker: `MODEL`, `PROPAGATED` or `FLAGGED`.
     """
-    made = _made(sequenceNode)
-    for value, maker in makers.items():
-        voxels, grids = _drawing(sequenceNode.GetDataNodeAtValue(value))
-        made[value] = [maker, voxels, grids.round(6).tolist()]
-    sequenceNode.SetAttribute(MADE_ATTRIBUTE, json.dumps(made))
+    voxels, grids = _drawing(node)
+    node.SetAttribute(MADE_ATTRIBUTE, json.dumps([maker, voxels, grids.round(6).tolist()]))
 
 
-def rememberDrawn(sequenceNode: slicer.vtkMRMLSequenceNode, value: str) -> None:
-    """Remember that the user drew the frame at an index value of a result."""
-    sequenceNode.SetAttribute(MADE_ATTRIBUTE, json.dumps(_made(sequenceNode) | {value: [DRAWN, "", []]}))
-
-
-def copyMade(fromNode: slicer.vtkMRMLSequenceNode, toNode: slicer.vtkMRMLSequenceNode) -> None:
-    """Copy what `rememberMade` keeps to a sequence that gets the same frames."""
-    toNode.SetAttribute(MADE_ATTRIBUTE, fromNode.GetAttribute(MADE_ATTRIBUTE))
+def rememberDrawn(node: slicer.vtkMRMLSegmentationNode) -> None:
+    """Remember that the user drew a frame of a result."""
+    node.SetAttribute(MADE_ATTRIBUTE, json.dumps([DRAWN, "", []]))
 
 
 def madeFrames(sequenceNode: slicer.vtkMRMLSequenceNode) -> dict[str, str]:
@@ -57,8 +49,7 @@ def madeFrames(sequenceNode: slicer.vtkMRMLSequenceNode) -> dict[str, str]:
     return {
         value: maker
         for value, (maker, voxels, grids) in _made(sequenceNode).items()
-        if maker != DRAWN and (node := sequenceNode.GetDataNodeAtValue(value)) is not None
-        if _isSameDrawing(_drawing(node), voxels, grids)
+        if maker != DRAWN and _isSameDrawing(_drawing(sequenceNode.GetDataNodeAtValue(value)), voxels, grids)
     }
 
 
@@ -124,9 +115,14 @@ def _isSameDrawing(drawing: tuple[str, np.ndarray], voxels: str, kept: list) -> 
     return same and np.allclose(grids, kept, rtol=0, atol=GRID_TOLERANCE_MM)
 
 
-def _made(sequenceNode: slicer.vtkMRMLSequenceNode) -> dict[str, list]:
-    try:
-        made = json.loads(sequenceNode.GetAttribute(MADE_ATTRIBUTE) or "{}")
-        return {value: [maker, voxels, grids] for value, (maker, voxels, grids) in made.items()}
-    except (ValueError, TypeError, AttributeError):  # a scene that was changed by hand
-        return {}
+def _made(sequenceNode: slicer.vtkMRMLSequenceNode) -> dict[str, tuple[str, str, list]]:
+    """Return what is kept of each frame, by index value."""
+    found = {}
+    for number in range(sequenceNode.GetNumberOfDataNodes()):
+        text = sequenceNode.GetNthDataNode(number).GetAttribute(MADE_ATTRIBUTE)
+        try:
+            maker, voxels, grids = json.loads(text or "")
+        except (ValueError, TypeError):  # a frame that the user drew, or a scene that was changed by hand
+            continue
+        found[sequenceNode.GetNthIndexValue(number)] = maker, voxels, grids
+    return found

@@ -14,7 +14,7 @@ from ..model.description import Model
 from .edited_frames import editState, measureEdited
 from .frame_reviews import REVIEWS_ATTRIBUTE
 from .inputs import SequenceFrames, SequenceInput
-from .made_frames import FLAGGED, MODEL, PROPAGATED, copyMade, rememberDrawn, rememberMade
+from .made_frames import FLAGGED, MODEL, PROPAGATED, rememberDrawn, rememberMade
 from .segmentation_nodes import drawnSegmentation, segmentationNode
 from .volumes_plot import removeChart
 from .volumes_table import volumesTable
@@ -67,8 +67,9 @@ class SegmentationOutput:
             maker: the program that made the frame, see `made_frames`.
             flags: quality flags beside those that are found in the labels.
         """
-        self._add(frame, segmentationNode(frame.labels, self._model), flags)
-        rememberMade(self.sequenceNode, {frame.index_value: maker})
+        node = segmentationNode(frame.labels, self._model)
+        rememberMade(node, maker)
+        self._add(frame, node, flags)
 
     def _add(self, frame: SegmentedFrame, node: slicer.vtkMRMLSegmentationNode, flags: Sequence[Flag]) -> None:
         volumes, found = measure_frame(frame, self.curve.segments)
@@ -98,8 +99,9 @@ class SegmentationOutput:
         if drawn is None:
             self.add(frame, FLAGGED if flags else PROPAGATED, flags)
         else:
-            self._add(frame, drawnSegmentation(drawn, frame.labels, self._model), flags)
-            rememberDrawn(self.sequenceNode, frame.index_value)
+            node = drawnSegmentation(drawn, frame.labels, self._model)
+            rememberDrawn(node)
+            self._add(frame, node, flags)
 
     def publish(self, outputNode: slicer.vtkMRMLSequenceNode | None = None) -> slicer.vtkMRMLSequenceNode:
         """Add the sequence and its table to the scene of the input, or move the frames into an existing output.
@@ -178,7 +180,6 @@ class SegmentationOutput:
         wasModifying = outputNode.StartModify()
         outputNode.RemoveAllDataNodes()
         outputNode.RemoveAttribute(REVIEWS_ATTRIBUTE)
-        copyMade(frames, outputNode)
         copyIndex(frames, outputNode)
         for number in range(frames.GetNumberOfDataNodes()):
             outputNode.SetDataNodeAtValue(frames.GetNthDataNode(number), frames.GetNthIndexValue(number))
