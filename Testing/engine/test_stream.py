@@ -198,6 +198,19 @@ def test_region_of_interest_that_cuts_a_structure_leaves_box_and_state_alone(two
     assert not stream.warnings
 
 
+def test_region_of_interest_that_is_moved_is_followed(two_stages):
+    left, right = (Region((x, 120.0, 45.0), (50.0, 100.0, 200.0)) for x in (95.0, 145.0))
+    stream = Segmenter(two_stages, RunSettings(device="cpu", region=left)).open_stream()
+    stream.push(chest().image)
+
+    stream.move_region(right)
+    labels = sitk.GetArrayFromImage(stream.push(chest().image).labels)
+
+    assert labels[5, 60, 65] == 1
+    assert labels[5, 60, 55] == 0
+    assert any("its region of interest differs" in warning for warning in stream.warnings)
+
+
 def test_structure_that_comes_later_is_located_then(two_stages):
     stream = Segmenter(two_stages, RunSettings(device="cpu")).open_stream()
     empty, later = chest(brightness=0.05), chest()

@@ -12,7 +12,7 @@ import vtk
 from CLSTMSegmentLib.panel.live_segmentation import LiveSegmentation
 from CLSTMSegmentLib.scene.images import imageFromVolume
 from CLSTMSegmentLib.scene.labelmaps import labelsOf
-from CLSTMSegmentLib.worker.events import Failed, FrameRefused, LiveFrameDone, Note, Started
+from CLSTMSegmentLib.worker.events import Failed, FrameRefused, LiveFrameDone, Note, Started, event_from_line
 from CLSTMSegmentLib.worker.worker_process import LIVE
 from conftest import smallModel
 from host import qt
@@ -154,6 +154,42 @@ def test_image_that_cannot_be_segmented_is_said_and_the_next_one_is_segmented(li
     turn()
     answer(fakes[-1], 2)
     assert live.liveStatusLabel.text.startswith("Live, on cpu.")
+
+
+def test_region_of_interest_follows_what_is_seen_in_the_scene(fakePanel, fakes, volumeNode, scene):
+    setImage(volumeNode, 1)
+    transformNode = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    volumeNode.SetAndObserveTransformNodeID(transformNode.GetID())
+    roiNode = scene.AddNewNodeByClass("vtkMRMLMarkupsROINode")
+    roiNode.SetSize(20, 20, 20)
+    fakePanel.roiSelector.setCurrentNode(roiNode)
+    start(fakePanel, volumeNode)
+    fakes[-1].reported.append(Started("cpu"))
+    turn()
+    answer(fakes[-1], 0)
+
+    transformNode.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(translation(10)))
+    setImage(volumeNode, 2)
+    turn()
+    answer(fakes[-1], 1)
+    roiNode.SetSize(0, 0, 0)
+    setImage(volumeNode, 3)
+    turn()
+    assert "the region of interest has no volume" in fakePanel.liveStatusLabel.text
+    scene.RemoveNode(roiNode)
+    setImage(volumeNode, 4)
+    turn()
+
+    path = fakes[-1].folder.path / "frames.jsonl"
+    regions = [event_from_line(line).region for line in path.read_bytes().splitlines()]
+    assert [region.center[0] for region in regions] == pytest.approx([0, 10, 10])  # in LPS
+
+
+def translation(toTheRight):
+    """Return the matrix of a translation along R."""
+    matrix = np.eye(4)
+    matrix[0, 3] = toTheRight
+    return matrix
 
 
 def test_warnings_of_the_stream_are_shown(live, fakes):

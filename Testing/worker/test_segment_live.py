@@ -8,6 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 from CLSTMSegmentLib.core.boxes import bounding_box
 from CLSTMSegmentLib.core.same_grid import ImageGrid
+from CLSTMSegmentLib.engine.region import Region
 from CLSTMSegmentLib.engine.segmenter import Segmenter
 from CLSTMSegmentLib.engine.settings import RunSettings
 from CLSTMSegmentLib.model.bundle import read_bundle
@@ -18,10 +19,10 @@ from CLSTMSegmentLib.worker.worker_process import LIVE, PACKAGE_FOLDER, WorkerPr
 from worker.waiting import events_of, events_until, wait
 
 
-def hand_over(folder, number, image, voxels=None):
-    """Hand an image to the worker, with other voxels if they are given."""
+def hand_over(folder, number, image, voxels=None, region=None):
+    """Hand an image to the worker, with other voxels or a region if they are given."""
     voxels = sitk.GetArrayFromImage(image) if voxels is None else voxels
-    folder.write_frame(FrameArrived(number, str(number), voxels.dtype.str, ImageGrid.of(image)), voxels)
+    folder.write_frame(FrameArrived(number, str(number), voxels.dtype.str, ImageGrid.of(image), region), voxels)
 
 
 def test_frames_are_answered_with_the_labels_of_a_stream_and_a_bad_one_does_not_end_it(
@@ -52,6 +53,10 @@ def test_frames_are_answered_with_the_labels_of_a_stream_and_a_bad_one_does_not_
             np.testing.assert_allclose(done.ml, np.bincount(part.ravel(), minlength=3)[1:] * voxel_ml)
             assert 0 < done.seconds < 60
         assert events_of(Note, events), "the new geometry is said"
+
+        hand_over(folder, 4, smaller, region=Region((5000.0, 0.0, 0.0), (1.0, 1.0, 1.0)))
+        (refused,) = events_of(FrameRefused, events_until(worker, FrameRefused))
+        assert "the region of interest lies outside the image" in refused.message
     finally:
         worker.end()
         folder.remove()

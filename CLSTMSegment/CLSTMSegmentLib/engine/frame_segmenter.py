@@ -30,21 +30,17 @@ class FrameSegmenter:
         region: box in space outside of which every label is 0; None for the whole image.
 
     Attributes:
+        region: the region of the next frames.
         report: the report of the network.
     """
 
     def __init__(self, model: Model, network: TiledNetwork, region: Region | None):
         self._model = model
         self._network = network
-        self._region = region
+        self.region = region
         self.report = network.report
         self._states: list[State | None] = []
         self._layout_key: tuple | None = None
-
-    @property
-    def region(self) -> Region | None:
-        """Return the region of interest; None for the whole image."""
-        return self._region
 
     def reset(self) -> None:
         """Empty the recurrent state."""
@@ -85,8 +81,9 @@ class FrameSegmenter:
         key = (prepared.grid.key, layout.tile)
         if key != self._layout_key:
             if self._layout_key is not None:
+                subject = f"frame {number}" if self.region is None else f"frame {number} or its region of interest"
                 self.report.warn(
-                    f"frame {number} differs in geometry from the frame before it: the recurrent state is reset there"
+                    f"{subject} differs in geometry from the frame before it: the recurrent state is reset there"
                 )
             self._states, self._layout_key = [None] * len(layout.places), key
         probabilities = self._network.read_frame(prepared.volume, layout, self._states, wanted, on_tile)
@@ -103,7 +100,7 @@ class FrameSegmenter:
         with self.report.timed("preprocess"):
             grid = FrameGrid(frame.image, self._model.geometry)
             box = survey.boxes.get(grid.key, grid.box)
-            if self._region is not None:
+            if self.region is not None:
                 region_box = self._region_box(grid, f"frame {number} ({frame.index_value})")
                 box = intersection(box, region_box) or region_box
             grid = grid.cropped(box)
@@ -118,7 +115,7 @@ class FrameSegmenter:
 
     def _region_box(self, grid: FrameGrid, frame: str) -> Box:
         try:
-            return grid.region_box(self._region)
+            return grid.region_box(self.region)
         except InputError as error:
             raise InputError(f"{frame}: {error}") from error
 
@@ -126,9 +123,9 @@ class FrameSegmenter:
         """Return the labels of a frame, with 0 outside the region and where the frame is not finite."""
         grid = prepared.grid
         labels = labels_on_frame(probabilities, grid, self._model)
-        if self._region is not None:
+        if self.region is not None:
             origin = grid.origin + np.array([start for start, _ in grid.box]) @ grid.steps
-            labels[~self._region.contains(origin, grid.steps, grid.box_shape)] = 0
+            labels[~self.region.contains(origin, grid.steps, grid.box_shape)] = 0
         if prepared.not_finite is not None:
             labels[prepared.not_finite] = 0
         if self._model.components == "largest":

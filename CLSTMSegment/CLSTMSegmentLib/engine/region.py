@@ -1,5 +1,6 @@
 """A box in space to which a run is restricted."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 
@@ -30,6 +31,11 @@ class Region:
             raise InputError(f"the region of interest has no volume: its edges are {self.size} mm")
 
     @classmethod
+    def from_dict(cls, content: Mapping[str, object]) -> "Region":
+        """Return the box from what `dataclasses.asdict` and JSON made of it."""
+        return cls(**{key: _tuples(value) for key, value in content.items()})
+
+    @classmethod
     def from_ras_bounds(cls, bounds: tuple[float, float, float, float, float, float]) -> "Region":
         """Return the box with the bounds R0 R1 A0 A1 S0 S1 in mm RAS; each pair may come in either order."""
         low = np.minimum(bounds[0::2], bounds[1::2])
@@ -56,3 +62,7 @@ class Region:
             distance = along[0][:, None, None] + along[1][:, None] + along[2] + offset
             inside &= np.abs(distance) <= edge / 2 + 1e-6
         return inside
+
+
+def _tuples(value: object) -> object:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

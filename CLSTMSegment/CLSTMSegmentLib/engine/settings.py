@@ -120,7 +120,7 @@ class RunSettings:
             if content.get("tile") is not None:
                 content["tile"] = tuple(content["tile"])
             if content.get("region") is not None:
-                content["region"] = Region(**{key: _tuples(value) for key, value in content["region"].items()})
+                content["region"] = Region.from_dict(content["region"])
             return cls(**content)
         except (TypeError, ValueError, AttributeError) as error:
             raise InputError(f"these are no run settings ({error})") from error
@@ -184,7 +184,3 @@ _READERS = {
     "warm_up_frames": _whole_number,
     "series": _whole_number,
 }
-
-
-def _tuples(value: object) -> object:
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value

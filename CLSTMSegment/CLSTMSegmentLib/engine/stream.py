@@ -2,6 +2,7 @@
 
 import time
 from collections import deque
+from copy import copy
 from dataclasses import dataclass
 
 import SimpleITK as sitk
@@ -18,6 +19,7 @@ from .frame_grid import FrameGrid
 from .frame_segmenter import FrameSegmenter
 from .intensity_window import IntensityWindow
 from .live_window import LiveWindow
+from .region import Region
 from .run_report import RunReport
 from .structure_locator import StructureLocator
 from .survey import Survey, Surveyor
@@ -78,7 +80,7 @@ class SegmentationStream:
         self._rule = rule
         self._settings = settings
         self._report: RunReport = segmenter.report
-        self._locator = locator
+        self._locator = locator = copy(locator)  # the region may move in this stream
         self._surveyor = Surveyor(model, locator, lambda number: self._newest, self._report, lambda *_: None)
         self._newest: Frame | None = None
         self._count = 0
@@ -102,6 +104,15 @@ class SegmentationStream:
         self.reset()
         self._newest = None
         self._closed = True
+
+    def move_region(self, region: Region | None) -> None:
+        """Segment the next frames in another region of interest; None for the whole image."""
+        if region == self._segmenter.region:
+            return
+        self._segmenter.region = region
+        if self._locator is not None:
+            self._locator.region = region
+        self._boxes.clear()
 
     def push(self, image: sitk.Image, index_value: str | None = None) -> SegmentedFrame:
         """Return the labels of the next frame.

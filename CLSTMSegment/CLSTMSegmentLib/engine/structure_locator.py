@@ -24,6 +24,9 @@ class StructureLocator:
         model: a model with a locator.
         settings: the device and the RAM limit of the run, and its region: the locator looks only there.
 
+    Attributes:
+        region: where the locator looks in the next frames; None for everywhere.
+
     Raises:
         InputError: the weights of the locator cannot be read.
     """
@@ -31,7 +34,7 @@ class StructureLocator:
     def __init__(self, model: Model, settings: RunSettings):
         self._model = model.locator_model()
         self._margin_mm = model.locator.margin_mm
-        self._region: Region | None = settings.region
+        self.region: Region | None = settings.region
         self._network = TiledNetwork(self._model, replace(settings, tile=None))
 
     def find(
@@ -50,8 +53,8 @@ class StructureLocator:
         count = 0
         for image in images:
             grid = FrameGrid(image, self._model.geometry)
-            if self._region is not None:
-                grid = grid.cropped(grid.region_box(self._region))
+            if self.region is not None:
+                grid = grid.cropped(grid.region_box(self.region))
             grid.check_size("a frame for the locator")
             volume = prepare(image, grid, window).volume
             layout = self._network.layout(volume.shape)

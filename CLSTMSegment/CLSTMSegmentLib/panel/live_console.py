@@ -25,7 +25,8 @@ class LiveConsole:
         Args:
             volumeNode: a scalar volume that OpenIGTLink, the playback of a sequence or a script changes.
             model: name of a bundled model, folder of a model or published checkpoint of eksubin/CLSTM-Unet4D (`.pth`).
-            roi: a markups ROI, outside of which nothing is segmented; None for the whole image.
+            roi: a markups ROI, outside of which nothing is segmented, also after ROI or volume were moved; None for the
+                whole image.
             onChanged: called with the live segmentation whenever a frame is segmented or something else is new, and
                 once at the end.
             settings: `device`, `precision`, `tile`, `overlap`, `ram_gb`, `state_rule`, `warm_up_frames` or `region`
@@ -54,6 +55,6 @@ class LiveConsole:
         if roi is not None:
             settings["region"] = regionFromROI(roi, volumeNode)
         run = runSettings(model, settings)
-        request = LiveRequest(volumeNode, load_model(run.model), run)
+        request = LiveRequest(volumeNode, load_model(run.model), run, roi=roi)
         makeWorker = partial(WorkerProcess, python=pythonOfWorkers())
         return LiveSegmentation(request, makeWorker, onChanged or (lambda live: None))

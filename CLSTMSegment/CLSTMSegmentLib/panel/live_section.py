@@ -85,7 +85,7 @@ class LiveSection:
             return
         parameters = self._parameters
         model, settings = self._models.chosen(parameters.model), liveSettingsFor(parameters)
-        request = LiveRequest(parameters.liveVolume, model, settings, self._earlier)
+        request = LiveRequest(parameters.liveVolume, model, settings, self._earlier, parameters.roi)
         self._live = LiveSegmentation(request, self._makeWorker, self._show)
         self._show(self._live)
         self._showButtons()

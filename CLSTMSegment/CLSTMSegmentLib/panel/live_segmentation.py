@@ -14,6 +14,7 @@ from ..core.volume_curve import FrameVolumes
 from ..engine.settings import RunSettings
 from ..model.description import Model
 from ..scene.images import volumeGeometry
+from ..scene.inputs import regionFromROI
 from ..scene.live_input import LiveInput
 from ..scene.live_output import LiveOutput
 from ..scene.live_recording import LiveRecording, copyOf
@@ -42,12 +43,14 @@ class LiveRequest:
         model: the model that the settings name.
         settings: settings of the run; its frames do not count.
         earlier: the output of an earlier live segmentation, see `LiveOutput`.
+        roi: a markups ROI, which each frame is segmented in as it is seen then; None for the region of the settings.
     """
 
     volumeNode: slicer.vtkMRMLScalarVolumeNode
     model: Model
     settings: RunSettings
     earlier: LiveOutput | None = None
+    roi: slicer.vtkMRMLMarkupsROINode | None = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,7 @@ class LiveSegmentation:
         self.browserNode: slicer.vtkMRMLSequenceBrowserNode | None = None
         self._changed = changed
         self._input = LiveInput(request.volumeNode)
+        self._region = request.settings.region
         self._began = time.perf_counter()
         self._waitingSince: float | None = None
         self._handedOver: _HandedOver | None = None
@@ -192,6 +196,7 @@ class LiveSegmentation:
         arrived, self._waitingSince = self._waitingSince, None
         try:
             voxels, grid = self._input.frame()
+            self._followROI()
         except InputError as error:
             self.message = str(error)
             return True
@@ -200,8 +205,13 @@ class LiveSegmentation:
         self._handedOverCount += 1
         self._handedOver = _HandedOver(number, arrived, volumeGeometry(self.request.volumeNode), copy)
         value = f"{1000 * (arrived - self._began):.0f}"
-        self._folder.write_frame(FrameArrived(number, value, voxels.dtype.str, grid), voxels)
+        self._folder.write_frame(FrameArrived(number, value, voxels.dtype.str, grid, self._region), voxels)
         return True
+
+    def _followROI(self) -> None:
+        """Find where the ROI lies in the newest image: both may have been moved; a ROI that was removed stays."""
+        if self.request.roi is not None and self.request.roi.GetScene() is not None:
+            self._region = regionFromROI(self.request.roi, self.request.volumeNode)
 
     def _take(self, event: Event) -> None:
         match event:

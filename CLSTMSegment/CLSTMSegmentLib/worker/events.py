@@ -13,6 +13,7 @@ from ..core.errors import InputError, RunFailed
 from ..core.progress import Progress, TeachingProgress
 from ..core.same_grid import ImageGrid
 from ..core.volume_curve import Flag
+from ..engine.region import Region
 from ..engine.run_report import RunReport
 
 
@@ -53,12 +54,14 @@ class FrameArrived:
         index_value: index value of the frame, verbatim.
         voxel_type: type of the voxels, as numpy writes it, such as "<i2".
         grid: where the voxels lie.
+        region: the region of interest; None for the whole image.
     """
 
     number: int
     index_value: str
     voxel_type: str
     grid: ImageGrid
+    region: Region | None = None
 
 
 @dataclass(frozen=True)
@@ -175,5 +178,6 @@ _READERS = {
     "ml": tuple,
     "box": lambda value: tuple(map(tuple, value)),
     "grid": lambda value: ImageGrid(**{name: tuple(part) for name, part in value.items()}),
+    "region": lambda value: None if value is None else Region.from_dict(value),
     "report": _report,
 }

@@ -56,8 +56,8 @@ class LiveFolder(SegmentFolder):
                 f"frame {frame.number} cannot be written to {self.path}: is the disk full? ({error})"
             ) from error
 
-    def frames(self) -> Iterator[tuple[int, Frame | InputError]]:
-        """Yield the number of each frame that arrives, and the frame or why it cannot be read; wait for the next one.
+    def frames(self) -> Iterator[tuple[FrameArrived, Frame | InputError]]:
+        """Yield what each frame that arrives is, and the frame or why it cannot be read; wait for the next one.
 
         The worker answers each one before it asks for the next one.
         """
@@ -67,9 +67,9 @@ class LiveFolder(SegmentFolder):
                 time.sleep(WAIT_S)
             for frame in arrived:
                 try:
-                    yield frame.number, Frame(self._read_frame(frame), frame.index_value)
+                    yield frame, Frame(self._read_frame(frame), frame.index_value)
                 except InputError as error:
-                    yield frame.number, error
+                    yield frame, error
 
     def _read_frame(self, frame: FrameArrived) -> sitk.Image:
         try:

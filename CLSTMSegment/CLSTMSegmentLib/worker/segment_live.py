@@ -34,11 +34,13 @@ def segment_live(folder: LiveFolder) -> None:
     segmenter = Segmenter(load_model(settings.model), settings)
     stream = segmenter.open_stream()
     folder.append(Started(segmenter.report.device))
-    for number, frame in folder.frames():
+    for arrived, frame in folder.frames():
+        number = arrived.number
         if isinstance(frame, InputError):
             folder.append(FrameRefused(number, str(frame)))
             continue
         try:
+            stream.move_region(arrived.region)
             result = stream.push(frame.image, frame.index_value)
         except InputError as error:
             folder.append(FrameRefused(number, str(error)))
