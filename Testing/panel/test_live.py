@@ -140,6 +140,13 @@ def test_image_that_cannot_be_segmented_is_said_and_the_next_one_is_segmented(li
     volumeNode.SetAndObserveImageData(colors)
     turn()
     assert "is a colour (vector) volume" in live.liveStatusLabel.text
+    damaged, scalars = vtk.vtkImageData(), vtk.vtkShortArray()
+    damaged.SetDimensions(64, 64, 8)
+    scalars.SetNumberOfTuples(100)
+    damaged.GetPointData().SetScalars(scalars)
+    volumeNode.SetAndObserveImageData(damaged)
+    turn()
+    assert "does not have the voxels of its size 64 x 64 x 8" in live.liveStatusLabel.text
     volumeNode.SetAndObserveImageData(None)
     turn()
     volumeNode.SetAndObserveImageData(vtk.vtkImageData())

@@ -185,6 +185,9 @@ def checkVolume(volumeNode: slicer.vtkMRMLNode | None, name: str) -> None:
         raise InputError(f"{name} has no image data: load it again, or remove it")
     if imageData.GetNumberOfScalarComponents() != 1:
         raise InputError(f"{name} is a colour (vector) volume: only scalar volumes can be segmented")
+    if imageData.GetPointData().GetScalars().GetNumberOfTuples() != imageData.GetNumberOfPoints():
+        size = " x ".join(map(str, imageData.GetDimensions()))
+        raise InputError(f"{name} is damaged: it does not have the voxels of its size {size}: load it again")
 
 
 def holds(sequenceNode: slicer.vtkMRMLSequenceNode, nodeClass: str) -> bool:
