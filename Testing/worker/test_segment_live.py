@@ -1,18 +1,22 @@
 """A live segmentation in a real worker process: each frame is answered, and the worker goes with its parent."""
 
 import os
+import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
+import pytest
 import SimpleITK as sitk
 from CLSTMSegmentLib.core.boxes import bounding_box
+from CLSTMSegmentLib.core.errors import StorageError
 from CLSTMSegmentLib.core.same_grid import ImageGrid
 from CLSTMSegmentLib.engine.region import Region
 from CLSTMSegmentLib.engine.segmenter import Segmenter
 from CLSTMSegmentLib.engine.settings import RunSettings
 from CLSTMSegmentLib.model.bundle import read_bundle
-from CLSTMSegmentLib.worker.events import FrameArrived, FrameRefused, LiveFrameDone, Note, Started
+from CLSTMSegmentLib.worker.events import Failed, FrameArrived, FrameRefused, LiveFrameDone, Note, Started
 from CLSTMSegmentLib.worker.live_folder import LiveFolder
 from CLSTMSegmentLib.worker.worker_process import LIVE, PACKAGE_FOLDER, WorkerProcess
 
@@ -74,6 +78,30 @@ def test_labels_of_a_frame_in_which_nothing_is_found_come_back(tmp_path):
         assert done.box == box
         np.testing.assert_array_equal(folder.read_result(done), np.ones(size, np.uint8))
     folder.remove()
+
+
+def test_full_disk_is_said_with_the_frame_and_the_folder_on_both_sides(phantom, tmp_path):
+    folder = LiveFolder(tmp_path)
+    for name in ("labels.raw", "frame.raw", "events.jsonl"):
+        (tmp_path / name).mkdir()  # nothing can be written to a file of this name
+    advice = rf"cannot be written to {re.escape(str(tmp_path))}: is the disk full\?"
+
+    with pytest.raises(StorageError, match=f"frame 7 is done but {advice}"):
+        folder.write_result(LiveFrameDone(7, ((0, 1),) * 3, (0.0,), 0.1), np.ones((1, 1, 1), np.uint8))
+    with pytest.raises(StorageError, match=f"frame 8 {advice}"):
+        hand_over(folder, 8, phantom[0][0].image)
+    with pytest.raises(StorageError, match=f"what the worker reports {advice}"):
+        folder.append(Started("cpu"))
+
+
+def test_worker_that_cannot_report_its_failure_on_a_full_disk_is_not_said_to_be_killed(tmp_path, monkeypatch):
+    worker = WorkerProcess("no_such_module", LiveFolder(tmp_path))
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=0))
+
+    worker.start()
+    (failed,) = events_until(worker, Failed)
+
+    assert f"the disk is full on which {tmp_path} is" in failed.message
 
 
 PARENT = """

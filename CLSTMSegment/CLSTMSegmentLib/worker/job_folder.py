@@ -11,21 +11,20 @@ See `work_folder` for what the folder of every worker has.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import SimpleITK as sitk
 
 from ..core.atomic_write import write_text
-from ..core.errors import InputError, StorageError, sitk_cause
+from ..core.errors import InputError
 from ..core.sequence import SegmentedFrame
 from ..core.volume_curve import Flag
 from ..engine.settings import RunSettings
 from ..io.detached_voxels import voxel_files
 from ..io.image_files import read_image, write_image
 from .events import FrameDone
-from .work_folder import SegmentFolder
+from .work_folder import SegmentFolder, storing
 
 
 class JobFolder(SegmentFolder):
@@ -58,7 +57,7 @@ class JobFolder(SegmentFolder):
         Raises:
             StorageError: the frame cannot be written.
         """
-        with _storing(f"frame {number}", self._frames_path):
+        with storing(f"frame {number}", self._frames_path):
             write_image(self._frame_path(number), image)
 
     def has_frame(self, number: int) -> bool:
@@ -79,7 +78,7 @@ class JobFolder(SegmentFolder):
         Raises:
             StorageError: they cannot be written.
         """
-        with _storing(f"the annotation of frame {number}", self._annotations_path):
+        with storing(f"the annotation of frame {number}", self._annotations_path):
             write_image(self._annotations_path / f"{number}.nrrd", labels, compressed=True)
 
     def annotations(self) -> dict[int, sitk.Image]:
@@ -99,7 +98,7 @@ class JobFolder(SegmentFolder):
         Raises:
             StorageError: the frame cannot be written.
         """
-        with _storing(f"frame {frame.number} ({frame.index_value}) is done but", self._results_path):
+        with storing(f"frame {frame.number} ({frame.index_value}) is done but", self._results_path):
             write_image(self._result_path(frame.number), frame.labels, compressed=True)
         self.append(FrameDone(frame.number, frame.index_value, frame.out_of_distribution, tuple(flags)))
 
@@ -136,12 +135,3 @@ class JobFolder(SegmentFolder):
 
     def _result_path(self, number: int) -> Path:
         return self._results_path / f"{number}.nrrd"
-
-
-@contextmanager
-def _storing(frame: str, folder: Path) -> Iterator[None]:
-    """Turn any error of the block into a StorageError that names the frame."""
-    try:
-        yield
-    except (RuntimeError, OSError, InputError) as error:
-        raise StorageError(f"{frame} cannot be written to {folder}: is the disk full? ({sitk_cause(error)})") from error

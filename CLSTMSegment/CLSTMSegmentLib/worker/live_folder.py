@@ -20,12 +20,12 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..core.boxes import size_of
-from ..core.errors import InputError, StorageError
+from ..core.errors import InputError
 from ..core.own_folder import OwnFolder
 from ..core.sequence import Frame
 from .event_file import EventFile
 from .events import FrameArrived, LiveFrameDone
-from .work_folder import SegmentFolder
+from .work_folder import SegmentFolder, storing
 
 WAIT_S = 0.002
 """Seconds between two looks of the worker for the next frame."""
@@ -48,13 +48,9 @@ class LiveFolder(SegmentFolder):
         Raises:
             StorageError: the frame cannot be written.
         """
-        try:
+        with storing(f"frame {frame.number}", self.path):
             _write(self.path / "frame.raw", voxels)
             self._frames.append(frame)
-        except OSError as error:
-            raise StorageError(
-                f"frame {frame.number} cannot be written to {self.path}: is the disk full? ({error})"
-            ) from error
 
     def frames(self) -> Iterator[tuple[FrameArrived, Frame | InputError]]:
         """Yield what each frame that arrives is, and the frame or why it cannot be read; wait for the next one.
@@ -87,10 +83,11 @@ class LiveFolder(SegmentFolder):
             labels: uint8 (D, H, W), those in the box.
 
         Raises:
-            OSError: the labels cannot be written.
+            StorageError: the labels cannot be written.
         """
-        _write(self.path / "labels.raw", np.ascontiguousarray(labels))
-        self.append(done)
+        with storing(f"frame {done.number} is done but", self.path):
+            _write(self.path / "labels.raw", np.ascontiguousarray(labels))
+            self._events.append(done)
 
     def read_result(self, done: LiveFrameDone) -> np.ndarray:
         """Return the labels of the frame that was answered last, uint8 (D, H, W), in its box.

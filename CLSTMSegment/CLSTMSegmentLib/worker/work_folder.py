@@ -16,11 +16,14 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from ..core.atomic_write import patiently, write_text
+from ..core.errors import InputError, StorageError, sitk_cause
 from ..core.own_folder import OwnFolder
 from ..engine.settings import RunSettings
 from .event_file import EventFile
@@ -34,6 +37,15 @@ RUN, PAUSE, STOP = "run", "pause", "stop"
 
 PAUSE_POLL_S = 0.2
 """Seconds between two readings of the control file while the worker pauses."""
+
+
+@contextmanager
+def storing(what: str, folder: Path) -> Iterator[None]:
+    """Turn any error of the block into a StorageError that says what could not be written, and where."""
+    try:
+        yield
+    except (RuntimeError, OSError, InputError) as error:
+        raise StorageError(f"{what} cannot be written to {folder}: is the disk full? ({sitk_cause(error)})") from error
 
 
 Made = TypeVar("Made", bound="SegmentFolder")
@@ -68,8 +80,13 @@ class WorkFolder:
             return None
 
     def append(self, event: Event) -> None:
-        """Append an event."""
-        self._events.append(event)
+        """Append an event.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        with storing("what the worker reports", self.path):
+            self._events.append(event)
 
     def new_events(self) -> list[Event]:
         """Return the events that are new since the last call; see `EventFile.new_events`."""

@@ -1,5 +1,6 @@
 """Worker processes as their parent sees them: started, asked for events, ended."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -32,6 +33,9 @@ JSON, and the arguments of that module."""
 
 PACKAGE_FOLDER = Path(__file__).resolve().parents[2]
 """The folder that contains CLSTMSegmentLib."""
+
+LITTLE_SPACE = 100_000
+"""With fewer bytes left on its disk, a worker may not be able to report why it ended."""
 
 PATIENCE_S = 10.0
 """Seconds for which `end` waits for a worker that ends; one that has reported its process id ends at once."""
@@ -153,6 +157,11 @@ class WorkerProcess:
 
     def _how_it_ended(self) -> str:
         status, log = self._process.returncode, self._folder.log()
+        if shutil.disk_usage(self._folder.path).free < LITTLE_SPACE:
+            return (
+                f"the worker ended, and the disk is full on which {self._folder.path} is: remove files that you do not "
+                "need, and start again"
+            )
         crashed = any(sign in log for sign in ("Traceback", "Fatal Python error", "Windows fatal exception"))
         # what a launcher makes of a worker that was killed
         killed = status == 1 and self._folder.process_id() is not None and not crashed
