@@ -95,6 +95,14 @@ def test_structure_that_moves_out_of_its_box_is_found_whole_in_a_wider_one(two_s
     assert all("reaches the border of the box" in text for text in report.warnings)
 
 
+def test_structure_that_lies_outside_its_box_in_a_frame_is_found_and_said(two_stages):
+    labels, report = found(two_stages, beating({4: (90, 30)}))
+
+    assert [bool(frame[5, 90, 30]) for frame in labels] == [number == 4 for number in range(12)]
+    assert "frame 4 (4): a structure lies outside the box" in report.warnings[0]
+    assert all(text.startswith("frame 4 (4)") for text in report.warnings)
+
+
 def test_frames_after_one_in_a_wider_box_come_out_as_without_it_and_alone(two_stages):
     frames = beating({4: (60, 73)})
 

@@ -157,6 +157,7 @@ class _SequenceRun:
         self._report = segmenter.report
         self._schedule = StateSchedule(segmenter.state_rule, len(frames))
         self._make_segmenter = segmenter.frame_segmenter
+        self._locator = segmenter.locator
         self._frames = frames
         self._timer = timer
         self._surveyor = Surveyor(segmenter.model, segmenter.locator, self._read, self._report, timer.check_cancelled)
@@ -172,7 +173,7 @@ class _SequenceRun:
 
     def _segment_stack(self, stack: Stack) -> Iterator[SegmentedFrame]:
         survey = self._survey(stack)
-        segmenter = StackSegmenter(self._model, self._make_segmenter, stack, survey, self._read)
+        segmenter = StackSegmenter(self._model, self._make_segmenter, self._locator, stack, survey, self._read)
         for step, (number, wanted) in enumerate(stack.steps):
             self._timer.begin_step()
             with self._report.timed("read"):

@@ -1,14 +1,18 @@
-"""Segmentation of a stack of frames, in a wider box where the located one cuts a structure."""
+"""Segmentation of a stack of frames, in a wider box where the located one cuts or misses a structure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import SimpleITK as sitk
+
+from ..core.boxes import Box, union
 from ..core.sequence import Frame, SegmentedFrame
 from ..model.description import Model
 from .cut_structures import cut_structure, wider_boxes
 from .frame_grid import FrameGrid
 from .frame_segmenter import FrameSegmenter
 from .state_schedule import Stack
+from .structure_locator import StructureLocator
 from .survey import Survey
 
 
@@ -21,7 +25,7 @@ class _WiderBox:
 
 
 class StackSegmenter:
-    """Segments the frames of a stack. A frame whose box cuts a structure is segmented again in a wider box.
+    """Segments the frames of a stack. A frame whose box cuts or misses a structure is segmented again in a wider box.
 
     A wider box has a recurrent state of its own, which reads all frames of the stack up to this one. Therefore, the
     labels of a frame do not depend on which other frames are chosen, and no finished frame has to be taken back.
@@ -29,6 +33,7 @@ class StackSegmenter:
     Args:
         model: the model.
         make_segmenter: makes a segmenter of frames, with an empty recurrent state.
+        locator: the locator of the model; None where it has none.
         stack: the frames.
         survey: what is known about them.
         read: reads a frame by its number.
@@ -38,12 +43,14 @@ class StackSegmenter:
         self,
         model: Model,
         make_segmenter: Callable[[], FrameSegmenter],
+        locator: StructureLocator | None,
         stack: Stack,
         survey: Survey,
         read: Callable[[int], Frame],
     ):
         self._model = model
         self._make_segmenter = make_segmenter
+        self._locator = locator
         self._stack = stack
         self._survey = survey
         self._read = read
@@ -60,21 +67,32 @@ class StackSegmenter:
         """
         number, wanted = self._stack.steps[step]
         result = self._segmenter.segment(frame, number, self._survey, wanted, on_tile)
-        if result is None or self._model.locator is None:
+        if result is None or self._locator is None:
             return result
         grid = FrameGrid(frame.image, self._model.geometry)
         box = self._survey.boxes.get(grid.key)
         if box is None:
             return result
         for level, wider in enumerate(wider_boxes(box, grid, self._model.locator.margin_mm)):
-            if cut_structure(result, grid, box, self._segmenter.region) is None:
+            if cut_structure(result, grid, box, self._segmenter.region) is not None:
+                where = "reaches the border of"
+            elif self._misses_structure(result, frame, box):
+                where = "lies outside"
+            else:
                 break
             self._segmenter.report.warn(
-                f"frame {number} ({frame.index_value}): a structure reaches the border of the box in which frames are "
-                "segmented: this frame is segmented again in a wider box"
+                f"frame {number} ({frame.index_value}): a structure {where} the box in which frames are segmented: this "
+                "frame is segmented again in a wider box"
             )
             result, box = self._in_wider_box(level, step, frame, on_tile), wider
         return result
+
+    def _misses_structure(self, result: SegmentedFrame, frame: Frame, box: Box) -> bool:
+        """Return whether nothing is found in the box of a frame, but the locator finds something beyond it."""
+        if sitk.GetArrayViewFromImage(result.labels).any():
+            return False
+        found = self._locator.find([frame.image], self._survey.window, lambda *_: None)
+        return found is not None and union(found, box) != box
 
     def _in_wider_box(
         self, level: int, step: int, frame: Frame, on_tile: Callable[[int, int], None]
