@@ -69,6 +69,15 @@ def test_file_that_is_no_frame_is_refused_by_name(tmp_path, names, message):
         read_sequence(folder_of(tmp_path, *names))
 
 
+@pytest.mark.parametrize(
+    ("names", "is_told"), [(("t-10.mha", "t-20.mha", "t-30.mha"), True), (("t-1.mha", "t-2.mha", "t-3.mha"), False)]
+)
+def test_numbers_after_a_hyphen_that_may_be_a_minus_are_told(names, is_told, tmp_path):
+    warnings = read_sequence(folder_of(tmp_path, *names)).warnings
+
+    assert [f"{names[0]}, is not taken for a minus" in warning for warning in warnings] == [True] * is_told
+
+
 def test_places_that_differ_by_rounding_are_one_place(tmp_path):
     folder = folder_of(tmp_path, "0.mha", "1.mha", "2.mha", origins=[(0, 0, 0), (0, 0.0015, -0.0012), (0, 0.004, 0)])
 

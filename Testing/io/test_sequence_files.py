@@ -266,3 +266,18 @@ def test_metaimage_whose_frames_lie_along_another_axis_is_refused_with_a_way_out
 
     with pytest.raises(InputError, match=r"is a list by its header, .* along a fourth axis"):
         read_sequence(tmp_path / "a.mha")
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [(["12.5", "12.54", "12.61"], ["12.5", "12.54", "12.61"]), (["12.5", "12.54"], ["0", "1", "2"])],
+)
+def test_times_of_the_frames_of_a_metaimage_become_index_values_where_all_are_there(times, expected, tmp_path):
+    header = "ObjectType = Image\nNDims = 4\nDimSize = 2 2 2 3\nKinds = domain domain domain list\n"
+    header += "".join(f"Seq_Frame{number:04d}_Timestamp = {time}\n" for number, time in enumerate(times))
+    (tmp_path / "a.mha").write_bytes(f"{header}ElementType = MET_UCHAR\nElementDataFile = LOCAL\n".encode() + bytes(24))
+
+    index = read_sequence(tmp_path / "a.mha").index
+
+    assert index.values == expected
+    assert (index.name, index.unit) == (("time", "s") if len(times) == 3 else ("frame", ""))

@@ -81,8 +81,8 @@ class StackSegmenter:
             else:
                 break
             self._segmenter.report.warn(
-                f"frame {number} ({frame.index_value}): a structure {where} the box in which frames are segmented: this "
-                "frame is segmented again in a wider box"
+                f"frame {number} ({frame.index_value}): a structure {where} the box in which frames are "
+                "segmented: this frame is segmented again in a wider box"
             )
             result, box = self._in_wider_box(level, step, frame, on_tile), wider
         return result

@@ -25,6 +25,11 @@ def read_frame_folder(folder: Path, files: Sequence[Path]) -> FileSequence:
     warnings = []
     _check_names(folder, files)
     _check_decimals(folder, files)
+    if _may_be_negative(files):
+        warnings.append(
+            f"{folder.name}: the hyphen before the numbers, as in {files[0].name}, is not taken for a minus: if it is "
+            "one, the frames are in the wrong order, so number them from 0"
+        )
     gap = _gap(files)
     if gap is not None:
         warnings.append(
@@ -88,13 +93,28 @@ def _with_decimals(path: Path) -> list[str | float]:
 
 def _gap(files: Sequence[Path]) -> tuple[Path, Path] | None:
     """Return the first two files between which there should be another one; None where the numbers are regular."""
+    numbers = _numbers(files)[1]
+    steps = [after - before for before, after in pairwise(numbers)]
+    return next((files[t : t + 2] for t, step in enumerate(steps) if step > min(steps)), None)
+
+
+def _may_be_negative(files: Sequence[Path]) -> bool:
+    """Return whether the numbers of the files follow a hyphen, and do not count the frames one by one."""
+    before, numbers = _numbers(files)
+    return before.endswith("-") and any(after - number != 1 for number, after in pairwise(numbers))
+
+
+def _numbers(files: Sequence[Path]) -> tuple[str, list[int]]:
+    """Return the only numbers by which the names of the files differ, and the text before them; else "" and no numbers.
+
+    Args:
+        files: see `read_frame_folder`.
+    """
     parts = [_parts(path) for path in files]
     changing = [n for n in range(1, len(parts[0]), 2) if len({part[n] for part in parts if n < len(part)}) > 1]
     if len(changing) != 1:
-        return None
-    numbers = [int(part[changing[0]]) for part in parts]
-    steps = [after - before for before, after in pairwise(numbers)]
-    return next((files[t : t + 2] for t, step in enumerate(steps) if step > min(steps)), None)
+        return "", []
+    return parts[0][changing[0] - 1], [int(part[changing[0]]) for part in parts]
 
 
 def _product(size: Sequence[int]) -> str:

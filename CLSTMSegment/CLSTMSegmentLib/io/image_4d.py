@@ -11,7 +11,7 @@ from ..core.sequence import SequenceIndex
 from .detached_voxels import voxel_files
 from .file_sequence import FileSequence, frame_axis
 from .image_files import read_header, read_image
-from .metaimage_header import metaimage_layout
+from .metaimage_header import frame_times, metaimage_layout
 from .nifti_image import nifti_grid
 from .voxel_reader import VoxelReader
 
@@ -54,13 +54,14 @@ def read_metaimage(path: Path) -> FileSequence:
         start, step = header.GetOrigin()[axis], header.GetSpacing()[axis]
         values = [f"{start + t * step:.10g}" for t in range(header.GetSize()[axis])]
     with reading(path):
+        index = frame_times(path, len(values)) or SequenceIndex(values)
         layout = metaimage_layout(path)
         if layout is not None:
             voxels = VoxelReader(layout)
         else:
             voxels = sitk.GetArrayFromImage(read_image(path)).reshape(len(values), *grid.size[::-1])
     return FileSequence(
-        SequenceIndex(values),
+        index,
         lambda number: sitk.GetImageFromArray(voxels[number]),
         [grid] * len(values),
         [[path, *voxel_files(path)]] * len(values),

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core.errors import InputError
+from ..core.sequence import SequenceIndex
 from .detached_voxels import LARGEST_HEADER, voxel_files
 from .voxel_reader import VoxelLayout
 
@@ -70,6 +71,18 @@ def metaimage_layout(path: Path) -> VoxelLayout | None:
         held = file.stat().st_size - layout.count * layout.frame_bytes
         layout = replace(layout, start=held if skipped < 0 else skipped)
     return layout
+
+
+def frame_times(path: Path, count: int) -> SequenceIndex | None:
+    """Return the times of the frames, as recorders of tracked images write them; None unless every frame has one.
+
+    Args:
+        path: the file.
+        count: number of its frames.
+    """
+    fields, _ = _header(path)
+    index = SequenceIndex([fields.get(f"seq_frame{number:04d}_timestamp", "") for number in range(count)], "time", "s")
+    return index if index.is_numeric else None
 
 
 def _check_kinds(path: Path, kinds: list[str], axes: int) -> None:

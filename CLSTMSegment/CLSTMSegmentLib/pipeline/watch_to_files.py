@@ -28,7 +28,6 @@ from .writers import storing
 
 if TYPE_CHECKING:
     from ..engine.segmenter import Segmenter
-    from ..engine.stream import Latency
 
 LOOK_EVERY_S = 0.1
 VOLUMES = "volumes.csv"
@@ -63,7 +62,7 @@ class WatchSettings:
 def watch_folder(
     settings: RunSettings,
     watch: WatchSettings,
-    on_frame: Callable[[FrameVolumes, "Latency"], None],
+    on_frame: Callable[[FrameVolumes, Latency], None],
     on_note: Callable[[str], None],
 ) -> VolumeCurve:
     """Segment each volume file in a folder, in a stream, until there are no more or Ctrl-C ends it.
@@ -101,7 +100,7 @@ def _watch(
     segmenter: "Segmenter",
     files: WatchedFolder,
     watch: WatchSettings,
-    on_frame: Callable[[FrameVolumes, "Latency"], None],
+    on_frame: Callable[[FrameVolumes, Latency], None],
     on_note: Callable[[str], None],
 ) -> VolumeCurve:
     """Segment each file, and write the volumes however the watch ends; see `watch_folder`."""
