@@ -80,6 +80,11 @@ def test_frame_at_another_place_is_refused(tmp_path):
     writer.release()
 
 
+def test_frames_that_are_too_long_for_the_header_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"cannot store 40000 voxels along an axis, but 32767 at most"):
+        NiftiWriter(tmp_path / "labels.nii.gz", 2, NiftiTimes(), sitk.Image(2, 40_000, 1, sitk.sitkUInt8))
+
+
 def test_more_frames_than_the_header_can_count_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"cannot store 40000 frames, but 32767 at most"):
         NiftiWriter(tmp_path / "labels.nii.gz", 40_000, NiftiTimes(), labelled(LABELS[0]))

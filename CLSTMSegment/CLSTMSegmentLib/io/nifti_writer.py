@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -14,8 +15,8 @@ from ..core.errors import InputError, sitk_cause
 from ..core.same_grid import ImageGrid
 from ..core.sequence import SequenceIndex
 
-MOST_FRAMES = 32767
-"""Largest number along an axis that the header can hold."""
+LONGEST_AXIS = 32767
+"""Largest number of voxels along an axis, and of frames, that the header can hold."""
 
 TIME_CODES = {
     **dict.fromkeys(("s", "sec", "second", "seconds"), 8),
@@ -77,11 +78,11 @@ class NiftiWriter:
         like: an image with the geometry and the voxel type that all frames share.
 
     Raises:
-        InputError: the format cannot store as many frames.
+        InputError: the format cannot store as many frames, or as many voxels along an axis.
     """
 
     def __init__(self, path: Path, count: int, times: NiftiTimes, like: sitk.Image):
-        check_count(count)
+        check_axes(like.GetSize(), count)
         self._grid = ImageGrid.of(like)
         self._type = sitk.GetArrayViewFromImage(like).dtype.newbyteorder("<")
         header = _header(like)
@@ -112,10 +113,13 @@ class NiftiWriter:
         self._file.raw.close()
 
 
-def check_count(count: int) -> None:
-    """Raise an InputError if there are more frames than the format can store."""
-    if count > MOST_FRAMES:
-        raise InputError(f"a .nii.gz cannot store {count} frames, but {MOST_FRAMES} at most: write a .seq.nrrd instead")
+def check_axes(size: Sequence[int], count: int) -> None:
+    """Raise an InputError if frames of a size in voxels, or their number, are more than the format can store."""
+    for number, what in ((count, "frames"), (max(size), "voxels along an axis")):
+        if number > LONGEST_AXIS:
+            raise InputError(
+                f"a .nii.gz cannot store {number} {what}, but {LONGEST_AXIS} at most: write a .seq.nrrd instead"
+            )
 
 
 def _header(like: sitk.Image) -> bytearray:

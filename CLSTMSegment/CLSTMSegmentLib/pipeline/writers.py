@@ -12,7 +12,7 @@ from ..core.errors import InputError, StorageError
 from ..core.sequence import SegmentedFrame, SequenceIndex
 from ..core.structure import SegmentSet
 from ..io.file_sequence import FileSequence
-from ..io.nifti_writer import NiftiTimes, NiftiWriter, check_count
+from ..io.nifti_writer import NiftiTimes, NiftiWriter, check_axes
 from ..io.sequence_nrrd import SequenceNrrdWriter
 from ..model.description import Model
 
@@ -84,7 +84,7 @@ def check_storable(path: Path, frames: FileSequence, numbers: Sequence[int]) -> 
         frames.grids[numbers[0]].check_same(frames.grids[number], f"{path.name}: frame {number}")
     if not name.endswith(".nii.gz"):
         return []
-    check_count(len(numbers))
+    check_axes(frames.grids[numbers[0]].size, len(numbers))
     if NiftiTimes.of(frames.index.of(numbers)) is None:
         shown = ", ".join(frames.index.of(numbers[:4]).values)
         return [
