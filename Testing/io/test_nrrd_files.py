@@ -140,12 +140,18 @@ def test_header_with_other_line_ends_and_characters_is_read(tmp_path, charset):
 
 @pytest.mark.parametrize(
     ("place", "units"),
-    [(LAST, 'space units: "cm" "cm" "cm"'), (["spacings: 3 2 7 40"], 'units: "µm" "µm" "µm" "ms"')],
+    [
+        (LAST, 'space units: "cm" "cm" "cm"'),
+        (["spacings: 3 2 7 40"], 'units: "µm" "µm" "µm" "ms"'),
+        (["spacings: 3 2 7 40"], 'units: "centimeters" "centimeters" "centimeters" "ms"'),
+    ],
 )
 def test_lengths_in_another_unit_than_mm_are_refused(tmp_path, place, units):
     path = write_nrrd(tmp_path / "cine.nrrd", VOXELS, [*place, "kinds: domain domain domain time", units])
 
-    with pytest.raises(InputError, match=r"cine\.nrrd: its header gives lengths in (cm|µm), and Slicer would take"):
+    with pytest.raises(
+        InputError, match=r"cine\.nrrd: its header gives lengths in (cm|µm|centimeters), and Slicer would take"
+    ):
         read_sequence(path)
 
 
@@ -173,8 +179,24 @@ def test_voxels_without_a_size_are_told_in_a_folder_of_frames_too(tmp_path):
     assert len(warnings) == 3
 
 
-def test_voxels_without_a_size_are_told(tmp_path):
-    sequence = read_sequence(write_nrrd(tmp_path / "cine.nrrd", VOXELS, ["kinds: domain domain domain list"]))
+def test_sheared_axes_are_refused_and_slightly_sheared_ones_taken_as_straight(tmp_path):
+    def cine(shear):
+        fields = [*PLACE, f"space directions: (3,0,0) (0,2,0) (0,{shear},7) none", "kinds: domain domain domain list"]
+        return read_sequence(write_nrrd(tmp_path / "cine.nrrd", VOXELS, fields))
+
+    direction = np.reshape(cine(0.02)[0].image.GetDirection(), (3, 3))
+    np.testing.assert_allclose(direction.T @ direction, np.eye(3), atol=1e-9)
+    with pytest.raises(InputError, match=r"cine\.nrrd is sheared: .* resample it to a straight grid first"):
+        cine(2)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [[], ["spacings: 3 2 nan nan"], ["space dimension: 3", "space directions: (3,0,0) (0,2,0) (nan,nan,nan) none"]],
+)
+def test_voxels_without_a_size_are_told(place, tmp_path):
+    fields = [*place, "kinds: domain domain domain list"]
+    sequence = read_sequence(write_nrrd(tmp_path / "cine.nrrd", VOXELS, fields))
 
     assert sequence.warnings == [
         "cine.nrrd: its header gives voxels no size: 1 mm is assumed, and volumes may be wrong"

@@ -18,6 +18,12 @@ ANNOTATION_TOLERANCE = 0.1
 It is larger than `TOLERANCE`, since other programs store the geometry of annotations in single precision.
 """
 
+SHEAR_TOLERANCE = 0.1
+"""An image with sheared axes is taken as straight if no corner moves by more than this part of a voxel edge."""
+
+ROUNDING = 1e-5
+"""Directions whose products differ by less from those of directions at right angles are straight, but for rounding."""
+
 SMALLEST_EDGE, LARGEST_EDGE = 1e-6, 1e6
 """A voxel edge in mm beyond these is no length that was meant."""
 
@@ -63,6 +69,35 @@ class ImageGrid:
                 f"{name}: a spacing of {self.spacing} and the directions {self.direction} give its frames no place in "
                 "space: correct its header"
             )
+
+    def straight(self, name: str) -> "ImageGrid":
+        """Return the straight grid that is nearest to this one; the middle of the image stays where it is.
+
+        Args:
+            name: what the image is called in the message.
+
+        Raises:
+            InputError: it lies too far away, see `SHEAR_TOLERANCE`.
+        """
+        axes = np.reshape(self.direction, (3, 3))
+        if np.abs(axes.T @ axes - np.eye(3)).max() < ROUNDING:
+            return self
+        edges = np.linalg.norm(self.steps, axis=0)
+        left, _, right = np.linalg.svd(self.steps / edges)  # the rotation nearest to the directions of the axes
+        steps = left @ right * edges
+        corners = np.array(list(product(*((-0.5, n - 0.5) for n in self.size))))
+        middle = (np.array(self.size) - 1) / 2
+        moved = np.linalg.norm((corners - middle) @ (steps - self.steps).T, axis=1).max()
+        if moved > SHEAR_TOLERANCE * edges.min():
+            raise InputError(
+                f"{name} is sheared: its axes are not at right angles, as after a registration or with a tilted "
+                f"gantry; on a straight grid its corners would lie {moved:.2g} mm off: resample it to a straight "
+                "grid first"
+            )
+        origin = self.origin + (self.steps - steps) @ middle
+        return ImageGrid(
+            self.size, tuple(edges.tolist()), tuple(origin.tolist()), tuple((left @ right).ravel().tolist())
+        )
 
     def is_same(self, other: "ImageGrid") -> bool:
         """Return whether another grid has as many voxels at the same places, see `TOLERANCE`."""

@@ -7,6 +7,7 @@ from math import isfinite
 import SimpleITK as sitk
 
 from .errors import InputError
+from .same_grid import ImageGrid
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ def check_frame(frame: Frame, number: int) -> None:
         raise InputError(
             f"{name} has a spacing of {image.GetSpacing()} and an origin of {image.GetOrigin()}: correct its geometry"
         )
+    ImageGrid.of(image).straight(name)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ class FileSequence(Sequence):
         warnings: texts for people about what was found in the files; `SequenceIndex.distinct` may add some.
 
     Raises:
-        InputError: a grid gives its frame no place in space.
+        InputError: a grid gives its frame no place in space, or is sheared.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class FileSequence(Sequence):
     ):
         for grid, of_frame in dict(zip(grids, files, strict=True)).items():
             grid.check(str(of_frame[0]))
+        grids = [grid.straight(str(of_frame[0])) for grid, of_frame in zip(grids, files, strict=True)]
         self.index, odd = index.distinct()
         self.grids = [grids[0] if grids[0].is_same(grid) else grid for grid in grids]
         self.warnings = [*warnings, *odd]

@@ -11,15 +11,12 @@ import SimpleITK as sitk
 
 from ..core.errors import InputError
 from ..core.plain_files import reading
-from ..core.same_grid import ImageGrid
+from ..core.same_grid import SHEAR_TOLERANCE, ImageGrid
 from .nifti_header import NiftiHeader, read_nifti_header
 from .voxel_reader import VoxelReader
 
 MM = {1: 1000.0, 3: 0.001}
 """Length in mm of a unit of space that is not mm, by its code: bits 0 to 2 of the field of units."""
-
-SHEAR_TOLERANCE = 0.1
-"""An image whose `sform` is sheared is taken as straight if no corner moves by more than this part of a voxel edge."""
 
 LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0])
 
@@ -72,27 +69,17 @@ def _straightened(header: NiftiHeader) -> ImageGrid:
     """Return the straight grid nearest to the sform of a header.
 
     Raises:
-        InputError: they lie too far apart, see `SHEAR_TOLERANCE`.
+        InputError: there is no place in space, or it is sheared too much.
     """
     sform, size = header.sform, header.size[:3]
     if sform is None or not all(map(isfinite, sform.ravel())) or abs(np.linalg.det(sform[:, :3])) < 1e-12:
         raise InputError(f"{header.path}: its qform and sform give its voxels no place in space: correct its header")
-    steps = LPS_FROM_RAS @ sform[:, :3] * MM.get(header.fields["units"] & 7, 1.0)
-    edges = np.linalg.norm(steps, axis=0)
-    # the rotation nearest to the directions of the axes
-    left, _, right = np.linalg.svd(steps / edges)
-    straight = left @ right * edges
-    corners = np.array(list(product(*((-0.5, n - 0.5) for n in size))))
-    middle = (np.array(size) - 1) / 2
-    moved = np.linalg.norm((corners - middle) @ (straight - steps).T, axis=1).max()
-    if moved > SHEAR_TOLERANCE * edges.min():
-        raise InputError(
-            f"{header.path} is sheared by its sform, as images are after a registration or from a tilted gantry: "
-            f"on a straight grid its corners would lie {moved:.2g} mm off: resample it to a straight grid first"
-        )
-    # the middle of the image stays where it is
-    origin = LPS_FROM_RAS @ sform[:, 3] * MM.get(header.fields["units"] & 7, 1.0) + (steps - straight) @ middle
-    return ImageGrid(size, tuple(edges.tolist()), tuple(origin.tolist()), tuple((left @ right).ravel().tolist()))
+    place = LPS_FROM_RAS @ sform * MM.get(header.fields["units"] & 7, 1.0)
+    edges = np.linalg.norm(place[:, :3], axis=0)
+    directions = (place[:, :3] / edges).ravel().tolist()
+    return ImageGrid(tuple(size), tuple(edges.tolist()), tuple(place[:, 3].tolist()), tuple(directions)).straight(
+        str(header.path)
+    )
 
 
 def _product(edges: object) -> str:

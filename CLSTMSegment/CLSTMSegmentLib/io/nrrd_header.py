@@ -17,8 +17,8 @@ from .voxel_reader import VoxelLayout
 
 SUFFIXES = (".nrrd", ".nhdr")
 
-OTHER_LENGTHS = ("m", "meter", "cm", "centimeter", "um", "µm", "micron", "microns", "micrometer", "nm", "in")
-"""Units of length that are not mm, as they are written in NRRD files."""
+MILLIMETRES = ("mm", "millimeter", "millimeters", "millimetre", "millimetres", "", "???", "none")
+"""How the unit mm, or no unit, is written in NRRD files, in lower case."""
 
 MISREAD_SPACES = {
     **dict.fromkeys(("right-anterior-superior-time", "rast"), "right-anterior-superior"),
@@ -127,7 +127,7 @@ class NrrdHeader:
         """
         units = [self.of_axis("units", axis) for axis in range(len(self.sizes)) if axis != frame_axis]
         units += [self.of_axis("space units", axis) for axis in range(3)]
-        other = next((unit for unit in units if unit.lower() in OTHER_LENGTHS), None)
+        other = next((unit for unit in units if unit.lower() not in MILLIMETRES), None)
         if other is not None:
             raise InputError(
                 f"{self.path}: its header gives lengths in {other}, and Slicer would take them for mm: save it with "
@@ -139,7 +139,8 @@ class NrrdHeader:
                 f"{self.path}: its space is {space}, which Slicer would take for left-posterior-superior: save it with "
                 f"the space {MISREAD_SPACES[space]}"
             )
-        if "space directions" in self.fields or "spacings" in self.fields:
+        axes = [axis for axis in range(len(self.sizes)) if axis != frame_axis][:3]
+        if all(self.steps(axis) is not None for axis in axes):
             return []
         return [f"{self.path.name}: its header gives voxels no size: 1 mm is assumed, and volumes may be wrong"]
 
