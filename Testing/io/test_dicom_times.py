@@ -126,6 +126,22 @@ def test_images_of_different_heart_beats_are_in_the_order_of_their_acquisition(t
     assert "in another order than that of their trigger time" in warning
 
 
+def test_beats_of_a_cine_in_real_time_follow_each_other(tmp_path):
+    """The trigger time begins again with each beat, and no two images have the same one."""
+    delays = (5.0, 55.0, 105.0, 12.0, 62.0, 112.0)
+    write_small_cine(
+        tmp_path / "cine",
+        lambda t, k: {"TriggerTime": delays[t], "AcquisitionTime": f"10112{k}.{50 * t + (7 * (t > 2)):03}"},
+        times=6,
+    )
+
+    found = read_sequence(tmp_path / "cine")
+
+    assert values_of(found) == values_in_order(6)
+    assert found.index.values == ["0", "50", "100", "157", "207", "257"]
+    assert "in another order than that of their trigger time" in found.warnings[0]
+
+
 def test_phases_of_a_cine_stay_in_the_order_of_their_trigger_times(tmp_path):
     """Its images are made of parts of many heart beats, whose times of acquisition say nothing of the phase."""
     write_small_cine(
@@ -173,15 +189,16 @@ def test_series_for_each_phase_are_one_sequence_whose_index_is_the_phase(named, 
     assert (found.index.values, found.index.name, found.index.unit) == (["0", "20", "40"], "phase", "%")
 
 
-def test_respiratory_phases_of_inhaling_and_exhaling_are_one_sequence(tmp_path):
-    names = ("0% Ex", "50% Ex", "100% In", "50% In")
-
+@pytest.mark.parametrize(
+    "names", [("0% Ex", "50% Ex", "100% In", "50% In"), ("0% In", "50% In", "100% In", "70% Ex", "30% Ex")]
+)
+def test_respiratory_phases_of_inhaling_and_exhaling_are_one_sequence(names, tmp_path):
     def attributes(t, k):
         return {"SeriesDescription": f"Thorax {names[t]}", "SeriesInstanceUID": f"1.2.3.{t}", "SeriesNumber": 30 + t}
 
-    write_small_cine(tmp_path / "phases", attributes, times=4)
+    write_small_cine(tmp_path / "phases", attributes, times=len(names))
 
-    assert values_of(read_sequence(tmp_path / "phases")) == values_in_order(4)
+    assert values_of(read_sequence(tmp_path / "phases")) == values_in_order(len(names))
 
 
 def test_series_for_each_phase_are_ordered_by_their_numbers_where_nothing_else_does(tmp_path):

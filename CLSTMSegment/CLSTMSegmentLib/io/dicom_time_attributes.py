@@ -45,13 +45,19 @@ def numbers_of(name: str, scale: float = 1) -> Callable[[Sequence[DicomImage]], 
 
 
 def _percentage(name: str) -> Callable[[Sequence[DicomImage]], Values]:
-    """Return a function that gives the only percentage in a text of each image, such as "Gated 40%"."""
+    """Return a function that gives the only percentage in a text of each image, such as "Gated 40%".
 
-    def read_one(image: DicomImage) -> float | None:
-        numbers = re.findall(r"(\d+(?:\.\d+)?)\s*%", str(image.values.get(name, "")))
-        return float(numbers[0]) if len(numbers) == 1 else None
+    The texts must be alike but for that number: 30 % of breathing in and 30 % of breathing out are two moments.
+    """
 
-    return lambda images: [read_one(image) for image in images]
+    def read(images: Sequence[DicomImage]) -> Values:
+        parts = [re.split(r"(\d+(?:\.\d+)?)\s*%", str(image.values.get(name, ""))) for image in images]
+        others = {tuple("".join(part.lower().split()) for part in found[::2]) for found in parts}
+        if len(others) > 1:
+            return [None] * len(images)
+        return [float(found[1]) if len(found) == 3 else None for found in parts]
+
+    return read
 
 
 def _moment(name: str) -> Callable[[Sequence[DicomImage]], Values]:

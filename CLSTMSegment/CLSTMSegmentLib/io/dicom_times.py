@@ -22,6 +22,9 @@ from .dicom_time_attributes import (
     time_of_day,
 )
 
+REAL_TIME, REAL_TIME_MS = 0.1, 1.0
+"""Images are of one beat in real time if their times pass as their delays grow, but for this part and these ms."""
+
 EQUAL = "equal for images of one place"
 """Why an attribute cannot order images, in messages."""
 
@@ -65,8 +68,8 @@ def order_by_time(source: object, places: list[list[DicomImage]]) -> TimeOrder:
         if not reason and attribute in DELAYS and _acquired_in_another_order(values, images, count):
             reason = "acquired in another order"
             repeated.append(
-                f"the images were acquired in another order than that of their {attribute.name}, and further apart: "
-                "they are taken for images of different heart beats, in the order of their acquisition"
+                f"the images were acquired in another order than that of their {attribute.name}, as in different heart "
+                "beats: they are taken in the order of their acquisition"
             )
         if not reason:
             grid = np.reshape(np.array(values, float), (len(places), count))
@@ -104,16 +107,21 @@ def _why_not(values: Values, count: int) -> str:
 def _acquired_in_another_order(delays: Values, images: list[DicomImage], count: int) -> bool:
     """Return whether images of a place were acquired in another order than that of their delays, each in its own beat.
 
-    In a perfusion series, for instance, the delays differ by chance, and the time is that of the acquisition. Images of
-    different beats lie further apart in their acquisition than in their delays.
+    In a perfusion series, for instance, the delays differ by chance, and the time is that of the acquisition: such
+    images lie further apart in their acquisition than in their delays. In a cine in real time over several beats, the
+    delays begin again with each beat, and in between they grow as the times of acquisition do.
     """
     found = (attribute.read(images) for attribute in ACQUIRED)
     acquired = next((values for values in found if not _why_not(values, count)), None)
     if acquired is None:
         return False
     for own, times in zip(_rows(delays, count), _rows(acquired, count), strict=True):
-        apart = np.diff(sorted(times)).min() > max(own) - min(own)
-        if apart and (np.argsort(own) != np.argsort(times)).any():
+        order = np.argsort(times)
+        passed, delayed = np.diff(np.array(times)[order]), np.diff(np.array(own)[order])
+        in_a_beat = delayed > 0
+        apart = passed.min() > max(own) - min(own)
+        in_real_time = in_a_beat.any() and np.allclose(passed[in_a_beat], delayed[in_a_beat], REAL_TIME, REAL_TIME_MS)
+        if (apart or in_real_time) and not in_a_beat.all():
             return True
     return False
 
