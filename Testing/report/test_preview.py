@@ -7,6 +7,7 @@ from CLSTMSegmentLib.core.sequence import SegmentedFrame, SequenceIndex
 from CLSTMSegmentLib.core.structure import Segment
 from CLSTMSegmentLib.core.volume_curve import FrameVolumes, VolumeCurve
 from CLSTMSegmentLib.report.preview import write_preview
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 
@@ -54,6 +55,15 @@ def test_names_are_drawn_as_they_are_and_without_warnings(tmp_path, monkeypatch,
     (legend,) = figures[0].findobj(Legend)
     shown = [text.get_text().strip() for text in legend.get_texts()]
     assert shown == ["$\\foo$ a_b$", "_hidden", "\\x1b[31mred", "a\\nb", "心臓"]
+
+
+def test_style_of_the_user_does_not_change_the_picture(tmp_path):
+    preview(tmp_path / "expected.png", ["0", "1"])
+
+    with rc_context({"image.origin": "lower", "text.usetex": True, "savefig.facecolor": "red"}):
+        preview(tmp_path / "found.png", ["0", "1"])
+
+    assert (tmp_path / "found.png").read_bytes() == (tmp_path / "expected.png").read_bytes()
 
 
 @pytest.mark.parametrize("name", ["picture", "picture.of heart", "picture.png"])

@@ -81,9 +81,9 @@ def write_overview(path: Path, title: str, segments: Sequence[Segment], rows: Se
         OSError: the file cannot be written.
     """
     # takes a second to import, and no worker of a cohort needs it
-    from .figure_text import names_as_they_are
+    from .figure_text import figure_style
 
-    with names_as_they_are():
+    with figure_style():
         _draw_overview(path, title, segments, rows)
 
 

@@ -1,21 +1,24 @@
-"""Text in pictures: matplotlib draws names as they are, and takes none of them for a formula."""
+"""Pictures look the same whatever style the user gave to matplotlib, and names are drawn in them as they are."""
 
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from matplotlib import rc_context
+from matplotlib import rc_context, rcdefaults, rcParams
 
 from ..core.plain_text import plain_text
 
 
 @contextmanager
-def names_as_they_are() -> Iterator[None]:
-    """While a figure is made and saved in the block, take no text between two dollar signs for a formula.
+def figure_style() -> Iterator[None]:
+    """Make and save the figures in the block in the style of matplotlib, not in one that a `matplotlibrc` gives.
 
-    Characters that the font does not have are drawn as boxes, without a warning.
+    A style of the user may turn pictures upside down, or need LaTeX. No text between two dollar signs is taken for a
+    formula. Characters that the font does not have are drawn as boxes, without a warning.
     """
-    with rc_context({"text.parse_math": False}), warnings.catch_warnings():
+    with rc_context(), warnings.catch_warnings():
+        rcdefaults()
+        rcParams["text.parse_math"] = False
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         yield
 

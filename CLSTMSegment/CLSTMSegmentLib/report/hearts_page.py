@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from ..core.structure import Segment
 from ..core.volume_curve import VolumeCurve, with_unit
-from .figure_text import drawn, names_as_they_are
+from .figure_text import drawn, figure_style
 from .outlines import box_around, draw_outlines, slices_across, spread_positions
 
 SLICES = 3
@@ -42,7 +42,7 @@ class CurvePicture:
     curves: dict[str, VolumeCurve]
 
 
-@names_as_they_are()
+@figure_style()
 def write_hearts_page(
     path: Path,
     title: str,

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from ..core.sequence import SegmentedFrame
 from ..core.volume_curve import VolumeCurve, with_unit
-from .figure_text import drawn, names_as_they_are
+from .figure_text import drawn, figure_style
 from .outlines import box_around, draw_outlines, slices_across, spread_positions
 
 SLICES = 3
@@ -32,7 +32,7 @@ def example_frames(numbers: list[int]) -> list[int]:
     return [numbers[round(k)] for k in np.unique(np.linspace(0, len(numbers) - 1, EXAMPLES).round())]
 
 
-@names_as_they_are()
+@figure_style()
 def write_preview(
     path: Path, curve: VolumeCurve, examples: Sequence[tuple[sitk.Image, SegmentedFrame]], title: str
 ) -> None:
