@@ -102,6 +102,27 @@ def test_two_segments_of_one_name_in_a_frame_are_refused(source, annotationNode,
         readAnnotations(annotationNode, source)
 
 
+@pytest.mark.parametrize(
+    ("name", "cause"),
+    [
+        ("", "the segment with the ID 'Leaflet' has no name: give it one"),
+        ("frame", "a segment cannot be named 'frame', as a column of the reports is: rename it"),
+        ("Leaflet", "there are more than 1 segments of different names in the frames up to this one: remove some"),
+    ],
+)
+def test_segments_that_cannot_be_read_are_refused_with_annotation_frame_and_cause(
+    source, annotationNode, phantom, name, cause, monkeypatch
+):
+    first, second = blocks(phantom[0][3])
+    draw(annotationNode, 3, {"Valve": first, "Leaflet": second}, phantom[0][3])
+    annotationNode.GetNthDataNode(3).GetSegmentation().GetSegment("Leaflet").SetName(name)
+    if name == "Leaflet":
+        monkeypatch.setattr("CLSTMSegmentLib.scene.annotations.MOST_LABELS", 1)
+
+    with pytest.raises(InputError, match=rf"'Annotation', frame 3 \(.*\): {cause}"):
+        readAnnotations(annotationNode, source)
+
+
 def test_annotation_without_a_drawn_segment_is_refused(source, annotationNode):
     with pytest.raises(InputError, match="nothing is drawn"):
         readAnnotations(annotationNode, source)

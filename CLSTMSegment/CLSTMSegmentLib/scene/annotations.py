@@ -144,8 +144,9 @@ def readAnnotations(
 
     Raises:
         InputError: no frame is annotated, the input does not have an annotated frame, two segments of a frame have the
-            same name or overlap, a segment lies beside its frame or cannot be resampled to its grid, no segment has the
-            name of an ejecting chamber, or image and annotation are shown under different transforms.
+            same name or overlap, a segment has no name or one that cannot be used, lies beside its frame or cannot be
+            resampled to its grid, there are too many segments, no segment has the name of an ejecting chamber, or image
+            and annotation are shown under different transforms.
     """
     _checkTransforms(annotationNode, source)
     sequenceNode = source.sequenceNode
@@ -157,6 +158,7 @@ def readAnnotations(
         if value not in numbers:
             raise InputError(f"{annotationNode.GetName()!r} has an annotation at {value}, where the input has no frame")
         number = numbers[value]
+        frame = f"{annotationNode.GetName()!r}, frame {number} ({value})"
         image = imageFromVolume(sequenceNode.GetNthDataNode(number))
         reference = imageGeometry(image)
         array = np.zeros(image.GetSize()[::-1], np.uint8)
@@ -164,13 +166,15 @@ def readAnnotations(
         names = [segment.GetName() for _id, segment in drawn]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
-            raise InputError(sameName(f"frame {number} ({value})", twice))
+            raise InputError(sameName(frame, twice))
         for segmentID, segment in drawn:
             if segment.GetName() not in segments:
                 if len(segments) == MOST_LABELS:
-                    raise InputError(f"{annotationNode.GetName()!r} has more than {MOST_LABELS} segments")
-                segments[segment.GetName()] = _description(_unusedID(segmentID, segments.values()), segment)
-            frame = f"frame {number} ({value})"
+                    raise InputError(
+                        f"{frame}: there are more than {MOST_LABELS} segments of different names in the frames up to "
+                        "this one: remove some, or give those of one structure the same name"
+                    )
+                segments[segment.GetName()] = _description(_unusedID(segmentID, segments.values()), segment, frame)
             mask = maskOn(reference, segment, frame)
             if not mask.any():
                 raise InputError(
@@ -239,8 +243,14 @@ def _unusedID(segmentID: str, segments: Iterable[Segment]) -> str:
     return next(one for one in chain([segmentID], (f"{segmentID}-{n}" for n in count(2))) if one not in used)
 
 
-def _description(segmentID: str, segment: slicer.vtkSegment) -> Segment:
-    return Segment(segmentID, segment.GetName(), tuple(segment.GetColor()), _terminology(segment))
+def _description(segmentID: str, segment: slicer.vtkSegment, frame: str) -> Segment:
+    """Return what a segment is; raise an InputError that names the frame if it has a name that cannot be used."""
+    if not segment.GetName():
+        raise InputError(f"{frame}: the segment with the ID {segmentID!r} has no name: give it one")
+    try:
+        return Segment(segmentID, segment.GetName(), tuple(segment.GetColor()), _terminology(segment))
+    except InputError as error:
+        raise InputError(f"{frame}: {error}") from error
 
 
 def _terminology(segment: slicer.vtkSegment) -> dict[str, list[str]]:
