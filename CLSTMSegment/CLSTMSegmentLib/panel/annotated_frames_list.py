@@ -22,7 +22,8 @@ class AnnotatedFramesList:
 
     def __init__(self, ui: object):
         self._ui = ui
-        self._annotationNode: slicer.vtkMRMLSequenceNode | None = None
+        self._nodes: tuple[str, ...] = ()
+        self._values: list[str] = []
         self.frames: list[int] = []
         for text, mark in (
             (_("Each drawn segment is complete"), "drawn"),
@@ -34,19 +35,22 @@ class AnnotatedFramesList:
     def show(
         self, annotationNode: slicer.vtkMRMLSequenceNode | None, inputNode: slicer.vtkMRMLSequenceNode | None
     ) -> None:
-        """Show the frames of an input that are annotated; None for no annotation or no input."""
-        frames = []
+        """Show the frames of an input that are annotated; None for no annotation or no input.
+
+        A box stays checked as long as annotation and input are the same, and the frame has the same index value.
+        """
+        frames, nodes = [], tuple(node.GetID() for node in (annotationNode, inputNode) if node is not None)
         if annotationNode is not None and holds(annotationNode, "vtkMRMLSegmentationNode") and inputNode is not None:
             frames = annotatedNumbers(annotationNode, inputNode)
-        if frames == self.frames and annotationNode is self._annotationNode:
+        values = [inputNode.GetNthIndexValue(number) for number in frames]
+        if (frames, values, nodes) == (self.frames, self._values, self._nodes):
             return
-        checked = set(self._checked()) if annotationNode is self._annotationNode else set()
-        self._annotationNode = annotationNode
-        self.frames = frames
+        checked = {self._values[self.frames.index(n)] for n in self._checked()} if nodes == self._nodes else set()
+        self._nodes, self._values, self.frames = nodes, values, frames
         self._ui.annotatedFramesList.clear()
-        for number in frames:
+        for number, value in zip(frames, values, strict=True):
             item = qt.QListWidgetItem(_("frame {number} is fully annotated").format(number=number))
-            item.setCheckState(qt.Qt.Checked if number in checked else qt.Qt.Unchecked)
+            item.setCheckState(qt.Qt.Checked if value in checked else qt.Qt.Unchecked)
             self._ui.annotatedFramesList.addItem(item)
 
     def marks(self, annotated: Iterable[int]) -> dict[int, str]:
