@@ -23,7 +23,8 @@ if (slicer.app.majorVersion, slicer.app.minorVersion) < (5, 10):  # its Python i
         )
     )
 
-from CLSTMSegmentLib.panel.console_logic import ConsoleLogic, pythonOfWorkers
+from CLSTMSegmentLib.panel.console_logic import ConsoleLogic
+from CLSTMSegmentLib.panel.run_on import pythonOfWorkers
 from CLSTMSegmentLib.panel.sample_data import registerSampleData
 
 

@@ -11,8 +11,10 @@ from CLSTMSegmentLib.engine.run_report import RunReport
 from CLSTMSegmentLib.scene.images import volumeFromImage
 from CLSTMSegmentLib.scene.inputs import holds, resolveInput
 from CLSTMSegmentLib.worker.events import Done
+from CLSTMSegmentLib.worker.scheduler import TlsFiles
 from CLSTMSegmentLib.worker.worker_process import WorkerProcess
 from host import application, qt
+from pipeline.cohort_processes import made_certificates
 from scene.conftest import addSequence, scene  # noqa: F401
 
 PATIENCE_S = 120
@@ -123,6 +125,12 @@ class FakeWorker:
 
     def end(self):
         self.running = False
+
+
+@pytest.fixture
+def certificates(tmp_path_factory):
+    """The files for a protected scheduler."""
+    return TlsFiles(*made_certificates(tmp_path_factory.mktemp("certificates")))
 
 
 @pytest.fixture

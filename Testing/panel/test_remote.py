@@ -3,9 +3,8 @@
 import pytest
 from CLSTMSegmentLib.engine.run_report import RunReport
 from CLSTMSegmentLib.worker.events import Done
-from CLSTMSegmentLib.worker.scheduler import Scheduler, TlsFiles
+from CLSTMSegmentLib.worker.scheduler import Scheduler
 from CLSTMSegmentLib.worker.worker_process import RELAY, SEGMENT
-from pipeline.cohort_processes import made_certificates
 from scene.segmentations import segmentedFrames
 from worker.conftest import sharedCluster  # noqa: F401
 from worker.remote_cluster import nothing_is_left
@@ -23,12 +22,6 @@ from panel.conftest import (
 
 LOCAL = "tcp://127.0.0.1:8786"
 PROTECTED = "tls://department:8786"
-
-
-@pytest.fixture
-def certificates(tmp_path_factory):
-    """The files for a protected scheduler."""
-    return TlsFiles(*made_certificates(tmp_path_factory.mktemp("certificates")))
 
 
 def runAt(ui, scheduler):

@@ -1,5 +1,6 @@
 """A run in the background: a timer hands frames to a worker process and shows the finished ones."""
 
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -32,6 +33,7 @@ class BackgroundRun:
         request: what to do, and how.
         makeWorker: what makes the worker.
         changed: called whenever there is something new to show, and once at the end.
+        shown: whether frames appear in the scene as soon as they are finished, and not only when all are.
 
     Attributes:
         state: "running", then "done", "failed" or "cancelled".
@@ -53,6 +55,7 @@ class BackgroundRun:
         request: RunRequest | PropagationRequest,
         makeWorker: MakeWorker,
         changed: Callable[["BackgroundRun"], None],
+        shown: bool = True,
     ):
         self.request = request
         self.state = "running"
@@ -63,6 +66,7 @@ class BackgroundRun:
         self.report: RunReport | None = None
         self.texts: dict[str, str] = {}
         self._changed = changed
+        self._shown = shown
         self._frames = SequenceFrames(request.source.sequenceNode)
         self._indexValues = self._frames.index.values
         self.log += self._frames.warnings
@@ -85,6 +89,24 @@ class BackgroundRun:
     def curve(self) -> VolumeCurve:
         """Return the segment volumes and quality flags of the frames finished so far."""
         return self.output.curve
+
+    def wait(self, cancelled: Callable[[], bool]) -> None:
+        """Return when the run has ended, without a turn of the event loop.
+
+        Args:
+            cancelled: asked again and again; once it returns True, the run is cancelled.
+        """
+        self._timer.stop()
+        try:
+            while self.state == "running":
+                if cancelled():
+                    self.cancel()
+                else:
+                    self._tick()
+                    time.sleep(TICK_MS / 1000)
+        except BaseException:
+            self.cancel()
+            raise
 
     def cancel(self) -> None:
         """End the worker at once."""
@@ -149,7 +171,7 @@ class BackgroundRun:
                 self.progress = event
             case FrameDone():
                 self.request.add(self.output, self._read(event), event.flags)
-                if len(self.curve.frames) == 1:
+                if self._shown and len(self.curve.frames) == 1:
                     self.output.publish()
             case Done(report):
                 if report is not None:
@@ -183,13 +205,20 @@ class BackgroundRun:
         """Move the finished frames into the chosen output; return what the user must know, or an empty text."""
         outputNode = self.request.outputNode
         if outputNode is None or outputNode.GetScene() is None:  # the user may have removed it
+            self._publishFinished()
             return ""
         if self.request.outputIsInUse:
+            self._publishFinished()
             return _("{name} was edited meanwhile and stays as it is: the result is a new sequence.").format(
                 name=outputNode.GetName()
             )
         self.output.publish(outputNode)
         return ""
+
+    def _publishFinished(self) -> None:
+        """Add the finished frames to the scene as a new output, unless that was done with the first of them."""
+        if not self._shown:
+            self.output.publish()
 
     def _end(self, state: str, message: str) -> None:
         if self.state != "running":

@@ -4,24 +4,21 @@ What needs PyTorch is imported where it is used, because PyTorch may be missing.
 """
 
 import logging
-import shutil
-import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import slicer
 
-from ..engine.settings import DEFAULT_MODEL
+from ..core.errors import Cancelled, RunFailed
+from ..engine.settings import DEFAULT_MODEL, RunSettings
+from ..scene.inputs import SequenceInput
+from ..worker.scheduler import Scheduler
 from .live_console import LiveConsole
+from .run_on import checkedScheduler, makeLocalWorker, makeWorkerAt
+from .teach_console import TeachConsole
 
 
-def pythonOfWorkers() -> str:
-    """Return the interpreter of the worker processes."""
-    return shutil.which("PythonSlicer") or sys.executable
-
-
-class ConsoleLogic(LiveConsole):
+class ConsoleLogic(LiveConsole, TeachConsole):
     """Segments sequences of the scene, and teaches models, in the Python console.
 
     Attributes:
@@ -31,6 +28,7 @@ class ConsoleLogic(LiveConsole):
         unfinished: after a cancelled or failed run, the frames that were finished before; `unfinished.publish()` adds
             them to the scene as a new sequence. None after a finished run.
         teachResult: `teaching.teaching_job.TeachResult` of the last teaching job: the model's folder, notes and scores.
+            None after one on a cluster, whose scores are in the `model.json` of the model.
     """
 
     def __init__(self):
@@ -77,25 +75,28 @@ class ConsoleLogic(LiveConsole):
             cancelled: asked before every tile; once it returns True, the run is cancelled.
             settings: `frames`, `device`, `precision`, `tile`, `overlap`, `ram_gb`, `state_rule`, `warm_up_frames` or
                 `region` (instead of a ROI) of `engine.settings.RunSettings`; `frames` may be a sequence of numbers.
+                And `runOn`, the address of the scheduler of a Dask cluster that does the run, with the certificates
+                that are chosen in the panel, or a `worker.scheduler.Scheduler` with its own.
 
         Returns:
             The segmentation sequence node, which the input's browser plays; for a single volume the segmentation node.
 
         Raises:
-            InputError: an unknown setting, or an input, model, ROI, output or setting that cannot be used; or Python
-                packages are missing, which `setupPythonRequirements` installs.
+            InputError: an unknown setting, or an input, model, ROI, output, address or setting that cannot be used; or
+                Python packages are missing, which `setupPythonRequirements` installs.
             Cancelled: `cancelled` returned True; `self.unfinished` has the finished frames.
+            RunFailed: the run failed on the cluster; `self.unfinished` has the finished frames.
         """
-        from .dependencies import TO_SEGMENT, checkInstalled
-
-        checkInstalled(TO_SEGMENT)
+        scheduler = checkedScheduler(settings.pop("runOn", None), toTeach=False)
+        self.report = self.curve = self.volumesTableNode = self.unfinished = None
+        source, run = self._check(inputNode, model, roi, output, settings)
+        if scheduler is not None:
+            return self._segmentAt(scheduler, source, run, output, progress, cancelled)
         from ..engine.segmenter import Segmenter
         from ..model.bundle import load_model
         from ..scene.inputs import SequenceFrames
         from ..scene.single_output import outputFor
 
-        self.report = self.curve = self.volumesTableNode = self.unfinished = None
-        source, run = self._check(inputNode, model, roi, output, settings)
         segmenter = Segmenter(load_model(run.model), run)
         finished = outputFor(segmenter.model, source)
         self.report, self.curve = segmenter.report, finished.curve
@@ -111,6 +112,40 @@ class ConsoleLogic(LiveConsole):
         for warning in segmenter.report.warnings:
             logging.warning(warning)
         return outputNode
+
+    def _segmentAt(
+        self,
+        scheduler: Scheduler,
+        source: SequenceInput,
+        settings: RunSettings,
+        output: slicer.vtkMRMLNode | None,
+        progress: Callable | None,
+        cancelled: Callable[[], bool] | None,
+    ) -> slicer.vtkMRMLNode:
+        """Do what `segment` does, by a cluster."""
+        from ..model.bundle import load_model
+        from .background_run import BackgroundRun
+        from .run_requests import RunRequest
+
+        told = []
+
+        def changed(run: BackgroundRun) -> None:
+            if progress is not None and run.progress is not None and run.progress not in told[-1:]:
+                told.append(run.progress)
+                progress(run.progress)
+
+        request = RunRequest(source, load_model(settings.model), settings, output)
+        run = BackgroundRun(request, makeWorkerAt(scheduler, makeLocalWorker()), changed, shown=False)
+        self.curve = run.curve
+        run.wait(cancelled or (lambda: False))
+        self.report, self.volumesTableNode = run.report, run.output.tableNode
+        logging.info("\n".join(run.log))
+        if run.state != "done":
+            self.unfinished = run.output if run.curve.frames else None
+            raise Cancelled if run.state == "cancelled" else RunFailed(run.message)
+        for warning in run.report.warnings:
+            logging.warning(warning)
+        return run.output.outputNode
 
     def process(
         self,
@@ -138,12 +173,10 @@ class ConsoleLogic(LiveConsole):
             OSError: the process cannot be started.
         """
         from ..model.bundle import load_model
-        from ..worker.worker_process import WorkerProcess
         from .background_run import BackgroundRun
-        from .dependencies import TO_SEGMENT, checkInstalled
         from .run_requests import RunRequest
 
-        checkInstalled(TO_SEGMENT)
+        scheduler = checkedScheduler(settings.pop("runOn", None), toTeach=False)
         source, run = self._check(inputNode, model, roi, output, settings)
         told: set[int] = set()
 
@@ -157,7 +190,7 @@ class ConsoleLogic(LiveConsole):
                 onFinished(run)
 
         request = RunRequest(source, load_model(run.model), run, output)
-        return BackgroundRun(request, partial(WorkerProcess, python=pythonOfWorkers()), changed)
+        return BackgroundRun(request, makeWorkerAt(scheduler, makeLocalWorker()), changed)
 
     def _check(
         self,
@@ -177,7 +210,7 @@ class ConsoleLogic(LiveConsole):
             settings["region"] = regionFromROI(roi, source.proxyNode)
         if output is not None:
             checkOutputFor(output, source)
-        return source, runSettings(model, settings)
+        return source, runSettings(model, settings, ["runOn"])
 
     def propagate(
         self,
@@ -224,67 +257,3 @@ class ConsoleLogic(LiveConsole):
         outputNode = finished.publish(None if request.outputIsInUse else output)
         self.volumesTableNode = finished.tableNode
         return outputNode
-
-    def teach(
-        self,
-        inputNode: slicer.vtkMRMLNode,
-        annotationNode: slicer.vtkMRMLSequenceNode,
-        name: str,
-        modelsFolder: str | Path,
-        progress: Callable | None = None,
-        cancelled: Callable[[], bool] | None = None,
-        **settings: object,
-    ) -> Path:
-        """Teach a model from the annotated frames of a sequence.
-
-        Args:
-            inputNode: the sequence of scalar volumes, its proxy volume or its browser.
-            annotationNode: segmentation sequence; a frame without a drawn segment is not annotated.
-            name: name of the new model.
-            modelsFolder: folder in which the folder of the new model is made.
-            progress: called with a `core.progress.TeachingProgress` after every step.
-            cancelled: asked after every step; once it returns True, the best network so far becomes the model.
-            settings: `initial`, `minutes`, `device` and `hold_out_frames` of
-                `teaching.teaching_settings.TeachingSettings`; `marks`, which says by frame number how complete an
-                annotation is, see `teaching.training_set.AnnotatedFrame`; `ejecting_chambers`, the names of the
-                segments that are heart chambers and eject blood; and `learn_from_propagated`, whether the propagated
-                frames of the annotation are taught too, by default False.
-
-        Returns:
-            The folder of the new model, which `segment` takes as `model`.
-
-        Raises:
-            InputError: an unknown setting, or an input, annotation or setting that cannot be used; or Python packages
-                are missing, which `setupPythonRequirements` installs.
-            RunFailed: the teaching job failed; the message says what is kept.
-        """
-        from .dependencies import TO_TEACH, checkInstalled
-
-        checkInstalled(TO_TEACH)
-        from ..scene.annotations import readAnnotations, readPropagated
-        from ..scene.inputs import SequenceFrames, resolveInput
-        from ..scene.keywords import checkTeachingKeywords
-        from ..teaching.teaching_job import teach
-        from ..teaching.teaching_settings import TeachingSettings
-        from ..teaching.training_set import check_new_model, least_complete, teaching_folder, write_training_set
-
-        self.teachResult = None
-        checkTeachingKeywords(settings)
-        marks, chambers = settings.pop("marks", {}), settings.pop("ejecting_chambers", ())
-        fromPropagated = settings.pop("learn_from_propagated", False)
-        if settings.get("initial") is not None:
-            settings["initial"] = str(settings["initial"])
-        source = resolveInput(inputNode)
-        segments, drawn = readAnnotations(annotationNode, source, chambers)
-        propagated = readPropagated(annotationNode, source, segments) if fromPropagated else {}
-        least = least_complete(marks.get(number, "drawn") for number in drawn)
-        marks = {**marks, **dict.fromkeys(propagated, least)}
-        job = TeachingSettings(name, segments, **settings, propagated_frames=tuple((0, n) for n in propagated))
-        check_new_model(Path(modelsFolder), name)
-        folder = teaching_folder(Path(modelsFolder), name)
-        sequences = [(SequenceFrames(source.sequenceNode), drawn | propagated)]
-        write_training_set(folder, job, sequences, {(0, number): mark for number, mark in marks.items()})
-        self.teachResult = teach(folder, Path(modelsFolder), progress, cancelled)
-        shutil.rmtree(folder)
-        logging.info("\n".join(self.teachResult.notes))
-        return self.teachResult.folder

@@ -1,12 +1,12 @@
 """What the logic of the module does live for the Python console."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import slicer
 
 from ..engine.settings import DEFAULT_MODEL
+from .run_on import makeLocalWorker
 
 
 class LiveConsole:
@@ -45,8 +45,6 @@ class LiveConsole:
         from ..scene.inputs import regionFromROI
         from ..scene.keywords import runSettings
         from ..scene.live_input import checkLiveInput
-        from ..worker.worker_process import WorkerProcess
-        from .console_logic import pythonOfWorkers
         from .dependencies import TO_SEGMENT, checkInstalled
         from .live_segmentation import LiveRequest, LiveSegmentation
 
@@ -56,5 +54,4 @@ class LiveConsole:
             settings["region"] = regionFromROI(roi, volumeNode)
         run = runSettings(model, settings)
         request = LiveRequest(volumeNode, load_model(run.model), run, roi=roi)
-        makeWorker = partial(WorkerProcess, python=pythonOfWorkers())
-        return LiveSegmentation(request, makeWorker, onChanged or (lambda live: None))
+        return LiveSegmentation(request, makeLocalWorker(), onChanged or (lambda live: None))

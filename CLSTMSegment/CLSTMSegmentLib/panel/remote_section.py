@@ -4,16 +4,14 @@ The settings are those of this computer and not of the scene, so that Slicer kee
 """
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import slicer
-from slicer.i18n import tr as _
 
-from ..core.errors import InputError
-from ..worker.scheduler import Scheduler, TlsFiles
+from ..worker.scheduler import Scheduler
 from ..worker.work_folder import WorkFolder
-from ..worker.worker_process import RELAY, SEGMENT, TEACH, MakeWorker, Worker
+from ..worker.worker_process import SEGMENT, TEACH, MakeWorker, Worker
 from .dependencies import TO_USE_A_CLUSTER, Need, PackageInstaller
+from .run_on import CERTIFICATES, keptCertificates, makeWorkerAt, noticeOf, schedulerAt, settingsKey
 
 REMOTE_MODULES = (SEGMENT, TEACH)
 """What a cluster can do; everything else is done on this computer."""
@@ -36,15 +34,11 @@ class RemoteSection:
         self._makeLocalWorker = makeLocalWorker
         self._installer = installer
         self._changed = changed
-        self._paths = {
-            "CertificateAuthority": ui.authorityPathLineEdit,
-            "Certificate": ui.certificatePathLineEdit,
-            "Key": ui.keyPathLineEdit,
-        }
-        settings = slicer.app.userSettings()
-        ui.runOnLineEdit.text = settings.value(_key("RunOn"), "")
-        for name, widget in self._paths.items():
-            widget.currentPath = settings.value(_key(name), "")
+        widgets = (ui.authorityPathLineEdit, ui.certificatePathLineEdit, ui.keyPathLineEdit)
+        self._paths = dict(zip(CERTIFICATES, widgets, strict=True))
+        ui.runOnLineEdit.text = slicer.app.userSettings().value(settingsKey("RunOn"), "")
+        for widget, path in zip(widgets, keptCertificates(), strict=True):
+            widget.currentPath = path
             widget.connect("currentPathChanged(QString)", self._onChanged)
         ui.runOnLineEdit.connect("textChanged(QString)", self._onChanged)
         self._show()
@@ -55,15 +49,8 @@ class RemoteSection:
         Raises:
             InputError: its address or a certificate cannot be used.
         """
-        address = self._ui.runOnLineEdit.text.strip()
-        if not address:
-            return None
         paths = [widget.currentPath for widget in self._paths.values()]
-        if any(paths) and not all(paths):
-            raise InputError(_("Choose the authority, the certificate and the key of the cluster, or none of them."))
-        scheduler = Scheduler(address, TlsFiles(*map(Path, paths)) if all(paths) else None)
-        scheduler.check_for_images()
-        return scheduler
+        return schedulerAt(self._ui.runOnLineEdit.text.strip(), paths)
 
     def makeWorker(self, module: str, folder: WorkFolder, arguments: Sequence[str] = ()) -> Worker:
         """Return a worker that works where the user wants; see `worker.worker_process.MakeWorker`.
@@ -72,9 +59,7 @@ class RemoteSection:
             InputError: see `scheduler`.
         """
         scheduler = self.scheduler() if module in REMOTE_MODULES else None
-        if scheduler is None:
-            return self._makeLocalWorker(module, folder, arguments)
-        return self._makeLocalWorker(RELAY, folder, (module, scheduler.to_json(), *arguments))
+        return makeWorkerAt(scheduler, self._makeLocalWorker)(module, folder, arguments)
 
     def ensure(self, need: Need, tell: Callable[[str], None]) -> bool:
         """Install what this computer needs for an action of `REMOTE_MODULES`; see `PackageInstaller.ensure`.
@@ -86,19 +71,13 @@ class RemoteSection:
 
     def _onChanged(self, _text: str) -> None:
         settings = slicer.app.userSettings()
-        settings.setValue(_key("RunOn"), self._ui.runOnLineEdit.text.strip())
+        settings.setValue(settingsKey("RunOn"), self._ui.runOnLineEdit.text.strip())
         for name, widget in self._paths.items():
-            settings.setValue(_key(name), widget.currentPath)
+            settings.setValue(settingsKey(name), widget.currentPath)
         self._show()
         self._changed()
 
     def _show(self) -> None:
         ui, address = self._ui, self._ui.runOnLineEdit.text.strip()
         ui.runOnLabel.visible = ui.certificatesWidget.visible = bool(address)
-        text = _("The images and the annotations leave this computer: they are sent to {address}.")
-        warning = Scheduler(address).warning
-        ui.runOnLabel.text = text.format(address=address) + (f" {warning}." if warning is not None else "")
-
-
-def _key(name: str) -> str:
-    return f"CLSTMSegment/{name}"
+        ui.runOnLabel.text = noticeOf(Scheduler(address))

@@ -1,6 +1,6 @@
 """The keywords of the two calls in the Python console, `segment` and `teach`, as settings."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 
@@ -9,17 +9,18 @@ from ..engine.settings import RunSettings, frames_text
 from ..teaching.teaching_settings import TeachingSettings
 
 
-def runSettings(model: str | Path, keywords: Mapping[str, object]) -> RunSettings:
+def runSettings(model: str | Path, keywords: Mapping[str, object], others: Iterable[str] = ()) -> RunSettings:
     """Return the settings of a run.
 
     Args:
         model: see `RunSettings.model`.
         keywords: the other fields of `RunSettings`; `frames` may be a sequence of numbers, or None for all frames.
+        others: keywords of the call that are no fields, for the message about an unknown one.
 
     Raises:
         InputError: an unknown keyword, or a value that makes no sense.
     """
-    _checkNames(keywords, _fieldNames(RunSettings) - {"model", "series"})
+    _checkNames(keywords, (_fieldNames(RunSettings) - {"model", "series"}).union(others))
     frames = keywords.get("frames", "all")
     if not isinstance(frames, str):
         frames = "all" if frames is None else frames_text(list(frames))
@@ -29,7 +30,7 @@ def runSettings(model: str | Path, keywords: Mapping[str, object]) -> RunSetting
 def checkTeachingKeywords(keywords: Mapping[str, object]) -> None:
     """Raise an InputError that names the known keywords if one of the given ones is unknown to `teach`."""
     known = _fieldNames(TeachingSettings) - {"name", "segments", "propagated_frames"}
-    _checkNames(keywords, known | {"marks", "ejecting_chambers", "learn_from_propagated"})
+    _checkNames(keywords, known | {"marks", "ejecting_chambers", "learn_from_propagated", "runOn"})
 
 
 def _fieldNames(settingsClass: type) -> set[str]:
