@@ -2,10 +2,11 @@
 
 import pytest
 import slicer
+from CLSTMSegmentLib.scene.annotations import annotatedFrames
 from CLSTMSegmentLib.scene.inputs import resolveInput
 from host import qt
 from scene.conftest import addSequence, play
-from scene.segmentations import segmentedFrames
+from scene.segmentations import positionsOfSegment, segmentedFrames
 from scene.test_edited_frames import CORRECTION, edit
 
 from panel.conftest import choose, fakeRun, outputs, wait
@@ -105,6 +106,28 @@ def test_row_leads_to_its_frame_where_the_input_is_not_the_master_of_its_browser
     ui.applyButton.click()
 
     assert fakes[-1].folder.settings().frames == "1"
+
+
+def test_what_is_drawn_in_a_frame_that_was_not_segmented_stays(sequence, ui, segment, phantom):
+    segment(range(3))
+    (outputNode,) = outputs()
+    browserNode = resolveInput(sequence).browserNode
+    for number in (5, 3, 4):
+        play(browserNode, number)
+    assert outputNode.GetNumberOfDataNodes() == 3
+
+    proxyNode = browserNode.GetProxyNode(outputNode)
+    segmentID = proxyNode.GetSegmentation().AddEmptySegment("mine", "Mine")
+    edit(proxyNode, segmentID, phantom[0][4].image, CORRECTION)
+    assert "Frame 4 was not segmented: what you draw in it is kept, but not measured." in ui.statusLabel.text
+    for number in (0, 5, 4):
+        play(browserNode, number)
+
+    values = [outputNode.GetNthIndexValue(n) for n in range(outputNode.GetNumberOfDataNodes())]
+    assert values == [sequence.GetNthIndexValue(n) for n in (0, 1, 2, 4)]
+    assert len(positionsOfSegment(proxyNode, "mine")) == 200
+    assert annotatedFrames(outputNode) == [3]  # the number of the item
+    assert [ui.volumesTable.item(row, 0).text() for row in range(ui.volumesTable.rowCount)] == ["0", "1", "2"]
 
 
 def test_volumes_plot_and_file_follow_a_frame_that_is_edited(sequence, ui, segment, phantom, tmp_path):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import qt
 import slicer
+import vtk
 from slicer.i18n import tr as _
 
 from ..core.atomic_write import replacing
@@ -22,6 +23,9 @@ from .review_buttons import ReviewButtons
 from .shown_views import PLOT_VIEW, THREE_D_VIEW, showView
 from .surface_maker import SurfaceMaker
 from .volumes_plot_view import VolumesPlotView
+
+BEFORE_MRML = 1.0
+"""Priority of an observer that is called before those of MRML."""
 
 EDIT_MS = 200
 """Time between an edit of a frame and the measurement of its volumes."""
@@ -157,15 +161,21 @@ class ResultsSection:
     # -- what the user edits ----------------------------------------------------------------------
 
     def _watchEdits(self) -> None:
+        @vtk.calldata_type(vtk.VTK_OBJECT)
+        def changed(_browserNode: object, _event: str, proxyNode: slicer.vtkMRMLNode) -> None:
+            self._onProxyChanged(proxyNode)
+
         browserNode = self._output.source.browserNode
         if browserNode is not None:
-            self._editTag = browserNode.AddObserver(
-                browserNode.ProxyNodeModifiedEvent, lambda *_: self._onProxyChanged()
-            )
+            self._editTag = browserNode.AddObserver(browserNode.ProxyNodeModifiedEvent, changed, BEFORE_MRML)
 
-    def _onProxyChanged(self) -> None:
+    def _onProxyChanged(self, proxyNode: slicer.vtkMRMLNode) -> None:
         """Look at the shown frame soon; a stroke changes the proxy several times, and so does a change of frames."""
         number = self._output.source.shownFrame
+        if self._finished and proxyNode is self._output.shownNode and self._output.isDrawnInMissingFrame():
+            self._output.addMissingFrame()
+            text = _("Frame {number} was not segmented: what you draw in it is kept, but not measured.")
+            self._tell(text.format(number=number))
         if number is not None:
             self._perhapsEdited.add(number)
             self._editTimer.start()

@@ -150,6 +150,22 @@ class SegmentationOutput:
         self.tableNode = volumesTable(self.sequenceNode, self.curve)
         return True
 
+    def isDrawnInMissingFrame(self) -> bool:
+        """Return whether the user has just drawn in the shown frame though the output does not have this frame.
+
+        At the end of the event that tells of it, MRML shows nothing in this frame again, unless `addMissingFrame` was
+        called before.
+        """
+        number, shown = self.source.shownFrame, self.shownNode
+        if number is None or shown is None or shown.GetSegmentation().GetNumberOfSegments() == 0:
+            return False
+        return self.sequenceNode.GetDataNodeAtValue(self.source.sequenceNode.GetNthIndexValue(number)) is None
+
+    def addMissingFrame(self) -> None:
+        """Add the shown frame to the output, with what the user has drawn in it; it is not measured."""
+        value = self.source.sequenceNode.GetNthIndexValue(self.source.shownFrame)
+        self.sequenceNode.SetDataNodeAtValue(self.shownNode, value)
+
     def withdraw(self) -> None:
         """Remove the sequence, its proxy, its table and its chart from the scene, if they are in it."""
         scene = self.sequenceNode.GetScene()
