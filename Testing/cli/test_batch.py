@@ -65,6 +65,17 @@ def test_partly_failed_cohort_says_so_with_status_1(batch, cohort, tmp_path, cap
     assert (tmp_path / "out" / "heart.seq.nrrd").exists()
 
 
+def test_warnings_of_each_sequence_are_printed_and_in_the_summary(batch, cohort, tmp_path, capsys):
+    header = b"NRRD0004\ntype: uint8\ndimension: 3\nsizes: 16 16 8\nencoding: raw\n\n"
+    (cohort / "heart.nrrd").write_bytes(header + bytes(range(256)) * 8)
+
+    assert batch() == 0
+
+    printed, expected = capsys.readouterr().out, "heart.nrrd: its header gives voxels no size"
+    assert f"heart: warning: {expected}" in printed
+    assert expected in (tmp_path / "out" / "summary.csv").read_text(encoding="utf-8")
+
+
 def test_results_that_are_there_need_resume(batch, tmp_path, capsys):
     assert batch() == 0
 

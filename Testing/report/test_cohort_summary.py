@@ -19,7 +19,7 @@ def row(segments, name="heart", volumes=((100.0, 50.0), (40.0, 52.0))):
     curve = VolumeCurve(segments, SequenceIndex(["0", "40"], "time", "ms"))
     for number, ml in enumerate(volumes):
         curve.add(FrameVolumes(number, str(40 * number), ml), [Flag(1, "Muscle", "empty")] * number)
-    return CohortRow(name, Path("heart.nrrd"), curve, 1.26)
+    return CohortRow(name, Path("heart.nrrd"), curve, 1.26, warnings=("no voxel size", "no times"))
 
 
 def written(folder, segments, *rows):
@@ -41,6 +41,7 @@ def test_row_has_volumes_ejection_fraction_flags_and_time(tmp_path):
         "Muscle, least volume [ml]": "50.00",
         "Cavity, ejection fraction [%]": "60.0",
         "flags": "frame 1: Muscle: empty; frame 1: Cavity: volume jumps by 86 % of its mean",
+        "warnings": "no voxel size; no times",
         "time [s]": "1.3",
         "error": "",
     }

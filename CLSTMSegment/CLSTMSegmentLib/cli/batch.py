@@ -61,7 +61,7 @@ def add_options(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace) -> None:
-    """Segment all sequences, and print each one that fails.
+    """Segment all sequences, and print the warnings of each, and why it failed.
 
     Raises:
         InputError: bad input or options.
@@ -80,6 +80,8 @@ def run(options: Namespace) -> None:
             bar.update()
             if row.error:
                 on_note(f"{row.name}: {row.error}")
+            for warning in row.warnings:
+                on_note(f"{row.name}: warning: {warning}")
 
         def on_note(text: str) -> None:
             bar.write(plain_text(text))

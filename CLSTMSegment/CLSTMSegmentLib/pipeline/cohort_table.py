@@ -60,7 +60,7 @@ class CohortSequence:
 
     def row(self, result: RunResult) -> CohortRow:
         """Return the row of this sequence in the summary."""
-        return CohortRow(self.name, self.input, result.curve, result.seconds)
+        return CohortRow(self.name, self.input, result.curve, result.seconds, warnings=tuple(result.report.warnings))
 
     def finished_row(self, segments: tuple[Segment, ...], digest: str, settings: RunSettings) -> CohortRow | None:
         """Return the row of this sequence from the results that an earlier run wrote.

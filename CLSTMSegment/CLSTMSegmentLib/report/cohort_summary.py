@@ -19,6 +19,7 @@ class CohortRow:
         curve: its volumes and quality flags; None where it failed.
         seconds: how long the run took.
         error: why it failed; empty where it did not.
+        warnings: texts for people about the input and the run.
     """
 
     name: str
@@ -26,10 +27,11 @@ class CohortRow:
     curve: VolumeCurve | None
     seconds: float = 0.0
     error: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def write_summary(path: Path, segments: Sequence[Segment], rows: Sequence[CohortRow]) -> None:
-    """Write the table as CSV: volumes, ejection fraction of each ejecting chamber, quality flags, time, error.
+    """Write the table as CSV: volumes, ejection fraction of each ejecting chamber, flags, warnings, time, error.
 
     Args:
         path: CSV file.
@@ -44,16 +46,17 @@ def write_summary(path: Path, segments: Sequence[Segment], rows: Sequence[Cohort
     for segment in segments:
         header += [with_unit(f"{segment.name}, {extreme} volume", "ml") for extreme in ("greatest", "least")]
     header += [with_unit(f"{segments[n].name}, ejection fraction", "%") for n in chambers]
-    header += ["flags", "time [s]", "error"]
+    header += ["flags", "warnings", "time [s]", "error"]
     table = [header]
     for row in rows:
-        cells = [""] * (len(header) - 3) if row.curve is None else _cells(row.curve, chambers, row.seconds)
+        cells = [""] * (len(header) - 3) if row.curve is None else _cells(row, chambers)
         table.append([row.name, row.input, *cells, row.error])
     write_table(path, table)
 
 
-def _cells(curve: VolumeCurve, chambers: Sequence[int], seconds: float) -> list[str]:
-    """Return the cells from the number of frames to the time."""
+def _cells(row: CohortRow, chambers: Sequence[int]) -> list[str]:
+    """Return the cells of a sequence that was segmented, from the number of frames to the time."""
+    curve = row.curve
     cells = [str(len(curve.frames))]
     for n in range(len(curve.segments)):
         extremes = curve.extremes(n)
@@ -61,7 +64,7 @@ def _cells(curve: VolumeCurve, chambers: Sequence[int], seconds: float) -> list[
     for n in chambers:
         fraction = curve.ejection_fraction(n)
         cells.append("" if fraction is None else f"{fraction:.1f}")
-    return [*cells, "; ".join(map(str, curve.flags)), f"{seconds:.1f}"]
+    return [*cells, "; ".join(map(str, curve.flags)), "; ".join(row.warnings), f"{row.seconds:.1f}"]
 
 
 COLUMNS = 4
