@@ -9,6 +9,7 @@ from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.core.same_grid import ImageGrid
 from CLSTMSegmentLib.core.sequence import SequenceIndex
 from CLSTMSegmentLib.io.file_sequence import FileSequence
+from CLSTMSegmentLib.io.sequence_files import read_sequence
 from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
 from CLSTMSegmentLib.teaching.annotation_files import read_annotations
 
@@ -43,6 +44,41 @@ def test_two_files_for_one_frame_are_refused_with_both_names(names, tmp_path):
         read_annotations(tmp_path, images(*"01234"))
 
     assert all(name in str(caught.value) for name in names)
+
+
+def frame_folder(folder, first):
+    """Return a sequence of three image files that are numbered from a first number."""
+    folder.mkdir()
+    for n in range(first, first + 3):
+        sitk.WriteImage(labels(), str(folder / f"patient2_frame{n}.nrrd"))
+    return read_sequence(folder)
+
+
+def test_label_images_may_have_the_names_of_the_image_files(tmp_path):
+    frames = frame_folder(tmp_path / "images", first=1)
+    (tmp_path / "labels").mkdir()
+    for name in ("patient2_frame1.nii.gz", "patient2_frame3.nrrd"):
+        sitk.WriteImage(labels(), str(tmp_path / "labels" / name))
+
+    assert sorted(read_annotations(tmp_path / "labels", frames)) == [0, 2]
+
+
+def test_number_that_may_be_that_of_another_image_file_is_refused(tmp_path):
+    (tmp_path / "labels").mkdir()
+    sitk.WriteImage(labels(), str(tmp_path / "labels" / "2.nrrd"))
+
+    assert list(read_annotations(tmp_path / "labels", frame_folder(tmp_path / "from 0", first=0))) == [2]
+    with pytest.raises(InputError, match=r"2\.nrrd may belong to frame 2, counted from 0, or to patient2_frame2\.nrrd"):
+        read_annotations(tmp_path / "labels", frame_folder(tmp_path / "from 1", first=1))
+
+
+def test_layers_of_a_segmentation_of_slicer_are_no_frames(tmp_path):
+    layers = sitk.JoinSeries([labels(), labels()])
+    layers.SetMetaData("Segment0_ID", "Segment_1")
+    sitk.WriteImage(layers, str(tmp_path / "heart.seg.nrrd"))
+
+    with pytest.raises(InputError, match=r"heart\.seg\.nrrd is a segmentation of Slicer in which segments overlap"):
+        read_annotations(tmp_path / "heart.seg.nrrd", images("0", "1"))
 
 
 @pytest.mark.parametrize("name", ["0.0014.nrrd", "frame 0.nrrd", "-1.nrrd", "1" * 12 + ".nrrd"])

@@ -41,7 +41,7 @@ class FileSequence(Sequence):
         self.grids = [grids[0] if grids[0].is_same(grid) else grid for grid in grids]
         self.warnings = [*warnings, *odd]
         self._image_of = image_of
-        self._files = files
+        self.files = files
         self._versions = {path: _version(path) for of_frame in files for path in of_frame}
 
     def __len__(self) -> int:
@@ -62,16 +62,16 @@ class FileSequence(Sequence):
             self._check_unchanged(number)  # this is then the cause
             if isinstance(error, InputError):
                 raise
-            raise InputError(f"{self._files[number][0]} cannot be read ({error.strerror or error})") from error
+            raise InputError(f"{self.files[number][0]} cannot be read ({error.strerror or error})") from error
         self._check_unchanged(number)
         grid = self.grids[number]
         if image.GetSize() != grid.size:
             sizes = f"{image.GetSize()} and {grid.size}"
-            raise InputError(f"{self._files[number][0]}: its header gives it both {sizes} voxels: correct it")
+            raise InputError(f"{self.files[number][0]}: its header gives it both {sizes} voxels: correct it")
         return Frame(grid.place(image), self.index.values[number])
 
     def _check_unchanged(self, number: int) -> None:
-        for path in self._files[number]:
+        for path in self.files[number]:
             if _version(path) != self._versions[path]:
                 raise InputError(
                     f"{path} was changed, replaced or removed while it was read: run again when it is complete"

@@ -93,18 +93,18 @@ def _with_decimals(path: Path) -> list[str | float]:
 
 def _gap(files: Sequence[Path]) -> tuple[Path, Path] | None:
     """Return the first two files between which there should be another one; None where the numbers are regular."""
-    numbers = _numbers(files)[1]
+    numbers = changing_numbers(files)[1]
     steps = [after - before for before, after in pairwise(numbers)]
     return next((files[t : t + 2] for t, step in enumerate(steps) if step > min(steps)), None)
 
 
 def _may_be_negative(files: Sequence[Path]) -> bool:
     """Return whether the numbers of the files follow a hyphen, and do not count the frames one by one."""
-    before, numbers = _numbers(files)
+    before, numbers = changing_numbers(files)
     return before.endswith("-") and any(after - number != 1 for number, after in pairwise(numbers))
 
 
-def _numbers(files: Sequence[Path]) -> tuple[str, list[int]]:
+def changing_numbers(files: Sequence[Path]) -> tuple[str, list[int]]:
     """Return the only numbers by which the names of the files differ, and the text before them; else "" and no numbers.
 
     Args:

@@ -1,5 +1,6 @@
 """Annotations in files: a folder of label images, or a label sequence, for the frames of a sequence."""
 
+from collections.abc import Sequence
 from math import isclose
 from pathlib import Path
 
@@ -8,7 +9,9 @@ import SimpleITK as sitk
 from ..core.errors import InputError
 from ..core.sequence import SequenceIndex
 from ..io.file_sequence import FileSequence
+from ..io.frame_folder import changing_numbers
 from ..io.image_files import read_image
+from ..io.input_files import file_stem
 from ..io.sequence_files import IMAGE_SUFFIXES, read_sequence
 from .training_set import check_labels
 
@@ -17,15 +20,16 @@ def read_annotations(path: Path, frames: FileSequence) -> dict[int, sitk.Image]:
     """Return label images by the number of the frame that they annotate.
 
     Args:
-        path: a folder of files named by frame number, or a label sequence, see `_frame_numbers`; in a label sequence,
-            a frame of zeros is not annotated.
+        path: a folder of files named by frame number or as the file of the image, see `_numbered_files`; or a label
+            sequence, see `_frame_numbers`, in which a frame of zeros is not annotated.
         frames: the images.
 
     Raises:
         InputError: it cannot be read, or belongs to other frames.
     """
     if path.is_dir():
-        return {number: _read_labels(read_image(file), file.name) for number, file in _numbered_files(path).items()}
+        files = _numbered_files(path, frames)
+        return {number: _read_labels(read_image(file), file.name) for number, file in files.items()}
     sequence = read_sequence(path)
     if len(frames) > 1 and sequence.index == SequenceIndex(["0"]):
         raise InputError(
@@ -54,24 +58,54 @@ def _read_labels(labels: sitk.Image, name: str) -> sitk.Image:
     return labels
 
 
-def _numbered_files(folder: Path) -> dict[int, Path]:
-    """Return the label images in a folder by the frame number that is their name."""
+def _numbered_files(folder: Path, frames: FileSequence) -> dict[int, Path]:
+    """Return the label images in a folder by the number of the frame that they annotate.
+
+    Their name is that of the file of the image, if each frame has a file of its own, or else the number of the frame.
+
+    Raises:
+        InputError: another file is there, two annotate one frame, or a number may be that of the file of another frame.
+    """
+    own_files = list(dict.fromkeys(of_frame[0] for of_frame in frames.files))
+    if len(own_files) < len(frames):
+        own_files = []
+    by_name = {file_stem(path): number for number, path in enumerate(own_files)}
     by_number: dict[int, Path] = {}
     for file in sorted(folder.iterdir()):
         suffix = next((suffix for suffix in IMAGE_SUFFIXES if file.name.lower().endswith(suffix)), None)
         if suffix is None:
             continue
         stem = file.name[: -len(suffix)]
-        if not stem.isdecimal() or len(stem) > 9:
-            raise InputError(
-                f"{folder} must contain label images named by frame number, such as 0.nrrd, and no others: {file.name}"
-            )
-        other = by_number.setdefault(int(stem), file)
+        number = by_name.get(stem)
+        if number is None:
+            number = _number_of(file, stem, own_files)
+        other = by_number.setdefault(number, file)
         if other != file:
             raise InputError(f"{folder}: {other.name} and {file.name} annotate the same frame: remove one of them")
     if not by_number:
         raise InputError(f"{folder} must contain label images named by frame number, such as 0.nrrd")
     return by_number
+
+
+def _number_of(file: Path, stem: str, images: Sequence[Path]) -> int:
+    """Return the frame number that is the name of a label image.
+
+    Args:
+        file, stem: the file, and its name without suffixes.
+        images: the file of the image of each frame; empty where they have no files of their own.
+    """
+    if not stem.isdecimal() or len(stem) > 9:
+        raise InputError(
+            f"{file.parent} must contain label images named by frame number, such as 0.nrrd, or as the files of the "
+            f"images, and no others: {file.name}"
+        )
+    number, own_numbers = int(stem), changing_numbers(images)[1] if images else []
+    if number in own_numbers and own_numbers.index(number) != number:
+        raise InputError(
+            f"{file} may belong to frame {number}, counted from 0, or to {images[own_numbers.index(number)].name}: "
+            "give the label images the names of the images"
+        )
+    return number
 
 
 def _frame_numbers(path: Path, labels: SequenceIndex, images: SequenceIndex) -> list[int]:
