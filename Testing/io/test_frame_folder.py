@@ -36,7 +36,14 @@ def test_gap_in_the_numbers_is_told(tmp_path, names):
 
 
 @pytest.mark.parametrize(
-    "names", [("t0.25.mha", "t0.50.mha", "t0.75.mha"), ("t0.5.mha", "t1.25.mha"), ("1.2.8.5.mha", "1.2.8.25.mha")]
+    "names",
+    [
+        ("im1_030ms.mha", "im2_060ms.mha", "im10_300ms.mha"),
+        ("t0.75.mha", "t1.00.mha", "t1.25.mha"),
+        ("t0.25.mha", "t0.50.mha", "t0.75.mha"),
+        ("t0.5.mha", "t1.25.mha"),
+        ("1.2.8.5.mha", "1.2.8.25.mha"),
+    ],
 )
 def test_decimals_and_dots_whose_order_is_clear_are_read(names, tmp_path):
     sequence = read_sequence(folder_of(tmp_path, *names))
@@ -61,6 +68,7 @@ def test_images_of_different_sizes_are_told(tmp_path):
         (("t0.25.mha", "t0.5.mha", "t0.75.mha"), r"the order of t0\.5\.mha and t0\.25\.mha is not clear"),
         (("im1.mha", "im01.mha", "im2.mha"), r"im0?1\.mha and im0?1\.mha are the same frame by their names"),
         (("im1.nrrd", "im2.nrrd", "im2-label.nrrd"), r"im1\.nrrd and im2-label\.nrrd differ in more than numbers"),
+        (("p1_t1.nrrd", "p1_t2.nrrd", "p2_t1.nrrd", "p2_t2.nrrd"), r"p1_t1\.nrrd and p2_t2\.nrrd, .* several patients"),
         (("im1.nrrd", "im2.nrrd", "mask.nrrd"), r"im1\.nrrd and mask\.nrrd differ in more than numbers"),
     ],
 )

@@ -25,6 +25,7 @@ def read_frame_folder(folder: Path, files: Sequence[Path]) -> FileSequence:
     warnings = []
     _check_names(folder, files)
     _check_decimals(folder, files)
+    _check_one_sequence(folder, files)
     if _may_be_negative(files):
         warnings.append(
             f"{folder.name}: the hyphen before the numbers, as in {files[0].name}, is not taken for a minus: if it is "
@@ -83,6 +84,16 @@ def _check_decimals(folder: Path, files: Sequence[Path]) -> None:
                 f"{folder}: the order of {before.name} and {after.name} is not clear, as they may have decimals: "
                 "write all of them with the same number of digits"
             )
+
+
+def _check_one_sequence(folder: Path, files: Sequence[Path]) -> None:
+    """Raise an InputError if the names differ in several numbers that do not grow together, as of several patients."""
+    columns = [column for column in list(zip(*map(_with_decimals, files), strict=True))[1::2] if len(set(column)) > 1]
+    if len(columns) > 1 and any(after <= before for column in columns for before, after in pairwise(column)):
+        raise InputError(
+            f"{folder}: the names of its files, such as {files[0].name} and {files[-1].name}, differ in several "
+            "numbers, so they may be of several patients, echoes or channels: put each sequence into its own folder"
+        )
 
 
 def _with_decimals(path: Path) -> list[str | float]:

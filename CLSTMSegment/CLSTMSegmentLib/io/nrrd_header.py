@@ -92,8 +92,8 @@ class NrrdHeader:
         sizes, kinds = self.sizes, self.kinds
         if "Segment0_ID" in self.keys and len(sizes) > 3:
             raise InputError(
-                f"{self.path} is a segmentation of Slicer in which segments overlap: its layers are no frames; export it "
-                "as a labelmap, in which they do not overlap"
+                f"{self.path} is a segmentation of Slicer in which segments overlap: its layers are no frames; export "
+                "it as a labelmap, in which they do not overlap"
             )
         others = [axis for axis, kind in enumerate(kinds) if kind not in SPACE_KINDS]
         if len(others) > 1 or len(sizes) != len(kinds) or not others:
