@@ -17,8 +17,10 @@ from CLSTMSegmentLib.model.bundle import load_model
 from CLSTMSegmentLib.phantoms.heart import heart_sequence
 from CLSTMSegmentLib.training.labelled_hearts import read_cines, read_phases
 
+OTHER_CINES = [pytest.param(name, marks=pytest.mark.slow) for name in ("SCD0000201", "SCD0000301")]
 
-@pytest.mark.parametrize("case", ["SCD0000101", "SCD0000201", "SCD0000301"])
+
+@pytest.mark.parametrize("case", ["SCD0000101", *OTHER_CINES])
 def test_real_cine_is_segmented_in_every_frame_and_agrees_with_its_annotations(case, data, bundled, tmp_path):
     command = ["segment", str(data / "sunnybrook" / f"{case}.seq.nrrd"), "-o", str(tmp_path / "out.seq.nrrd")]
 

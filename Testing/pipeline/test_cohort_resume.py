@@ -144,19 +144,31 @@ def test_report_that_the_user_edited_is_never_replaced(labels, finished, setting
         row_of(finished, settings)
 
 
+def arguments_in(folder, bundle):
+    """Return the arguments of a cohort with the sequences in `in` and the results in `out`."""
+    arguments = ["batch", str(folder / "in"), "--out", str(folder / "out"), "--model", str(bundle), "--quiet"]
+    return [*arguments, "--frames", "0", "--device", "cpu"]
+
+
+@pytest.fixture(scope="session")
+def finished_cohort(cine, bundle, tmp_path_factory):
+    """The folder of a cohort of one sequence that is finished; a worker took seconds to start for it."""
+    folder = tmp_path_factory.mktemp("finished cohort")
+    (folder / "in").mkdir()
+    shutil.copy(cine, folder / "in" / "one.seq.nrrd")
+    assert main(arguments_in(folder, bundle)) == 0
+    return folder
+
+
 @pytest.fixture
-def cohort(cine, bundle, tmp_path):
+def cohort(finished_cohort, bundle, tmp_path):
     """The arguments of a cohort of one sequence, which is finished in the folder `out`."""
-    (tmp_path / "in").mkdir()
-    shutil.copy(cine, tmp_path / "in" / "one.seq.nrrd")
-    arguments = ["batch", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--model", str(bundle), "--quiet"]
-    arguments += ["--frames", "0", "--device", "cpu"]
-    assert main(arguments) == 0
-    return arguments
+    shutil.copytree(finished_cohort, tmp_path, dirs_exist_ok=True)
+    return arguments_in(tmp_path, bundle)
 
 
 def test_resume_replaces_the_summary_that_a_cohort_wrote_as_often_as_it_likes(cohort, tmp_path):
-    for _ in range(3):
+    for _ in range(2):
         (tmp_path / "out" / "one.seq.nrrd").write_bytes(b"")
 
         assert main([*cohort, "--resume"]) == 0
@@ -223,16 +235,12 @@ def test_file_that_takes_a_name_after_a_cohort_was_refused_is_never_replaced(coh
 
 
 @pytest.mark.parametrize("resume", [[], ["--resume"]])
-def test_labels_without_their_report_are_never_replaced(cine, bundle, tmp_path, capsys, resume):
-    (tmp_path / "in").mkdir()
-    shutil.copy(cine, tmp_path / "in" / "one.seq.nrrd")
+def test_labels_without_their_report_are_never_replaced(cohort, tmp_path, capsys, resume):
     out = tmp_path / "out"
-    arguments = ["batch", str(tmp_path / "in"), "--out", str(out), "--model", str(bundle), "--frames", "0", "--quiet"]
-    assert main([*arguments, "--device", "cpu"]) == 0
     (out / "one.json").unlink()
     labels = (out / "one.seq.nrrd").read_bytes()
 
-    status = main([*arguments, "--device", "cpu", *resume])
+    status = main([*cohort, *resume])
 
     assert status == 2
     assert "not its report one.json" in capsys.readouterr().err
@@ -270,8 +278,7 @@ def test_resumed_cohort_segments_again_what_has_changed_and_says_so(cine, bundle
     (tmp_path / "in").mkdir()
     for name in ("changed", "kept", "truncated"):
         shutil.copy(cine, tmp_path / "in" / f"{name}.seq.nrrd")
-    arguments = ["batch", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--model", str(bundle), "--quiet"]
-    arguments += ["--frames", "0", "--device", "cpu"]
+    arguments = arguments_in(tmp_path, bundle)
     assert main(arguments) == 0
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.seq.nrrd")}
     modified = (tmp_path / "out" / "kept.seq.nrrd").stat().st_mtime_ns
@@ -291,15 +298,10 @@ def test_resumed_cohort_segments_again_what_has_changed_and_says_so(cine, bundle
     assert (tmp_path / "out" / "kept.seq.nrrd").stat().st_mtime_ns == modified
 
 
-def test_resume_that_is_refused_leaves_every_file_as_it_was(cine, bundle, tmp_path, capsys):
-    (tmp_path / "in").mkdir()
-    shutil.copy(cine, tmp_path / "in")
-    arguments = ["batch", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--model", str(bundle), "--quiet"]
-    arguments += ["--device", "cpu"]
-    assert main([*arguments, "--frames", "0"]) == 0
+def test_resume_that_is_refused_leaves_every_file_as_it_was(cohort, tmp_path, capsys):
     before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
 
-    status = main([*arguments, "--frames", "1", "--resume"])
+    status = main([*cohort, "--frames", "1", "--resume"])
 
     assert status == 2
     assert "is a result of a run with other settings" in capsys.readouterr().err
