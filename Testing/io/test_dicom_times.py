@@ -126,20 +126,37 @@ def test_images_of_different_heart_beats_are_in_the_order_of_their_acquisition(t
     assert "in another order than that of their trigger time" in warning
 
 
-def test_beats_of_a_cine_in_real_time_follow_each_other(tmp_path):
+@pytest.mark.parametrize(
+    ("acquired", "expected"),
+    [
+        (lambda t, k: f"10112{k}.{50 * t + (7 * (t > 2)):03}", ["0", "50", "100", "157", "207", "257"]),
+        (lambda t, k: "101120", ["0", "1", "2", "3", "4", "5"]),
+    ],
+    ids=["in ms", "in s"],
+)
+def test_beats_of_a_cine_in_real_time_follow_each_other(acquired, expected, tmp_path):
     """The trigger time begins again with each beat, and no two images have the same one."""
     delays = (5.0, 55.0, 105.0, 12.0, 62.0, 112.0)
     write_small_cine(
         tmp_path / "cine",
-        lambda t, k: {"TriggerTime": delays[t], "AcquisitionTime": f"10112{k}.{50 * t + (7 * (t > 2)):03}"},
+        lambda t, k: {"TriggerTime": delays[t], "AcquisitionTime": acquired(t, k), "InstanceNumber": 10 * k + t},
         times=6,
     )
 
     found = read_sequence(tmp_path / "cine")
 
     assert values_of(found) == values_in_order(6)
-    assert found.index.values == ["0", "50", "100", "157", "207", "257"]
+    assert found.index.values == expected
     assert "in another order than that of their trigger time" in found.warnings[0]
+
+
+def test_cine_whose_numbers_begin_with_a_later_phase_is_in_the_order_of_its_trigger_times(tmp_path):
+    write_small_cine(tmp_path / "cine", lambda t, k: {"TriggerTime": 50.0 * t, "InstanceNumber": (t + 3) % 6}, times=6)
+
+    found = read_sequence(tmp_path / "cine")
+
+    assert values_of(found) == values_in_order(6)
+    assert found.warnings == []
 
 
 def test_phases_of_a_cine_stay_in_the_order_of_their_trigger_times(tmp_path):
@@ -169,6 +186,7 @@ def test_images_that_nothing_orders_are_refused_and_what_was_looked_at_is_said(t
 PHASES = {
     "by the attribute": lambda t: {"NominalPercentageOfCardiacPhase": 20.0 * t},
     "by the description": lambda t: {"SeriesDescription": f"Gated {20 * t}% 1.5 B30f"},
+    "by the description, with other numbers": lambda t: {"SeriesDescription": f"S{301 + t} Gated {20 * t}%"},
     "by the comment": lambda t: {"ImageComments": f"{20 * t} %"},
 }
 

@@ -72,6 +72,15 @@ def test_number_that_may_be_that_of_another_image_file_is_refused(tmp_path):
         read_annotations(tmp_path / "labels", frame_folder(tmp_path / "from 1", first=1))
 
 
+def test_files_of_dicom_images_say_nothing_of_the_numbers_of_frames(tmp_path):
+    (tmp_path / "labels").mkdir()
+    sitk.WriteImage(labels(), str(tmp_path / "labels" / "2.nrrd"))
+    frames = images("0", "40", "80")
+    frames.files = [[Path("2"), Path("9")], [Path("5"), Path("1")], [Path("7"), Path("3")]]
+
+    assert list(read_annotations(tmp_path / "labels", frames)) == [2]
+
+
 def test_layers_of_a_segmentation_of_slicer_are_no_frames(tmp_path):
     layers = sitk.JoinSeries([labels(), labels()])
     layers.SetMetaData("Segment0_ID", "Segment_1")

@@ -47,12 +47,12 @@ def numbers_of(name: str, scale: float = 1) -> Callable[[Sequence[DicomImage]], 
 def _percentage(name: str) -> Callable[[Sequence[DicomImage]], Values]:
     """Return a function that gives the only percentage in a text of each image, such as "Gated 40%".
 
-    The texts must be alike but for that number: 30 % of breathing in and 30 % of breathing out are two moments.
+    The texts must be alike but for numbers: 30 % of breathing in and 30 % of breathing out are two moments.
     """
 
     def read(images: Sequence[DicomImage]) -> Values:
         parts = [re.split(r"(\d+(?:\.\d+)?)\s*%", str(image.values.get(name, ""))) for image in images]
-        others = {tuple("".join(part.lower().split()) for part in found[::2]) for found in parts}
+        others = {tuple(re.sub(r"[\d\s]+", "", part.lower()) for part in found[::2]) for found in parts}
         if len(others) > 1:
             return [None] * len(images)
         return [float(found[1]) if len(found) == 3 else None for found in parts]
@@ -115,7 +115,7 @@ def _day(value: object) -> float | None:
     return None if day is None else float(day.toordinal())
 
 
-def _image_number(images: Sequence[DicomImage]) -> Values:
+def image_number(images: Sequence[DicomImage]) -> Values:
     """Return the number of each image in its series; images in one file are numbered by the file too."""
     numbers = numbers_of("InstanceNumber")(images)
     if any(image.number is not None for image in images):
@@ -168,6 +168,6 @@ ATTRIBUTES = (
     *ACQUIRED,
     CONTENT,
     TimeAttribute("series number", "", numbers_of("SeriesNumber")),
-    TimeAttribute("instance number", "", _image_number),
+    TimeAttribute("instance number", "", image_number),
 )
 """What orders images in time: the first that all images have and that differs between the images of each place."""

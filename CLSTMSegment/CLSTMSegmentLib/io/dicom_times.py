@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from .dicom_time_attributes import (
     TimeAttribute,
     Values,
     are_over_midnight,
+    image_number,
     numbers_of,
     time_of_day,
 )
@@ -109,21 +111,46 @@ def _acquired_in_another_order(delays: Values, images: list[DicomImage], count: 
 
     In a perfusion series, for instance, the delays differ by chance, and the time is that of the acquisition: such
     images lie further apart in their acquisition than in their delays. In a cine in real time over several beats, the
-    delays begin again with each beat, and in between they grow as the times of acquisition do.
+    delays begin again with each beat, and in between they grow as the times of acquisition do. Where these are not
+    known, the numbers of the images tell their order.
     """
     found = (attribute.read(images) for attribute in ACQUIRED)
     acquired = next((values for values in found if not _why_not(values, count)), None)
-    if acquired is None:
+    numbers = image_number(images) if acquired is None else acquired
+    if _why_not(numbers, count):
         return False
-    for own, times in zip(_rows(delays, count), _rows(acquired, count), strict=True):
-        order = np.argsort(times)
-        passed, delayed = np.diff(np.array(times)[order]), np.diff(np.array(own)[order])
-        in_a_beat = delayed > 0
-        apart = passed.min() > max(own) - min(own)
-        in_real_time = in_a_beat.any() and np.allclose(passed[in_a_beat], delayed[in_a_beat], REAL_TIME, REAL_TIME_MS)
-        if (apart or in_real_time) and not in_a_beat.all():
+    for own, made in zip(_rows(delays, count), _rows(numbers, count), strict=True):
+        order = np.argsort(made)
+        in_order = np.array(own)[order]
+        if acquired is None:
+            of_beats = _are_beats(in_order)
+        else:
+            of_beats = _are_times_of_beats(np.diff(np.array(made)[order]), np.diff(in_order))
+        if of_beats and (np.diff(in_order) < 0).any():
             return True
     return False
+
+
+def _are_times_of_beats(passed: np.ndarray, delayed: np.ndarray) -> bool:
+    """Return whether images are of different beats, by the time and the delay that pass from each to the next, in ms."""
+    in_a_beat = delayed > 0
+    apart = passed.min() > np.ptp(np.cumsum([0.0, *delayed]))
+    in_real_time = in_a_beat.any() and np.allclose(passed[in_a_beat], delayed[in_a_beat], REAL_TIME, REAL_TIME_MS)
+    return bool(apart or in_real_time)
+
+
+def _are_beats(delays: np.ndarray) -> bool:
+    """Return whether delays in the order of the images' numbers grow evenly in each beat, and the beats overlap.
+
+    The delays of a cine of one beat, of which a later phase comes first, do not overlap.
+    """
+    steps = np.diff(delays)
+    beats = np.split(delays, np.flatnonzero(steps < 0) + 1)
+    growing = steps[steps > 0]
+    if len(growing) < len(beats):
+        return False
+    even = np.allclose(growing, np.median(growing), REAL_TIME, REAL_TIME_MS)
+    return bool(even and any(after.max() > before.min() for before, after in pairwise(beats)))
 
 
 def _rows(values: Values, count: int) -> list[Values]:

@@ -10,7 +10,7 @@ from ..core.errors import InputError
 from ..core.sequence import SequenceIndex
 from ..io.file_sequence import FileSequence
 from ..io.frame_folder import changing_numbers
-from ..io.image_files import read_image
+from ..io.image_files import format_of, read_image
 from ..io.input_files import file_stem
 from ..io.sequence_files import IMAGE_SUFFIXES, read_sequence
 from .training_set import check_labels
@@ -67,7 +67,7 @@ def _numbered_files(folder: Path, frames: FileSequence) -> dict[int, Path]:
         InputError: another file is there, two annotate one frame, or a number may be that of the file of another frame.
     """
     own_files = list(dict.fromkeys(of_frame[0] for of_frame in frames.files))
-    if len(own_files) < len(frames):
+    if len(own_files) < len(frames) or not all(map(format_of, own_files)):  # DICOM has many files for each frame
         own_files = []
     by_name = {file_stem(path): number for number, path in enumerate(own_files)}
     by_number: dict[int, Path] = {}
