@@ -132,7 +132,7 @@ def _acquired_in_another_order(delays: Values, images: list[DicomImage], count: 
 
 
 def _are_times_of_beats(passed: np.ndarray, delayed: np.ndarray) -> bool:
-    """Return whether images are of different beats, by the time and the delay that pass from each to the next, in ms."""
+    """Return whether images are of different beats, by the times and delays that pass from each to the next, ms."""
     in_a_beat = delayed > 0
     apart = passed.min() > np.ptp(np.cumsum([0.0, *delayed]))
     in_real_time = in_a_beat.any() and np.allclose(passed[in_a_beat], delayed[in_a_beat], REAL_TIME, REAL_TIME_MS)
