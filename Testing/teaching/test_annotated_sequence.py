@@ -8,7 +8,7 @@ from CLSTMSegmentLib.core.sequence import Frame
 from CLSTMSegmentLib.core.structure import PALETTE, Segment
 from CLSTMSegmentLib.engine.frame_grid import FrameGrid
 from CLSTMSegmentLib.engine.preparation import prepare
-from CLSTMSegmentLib.teaching.annotated_sequence import annotated_sequence
+from CLSTMSegmentLib.teaching.annotated_sequence import annotated_sequence, slice_axis
 from CLSTMSegmentLib.teaching.taught_model import untaught_model
 from CLSTMSegmentLib.teaching.teaching_settings import TeachingSettings
 from CLSTMSegmentLib.teaching.training_set import write_training_set
@@ -36,7 +36,25 @@ def test_mark_says_what_is_known_beside_the_drawing(mark, hook, tmp_path):
     known = {"drawn": {0b101}, "whole": {0b001}, "slices": {0b101, UNKNOWN}, "partly": {UNKNOWN}}
     assert others == known[mark]
     assert (allowed[(allowed == 1 << 1).any(axis=(1, 2))] == UNKNOWN).any() == (mark == "partly")
-    assert model.components == ("all" if mark == "partly" else "largest")
+    assert model.components == ("largest" if mark == "whole" else "all")  # nothing is known of the eye else
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_slices_that_are_annotated_may_be_those_of_any_view(axis):
+    drawn = np.zeros((20, 20, 20), bool)
+    drawn[4:16, 5:15, 3:17] = True
+    others = np.ones(20, bool)
+    others[[6, 9, 12]] = False
+    drawn[(slice(None),) * axis + (others,)] = False
+
+    assert slice_axis(drawn) == axis
+
+
+def test_structure_of_two_thin_parts_in_slices_of_the_image_is_no_drawing_in_another_view():
+    drawn = np.zeros((20, 20, 20), bool)
+    drawn[4:16, 5:15, 3:5] = drawn[4:16, 5:15, 12:14] = True
+
+    assert slice_axis(drawn) == 0
 
 
 def test_frames_are_prepared_as_in_a_run_and_the_annotated_one_has_its_place_among_them(hook, bundle, tmp_path):

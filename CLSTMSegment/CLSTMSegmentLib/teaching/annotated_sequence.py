@@ -15,6 +15,9 @@ from ..training.labelled_hearts import LabelledSequence
 from ..training.sparse_labels import UNKNOWN, allowed_classes
 from .training_set import AnnotatedFrame, TrainingSet
 
+MOST_SLICES_IN_A_ROW = 3
+"""A drawing that is thicker than this across the slices of the image may have been made in slices of another view."""
+
 
 def annotated_sequence(training_set: TrainingSet, frame: AnnotatedFrame, model: Model) -> LabelledSequence:
     """Return an annotated frame among the frames around it, prepared as in a run.
@@ -73,5 +76,24 @@ def _allowed_classes(labels: sitk.Image, grid: FrameGrid, mark: str, segments: i
     complete = [c for c in classes if mark == "whole" or c in drawn]
     allowed = allowed_classes(on_grid, complete, len(classes) + 1)
     if mark == "slices":
-        allowed[~on_grid.any(axis=(1, 2))] = UNKNOWN
+        axis = slice_axis(grid.reoriented(labels) > 0)
+        others = tuple(n for n in range(3) if n != axis)
+        allowed[np.broadcast_to(~on_grid.any(axis=others, keepdims=True), allowed.shape)] = UNKNOWN
     return allowed
+
+
+def slice_axis(drawn: np.ndarray) -> int:
+    """Return the axis across which single slices were drawn: 0 for D, unless only another one has such slices.
+
+    Args:
+        drawn: which voxels (D, H, W) of the reoriented frame are drawn.
+    """
+    thickest = [_most_slices_in_a_row(drawn.any(axis=tuple(n for n in range(3) if n != axis))) for axis in range(3)]
+    single = [axis for axis in (1, 2) if thickest[axis] == 1]
+    return single[0] if thickest[0] > MOST_SLICES_IN_A_ROW and len(single) == 1 else 0
+
+
+def _most_slices_in_a_row(filled: np.ndarray) -> int:
+    """Return the largest number of slices that follow each other, of those in which something is drawn."""
+    ends = np.flatnonzero(np.diff(np.concatenate([[0], filled.astype(int), [0]])))
+    return int((ends[1::2] - ends[::2]).max(initial=0))

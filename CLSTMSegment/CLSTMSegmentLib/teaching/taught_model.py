@@ -51,14 +51,13 @@ def untaught_model(training_set: TrainingSet, device: torch.device) -> UntaughtM
         InputError: the initial model cannot be read.
     """
     settings, annotations = training_set.settings, training_set.annotations()
-    complete = all(frame.mark != "partly" for frame in training_set.frames)
     names = ", ".join(segment.name for segment in settings.segments)
     common = {
         "name": settings.name,
         "title": settings.name,
         "segments": settings.segments,
         "activation": "softmax",
-        "components": "largest" if complete and _is_one_component(annotations) else "all",
+        "components": "largest" if _is_one_component(training_set, annotations) else "all",
         "description": f"Taught from {len(training_set.frames)} annotated frames: {names}.",
         "intensity": training_set.windows[0].rule,
     }
@@ -130,7 +129,12 @@ def _carried_state() -> StateRule:
     return StateRule("carry", warm_up_frames=WARM_UP_FRAMES)
 
 
-def _is_one_component(annotations: Sequence[tuple[sitk.Image, sitk.Image]]) -> bool:
-    """Return whether the annotation of every frame is one connected component."""
-    arrays = (sitk.GetArrayFromImage(labels) for _, labels in annotations)
-    return all(np.array_equal(largest_component(labels), labels) for labels in arrays)
+def _is_one_component(training_set: TrainingSet, annotations: Sequence[tuple[sitk.Image, sitk.Image]]) -> bool:
+    """Return whether all segments of every frame are known to be one connected component together."""
+    everything = set(range(1, len(training_set.settings.segments) + 1))
+    for frame, (_, image) in zip(training_set.frames, annotations, strict=True):
+        labels = sitk.GetArrayFromImage(image)
+        knows_all = frame.mark == "whole" or (frame.mark == "drawn" and everything <= set(np.unique(labels).tolist()))
+        if not knows_all or not np.array_equal(largest_component(labels), labels):
+            return False
+    return True

@@ -45,8 +45,8 @@ class AnnotatedFrame:
             side of it.
         mark: how complete the annotation is. "drawn": every segment that is drawn in this frame is complete, and
             nothing is known of the other segments. "whole": all segments are complete, and those that are not drawn
-            do not occur. "slices": as "drawn", but only in the slices in which something is drawn; nothing is known
-            of the other slices. "partly": only the drawn voxels are known.
+            do not occur. "slices": as "drawn", but only in the slices, of any of the three views, in which something is
+            drawn; nothing is known of the other slices. "partly": only the drawn voxels are known.
     """
 
     sequence: int
