@@ -1,5 +1,6 @@
 """Files and folders are replaced as a whole, or stay as they were."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -119,3 +120,44 @@ def test_link_leads_to_the_new_file(tmp_path):
     assert (tmp_path / "link.nrrd").is_symlink()
     assert (tmp_path / "store" / "labels.nrrd").read_text(encoding="utf-8") == "after"
     assert [path.name for path in (tmp_path / "store").iterdir()] == ["labels.nrrd"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="to make a link needs a right on Windows")
+def test_link_that_leads_to_nothing_is_refused(tmp_path):
+    (tmp_path / "link.nrrd").symlink_to(tmp_path / "elsewhere.nrrd")
+
+    with pytest.raises(InputError, match=r"link\.nrrd is a link that leads to nothing"):
+        write_text(tmp_path / "link.nrrd", "labels")
+
+    assert not (tmp_path / "elsewhere.nrrd").exists()
+
+
+def test_write_protected_file_is_not_replaced(tmp_path):
+    path = tmp_path / "final.csv"
+    path.write_text("signed", encoding="utf-8")
+    path.chmod(0o444)
+
+    with pytest.raises(InputError, match=r"final\.csv is write-protected"):
+        write_text(path, "another")
+
+    assert path.read_text(encoding="utf-8") == "signed"
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() != 0, reason="only root gives files to any group")
+@pytest.mark.parametrize("may_give", [True, False])
+def test_group_of_a_file_keeps_its_rights_and_another_group_gets_none(may_give, tmp_path, monkeypatch):
+    path = tmp_path / "study.csv"
+    path.write_text("before", encoding="utf-8")
+    os.chown(path, -1, 4242)
+    path.chmod(0o660)
+    if not may_give:
+        monkeypatch.setattr(os, "chown", refuse)
+
+    write_text(path, "after")
+
+    found = path.stat()
+    assert (found.st_gid == 4242, found.st_mode & 0o777) == ((True, 0o660) if may_give else (False, 0o600))
+
+
+def refuse(*_):
+    raise PermissionError

@@ -5,7 +5,8 @@ from CLSTMSegmentLib.core.sequence import SequenceIndex
 from CLSTMSegmentLib.engine.settings import RunSettings
 from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
 from CLSTMSegmentLib.phantoms.heart import heart_sequence
-from CLSTMSegmentLib.pipeline.segment_to_files import Outputs, segment_to_files
+from CLSTMSegmentLib.pipeline.result_files import Outputs
+from CLSTMSegmentLib.pipeline.segment_to_files import segment_to_files
 
 from pipeline.cohort_processes import COUNT
 

@@ -16,7 +16,8 @@ from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
 from CLSTMSegmentLib.model.bundle import load_model, model_digest, write_bundle
 from CLSTMSegmentLib.pipeline.cohort_table import CohortSequence
 from CLSTMSegmentLib.pipeline.output_paths import RECORD
-from CLSTMSegmentLib.pipeline.segment_to_files import Outputs, segment_to_files
+from CLSTMSegmentLib.pipeline.result_files import Outputs
+from CLSTMSegmentLib.pipeline.segment_to_files import segment_to_files
 
 
 @pytest.fixture

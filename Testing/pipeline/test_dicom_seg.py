@@ -10,7 +10,8 @@ import pytest
 import SimpleITK as sitk
 from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.io.sequence_files import read_sequence
-from CLSTMSegmentLib.pipeline.segment_to_files import Outputs, segment_to_files
+from CLSTMSegmentLib.pipeline.result_files import Outputs
+from CLSTMSegmentLib.pipeline.segment_to_files import segment_to_files
 from dicom_files import trigger_time, write_enhanced, write_series
 from pydicom import dcmread
 

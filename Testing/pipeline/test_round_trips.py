@@ -13,7 +13,8 @@ from CLSTMSegmentLib.core.sequence import Frame, SequenceIndex
 from CLSTMSegmentLib.engine.segmenter import Segmenter
 from CLSTMSegmentLib.engine.settings import RunSettings
 from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
-from CLSTMSegmentLib.pipeline.segment_to_files import Outputs, segment_to_files
+from CLSTMSegmentLib.pipeline.result_files import Outputs
+from CLSTMSegmentLib.pipeline.segment_to_files import segment_to_files
 from conftest import smallModel
 from dicom_files import write_series
 from host import application

@@ -3,6 +3,7 @@
 import csv
 import errno
 import json
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -23,8 +24,9 @@ from CLSTMSegmentLib.io.sequence_nrrd import SequenceNrrdWriter, write_sequence
 from CLSTMSegmentLib.model.bundle import write_bundle
 from CLSTMSegmentLib.model.rules import GeometryRule
 from CLSTMSegmentLib.network.inference import InferenceNetwork
+from CLSTMSegmentLib.pipeline.result_files import Outputs
 from CLSTMSegmentLib.pipeline.run_result import RunResult
-from CLSTMSegmentLib.pipeline.segment_to_files import Outputs, segment_to_files
+from CLSTMSegmentLib.pipeline.segment_to_files import segment_to_files
 from conftest import REPOSITORY, smallModel
 from host import application
 from vtk.util.numpy_support import vtk_to_numpy
@@ -37,18 +39,59 @@ def expected(phantom):
     return [sitk.GetArrayFromImage(frame.labels) for frame in segmenter.segment(phantom[0])]
 
 
-def test_result_that_cannot_be_put_in_its_place_at_the_end_is_named_with_those_that_are(cine, settings, tmp_path):
-    outputs = Outputs(tmp_path / "labels.seq.nrrd", volumes=tmp_path / "volumes.csv", report=tmp_path / "report.json")
+@pytest.fixture
+def three_outputs(tmp_path):
+    return Outputs(tmp_path / "labels.seq.nrrd", volumes=tmp_path / "volumes.csv", report=tmp_path / "report.json")
 
-    def occupy(_: SegmentedFrame) -> None:
-        (outputs.report / "folder of somebody else").mkdir(parents=True, exist_ok=True)
+
+def test_result_that_cannot_be_put_in_its_place_at_the_end_is_named_with_those_that_are(
+    cine, settings, three_outputs, tmp_path, monkeypatch
+):
+    path_replace = Path.replace
+
+    def in_use(path, target):
+        if target.name == "report.json":
+            raise OSError(errno.EBUSY, "in use", str(path), None, str(target))
+        return path_replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", in_use)
 
     with pytest.raises(
         StorageError, match=r"report\.json cannot be put in its place .*labels\.seq\.nrrd, .*volumes\.csv"
     ):
-        segment_to_files(settings, cine, outputs, on_frame=occupy)
+        segment_to_files(replace(settings, frames="0"), cine, three_outputs)
 
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["labels.seq.nrrd", "report.json", "volumes.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["labels.seq.nrrd", "volumes.csv"]
+
+
+@pytest.mark.parametrize("name", ["labels.seq.nrrd", "report.json"])
+def test_file_that_somebody_writes_in_the_place_of_a_result_during_the_run_stays(
+    name, cine, settings, three_outputs, tmp_path
+):
+    def write(_: SegmentedFrame) -> None:
+        (tmp_path / name).write_text("drawn by hand", encoding="utf-8")
+
+    with pytest.raises(InputError, match=f"{name} was made or changed by somebody else during the run"):
+        segment_to_files(replace(settings, frames="0"), cine, three_outputs, on_frame=write)
+
+    assert {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()} == {name: "drawn by hand"}
+
+
+def test_signal_to_stop_waits_until_all_results_are_in_place(cine, settings, three_outputs, tmp_path, monkeypatch):
+    path_replace, places = Path.replace, []
+
+    def interrupted(path, target):
+        places.append(target.name)
+        signal.raise_signal(signal.SIGINT)
+        return path_replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        segment_to_files(replace(settings, frames="0"), cine, three_outputs)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(places)
+    assert len(places) == 3
 
 
 def test_segmentation_sequence_file_opens_in_slicer(cine, settings, phantom, expected, tmp_path):

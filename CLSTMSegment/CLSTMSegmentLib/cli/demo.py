@@ -13,7 +13,8 @@ from ..evaluation.metrics import dice
 from ..io.sequence_nrrd import write_sequence
 from ..phantoms.heart import heart_sequence
 from ..pipeline.output_paths import check_own_folder, check_written_before, record_written, replacing_own
-from ..pipeline.segment_to_files import Outputs, segment_to_files
+from ..pipeline.result_files import Outputs
+from ..pipeline.segment_to_files import segment_to_files
 from .progress_bar import progress_bar
 from .run_options import path_in
 from .terminal import show

@@ -2,8 +2,9 @@
 
 from argparse import ArgumentParser, Namespace
 
+from ..pipeline.result_files import Outputs
 from ..pipeline.run_result import RunResult
-from ..pipeline.segment_to_files import Outputs, segment_to_files
+from ..pipeline.segment_to_files import segment_to_files
 from ..pipeline.writers import SUFFIXES
 from .progress_bar import progress_bar
 from .run_options import add_run_options, path_in, read_run_options

@@ -1,7 +1,9 @@
 """Atomic writes: a file or folder appears under its name only when all of it is written."""
 
 import errno
+import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,7 +48,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
     It has the same file name as `path`. It is renamed to `path` when the block ends without an error, else removed. If
     the process is killed in the block, it is removed when the next file is written into the same folder. A file that is
-    replaced hands on its permissions. Where `path` is a link, the file is replaced to which it leads.
+    replaced hands on its permissions, its group and its access control list. Where `path` is a link, the file is
+    replaced to which it leads.
 
     Raises:
         InputError: the folder around `path` is missing or cannot be written, or `path` is a folder or a device, or no
@@ -59,17 +62,38 @@ def replacing(path: Path) -> Iterator[Path]:
         partial = place / path.name
         yield partial
         if path.is_file() and partial.is_file():
-            shutil.copymode(path, partial)
+            _hand_on_rights(path, partial)
         patiently(lambda: partial.replace(path))
 
 
+def _hand_on_rights(path: Path, partial: Path) -> None:
+    """Give a file the permissions of another one, its group and its access control list."""
+    shutil.copymode(path, partial)
+    if sys.platform == "win32":  # where the list is that of the folder
+        return
+    group = path.stat().st_gid
+    if partial.stat().st_gid != group:
+        try:
+            os.chown(partial, -1, group)
+        except PermissionError:  # another group must not get the rights of this one
+            partial.chmod(partial.stat().st_mode & 0o7707)
+    if sys.platform == "linux":
+        for name in os.listxattr(path):
+            if name.startswith("system.posix_acl"):
+                os.setxattr(partial, name, os.getxattr(path, name))
+
+
 def check_place(path: Path) -> None:
-    """Raise an InputError if a path is no name of a file or folder, or that of a folder or a device that exists."""
+    """Raise an InputError if a path is no name of a file or folder, or that of something that must not be replaced."""
     check_path(path)
     if path.is_dir():
         raise InputError(f"{path} is a folder that exists already: give another name")
     if path.exists() and not path.is_file():
         raise InputError(f"{path} is a device or a pipe, and no file: give another name")
+    if path.is_symlink() and not path.exists():
+        raise InputError(f"{path} is a link that leads to nothing: remove it, or give another name")
+    if path.exists() and not (os.access(path, os.W_OK) and path.stat().st_mode & 0o222):
+        raise InputError(f"{path} is write-protected: allow writing to it, or give another name")
 
 
 def check_folder(folder: Path, path: Path) -> None:

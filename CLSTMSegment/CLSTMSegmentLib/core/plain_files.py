@@ -83,6 +83,15 @@ def read_text(path: Path) -> str:
         raise InputError(f"{path} is not a text in UTF-8 ({error.reason} at byte {error.start})") from error
 
 
+def file_version(path: Path) -> tuple[int, int, int] | None:
+    """Return a value that changes when a file is written or replaced; None where it is missing."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
 def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file.
 

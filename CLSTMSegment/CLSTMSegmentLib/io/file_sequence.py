@@ -6,6 +6,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from ..core.errors import InputError
+from ..core.plain_files import file_version
 from ..core.same_grid import ImageGrid
 from ..core.sequence import Frame, SequenceIndex
 
@@ -42,7 +43,7 @@ class FileSequence(Sequence):
         self.warnings = [*warnings, *odd]
         self._image_of = image_of
         self.files = files
-        self._versions = {path: _version(path) for of_frame in files for path in of_frame}
+        self._versions = {path: file_version(path) for of_frame in files for path in of_frame}
 
     def __len__(self) -> int:
         return len(self.index.values)
@@ -72,19 +73,10 @@ class FileSequence(Sequence):
 
     def _check_unchanged(self, number: int) -> None:
         for path in self.files[number]:
-            if _version(path) != self._versions[path]:
+            if file_version(path) != self._versions[path]:
                 raise InputError(
                     f"{path} was changed, replaced or removed while it was read: run again when it is complete"
                 )
-
-
-def _version(path: Path) -> tuple[int, int, int] | None:
-    """Return a value that changes when a file is written or replaced; None where it is missing."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns, status.st_ino
 
 
 def frame_axis(path: Path, size: Sequence[int]) -> int | None:

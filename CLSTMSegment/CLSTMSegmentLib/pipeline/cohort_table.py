@@ -14,8 +14,8 @@ from ..report.cohort_summary import CohortRow
 from .fingerprints import is_truncated, sequence_digest, settings_digest
 from .found_sequences import FoundSequences, find_sequences
 from .output_paths import earlier_results
+from .result_files import Outputs
 from .run_result import RunResult
-from .segment_to_files import Outputs
 
 MORE = object()
 """Key of the cells of a row that are beyond the last column."""

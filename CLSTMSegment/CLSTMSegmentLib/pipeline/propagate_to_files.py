@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.atomic_write import replacing
 from ..core.errors import InputError
 from ..core.progress import Progress
 from ..core.structure import Segment, SegmentSet, named_segments, numbered_names
@@ -15,6 +14,7 @@ from ..propagation.propagator import Propagator
 from ..report.volumes_csv import write_volumes
 from ..teaching.annotation_files import read_annotated_frame, read_annotations
 from .output_paths import check_outputs, earlier_results, record_beside_images
+from .result_files import Outputs
 from .writers import check_storable, check_suffix, open_writer, storing
 
 
@@ -61,10 +61,10 @@ def propagate_to_files(
         StorageError: a result cannot be stored.
     """
     check_suffix(labels)
-    outputs = [labels] if volumes is None else [labels, volumes]
+    outputs = Outputs(labels, volumes=volumes)
     results = earlier_results(settings.sequence)
     inputs = [*files_of_sequence(settings.sequence, results), *files_of_sequence(settings.annotations)]
-    check_outputs(outputs, inputs)
+    check_outputs(outputs.paths(), inputs)
     frames = read_sequence(settings.sequence, results=results)
     for warning in (*frames.warnings, *check_storable(labels, frames, range(len(frames)))):
         on_warning(warning)
@@ -75,8 +75,8 @@ def propagate_to_files(
     propagator = Propagator(frames, annotations, settings.cyclic)
     segments = SegmentSet("propagated", _segments(settings.segment_names, propagator.greatest_label))
     curve = VolumeCurve(segments.segments, frames.index)
-    with replacing(labels) as partial:
-        writer = open_writer(partial, segments, frames.index)
+    with outputs.replaced_at_the_end() as partial:
+        writer = open_writer(partial.labels, segments, frames.index)
         try:
             for propagated in propagator.run(progress):
                 writer.add(propagated.result)
@@ -85,9 +85,9 @@ def propagate_to_files(
             writer.finish()
         finally:
             writer.release()
-        if volumes is not None:
-            with replacing(volumes) as partial_volumes, storing(partial_volumes):
-                write_volumes(partial_volumes, curve)
+        if partial.volumes is not None:
+            with storing(partial.volumes):
+                write_volumes(partial.volumes, curve)
     record_beside_images(settings.sequence, labels)
     return curve
 

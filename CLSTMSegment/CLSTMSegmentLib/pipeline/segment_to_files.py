@@ -2,15 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, fields, replace
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import SimpleITK as sitk
 
-from ..core.atomic_write import replacing
-from ..core.errors import InputError, StorageError
+from ..core.errors import InputError
 from ..core.memory import peak_memory
 from ..core.plain_files import file_digest
 from ..core.progress import Progress
@@ -26,70 +25,12 @@ from ..model.bundle import load_model, model_digest
 from ..report.volumes_csv import write_volumes
 from .fingerprints import Fingerprints, SequenceDigest, begins_of_file, settings_digest
 from .output_paths import check_outputs, earlier_results, record_beside_images
+from .result_files import Outputs
 from .run_result import RunResult
 from .writers import LabelWriter, check_storable, check_suffix, open_writer, storing
 
 if TYPE_CHECKING:
     from ..engine.segmenter import Segmenter
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """The files of a run. An output whose path is None is not written.
-
-    Attributes:
-        labels: the label sequence, in the format that its suffix names (see `writers.SUFFIXES`).
-        dicom_seg: new folder for a DICOM SEG object of every frame; only for DICOM images.
-        volumes: CSV file of segment volumes over time.
-        preview: PNG file with slices, outlines and volume curves.
-        report: JSON file with the `RunResult`.
-    """
-
-    labels: Path
-    dicom_seg: Path | None = None
-    volumes: Path | None = None
-    preview: Path | None = None
-    report: Path | None = None
-
-    def paths(self) -> list[Path]:
-        """Return the files and folders that are written."""
-        return [path for field in fields(self) if (path := getattr(self, field.name)) is not None]
-
-    @contextmanager
-    def replaced_at_the_end(self) -> Iterator["Outputs"]:
-        """Yield temporary paths, which become these when the block ends without an error.
-
-        The labels are put in place first and the report last: where there is a report, everything else is there.
-
-        Raises:
-            InputError: one of the places cannot be written.
-            StorageError: a finished file cannot be put in its place; the message names those that were.
-        """
-        in_place: list[str] = []
-        try:
-            with ExitStack() as stack:
-                yield Outputs(
-                    **{
-                        field.name: stack.enter_context(_replacing(path, in_place))
-                        for field in reversed(fields(self))
-                        if (path := getattr(self, field.name)) is not None
-                    }
-                )
-        except OSError as error:
-            if not in_place:
-                raise
-            raise StorageError(
-                f"{error.filename2} cannot be put in its place ({error.strerror}), but these results of the run are in "
-                f"theirs: {', '.join(in_place)}"
-            ) from error
-
-
-@contextmanager
-def _replacing(path: Path, in_place: list[str]) -> Iterator[Path]:
-    """Do what `replacing` does, and add the path to a list once the new file is in its place."""
-    with replacing(path) as partial:
-        yield partial
-    in_place.append(str(path))
 
 
 def segment_to_files(
