@@ -185,7 +185,7 @@ class BackgroundRun:
         if outputNode is None or outputNode.GetScene() is None:  # the user may have removed it
             return ""
         if self.request.outputIsInUse:
-            return _("{name} was edited meanwhile and stays as it is: the result is a new sequence.").format(
+            return _("{name} was edited meanwhile and stays as it is: the result is a new one.").format(
                 name=outputNode.GetName()
             )
         self.output.publish(outputNode)

@@ -67,14 +67,17 @@ def deselect(parameters: CLSTMSegmentParameterNode, node: slicer.vtkMRMLNode) ->
             parameters.setValue(name, None)
 
 
-def mayReplace(outputNode: slicer.vtkMRMLNode | None, allowed: set[str]) -> bool:
-    """Return whether a run may replace the content of an output; the user is asked once for each output.
+def mayReplace(outputNode: slicer.vtkMRMLNode | None, corrections: bool, allowed: set[str]) -> bool:
+    """Return whether a run may replace the content of an output.
+
+    The user is asked once for each output, and whenever something would be lost that the user drew or corrected.
 
     Args:
         outputNode: the output; None for a new one.
+        corrections: whether it holds frames that the user drew or corrected.
         allowed: IDs of the outputs for which the user has agreed, to which this one is added.
     """
-    if outputNode is None or outputNode.GetID() in allowed:
+    if outputNode is None or (outputNode.GetID() in allowed and not corrections):
         return True
     if outputNode.IsA("vtkMRMLSequenceNode"):
         count = outputNode.GetNumberOfDataNodes()
@@ -82,9 +85,12 @@ def mayReplace(outputNode: slicer.vtkMRMLNode | None, allowed: set[str]) -> bool
     else:
         count = outputNode.GetSegmentation().GetNumberOfSegments()
         question = _("The {count} segments of {name} will be replaced when the run has finished.")
-    if count > 0 and not slicer.util.confirmOkCancelDisplay(
-        question.format(count=count, name=outputNode.GetName()), _("Replace the output")
-    ):
+    if count == 0:
+        return True
+    question = question.format(count=count, name=outputNode.GetName())
+    if corrections:
+        question += " " + _("They hold what you drew or corrected.")
+    if not slicer.util.confirmOkCancelDisplay(question, _("Replace the output")):
         return False
     allowed.add(outputNode.GetID())
     return True

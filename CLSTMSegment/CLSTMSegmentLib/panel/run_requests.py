@@ -1,7 +1,7 @@
 """What the user wants to be done in a worker process: a run of a model, or a propagation."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import SimpleITK as sitk
 import slicer
@@ -16,7 +16,7 @@ from ..model.description import Model
 from ..propagation.propagator import check_annotations
 from ..scene.annotations import readAnnotations
 from ..scene.inputs import SequenceFrames, SequenceInput
-from ..scene.made_frames import frameContents
+from ..scene.made_frames import drawings, frameContents
 from ..scene.outputs import SegmentationOutput
 from ..scene.single_output import checkOutputFor
 from ..worker.job_folder import JobFolder
@@ -33,22 +33,30 @@ class RunRequest:
         settings: what the run is.
         outputNode: the segmentation sequence, or for a single volume the segmentation, that the finished run replaces;
             None for a new one.
+        replaced: what the user has drawn or corrected in the output when the request was made, see `drawings`.
     """
 
     source: SequenceInput
     model: Model
     settings: RunSettings
     outputNode: slicer.vtkMRMLNode | None = None
+    replaced: Mapping[str, str] = field(init=False)
 
     module = SEGMENT
     arguments = ()
-    outputIsInUse = False
-    """Whether the user has drawn in the output what the finished run must not replace."""
+
+    def __post_init__(self):
+        object.__setattr__(self, "replaced", drawings(self.outputNode))
 
     @property
     def replacedNode(self) -> slicer.vtkMRMLNode | None:
         """Return the node whose content is lost when the run has finished; None for none."""
         return self.outputNode
+
+    @property
+    def outputIsInUse(self) -> bool:
+        """Return whether the user has drawn in the output what the finished run must not replace."""
+        return _isNewIn(self.outputNode, self.replaced)
 
     def total(self, frames: int) -> int:
         """Return how many of the frames of the input are done.
@@ -85,6 +93,7 @@ class PropagationRequest:
         outputNode: the segmentation sequence that the finished propagation replaces; None for a new one. If it is the
             annotation, its annotated frames stay as they are.
         drawn: what the frames of the annotation hold as long as the user draws nothing more.
+        replaced: what the user has drawn or corrected in an output that is replaced, see `drawings`.
     """
 
     source: SequenceInput
@@ -95,6 +104,7 @@ class PropagationRequest:
     cyclic: bool
     outputNode: slicer.vtkMRMLSequenceNode | None
     drawn: Mapping[str, str]
+    replaced: Mapping[str, str]
 
     module = PROPAGATE
 
@@ -127,7 +137,8 @@ class PropagationRequest:
             shown = annotationNode.GetDataNodeAtValue(source.sequenceNode.GetNthIndexValue(number))
             nodes[number].GetSegmentation().DeepCopy(shown.GetSegmentation())
         model = SegmentSet("propagated", segments)
-        return cls(source, annotationNode, model, annotations, nodes, cyclic, outputNode, drawn)
+        replaced = drawings(outputNode if outputNode is not annotationNode else None)
+        return cls(source, annotationNode, model, annotations, nodes, cyclic, outputNode, drawn, replaced)
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -147,7 +158,9 @@ class PropagationRequest:
     @property
     def outputIsInUse(self) -> bool:
         """Return whether the user has drawn in the output what the finished propagation must not replace."""
-        return self.outputNode is self.annotationNode and self.annotationIsChanged
+        if self.outputNode is self.annotationNode:
+            return self.annotationIsChanged
+        return _isNewIn(self.outputNode, self.replaced)
 
     def total(self, frames: int) -> int:
         """Return how many of the frames of the input are done."""
@@ -171,3 +184,8 @@ class PropagationRequest:
     def add(self, output: SegmentationOutput, frame: SegmentedFrame, flags: Sequence[Flag]) -> None:
         """Add a finished frame to the output."""
         output.addPropagated(frame, flags, self.drawnNodes.get(frame.number))
+
+
+def _isNewIn(outputNode: slicer.vtkMRMLNode | None, replaced: Mapping[str, str]) -> bool:
+    """Return whether the user has drawn something in an output since its drawings were what is replaced."""
+    return bool(drawings(outputNode).items() - replaced.items())

@@ -187,7 +187,7 @@ class SegmentPanel:
 
     def _submit(self, request: RunRequest | PropagationRequest) -> None:
         """Start a run, or let it wait for the one that goes on, unless the user does not want to replace its output."""
-        if not mayReplace(request.replacedNode, self._replaceable):
+        if not mayReplace(request.replacedNode, bool(request.replaced), self._replaceable):
             return
         if self._run is not None and self._run.state == "running":
             self._waiting.append(request)

@@ -12,6 +12,9 @@ from ..core.sequence import Frame, SequenceIndex
 from ..engine.region import Region
 from .images import LPS_FROM_RAS, imageFromVolume
 
+SINGLE_VALUE = "0"
+"""The index value of a single volume, and of its result."""
+
 
 @dataclass(frozen=True)
 class SequenceInput:
@@ -141,7 +144,7 @@ def _singleVolume(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> SequenceInput:
     sequenceNode.SetName(volumeNode.GetName())
     sequenceNode.SetIndexName("frame")
     sequenceNode.SetIndexUnit("")
-    sequenceNode.SetDataNodeAtValue(geometry, "0").SetAndObserveImageData(volumeNode.GetImageData())
+    sequenceNode.SetDataNodeAtValue(geometry, SINGLE_VALUE).SetAndObserveImageData(volumeNode.GetImageData())
     return SequenceInput(sequenceNode, None, volumeNode, isSingle=True)
 
 

@@ -1,7 +1,8 @@
 """Frames that a program made and the user has not changed since; all others are the user's own.
 
-A sequence keeps for each frame that a program made who made it, and what it held then. A frame that the user corrects
-holds something else, whenever and with whatever module it was corrected, also in a scene that was saved and loaded.
+A sequence, or a segmentation that is the result of a single volume, keeps for each frame that a program made who made
+it, and what it held then. A frame that the user corrects holds something else, whenever and with whatever module it was
+corrected, also in a scene that was saved and loaded.
 """
 
 import json
@@ -13,7 +14,8 @@ import slicer
 
 from ..core.boxes import bounding_box
 from .frame_reviews import BAD, GOOD, frameReviews
-from .labelmaps import gridOf, segmentsOf, voxelsOf
+from .inputs import SINGLE_VALUE
+from .labelmaps import drawnSegments, gridOf, segmentsOf, voxelsOf
 
 MODEL, PROPAGATED, FLAGGED = "model", "propagated", "flagged"
 """Who made a frame: a model, or a propagation, which flags frames that may be wrong."""
@@ -47,24 +49,54 @@ def rememberDrawn(sequenceNode: slicer.vtkMRMLSequenceNode, value: str) -> None:
     sequenceNode.SetAttribute(MADE_ATTRIBUTE, json.dumps(_made(sequenceNode) | {value: [DRAWN, "", []]}))
 
 
-def copyMade(fromNode: slicer.vtkMRMLSequenceNode, toNode: slicer.vtkMRMLSequenceNode) -> None:
-    """Copy what `rememberMade` keeps to a sequence that gets the same frames."""
+def copyMade(fromNode: slicer.vtkMRMLSequenceNode, toNode: slicer.vtkMRMLNode) -> None:
+    """Copy what `rememberMade` keeps to a sequence that gets the same frames, or to a segmentation that is the one."""
     toNode.SetAttribute(MADE_ATTRIBUTE, fromNode.GetAttribute(MADE_ATTRIBUTE))
 
 
-def madeFrames(sequenceNode: slicer.vtkMRMLSequenceNode) -> dict[str, str]:
+def madeFrames(resultNode: slicer.vtkMRMLNode) -> dict[str, str]:
     """Return the maker by index value, for each frame that is as it was made."""
+    frames = _frames(resultNode)
     return {
         value: maker
-        for value, (maker, voxels, grids) in _made(sequenceNode).items()
-        if maker != DRAWN and (node := sequenceNode.GetDataNodeAtValue(value)) is not None
+        for value, (maker, voxels, grids) in _made(resultNode).items()
+        if maker != DRAWN and (node := frames.get(value)) is not None
         if _isSameDrawing(_drawing(node), voxels, grids)
     }
 
 
-def rememberedFrames(sequenceNode: slicer.vtkMRMLSequenceNode) -> set[str]:
-    """Return the index values of all frames of a result, whether they are as they were made or not."""
-    return set(_made(sequenceNode))
+def drawnFrames(resultNode: slicer.vtkMRMLNode, emptied: bool = False) -> list[str]:
+    """Return the index values of the frames in which something is drawn, and which the user drew or corrected.
+
+    Args:
+        resultNode: a sequence of segmentations, or a segmentation; no program needs to have made it.
+        emptied: whether frames of a result count too that the user has drawn or changed, and in which nothing is left.
+    """
+    made, counted = madeFrames(resultNode), _made(resultNode) if emptied else {}
+    return [
+        value
+        for value, node in _frames(resultNode).items()
+        if value not in made and (value in counted or drawnSegments(node))
+    ]
+
+
+def drawings(resultNode: slicer.vtkMRMLNode | None) -> dict[str, str]:
+    """Return the `frameContent` of the frames that the user drew or corrected, emptied ones too, by index value.
+
+    Args:
+        resultNode: a sequence of segmentations, or a segmentation; None has no frames.
+    """
+    if resultNode is None:
+        return {}
+    frames = _frames(resultNode)
+    return {value: frameContent(frames[value]) for value in drawnFrames(resultNode, emptied=True)}
+
+
+def _frames(node: slicer.vtkMRMLNode) -> dict[str, slicer.vtkMRMLSegmentationNode]:
+    """Return the segmentations of a sequence by index value; a segmentation is its own only frame."""
+    if not node.IsA("vtkMRMLSequenceNode"):
+        return {SINGLE_VALUE: node}
+    return {node.GetNthIndexValue(n): node.GetNthDataNode(n) for n in range(node.GetNumberOfDataNodes())}
 
 
 def isPropagated(sequenceNode: slicer.vtkMRMLSequenceNode) -> bool:
@@ -85,8 +117,7 @@ def trustedFrames(sequenceNode: slicer.vtkMRMLSequenceNode) -> set[str]:
 
 def frameContents(sequenceNode: slicer.vtkMRMLSequenceNode) -> dict[str, str]:
     """Return what `frameContent` returns for each frame of a sequence of segmentations, by index value."""
-    count = sequenceNode.GetNumberOfDataNodes()
-    return {sequenceNode.GetNthIndexValue(n): frameContent(sequenceNode.GetNthDataNode(n)) for n in range(count)}
+    return {value: frameContent(node) for value, node in _frames(sequenceNode).items()}
 
 
 def frameContent(node: slicer.vtkMRMLSegmentationNode) -> str:
@@ -123,9 +154,9 @@ def _isSameDrawing(drawing: tuple[str, np.ndarray], voxels: str, kept: list) -> 
     return same and np.allclose(grids, kept, rtol=0, atol=GRID_TOLERANCE_MM)
 
 
-def _made(sequenceNode: slicer.vtkMRMLSequenceNode) -> dict[str, list]:
+def _made(node: slicer.vtkMRMLNode) -> dict[str, list]:
     try:
-        made = json.loads(sequenceNode.GetAttribute(MADE_ATTRIBUTE) or "{}")
+        made = json.loads(node.GetAttribute(MADE_ATTRIBUTE) or "{}")
         return {value: [maker, voxels, grids] for value, (maker, voxels, grids) in made.items()}
     except (ValueError, TypeError, AttributeError):  # a scene that was changed by hand
         return {}

@@ -6,6 +6,7 @@ from ..core.errors import InputError
 from ..core.structure import SegmentSet
 from ..model.description import Model
 from .inputs import SequenceInput
+from .made_frames import copyMade
 from .outputs import SegmentationOutput, checkOutput, placeBeside
 from .volumes_plot import removeChart
 from .volumes_table import volumesTable
@@ -55,6 +56,7 @@ class SingleOutput(SegmentationOutput):
         result = self.sequenceNode.GetNthDataNode(0)
         wasModifying = outputNode.StartModify()
         outputNode.GetSegmentation().DeepCopy(result.GetSegmentation())
+        copyMade(self.sequenceNode, outputNode)
         outputNode.EndModify(wasModifying)
         self.tableNode = volumesTable(outputNode, self.curve)
         return outputNode
