@@ -23,8 +23,9 @@ if (slicer.app.majorVersion, slicer.app.minorVersion) < (5, 10):  # its Python i
         )
     )
 
-from CLSTMSegmentLib.panel.console_logic import ConsoleLogic, pythonOfWorkers
+from CLSTMSegmentLib.panel.console_logic import ConsoleLogic
 from CLSTMSegmentLib.panel.sample_data import registerSampleData
+from CLSTMSegmentLib.panel.worker_python import pythonOfWorkers
 
 
 class CLSTMSegment(ScriptedLoadableModule):

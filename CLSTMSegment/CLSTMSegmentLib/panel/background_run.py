@@ -18,7 +18,7 @@ from ..worker.events import Done, Event, Failed, FrameDone, Note, Started
 from ..worker.worker_process import MakeWorker
 from .repeating_timer import RepeatingTimer
 from .reported_slots import unexpected
-from .run_requests import PropagationRequest, RunRequest
+from .run_requests import PropagationRequest, RunRequest, outputToReplace
 
 TICK_MS = 20
 
@@ -101,13 +101,11 @@ class BackgroundRun:
 
     def _tick(self) -> None:
         """Hand one frame over and show one finished frame, no more, so that the user never waits."""
-        if self.request.source.node.GetScene() is None:
-            self._end("failed", _("The input was removed during the run."))
-            return
         if self._toHandOver and self._inputChanged():
             self._end("failed", _("The input sequence was changed before all of it was read: start again."))
             return
         try:
+            self.request.source.checkUnchanged()
             if self._toHandOver:
                 number = self._toHandOver.popleft()
                 image = self._frames[number].image
@@ -181,15 +179,10 @@ class BackgroundRun:
 
     def _replaceOutput(self) -> str:
         """Move the finished frames into the chosen output; return what the user must know, or an empty text."""
-        outputNode = self.request.outputNode
-        if outputNode is None or outputNode.GetScene() is None:  # the user may have removed it
-            return ""
-        if self.request.outputIsInUse:
-            return _("{name} was edited meanwhile and stays as it is: the result is a new one.").format(
-                name=outputNode.GetName()
-            )
-        self.output.publish(outputNode)
-        return ""
+        outputNode, text = outputToReplace(self.request)
+        if outputNode is not None:
+            self.output.publish(outputNode)
+        return text
 
     def _end(self, state: str, message: str) -> None:
         if self.state != "running":

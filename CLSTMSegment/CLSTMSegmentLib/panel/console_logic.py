@@ -5,7 +5,6 @@ What needs PyTorch is imported where it is used, because PyTorch may be missing.
 
 import logging
 import shutil
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,11 +13,7 @@ import slicer
 
 from ..engine.settings import DEFAULT_MODEL
 from .live_console import LiveConsole
-
-
-def pythonOfWorkers() -> str:
-    """Return the interpreter of the worker processes."""
-    return shutil.which("PythonSlicer") or sys.executable
+from .worker_python import pythonOfWorkers
 
 
 class ConsoleLogic(LiveConsole):
@@ -72,7 +67,7 @@ class ConsoleLogic(LiveConsole):
             model: name of a bundled model, folder of a model or published checkpoint of eksubin/CLSTM-Unet4D (`.pth`).
             roi: a markups ROI, outside of which nothing is segmented; None for the whole image.
             output: a segmentation sequence whose frames are replaced, or for a single volume a segmentation whose
-                segments are; None for a new one.
+                segments are; None for a new one. If it is removed or drawn in meanwhile, the result is a new one.
             progress: called with a `core.progress.Progress` before every tile.
             cancelled: asked before every tile; once it returns True, the run is cancelled.
             settings: `frames`, `device`, `precision`, `tile`, `overlap`, `ram_gb`, `state_rule`, `warm_up_frames` or
@@ -82,8 +77,8 @@ class ConsoleLogic(LiveConsole):
             The segmentation sequence node, which the input's browser plays; for a single volume the segmentation node.
 
         Raises:
-            InputError: an unknown setting, or an input, model, ROI, output or setting that cannot be used; or Python
-                packages are missing, which `setupPythonRequirements` installs.
+            InputError: an unknown setting, or an input, model, ROI, output or setting that cannot be used; the input
+                was removed meanwhile; or Python packages are missing, which `setupPythonRequirements` installs.
             Cancelled: `cancelled` returned True; `self.unfinished` has the finished frames.
         """
         from .dependencies import TO_SEGMENT, checkInstalled
@@ -93,10 +88,12 @@ class ConsoleLogic(LiveConsole):
         from ..model.bundle import load_model
         from ..scene.inputs import SequenceFrames
         from ..scene.single_output import outputFor
+        from .run_requests import RunRequest
 
         self.report = self.curve = self.volumesTableNode = self.unfinished = None
         source, run = self._check(inputNode, model, roi, output, settings)
         segmenter = Segmenter(load_model(run.model), run)
+        request = RunRequest(source, segmenter.model, run, output)
         finished = outputFor(segmenter.model, source)
         self.report, self.curve = segmenter.report, finished.curve
         frames = SequenceFrames(source.sequenceNode)
@@ -105,9 +102,8 @@ class ConsoleLogic(LiveConsole):
         for frame in segmenter.segment(frames, progress, cancelled):
             finished.add(frame)
             self.unfinished = finished
+        outputNode = self._publish(finished, request)
         self.unfinished = None
-        outputNode = finished.publish(output)
-        self.volumesTableNode = finished.tableNode
         for warning in segmenter.report.warnings:
             logging.warning(warning)
         return outputNode
@@ -221,7 +217,17 @@ class ConsoleLogic(LiveConsole):
         propagator = Propagator(SequenceFrames(source.sequenceNode), request.annotations, cyclic)
         for frame in propagator.run(progress, cancelled):
             request.add(finished, frame.result, frame.flags())
-        outputNode = finished.publish(None if request.outputIsInUse else output)
+        return self._publish(finished, request)
+
+    def _publish(self, finished: object, request: object) -> slicer.vtkMRMLNode:
+        """Add a finished output to the scene, or replace the one that the request names; return its node."""
+        from .run_requests import outputToReplace
+
+        request.source.checkUnchanged()
+        outputNode, text = outputToReplace(request)
+        if text:
+            logging.warning(text)
+        outputNode = finished.publish(outputNode)
         self.volumesTableNode = finished.tableNode
         return outputNode
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import slicer
 
 from ..engine.settings import DEFAULT_MODEL
+from .worker_python import pythonOfWorkers
 
 
 class LiveConsole:
@@ -45,7 +46,6 @@ class LiveConsole:
         from ..scene.keywords import runSettings
         from ..scene.live_input import checkLiveInput
         from ..worker.worker_process import WorkerProcess
-        from .console_logic import pythonOfWorkers
         from .dependencies import TO_SEGMENT, checkInstalled
         from .live_segmentation import LiveRequest, LiveSegmentation
 

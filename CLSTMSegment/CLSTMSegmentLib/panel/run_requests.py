@@ -189,3 +189,18 @@ class PropagationRequest:
 def _isNewIn(outputNode: slicer.vtkMRMLNode | None, replaced: Mapping[str, str]) -> bool:
     """Return whether the user has drawn something in an output since its drawings were what is replaced."""
     return bool(drawings(outputNode).items() - replaced.items())
+
+
+def outputToReplace(request: RunRequest | PropagationRequest) -> tuple[slicer.vtkMRMLNode | None, str]:
+    """Return the output that a run replaces now that it has finished, and what the user must know.
+
+    Returns:
+        The output, or None where the result is a new one; and a text, which is often empty.
+    """
+    outputNode = request.outputNode
+    if outputNode is None or outputNode.GetScene() is None:  # the user may have removed it
+        return None, ""
+    if request.outputIsInUse:
+        text = _("{name} was edited meanwhile and stays as it is: the result is a new one.")
+        return None, text.format(name=outputNode.GetName())
+    return outputNode, ""

@@ -37,6 +37,11 @@ class SequenceInput:
         """Return the node in the scene that is the input: the sequence or the single volume."""
         return self.proxyNode if self.isSingle else self.sequenceNode
 
+    def checkUnchanged(self) -> None:
+        """Raise an InputError if there is nothing any more beside which a result could be placed."""
+        if self.node.GetScene() is None:
+            raise InputError("the input was removed during the run: load it again, and start again")
+
     @property
     def shownFrame(self) -> int | None:
         """Return the number of the frame that the browser shows; None without a browser, or if it shows none.
