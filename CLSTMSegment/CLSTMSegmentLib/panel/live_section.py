@@ -84,7 +84,7 @@ class LiveSection:
         if not self._installer.ensure(TO_SEGMENT, self._tell) or self._parameters is None:
             return
         parameters = self._parameters
-        model, settings = self._models.chosen(parameters.model), liveSettingsFor(parameters)
+        model, settings = self._models.readAgain(parameters.model), liveSettingsFor(parameters)
         request = LiveRequest(parameters.liveVolume, model, settings, self._earlier)
         self._live = LiveSegmentation(request, self._makeWorker, self._show)
         self._show(self._live)

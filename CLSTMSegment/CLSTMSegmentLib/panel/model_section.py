@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 
 from ..core.errors import InputError
 from ..engine.settings import DEFAULT_MODEL
+from ..model.bundle import load_model
 from ..model.description import Model
 from .dependencies import TO_SEGMENT, PackageInstaller
 from .model_choice import addModel, choosableModels, detailsAsHtml, summaryAsHtml
@@ -22,7 +23,7 @@ class ModelSection:
     Args:
         ui: the panel's widgets.
         modelsFolder: the folder of the models that the user added.
-        added: called with the source of the model to choose after the user has changed the models.
+        added: called with the source of the model to choose after the models have changed.
         installer: installs what is needed to check a model before it is added.
 
     Attributes:
@@ -69,6 +70,17 @@ class ModelSection:
         if source not in self.models:
             raise InputError(_("model {name} is missing: choose another").format(name=source))
         return self.models[source]
+
+    def readAgain(self, source: str) -> Model:
+        """Return the chosen model as it is on the disk now; one that was replaced under its name is shown anew.
+
+        Raises:
+            InputError: it is missing or damaged.
+        """
+        model = load_model(source)
+        if model != self.models.get(source):
+            self._added(source)
+        return model
 
     def _onAddModel(self) -> None:
         if not self._installer.ensure(TO_SEGMENT, self._tell):

@@ -72,7 +72,7 @@ class RunRequest:
         Raises:
             OSError: it cannot be made.
         """
-        return JobFolder.make(self.settings, indexValues)
+        return JobFolder.make(self.settings, indexValues, model=self.model)
 
     def add(self, output: SegmentationOutput, frame: SegmentedFrame, flags: Sequence[Flag]) -> None:
         """Add a finished frame to the output."""

@@ -126,7 +126,7 @@ class SegmentPanel:
             parameters.lastFrame = max(parameters.inputSequence.GetNumberOfDataNodes() - 1, 0)
 
     def _useModel(self, source: str) -> None:
-        """Choose a model that was added or taught just now."""
+        """Choose a model that was added, taught or replaced just now."""
         self._models.fill()
         self._teach.fillModels(self._models.models)
         if self._parameterNode is not None:
@@ -200,7 +200,7 @@ class SegmentPanel:
         if parameters.outputSequence is not None:
             checkOutputFor(parameters.outputSequence, source)
         settings = runSettingsFor(source, parameters)
-        return RunRequest(source, self._models.chosen(settings.model), settings, parameters.outputSequence)
+        return RunRequest(source, self._models.readAgain(settings.model), settings, parameters.outputSequence)
 
     def _start(self, request: RunRequest | PropagationRequest) -> None:
         self._ui.unfinishedWidget.visible = False
