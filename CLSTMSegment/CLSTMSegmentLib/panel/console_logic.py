@@ -78,7 +78,7 @@ class ConsoleLogic(LiveConsole):
 
         Raises:
             InputError: an unknown setting, or an input, model, ROI, output or setting that cannot be used; the input
-                was removed meanwhile; or Python packages are missing, which `setupPythonRequirements` installs.
+                was removed or moved meanwhile; or packages are missing, which `setupPythonRequirements` installs.
             Cancelled: `cancelled` returned True; `self.unfinished` has the finished frames.
         """
         from .dependencies import TO_SEGMENT, checkInstalled

@@ -4,7 +4,8 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..core.errors import InputError
-from ..scene.inputs import holds, isSingleVolume, proxyIDs, resolveInput
+from ..scene.browsers import proxyIDs
+from ..scene.inputs import holds, isSingleVolume, resolveInput
 from .parameter_node import CLSTMSegmentParameterNode
 
 SELECTED_NODES = ("inputSequence", "outputSequence", "roi", "annotationSequence", "liveVolume")
