@@ -41,7 +41,7 @@ class ResultsSection:
         self._title = ""
         self._finished = False
         self._displayed = False
-        self._plot = VolumesPlotView()
+        self._plot = VolumesPlotView(ui.statusLabel)
         self._review = ReviewButtons(ui, lambda number: self._fillRow(self._output.curve.numbers.index(number)))
         self._dicomExport = DicomExport(ui)
         self._surfaces = SurfaceMaker(self._tell)
@@ -165,7 +165,7 @@ class ResultsSection:
 
     def _onProxyChanged(self) -> None:
         """Look at the shown frame soon; a stroke changes the proxy several times, and so does a change of frames."""
-        number = self._output.source.shownFrame
+        number = self._output.shownFrame
         if number is not None:
             self._perhapsEdited.add(number)
             self._editTimer.start()
@@ -183,10 +183,10 @@ class ResultsSection:
     # -- what buttons do --------------------------------------------------------------------------
 
     def _onRow(self, row: int, column: int) -> None:
-        self._output.source.showFrame(self._output.curve.numbers[row])
+        self._output.showFrame(self._output.curve.numbers[row])
 
     def _onFlag(self, index: qt.QModelIndex) -> None:
-        self._output.source.showFrame(self._output.curve.flags[index.row()].frame)
+        self._output.showFrame(self._output.curve.flags[index.row()].frame)
 
     def _onPlot(self) -> None:
         showView(PLOT_VIEW)

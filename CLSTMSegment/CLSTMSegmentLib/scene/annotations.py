@@ -11,11 +11,12 @@ import vtk
 
 from ..core.errors import InputError
 from ..core.structure import PALETTE, Segment
+from .beside_input import placeBeside
 from .images import imageFromVolume, imageGeometry, volumeGeometry
 from .inputs import SequenceInput
 from .labelmaps import drawnSegments, labelsOf, maskOn
 from .made_frames import drawnFrames, frameContent, trustedFrames
-from .outputs import copyIndex, placeBeside
+from .outputs import copyIndex
 from .segmentation_nodes import CODES, emptySegmentation
 
 MOST_LABELS = 255

@@ -11,6 +11,7 @@ from ..core.structure import SegmentSet
 from ..core.volume_curve import Flag, FrameVolumes, VolumeCurve
 from ..engine.quality import measure_frame
 from ..model.description import Model
+from .beside_input import playBeside
 from .edited_frames import editState, measureEdited
 from .frame_reviews import REVIEWS_ATTRIBUTE
 from .inputs import SequenceFrames, SequenceInput
@@ -59,6 +60,43 @@ class SegmentationOutput:
         """Return the segmentation that shows the output, or its current frame; None where nothing shows it."""
         browserNode = self.source.browserNode
         return browserNode.GetProxyNode(self.sequenceNode) if browserNode is not None else None
+
+    @property
+    def shownFrame(self) -> int | None:
+        """Return the number that the frame that the browser shows had in the run; None for a frame that was not there.
+
+        Frames go by their index values, because the user may have removed or added frames since.
+        """
+        number = self.source.shownFrame
+        value = self._valuesNow()[number] if number is not None else None
+        return self.curve.index.values.index(value) if value in self.curve.index.values else None
+
+    def showFrame(self, number: int) -> None:
+        """Let the browser show the frame that had a number in the run.
+
+        Raises:
+            InputError: the frame was removed from the input since.
+        """
+        self.source.showFrame(self.numberNow(number))
+
+    def numberNow(self, number: int) -> int:
+        """Return the number that a frame of the run has in the input now.
+
+        Raises:
+            InputError: it was removed from the input since.
+        """
+        value, values = self.curve.index.values[number], self._valuesNow()
+        if value not in values:
+            name = self.source.sequenceNode.GetName()
+            raise InputError(f"the frame at {value} is in {name!r} no more: choose another one, or segment again")
+        return values.index(value)
+
+    def isInInput(self, number: int) -> bool:
+        """Return whether a frame of the run is in the input still."""
+        return self.curve.index.values[number] in self._valuesNow()
+
+    def _valuesNow(self) -> list[str]:
+        return SequenceFrames(self.source.sequenceNode).index.values
 
     def add(self, frame: SegmentedFrame, maker: str = MODEL, flags: Sequence[Flag] = ()) -> None:
         """Add a finished frame at its index value, and measure it.
@@ -170,7 +208,7 @@ class SegmentationOutput:
     def _show(self, outputNode: slicer.vtkMRMLSequenceNode) -> None:
         browserNode = self.source.browserNode
         if browserNode is not None and browserNode.GetScene() is not None:  # the user may have removed it
-            _synchronize(self.source, outputNode)
+            playBeside(self.source, outputNode)
         self.tableNode = volumesTable(outputNode, self.curve)
 
     def _replaceFrames(self, outputNode: slicer.vtkMRMLSequenceNode) -> None:
@@ -220,45 +258,3 @@ def checkOutput(outputNode: slicer.vtkMRMLNode, source: SequenceInput) -> None:
         for number in range(outputNode.GetNumberOfDataNodes())
     ):
         raise InputError(f"output {name!r} contains nodes that are not segmentations: choose another output")
-
-
-def _synchronize(source: SequenceInput, sequenceNode: slicer.vtkMRMLSequenceNode) -> None:
-    """Make the input's browser play the output beside the input; the selected item and playback stay as they are."""
-    browserNode = source.browserNode
-    selectedItem, playing = browserNode.GetSelectedItemNumber(), browserNode.GetPlaybackActive()
-    if not browserNode.IsSynchronizedSequenceNode(sequenceNode, True):
-        wasModifying = browserNode.StartModify()
-        browserNode.AddSynchronizedSequenceNode(sequenceNode)
-        browserNode.EndModify(wasModifying)
-    # for a frame that was not segmented nothing is shown, and no item is added to the output
-    browserNode.SetMissingItemMode(sequenceNode, slicer.vtkMRMLSequenceBrowserNode.MissingItemSetToDefault)
-    # without this, what the user edits is thrown away at the next change of frames, with the visibility of segments
-    browserNode.SetSaveChanges(sequenceNode, True)
-    # the application does this later by itself, but the proxy is needed now
-    slicer.vtkSlicerSequencesLogic().UpdateProxyNodesFromSequences(browserNode)
-    proxyNode = browserNode.GetProxyNode(sequenceNode)
-    placeBeside(source, proxyNode)
-    browserNode.SetSelectedItemNumber(selectedItem)
-    browserNode.SetPlaybackActive(playing)
-
-
-def placeBeside(source: SequenceInput, proxyNode: slicer.vtkMRMLSegmentationNode) -> None:
-    """Give a proxy the parent transform, reference geometry and subject hierarchy folder of the input's proxy."""
-    if source.proxyNode is not None:
-        proxyNode.SetAndObserveTransformNodeID(source.proxyNode.GetTransformNodeID())
-        proxyNode.SetNodeReferenceID(proxyNode.GetReferenceImageGeometryReferenceRole(), source.proxyNode.GetID())
-        moveToFolderOf(source.proxyNode, proxyNode)
-
-
-def moveToFolderOf(neighbour: slicer.vtkMRMLNode, node: slicer.vtkMRMLNode) -> None:
-    """Move a node into the subject hierarchy folder of another one."""
-    hierarchyNode = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(node.GetScene())
-    neighbourItem = hierarchyNode.GetItemByDataNode(neighbour)
-    if not neighbourItem:
-        return
-    parentItem = hierarchyNode.GetItemParent(neighbourItem)
-    item = hierarchyNode.GetItemByDataNode(node)
-    if item:
-        hierarchyNode.SetItemParent(item, parentItem)
-    else:
-        hierarchyNode.CreateItem(parentItem, node)

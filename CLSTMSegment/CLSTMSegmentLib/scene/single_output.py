@@ -5,9 +5,10 @@ import slicer
 from ..core.errors import InputError
 from ..core.structure import SegmentSet
 from ..model.description import Model
+from .beside_input import placeBeside
 from .inputs import SequenceInput
 from .made_frames import copyMade
-from .outputs import SegmentationOutput, checkOutput, placeBeside
+from .outputs import SegmentationOutput, checkOutput
 from .volumes_plot import removeChart
 from .volumes_table import volumesTable
 
