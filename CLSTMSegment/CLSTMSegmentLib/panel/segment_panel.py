@@ -103,6 +103,7 @@ class SegmentPanel:
             return
         readEarlierNames(parameterNode)
         self._guiTag = parameterNode.connectGui(self._ui)
+        self._results.followScene()
         self._observerTag = parameterNode.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self.update())
         self.update()
 
@@ -278,4 +279,4 @@ class SegmentPanel:
         ui.cancelButton.enabled = ui.unfinishedWidget.visible = False
         ui.progressBar.value = 0
         ui.statusLabel.text = ""
-        self._results.close()
+        self._results.abandon()

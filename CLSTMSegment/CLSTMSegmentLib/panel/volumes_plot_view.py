@@ -52,9 +52,9 @@ class VolumesPlotView:
             return False
         return slicer.app.applicationLogic().GetSelectionNode().GetActivePlotChartID() == self._chartNode.GetID()
 
-    def update(self) -> None:
-        """Fit the plot to volumes that have changed."""
-        if self._chartNode is not None and self._output.tableNode is not None:
+    def update(self, output: SegmentationOutput) -> None:
+        """Fit the plot to volumes of an output that have changed; the plot may show another one."""
+        if output is self._output and self._chartNode is not None and self._output.tableNode is not None:
             volumesChart(self._output.tableNode, self._output.curve, self._title)
             self._mark()
 

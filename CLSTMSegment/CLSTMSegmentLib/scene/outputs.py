@@ -56,6 +56,11 @@ class SegmentationOutput:
         return self.sequenceNode
 
     @property
+    def editedNode(self) -> slicer.vtkMRMLNode | None:
+        """Return the node whose events tell that the user may have edited the output; None where nothing shows it."""
+        return self.source.browserNode
+
+    @property
     def shownNode(self) -> slicer.vtkMRMLSegmentationNode | None:
         """Return the segmentation that shows the output, or its current frame; None where nothing shows it."""
         browserNode = self.source.browserNode
@@ -68,7 +73,7 @@ class SegmentationOutput:
         Frames go by their index values, because the user may have removed or added frames since.
         """
         number = self.source.shownFrame
-        value = self._valuesNow()[number] if number is not None else None
+        value = self.source.sequenceNode.GetNthIndexValue(number) if number is not None else None
         return self.curve.index.values.index(value) if value in self.curve.index.values else None
 
     def showFrame(self, number: int) -> None:
@@ -178,13 +183,36 @@ class SegmentationOutput:
         if number not in self._measured:
             return False
         value = self.curve.index.values[number]
-        node = self.sequenceNode.GetDataNodeAtValue(value)
+        node = self._frameNode(value)
         if node is None or editState(node) == self._measured[number]:
             return False
         self._measured[number] = editState(node)
         self.curve.replace(*measureEdited(node, number, value, self.curve.segments))
-        self.tableNode = volumesTable(self.sequenceNode, self.curve)
+        self.tableNode = volumesTable(self.outputNode, self.curve)
         return True
+
+    def takeOver(
+        self, outputNode: slicer.vtkMRMLNode, tableNode: slicer.vtkMRMLTableNode, frames: Sequence[FrameVolumes]
+    ) -> None:
+        """Go on with a result that is in the scene already.
+
+        Args:
+            outputNode: the result.
+            tableNode: its table.
+            frames: the volumes in the table.
+        """
+        self._setOutputNode(outputNode)
+        self.tableNode = tableNode
+        for frame in frames:
+            self.curve.add(frame)
+            self._measured[frame.number] = editState(self._frameNode(frame.index_value))
+
+    def _setOutputNode(self, outputNode: slicer.vtkMRMLNode) -> None:
+        self.sequenceNode = outputNode
+
+    def _frameNode(self, value: str) -> slicer.vtkMRMLSegmentationNode | None:
+        """Return the segmentation at an index value of the output; None where it was removed."""
+        return self.sequenceNode.GetDataNodeAtValue(value)
 
     def withdraw(self) -> None:
         """Remove the sequence, its proxy, its table and its chart from the scene, if they are in it."""

@@ -6,6 +6,7 @@ from ..core.errors import InputError
 from ..core.structure import SegmentSet
 from ..model.description import Model
 from .beside_input import placeBeside
+from .edited_frames import editState
 from .inputs import SequenceInput
 from .made_frames import copyMade
 from .outputs import SegmentationOutput, checkOutput
@@ -30,7 +31,12 @@ class SingleOutput(SegmentationOutput):
         """Return the segmentation node; None before `publish`."""
         return self._segmentationNode
 
-    shownNode = outputNode
+    shownNode = editedNode = outputNode
+
+    @property
+    def shownFrame(self) -> int:
+        """Return the number of the one frame."""
+        return 0
 
     def publish(self, outputNode: slicer.vtkMRMLSegmentationNode | None = None) -> slicer.vtkMRMLSegmentationNode:
         """Add a segmentation node and its table to the scene of the volume, or replace the segments of an existing one.
@@ -59,8 +65,15 @@ class SingleOutput(SegmentationOutput):
         outputNode.GetSegmentation().DeepCopy(result.GetSegmentation())
         copyMade(self.sequenceNode, outputNode)
         outputNode.EndModify(wasModifying)
+        self._measured[0] = editState(outputNode)
         self.tableNode = volumesTable(outputNode, self.curve)
         return outputNode
+
+    def _setOutputNode(self, outputNode: slicer.vtkMRMLNode) -> None:
+        self._segmentationNode = outputNode
+
+    def _frameNode(self, value: str) -> slicer.vtkMRMLSegmentationNode | None:
+        return self._segmentationNode
 
     def withdraw(self) -> None:
         """Remove the segmentation, its table and its chart from the scene, if they are in it."""
