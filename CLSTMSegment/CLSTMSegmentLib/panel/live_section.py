@@ -11,7 +11,7 @@ from .live_segmentation import LiveRequest, LiveSegmentation
 from .model_section import ModelSection
 from .node_selectors import hideLabelmaps
 from .parameter_node import CLSTMSegmentParameterNode, liveSettingsFor
-from .reported_slots import reporting, telling
+from .reported_slots import plain, reporting, telling
 
 
 class LiveSection:
@@ -69,7 +69,7 @@ class LiveSection:
         obstacle = None if running else self._obstacle()
         ui.liveButton.text = _("Stop") if running else _("Start")
         ui.liveButton.enabled = obstacle is None
-        ui.liveButton.toolTip = obstacle or _("Segment the volume whenever its image changes.")
+        ui.liveButton.toolTip = plain(obstacle or _("Segment the volume whenever its image changes."))
         ui.liveSelector.enabled = not running
         ui.recordButton.enabled = running
         if not running:

@@ -14,7 +14,7 @@ from ..model.description import Model
 from .dependencies import TO_SEGMENT, PackageInstaller
 from .model_choice import addModel, choosableModels, detailsAsHtml, summaryAsHtml
 from .own_models import isOwnModel, removeModel, renameModel
-from .reported_slots import reporting, telling
+from .reported_slots import plain, reporting, telling
 
 
 class ModelSection:
@@ -107,6 +107,6 @@ class ModelSection:
     def _onRemoveModel(self) -> None:
         source = self._ui.modelComboBox.currentData
         question = _("The model {name} will be removed from this computer.").format(name=self.models[source].title)
-        if slicer.util.confirmOkCancelDisplay(question, _("Remove the model")):
+        if slicer.util.confirmOkCancelDisplay(plain(question), _("Remove the model")):
             removeModel(source)
             self._added(DEFAULT_MODEL)

@@ -7,6 +7,7 @@ from ..core.errors import InputError
 from ..scene.browsers import proxyIDs
 from ..scene.inputs import holds, isSingleVolume, resolveInput
 from .parameter_node import CLSTMSegmentParameterNode
+from .reported_slots import plain
 
 SELECTED_NODES = ("inputSequence", "outputSequence", "roi", "annotationSequence", "liveVolume")
 """The parameters that are nodes."""
@@ -91,7 +92,7 @@ def mayReplace(outputNode: slicer.vtkMRMLNode | None, corrections: bool, allowed
     question = question.format(count=count, name=outputNode.GetName())
     if corrections:
         question += " " + _("They hold what you drew or corrected.")
-    if not slicer.util.confirmOkCancelDisplay(question, _("Replace the output")):
+    if not slicer.util.confirmOkCancelDisplay(plain(question), _("Replace the output")):
         return False
     allowed.add(outputNode.GetID())
     return True

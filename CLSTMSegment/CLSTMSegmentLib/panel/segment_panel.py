@@ -30,7 +30,7 @@ from .parameter_node import (
 )
 from .propagate_section import PropagateSection
 from .remote_section import RemoteSection
-from .reported_slots import reporting, telling
+from .reported_slots import plain, reporting, telling
 from .results_section import ResultsSection
 from .run_requests import PropagationRequest, RunRequest
 from .run_status import notStarted, statusOf
@@ -156,7 +156,7 @@ class SegmentPanel:
         ui.createRoiButton.enabled = parameters.inputSequence is not None
         obstacle = self._obstacle(parameters)
         ui.applyButton.enabled = obstacle is None
-        ui.applyButton.toolTip = obstacle or _("Segment the sequence.")
+        ui.applyButton.toolTip = plain(obstacle or _("Segment the sequence."))
         self._teach.update(parameters)
         self._live.update(parameters)
         self._propagate.update(parameters)
