@@ -43,6 +43,7 @@ class SegmentationOutput:
         self.source = source
         self._measured: dict[int, tuple] = {}
         self.tableNode: slicer.vtkMRMLTableNode | None = None
+        self._proxyNode: slicer.vtkMRMLSegmentationNode | None = None
         self.sequenceNode = slicer.vtkMRMLSequenceNode()
         index = SequenceIndex([])
         if source is not None:
@@ -219,11 +220,11 @@ class SegmentationOutput:
         scene = self.sequenceNode.GetScene()
         if scene is None:
             return
-        browserNode = self.source.browserNode
-        if browserNode is not None:
-            proxyNode = browserNode.GetProxyNode(self.sequenceNode)
+        proxyNode, self._proxyNode = self._proxyNode, None
+        if proxyNode is not None:
             ownNodes = [proxyNode.GetDisplayNode(), proxyNode.GetStorageNode(), proxyNode]
-            browserNode.RemoveSynchronizedSequenceNode(self.sequenceNode.GetID())
+            if self.source.browserNode.GetScene() is scene:
+                self.source.browserNode.RemoveSynchronizedSequenceNode(self.sequenceNode.GetID())
             for node in ownNodes:
                 if node is not None and node.GetScene() is scene:
                     scene.RemoveNode(node)
@@ -237,6 +238,7 @@ class SegmentationOutput:
         browserNode = self.source.browserNode
         if browserNode is not None and browserNode.GetScene() is not None:  # the user may have removed it
             playBeside(self.source, outputNode)
+            self._proxyNode = browserNode.GetProxyNode(outputNode)  # it stays when the browser is removed
         self.tableNode = volumesTable(outputNode, self.curve)
 
     def _replaceFrames(self, outputNode: slicer.vtkMRMLSequenceNode) -> None:
