@@ -259,7 +259,7 @@ def test_run_whose_worker_did_not_send_all_frames_has_failed(fakePanel, fakeRun,
 
 
 def test_run_that_cannot_start_is_told(fakePanel, fakeRun, fakes, monkeypatch):
-    def cannotStart(*arguments):
+    def cannotStart(*arguments, **keywords):
         raise OSError("no space left on device")
 
     monkeypatch.setattr("CLSTMSegmentLib.worker.job_folder.JobFolder.make", cannotStart)

@@ -1,5 +1,6 @@
 """Models in the panel: what they are for, and how others are added."""
 
+import json
 import shutil
 
 import pytest
@@ -9,8 +10,9 @@ from CLSTMSegmentLib.model.bundle import load_model
 from CLSTMSegmentLib.network.options import NetworkOptions
 from CLSTMSegmentLib.network.unet import CLSTMUNet4D
 from host import qt
+from scene.segmentations import segmentedFrames
 
-from panel.conftest import choose, modelsFolder, runToEnd
+from panel.conftest import choose, fakeRun, modelsFolder, outputs, runToEnd
 
 
 def test_chosen_model_is_described(sequence, widget):
@@ -112,3 +114,25 @@ def test_bundled_model_can_be_neither_renamed_nor_removed(ownModel):
 
     assert not ownModel.renameModelButton.enabled
     assert not ownModel.removeModelButton.enabled
+
+
+def test_model_that_was_replaced_under_its_name_is_the_one_that_runs_and_names_the_segments(
+    mine, sequence, fakePanel, fakes, phantom
+):
+    ui = fakePanel
+    ui.inputSelector.setCurrentNode(sequence)
+    choose(ui.modelComboBox, str(mine))
+    swapSegments(mine)
+
+    fakeRun(ui, fakes, segmentedFrames(sequence, phantom))
+
+    segmentation = outputs()[0].GetNthDataNode(0).GetSegmentation()
+    assert list(segmentation.GetSegmentIDs()) == ["outer", "inner"]
+    assert ui.modelComboBox.currentData == str(mine)
+
+
+def swapSegments(folder):
+    """Replace a model by one whose segments are in the other order."""
+    description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    description["segments"].reverse()
+    (folder / "model.json").write_text(json.dumps(description), encoding="utf-8")

@@ -10,7 +10,6 @@ import slicer
 from CLSTMSegmentLib.core.sequence import Frame
 from CLSTMSegmentLib.scene.inputs import resolveInput
 from conftest import address_space, large_frame
-from host import qt
 from scene.conftest import addSequence, play
 
 from panel.conftest import (
@@ -273,11 +272,3 @@ def test_devices_of_this_computer_are_offered_once_they_are_known(sequence, widg
 
     assert box.itemData(0) == "auto"
     assert box.currentData == "cpu"  # as chosen before
-
-
-def test_messages_are_shown_as_they_are_and_never_as_html(fakePanel):
-    for name in ("status", "summary", "propagateStatus", "teachStatus", "liveStatus", "liveVolumes"):
-        label = getattr(fakePanel, f"{name}Label")
-        label.text = "<h1>A name</h1><img src='//elsewhere/a.png'>"
-
-        assert label.textFormat == qt.Qt.TextFormat.PlainText

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from CLSTMSegmentLib.core.errors import Cancelled, InputError, RunFailed
 from CLSTMSegmentLib.core.progress import TeachingProgress
+from CLSTMSegmentLib.engine.run_report import RunReport
 from CLSTMSegmentLib.panel.run_on import checkedScheduler
 from CLSTMSegmentLib.scene.annotations import newAnnotation
 from CLSTMSegmentLib.scene.inputs import resolveInput
@@ -12,12 +13,14 @@ from CLSTMSegmentLib.worker.events import Done, Failed
 from CLSTMSegmentLib.worker.scheduler import Scheduler, TlsFiles
 from CLSTMSegmentLib.worker.work_folder import STOP
 from CLSTMSegmentLib.worker.worker_process import RELAY, SEGMENT, TEACH
+from scene.segmentations import finishedOutput, segmentedFrames
 from scene.test_annotations import blocks, draw
+from scene.test_edited_frames import CORRECTION, edit, voxelsOf
 from worker.conftest import sharedCluster  # noqa: F401
 from worker.remote_cluster import nothing_is_left
 
 import CLSTMSegment
-from panel.conftest import FakeWorker, jobFolders, nodeIDs, outputs
+from panel.conftest import FakeWorker, jobFolders, nodeIDs, outputs, report
 from panel.test_remote import LOCAL, PROTECTED, runAt
 
 
@@ -55,6 +58,28 @@ def test_script_segments_on_a_cluster(sequence, bundle, logic, sharedCluster):  
     assert outputNode.GetNumberOfDataNodes() == 2
     assert steps
     nothing_is_left(sharedCluster)
+
+
+def test_output_corrected_during_a_run_on_a_cluster_stays_as_it_is(
+    sequence, bundle, logic, certificates, phantom, fakesOfScript, monkeypatch, caplog
+):
+    mine, turns = finishedOutput(sequence, phantom).publish(), iter([True])
+
+    def poll(worker):
+        if not next(turns, False):
+            return []
+        edit(resolveInput(sequence).browserNode.GetProxyNode(mine), "inner", phantom[0][0].image, CORRECTION)
+        report(worker, segmentedFrames(sequence, phantom))
+        return [*worker.reported, Done(report=RunReport("cpu"))]
+
+    monkeypatch.setattr(FakeWorker, "poll", poll)
+    outputNode = logic.segment(sequence, model=bundle, output=mine, runOn=Scheduler(PROTECTED, certificates))
+
+    assert outputNode is not mine
+    assert "was edited meanwhile and stays as it is" in caplog.text
+    assert voxelsOf(mine.GetNthDataNode(0), "inner") == 200
+    assert logic.volumesTableNode is outputNode.GetNodeReference("CLSTMSegment.volumesTable")
+    assert logic.unfinished is None
 
 
 def test_script_processes_on_a_cluster(sequence, bundle, logic, certificates, fakesOfScript):

@@ -11,7 +11,7 @@ import slicer
 from CLSTMSegmentLib.core.sequence import Frame
 from CLSTMSegmentLib.engine.run_report import RunReport
 from CLSTMSegmentLib.panel.node_selectors import hideUnfitNodes
-from CLSTMSegmentLib.scene import inputs
+from CLSTMSegmentLib.scene import browsers
 from CLSTMSegmentLib.scene.images import volumeFromImage
 from CLSTMSegmentLib.scene.inputs import resolveInput
 from CLSTMSegmentLib.scene.sample_phantom import addHeartPhantom
@@ -161,8 +161,8 @@ def test_update_asks_each_browser_once_whatever_the_number_of_volumes(scene, fak
     sequenceNode = addSequence(scene, phantom[0])
     for frame in phantom[0] * 3:
         scene.AddNode(volumeFromImage(frame.image))
-    asked, ask = [], inputs._browsers
-    monkeypatch.setattr(inputs, "_browsers", lambda scene: asked.append(scene) or ask(scene))
+    asked, ask = [], browsers._browsers
+    monkeypatch.setattr(browsers, "_browsers", lambda scene: asked.append(scene) or ask(scene))
 
     hideUnfitNodes(fakePanel, single=False)
 

@@ -5,7 +5,7 @@ import slicer
 from CLSTMSegmentLib.engine.run_report import RunReport
 from CLSTMSegmentLib.scene.inputs import resolveInput
 from CLSTMSegmentLib.worker.events import Done
-from host import application, qt
+from host import qt
 from scene.conftest import addSequence
 from scene.segmentations import finishedOutput, segmentedFrames
 
@@ -86,28 +86,6 @@ def test_no_other_input_region_or_annotation_is_chosen_once_the_chosen_one_is_re
 
     assert ui.inputSelector.currentNode() is None
     assert not ui.applyButton.enabled
-
-
-def test_user_is_asked_once_before_an_output_is_replaced(sequence, ui, fakes, phantom):
-    mine = finishedOutput(sequence, phantom, [0]).publish()
-    ui.outputSelector.setCurrentNode(mine)
-    application.questions.clear()
-
-    for _ in range(2):
-        fakeRun(ui, fakes, segmentedFrames(sequence, phantom))
-
-    (question,) = application.questions
-    assert mine.GetName() in question
-
-
-def test_nothing_runs_if_the_user_does_not_want_the_output_to_be_replaced(sequence, ui, fakes, phantom, monkeypatch):
-    ui.outputSelector.setCurrentNode(finishedOutput(sequence, phantom, [0]).publish())
-    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, windowTitle=None: False)
-
-    ui.applyButton.click()
-
-    assert fakes == []
-    assert outputs()[0].GetNumberOfDataNodes() == 1
 
 
 def test_sequence_that_is_loaded_while_the_module_is_open_is_preselected(scene, fakeWidget, phantom):

@@ -130,6 +130,42 @@ def test_what_is_drawn_in_a_frame_that_was_not_segmented_stays(sequence, ui, seg
     assert [ui.volumesTable.item(row, 0).text() for row in range(ui.volumesTable.rowCount)] == ["0", "1", "2"]
 
 
+def removeFrame(number):
+    """Remove a frame of the input and of the result, as the user does in the Sequences module."""
+    nodes = [slicer.mrmlScene.GetFirstNodeByName("Cine"), outputs()[0]]
+    value = nodes[0].GetNthIndexValue(number)
+    for node in nodes:
+        node.RemoveDataNodeAtValue(value)
+
+
+def test_rows_flags_and_edits_belong_to_their_frames_after_another_frame_was_removed(sequence, ui, segment, phantom):
+    browserNode, values = resolveInput(sequence).browserNode, [frame.index_value for frame in phantom[0]]
+    segment()
+    before = [ui.volumesTable.item(row, 2).text() for row in range(6)]
+    removeFrame(0)
+
+    ui.volumesTable.cellClicked.emit(3, 0)
+    shown = sequence.GetNthIndexValue(browserNode.GetSelectedItemNumber())
+    ui.plotButton.click()
+    edit(browserNode.GetProxyNode(outputs()[0]), "inner", phantom[0][3].image, CORRECTION)
+    wait(lambda: ui.volumesTable.item(3, 2).text() == "14.4", "the new volume")
+    ui.badButton.click()
+
+    assert shown == values[3]
+    assert markedPosition() == pytest.approx(float(values[3]))
+    assert [ui.volumesTable.item(row, 2).text() for row in (0, 1, 2, 4, 5)] == [before[n] for n in (0, 1, 2, 4, 5)]
+    assert ui.volumesTable.item(3, 0).text() == "3 bad"
+
+
+def test_row_of_a_frame_that_was_removed_says_so(sequence, ui, segment, phantom):
+    segment()
+    removeFrame(2)
+
+    ui.volumesTable.cellClicked.emit(2, 0)
+
+    assert f"the frame at {phantom[0][2].index_value} is in 'Cine' no more" in ui.statusLabel.text
+
+
 def test_volumes_plot_and_file_follow_a_frame_that_is_edited(sequence, ui, segment, phantom, tmp_path):
     browserNode = resolveInput(sequence).browserNode
     play(browserNode, 2)

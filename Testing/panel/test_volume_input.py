@@ -2,6 +2,7 @@
 
 import pytest
 import slicer
+import vtk
 from CLSTMSegmentLib.core.sequence import SegmentedFrame
 from CLSTMSegmentLib.engine.run_report import RunReport
 from CLSTMSegmentLib.scene.images import volumeFromImage
@@ -67,6 +68,24 @@ def test_existing_segmentation_is_offered_and_replaced(scene, volumeNode, fakePa
 
     assert list(mine.GetSegmentation().GetSegmentIDs()) == ["inner", "outer"]
     assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 1
+
+
+def test_volume_that_is_moved_during_the_run_is_told_and_gets_no_result_beside_it(
+    scene, volumeNode, fakePanel, fakes, phantom
+):
+    ui, transformNode = fakePanel, scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    moved = vtk.vtkMatrix4x4()
+    moved.SetElement(0, 3, 50.0)
+    transformNode.SetMatrixTransformToParent(moved)
+    volumeNode.SetAndObserveTransformNodeID(transformNode.GetID())
+    ui.inputSelector.setCurrentNode(volumeNode)
+    ui.applyButton.click()
+
+    volumeNode.HardenTransform()
+    finish(ui, fakes[-1], phantom)
+
+    assert "'CT' was moved or resized during the run" in ui.statusLabel.text
+    assert slicer.util.getNodesByClass("vtkMRMLSegmentationNode") == []
 
 
 def test_proxies_and_labelmaps_are_not_offered(scene, volumeNode, fakePanel, phantom):

@@ -7,7 +7,8 @@ from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.core.sequence import SegmentedFrame
 from CLSTMSegmentLib.core.structure import SegmentSet
 from CLSTMSegmentLib.core.volume_curve import IMAGE, Flag
-from CLSTMSegmentLib.panel.run_requests import PropagationRequest
+from CLSTMSegmentLib.engine.settings import RunSettings
+from CLSTMSegmentLib.panel.run_requests import PropagationRequest, RunRequest
 from CLSTMSegmentLib.scene.annotations import annotatedFrames, readAnnotations, readPropagated
 from CLSTMSegmentLib.scene.frame_reviews import BAD, GOOD, reviewFrame
 from CLSTMSegmentLib.scene.headless import writeSequence
@@ -165,7 +166,7 @@ def test_annotation_beside_the_image_is_refused(scene, source, outputNode, brows
         readAnnotations(outputNode, resolveInput(source.sequenceNode))
 
 
-@pytest.mark.parametrize("ofItself", [True, False])
+@pytest.mark.parametrize("kind", ["run", "propagation", "propagation of itself"])
 @pytest.mark.parametrize(
     "change",
     [
@@ -176,12 +177,16 @@ def test_annotation_beside_the_image_is_refused(scene, source, outputNode, brows
     ],
     ids=["drawn", "renamed", "empty segment renamed", "coloured"],
 )
-def test_output_that_the_user_changes_during_a_propagation_is_in_use(source, outputNode, phantom, change, ofItself):
+def test_output_that_the_user_changes_during_a_run_is_in_use(source, outputNode, phantom, change, kind):
     outputNode.GetNthDataNode(CORRECTED).GetSegmentation().AddEmptySegment("empty", "Empty")
     correct(outputNode, source.browserNode, phantom, 0)
-    annotationNode = outputNode if ofItself else finishedOutput(source.sequenceNode, phantom, [0]).publish()
-    correct(annotationNode, source.browserNode, phantom, 0)
-    request = PropagationRequest.read(source, annotationNode, False, outputNode)
+    if kind == "run":
+        request = RunRequest(source, smallModel(), RunSettings(), outputNode)
+    else:
+        ofItself = kind == "propagation of itself"
+        annotationNode = outputNode if ofItself else finishedOutput(source.sequenceNode, phantom, [0]).publish()
+        correct(annotationNode, source.browserNode, phantom, 0)
+        request = PropagationRequest.read(source, annotationNode, False, outputNode)
     assert not request.outputIsInUse
 
     play(source.browserNode, CORRECTED)

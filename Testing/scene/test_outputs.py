@@ -279,6 +279,23 @@ def test_withdrawn_output_leaves_only_the_nodes_that_were_there_before(scene, se
     output.withdraw()  # a second time, it does nothing
 
 
+def test_output_whose_browser_was_removed_is_withdrawn_and_can_replace_another(
+    scene, sequenceNode, browserNode, phantom
+):
+    oldNode = finishedOutput(sequenceNode, phantom, [0]).publish()
+    discarded, replacing = finishedOutput(sequenceNode, phantom), finishedOutput(sequenceNode, phantom)
+    added = [output.publish() for output in (discarded, replacing)]
+    added += [browserNode.GetProxyNode(node) for node in added]
+    added += [discarded.tableNode, replacing.tableNode]
+    scene.RemoveNode(browserNode)
+
+    discarded.withdraw()
+    replacing.publish(oldNode)
+
+    assert [node.GetScene() for node in added] == [None] * 6
+    assert oldNode.GetNumberOfDataNodes() == 6
+
+
 def test_published_output_is_removed_when_it_replaces_another(scene, sequenceNode, source, phantom):
     oldNode = finishedOutput(sequenceNode, phantom, [0]).publish()
     output = SegmentationOutput(MODEL, source)

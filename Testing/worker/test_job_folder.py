@@ -1,6 +1,7 @@
 """The folder of a worker: what is written to it is read again, and the control file pauses and stops."""
 
 import io
+import json
 import shutil
 import threading
 
@@ -11,8 +12,10 @@ from CLSTMSegmentLib.core.errors import InputError, StorageError
 from CLSTMSegmentLib.core.sequence import SegmentedFrame
 from CLSTMSegmentLib.engine.region import Region
 from CLSTMSegmentLib.engine.settings import RunSettings
+from CLSTMSegmentLib.model.bundle import load_model
 from CLSTMSegmentLib.worker.events import Failed, FrameDone, Note, Started
 from CLSTMSegmentLib.worker.job_folder import JobFolder
+from CLSTMSegmentLib.worker.segment_in_folder import segment_in_folder
 from CLSTMSegmentLib.worker.work_folder import PAUSE, RUN, STOP, WorkFolder
 from CLSTMSegmentLib.worker.worker_process import SEGMENT, WorkerProcess
 
@@ -183,3 +186,16 @@ def test_files_that_are_in_use_for_a_moment_are_read_and_written_after_it(folder
     assert events == [Note("one")]
     assert stops
     assert refused == {"events.jsonl", "control"}
+
+
+def test_worker_refuses_a_model_that_is_not_the_one_of_its_run(bundle, tmp_path):
+    model = shutil.copytree(bundle, tmp_path / "model")
+    folder = JobFolder.make(RunSettings(str(model), device="cpu"), ["0"], tmp_path, load_model(model))
+    description = json.loads((model / "model.json").read_text(encoding="utf-8"))
+    description["segments"].reverse()
+    (model / "model.json").write_text(json.dumps(description), encoding="utf-8")
+
+    with pytest.raises(InputError, match="was replaced by another one under its name: choose it again"):
+        segment_in_folder(folder)
+
+    folder.remove()

@@ -140,6 +140,15 @@ def model_digest(model: Model) -> str:
     return digest.hexdigest()
 
 
+def description_digest(model: Model) -> str:
+    """Return the SHA-256 of all that is known about a model without reading its weights; this is quick.
+
+    The checksum of the weights file is part of it, so that another model has another digest.
+    """
+    content = _description(model) | {"sha256": model.sha256}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
 def _description(model: Model) -> dict[str, object]:
     """Return the content of a model.json, except the checksum of the weights file."""
     content = {"format": FORMAT} | {

@@ -19,7 +19,7 @@ from ..worker.events import Done, Event, Failed, FrameDone, Note, Started
 from ..worker.worker_process import MakeWorker
 from .repeating_timer import RepeatingTimer
 from .reported_slots import unexpected
-from .run_requests import PropagationRequest, RunRequest
+from .run_requests import PropagationRequest, RunRequest, outputToReplace
 
 TICK_MS = 20
 
@@ -33,7 +33,7 @@ class BackgroundRun:
         request: what to do, and how.
         makeWorker: what makes the worker.
         changed: called whenever there is something new to show, and once at the end.
-        shown: whether frames appear in the scene as soon as they are finished, and not only when all are.
+        shown: whether frames appear in the scene as soon as they are finished; otherwise the caller publishes them.
 
     Attributes:
         state: "running", then "done", "failed" or "cancelled".
@@ -123,13 +123,11 @@ class BackgroundRun:
 
     def _tick(self) -> None:
         """Hand one frame over and show one finished frame, no more, so that the user never waits."""
-        if self.request.source.node.GetScene() is None:
-            self._end("failed", _("The input was removed during the run."))
-            return
         if self._toHandOver and self._inputChanged():
             self._end("failed", _("The input sequence was changed before all of it was read: start again."))
             return
         try:
+            self.request.source.checkUnchanged()
             if self._toHandOver:
                 number = self._toHandOver.popleft()
                 image = self._frames[number].image
@@ -179,7 +177,7 @@ class BackgroundRun:
                     self.log += [*report.warnings, _reportLine(report)]
                 if len(self.curve.frames) < self.total:
                     raise RunFailed(_("The worker has ended without all frames: start again."))
-                self._end("done", self._replaceOutput())
+                self._end("done", self._replaceOutput() if self._shown else "")
             case Failed(message, details):
                 if details:
                     self.log.append(details)
@@ -203,22 +201,10 @@ class BackgroundRun:
 
     def _replaceOutput(self) -> str:
         """Move the finished frames into the chosen output; return what the user must know, or an empty text."""
-        outputNode = self.request.outputNode
-        if outputNode is None or outputNode.GetScene() is None:  # the user may have removed it
-            self._publishFinished()
-            return ""
-        if self.request.outputIsInUse:
-            self._publishFinished()
-            return _("{name} was edited meanwhile and stays as it is: the result is a new sequence.").format(
-                name=outputNode.GetName()
-            )
-        self.output.publish(outputNode)
-        return ""
-
-    def _publishFinished(self) -> None:
-        """Add the finished frames to the scene as a new output, unless that was done with the first of them."""
-        if not self._shown:
-            self.output.publish()
+        outputNode, text = outputToReplace(self.request)
+        if outputNode is not None:
+            self.output.publish(outputNode)
+        return text
 
     def _end(self, state: str, message: str) -> None:
         if self.state != "running":

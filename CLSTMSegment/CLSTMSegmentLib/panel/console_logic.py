@@ -70,7 +70,7 @@ class ConsoleLogic(LiveConsole, TeachConsole):
             model: name of a bundled model, folder of a model or published checkpoint of eksubin/CLSTM-Unet4D (`.pth`).
             roi: a markups ROI, outside of which nothing is segmented; None for the whole image.
             output: a segmentation sequence whose frames are replaced, or for a single volume a segmentation whose
-                segments are; None for a new one.
+                segments are; None for a new one. If it is removed or changed meanwhile, the result is a new one.
             progress: called with a `core.progress.Progress` before every tile.
             cancelled: asked before every tile; once it returns True, the run is cancelled.
             settings: `frames`, `device`, `precision`, `tile`, `overlap`, `ram_gb`, `state_rule`, `warm_up_frames` or
@@ -82,8 +82,8 @@ class ConsoleLogic(LiveConsole, TeachConsole):
             The segmentation sequence node, which the input's browser plays; for a single volume the segmentation node.
 
         Raises:
-            InputError: an unknown setting, or an input, model, ROI, output, address or setting that cannot be used; or
-                Python packages are missing, which `setupPythonRequirements` installs.
+            InputError: an unknown setting, or an input, model, ROI, output, address or setting that cannot be used; the
+                input was removed or moved meanwhile; or packages are missing, which `setupPythonRequirements` installs.
             Cancelled: `cancelled` returned True; `self.unfinished` has the finished frames.
             RunFailed: the run failed on the cluster; `self.unfinished` has the finished frames.
         """
@@ -96,8 +96,10 @@ class ConsoleLogic(LiveConsole, TeachConsole):
         from ..model.bundle import load_model
         from ..scene.inputs import SequenceFrames
         from ..scene.single_output import outputFor
+        from .run_requests import RunRequest
 
         segmenter = Segmenter(load_model(run.model), run)
+        request = RunRequest(source, segmenter.model, run, output)
         finished = outputFor(segmenter.model, source)
         self.report, self.curve = segmenter.report, finished.curve
         frames = SequenceFrames(source.sequenceNode)
@@ -106,12 +108,7 @@ class ConsoleLogic(LiveConsole, TeachConsole):
         for frame in segmenter.segment(frames, progress, cancelled):
             finished.add(frame)
             self.unfinished = finished
-        self.unfinished = None
-        outputNode = finished.publish(output)
-        self.volumesTableNode = finished.tableNode
-        for warning in segmenter.report.warnings:
-            logging.warning(warning)
-        return outputNode
+        return self._publish(finished, request)
 
     def _segmentAt(
         self,
@@ -138,14 +135,11 @@ class ConsoleLogic(LiveConsole, TeachConsole):
         run = BackgroundRun(request, makeWorkerAt(scheduler, makeLocalWorker()), changed, shown=False)
         self.curve = run.curve
         run.wait(cancelled or (lambda: False))
-        self.report, self.volumesTableNode = run.report, run.output.tableNode
+        self.report, self.unfinished = run.report, run.output if run.curve.frames else None
         logging.info("\n".join(run.log))
         if run.state != "done":
-            self.unfinished = run.output if run.curve.frames else None
             raise Cancelled if run.state == "cancelled" else RunFailed(run.message)
-        for warning in run.report.warnings:
-            logging.warning(warning)
-        return run.output.outputNode
+        return self._publish(run.output, request)
 
     def process(
         self,
@@ -254,6 +248,17 @@ class ConsoleLogic(LiveConsole, TeachConsole):
         propagator = Propagator(SequenceFrames(source.sequenceNode), request.annotations, cyclic)
         for frame in propagator.run(progress, cancelled):
             request.add(finished, frame.result, frame.flags())
-        outputNode = finished.publish(None if request.outputIsInUse else output)
-        self.volumesTableNode = finished.tableNode
+        return self._publish(finished, request)
+
+    def _publish(self, finished: object, request: object) -> slicer.vtkMRMLNode:
+        """Add a finished output to the scene, or replace the one that the request names; return its node."""
+        from .run_requests import outputToReplace
+
+        request.source.checkUnchanged()
+        outputNode, text = outputToReplace(request)
+        outputNode = finished.publish(outputNode)
+        self.volumesTableNode, self.unfinished = finished.tableNode, None
+        warnings = self.report.warnings if self.report is not None else []
+        for warning in filter(None, [text, *warnings]):
+            logging.warning(warning)
         return outputNode

@@ -11,7 +11,7 @@ from .live_segmentation import LiveRequest, LiveSegmentation
 from .model_section import ModelSection
 from .node_selectors import hideLabelmaps
 from .parameter_node import CLSTMSegmentParameterNode, liveSettingsFor
-from .reported_slots import reporting, telling
+from .reported_slots import plain, reporting, telling
 
 
 class LiveSection:
@@ -69,7 +69,7 @@ class LiveSection:
         obstacle = None if running else self._obstacle()
         ui.liveButton.text = _("Stop") if running else _("Start")
         ui.liveButton.enabled = obstacle is None
-        ui.liveButton.toolTip = obstacle or _("Segment the volume whenever its image changes.")
+        ui.liveButton.toolTip = plain(obstacle or _("Segment the volume whenever its image changes."))
         ui.liveSelector.enabled = not running
         ui.recordButton.enabled = running
         if not running:
@@ -84,7 +84,7 @@ class LiveSection:
         if not self._installer.ensure(TO_SEGMENT, self._tell) or self._parameters is None:
             return
         parameters = self._parameters
-        model, settings = self._models.chosen(parameters.model), liveSettingsFor(parameters)
+        model, settings = self._models.readAgain(parameters.model), liveSettingsFor(parameters)
         request = LiveRequest(parameters.liveVolume, model, settings, self._earlier, parameters.roi)
         self._live = LiveSegmentation(request, self._makeWorker, self._show)
         self._show(self._live)

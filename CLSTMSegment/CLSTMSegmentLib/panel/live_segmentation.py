@@ -110,7 +110,7 @@ class LiveSegmentation:
         self._recording: LiveRecording | None = None
         self._latencies, self._networkLatencies = Latencies(), Latencies()
         self._doneAt: deque[float] = deque(maxlen=RATE_FRAMES)
-        self._folder = LiveFolder.make_own(request.settings)
+        self._folder = LiveFolder.make_own(request.settings, model=request.model)
         self._worker = makeWorker(LIVE, self._folder)
         try:
             self._worker.start()

@@ -9,11 +9,12 @@ from slicer.i18n import tr as _
 
 from ..core.errors import InputError
 from ..engine.settings import DEFAULT_MODEL
+from ..model.bundle import load_model
 from ..model.description import Model
 from .dependencies import TO_SEGMENT, PackageInstaller
 from .model_choice import addModel, choosableModels, detailsAsHtml, summaryAsHtml
 from .own_models import isOwnModel, removeModel, renameModel
-from .reported_slots import reporting, telling
+from .reported_slots import plain, reporting, telling
 
 
 class ModelSection:
@@ -22,7 +23,7 @@ class ModelSection:
     Args:
         ui: the panel's widgets.
         modelsFolder: the folder of the models that the user added.
-        added: called with the source of the model to choose after the user has changed the models.
+        added: called with the source of the model to choose after the models have changed.
         installer: installs what is needed to check a model before it is added.
 
     Attributes:
@@ -70,6 +71,17 @@ class ModelSection:
             raise InputError(_("model {name} is missing: choose another").format(name=source))
         return self.models[source]
 
+    def readAgain(self, source: str) -> Model:
+        """Return the chosen model as it is on the disk now; one that was replaced under its name is shown anew.
+
+        Raises:
+            InputError: it is missing or damaged.
+        """
+        model = load_model(source)
+        if model != self.models.get(source):
+            self._added(source)
+        return model
+
     def _onAddModel(self) -> None:
         if not self._installer.ensure(TO_SEGMENT, self._tell):
             return
@@ -95,6 +107,6 @@ class ModelSection:
     def _onRemoveModel(self) -> None:
         source = self._ui.modelComboBox.currentData
         question = _("The model {name} will be removed from this computer.").format(name=self.models[source].title)
-        if slicer.util.confirmOkCancelDisplay(question, _("Remove the model")):
+        if slicer.util.confirmOkCancelDisplay(plain(question), _("Remove the model")):
             removeModel(source)
             self._added(DEFAULT_MODEL)

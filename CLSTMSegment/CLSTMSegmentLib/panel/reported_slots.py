@@ -1,5 +1,6 @@
 """Lines that the user reads in the panel, and slots whose errors are among them; PythonQt only prints an exception."""
 
+import html
 from collections.abc import Callable
 
 import qt
@@ -36,6 +37,12 @@ def telling(label: qt.QLabel) -> Callable[[str], None]:
         label.text = text
 
     return tell
+
+
+def plain(text: str) -> str:
+    """Return a text as a tool tip or a message box shows it as it is: these take a name that looks like HTML for it."""
+    escaped = html.escape(text, quote=False)
+    return text if escaped == text else f"<qt>{escaped}</qt>".replace("\n", "<br>")
 
 
 def unexpected(error: Exception) -> str:

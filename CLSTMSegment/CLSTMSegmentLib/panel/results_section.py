@@ -5,7 +5,6 @@ from pathlib import Path
 
 import qt
 import slicer
-import vtk
 from slicer.i18n import tr as _
 
 from ..core.atomic_write import replacing
@@ -17,22 +16,16 @@ from ..scene.outputs import SegmentationOutput
 from .background_run import BackgroundRun
 from .busy import busy
 from .dicom_export import DicomExport
-from .repeating_timer import RepeatingTimer
+from .edit_watch import EditWatch
 from .reported_slots import reporting, telling
 from .review_buttons import ReviewButtons
 from .shown_views import PLOT_VIEW, THREE_D_VIEW, showView
 from .surface_maker import SurfaceMaker
 from .volumes_plot_view import VolumesPlotView
 
-BEFORE_MRML = 1.0
-"""Priority of an observer that is called before those of MRML."""
-
-EDIT_MS = 200
-"""Time between an edit of a frame and the measurement of its volumes."""
-
 
 class ResultsSection:
-    """Shows the results of a run, and lets the user act on them; what the user edits is measured again.
+    """Shows the results of a run, and lets the user act on them; what the user edits in any result is measured again.
 
     Args:
         ui: the panel's widgets.
@@ -45,13 +38,11 @@ class ResultsSection:
         self._title = ""
         self._finished = False
         self._displayed = False
-        self._plot = VolumesPlotView()
+        self._plot = VolumesPlotView(ui.statusLabel)
         self._review = ReviewButtons(ui, lambda number: self._fillRow(self._output.curve.numbers.index(number)))
         self._dicomExport = DicomExport(ui)
         self._surfaces = SurfaceMaker(self._tell)
-        self._editTag: int | None = None
-        self._perhapsEdited: set[int] = set()
-        self._editTimer = RepeatingTimer(EDIT_MS, reporting(ui.statusLabel, self._measureEdited))
+        self._edits = EditWatch(ui.statusLabel, self._onEdited, self._isFinished)
         for widget, signal, slot in (
             # by mouse or Enter; Tab, which reaches a row too, must not change the frame
             (ui.volumesTable, "cellClicked(int,int)", self._onRow),
@@ -69,12 +60,7 @@ class ResultsSection:
 
     def clear(self) -> None:
         """Show nothing; a plot that is on the screen stays there."""
-        self._editTimer.stop()
         self._surfaces.stop()
-        self._perhapsEdited.clear()
-        if self._editTag is not None:
-            self._output.source.browserNode.RemoveObserver(self._editTag)
-            self._editTag = None
         self._output = None
         self._review.review(None)
         self._dicomExport.offer(None)
@@ -90,8 +76,18 @@ class ResultsSection:
         self.clear()
         self._plot.close()
 
+    def abandon(self) -> None:
+        """Show nothing, and follow no result any more, because the scene is closing."""
+        self.close()
+        self._edits.close()
+
+    def followScene(self) -> None:
+        """Measure again what the user edits in the results that are in the scene already, too."""
+        self._edits.watchScene()
+
     def clearIfRemoved(self) -> None:
         """Show nothing if the user has removed the output from the scene."""
+        self._edits.forgetRemoved()
         output = self._output
         node = output.outputNode if output is not None and self._finished else None
         if node is not None and node.GetScene() is None:
@@ -103,7 +99,7 @@ class ResultsSection:
             self.clear()
             self._output, self._title = run.output, run.request.model.title
             self._setColumns(run.curve)
-            self._watchEdits()
+        self._edits.watch(run.output)
         table, frames = self._ui.volumesTable, run.curve.frames
         for row in range(table.rowCount, len(frames)):
             table.insertRow(row)
@@ -160,43 +156,25 @@ class ResultsSection:
 
     # -- what the user edits ----------------------------------------------------------------------
 
-    def _watchEdits(self) -> None:
-        @vtk.calldata_type(vtk.VTK_OBJECT)
-        def changed(_browserNode: object, _event: str, proxyNode: slicer.vtkMRMLNode) -> None:
-            self._onProxyChanged(proxyNode)
+    def _isFinished(self, output: SegmentationOutput) -> bool:
+        return self._finished or output is not self._output
 
-        browserNode = self._output.source.browserNode
-        if browserNode is not None:
-            self._editTag = browserNode.AddObserver(browserNode.ProxyNodeModifiedEvent, changed, BEFORE_MRML)
-
-    def _onProxyChanged(self, proxyNode: slicer.vtkMRMLNode) -> None:
-        """Look at the shown frame soon; a stroke changes the proxy several times, and so does a change of frames."""
-        number = self._output.source.shownFrame
-        if self._finished and proxyNode is self._output.shownNode and self._output.isDrawnInMissingFrame():
-            self._output.addMissingFrame()
-            text = _("Frame {number} was not segmented: what you draw in it is kept, but not measured.")
-            self._tell(text.format(number=number))
-        if number is not None:
-            self._perhapsEdited.add(number)
-            self._editTimer.start()
-
-    def _measureEdited(self) -> None:
-        self._editTimer.stop()
-        numbers, self._perhapsEdited = sorted(self._perhapsEdited), set()
-        edited = [number for number in numbers if self._output.measureAgain(number)]
-        for number in edited:
-            self._fillRow(self._output.curve.numbers.index(number))
-        if edited and self._finished:
+    def _onEdited(self, output: SegmentationOutput, numbers: list[int]) -> None:
+        self._plot.update(output)
+        if output is not self._output:
+            return
+        for number in numbers:
+            self._fillRow(output.curve.numbers.index(number))
+        if self._finished:
             self._showSummary()
-            self._plot.update()
 
     # -- what buttons do --------------------------------------------------------------------------
 
     def _onRow(self, row: int, column: int) -> None:
-        self._output.source.showFrame(self._output.curve.numbers[row])
+        self._output.showFrame(self._output.curve.numbers[row])
 
     def _onFlag(self, index: qt.QModelIndex) -> None:
-        self._output.source.showFrame(self._output.curve.flags[index.row()].frame)
+        self._output.showFrame(self._output.curve.flags[index.row()].frame)
 
     def _onPlot(self) -> None:
         showView(PLOT_VIEW)
@@ -206,7 +184,7 @@ class ResultsSection:
         path = qt.QFileDialog.getSaveFileName(self._ui.exportButton, _("Export volumes"), "volumes.csv", "CSV (*.csv)")
         if not path:
             return
-        self._measureEdited()
+        self._edits.look()
         try:
             with replacing(Path(path)) as partial:
                 write_volumes(partial, self._output.curve)

@@ -48,17 +48,18 @@ class ReviewButtons:
             frame.number
             for frame in output.curve.frames
             if marks.get(frame.index_value) == BAD or (frame.number in flagged and frame.index_value not in marks)
+            if output.isInInput(frame.number)
         ]
         if not toCheck:
             self._ui.statusLabel.text = _("There is no frame to check any more.")
             return
-        shown = output.source.shownFrame
+        shown = output.shownFrame
         later = [number for number in toCheck if shown is not None and number > shown]
-        output.source.showFrame((later or toCheck)[0])
+        output.showFrame((later or toCheck)[0])
 
     def _mark(self, mark: str) -> None:
         output = self._output
-        number = output.source.shownFrame
+        number = output.shownFrame
         if number not in output.curve.numbers:
             self._ui.statusLabel.text = _("The frame that is shown was not segmented: choose another one.")
             return

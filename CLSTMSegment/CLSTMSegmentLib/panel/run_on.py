@@ -80,7 +80,7 @@ def noticeOf(scheduler: Scheduler) -> str:
 
 
 def pythonOfWorkers() -> str:
-    """Return the interpreter of the worker processes."""
+    """Return the interpreter of the worker processes: Slicer's, or outside of it the one that runs this."""
     return shutil.which("PythonSlicer") or sys.executable
 
 

@@ -1,7 +1,7 @@
 """What the user wants to be done in a worker process: a run of a model, or a propagation."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import SimpleITK as sitk
 import slicer
@@ -24,7 +24,31 @@ from ..worker.worker_process import CYCLIC, PROPAGATE, SEGMENT
 
 
 @dataclass(frozen=True)
-class RunRequest:
+class _Request:
+    """What both kinds of requests know of the output that they replace.
+
+    Attributes:
+        contents: what the frames of the output hold as long as the user changes nothing in them.
+    """
+
+    contents: Mapping[str, str] = field(init=False)
+
+    def __post_init__(self):
+        contents = frameContents(self.outputNode) if self.outputNode is not None else {}
+        object.__setattr__(self, "contents", contents)
+
+    @property
+    def outputIsInUse(self) -> bool:
+        """Return whether the user has drawn, renamed or coloured something in the output since the request was made."""
+        return self.outputNode is not None and frameContents(self.outputNode) != self.contents
+
+    def after(self, outputNode: slicer.vtkMRMLNode) -> "RunRequest | PropagationRequest":
+        """Return the request as it is after a run before it, which may have replaced the frames of the same output."""
+        return replace(self) if outputNode is self.outputNode else self
+
+
+@dataclass(frozen=True)
+class RunRequest(_Request):
     """What the user wants to be segmented, and how.
 
     Attributes:
@@ -42,8 +66,6 @@ class RunRequest:
 
     module = SEGMENT
     arguments = ()
-    outputIsInUse = False
-    """Whether the user has drawn in the output what the finished run must not replace."""
 
     @property
     def replacedNode(self) -> slicer.vtkMRMLNode | None:
@@ -64,7 +86,7 @@ class RunRequest:
         Raises:
             OSError: it cannot be made.
         """
-        return JobFolder.make(self.settings, indexValues)
+        return JobFolder.make(self.settings, indexValues, model=self.model)
 
     def add(self, output: SegmentationOutput, frame: SegmentedFrame, flags: Sequence[Flag]) -> None:
         """Add a finished frame to the output."""
@@ -72,7 +94,7 @@ class RunRequest:
 
 
 @dataclass(frozen=True)
-class PropagationRequest:
+class PropagationRequest(_Request):
     """Which annotated frames the user wants to be propagated to all frames.
 
     Attributes:
@@ -85,7 +107,6 @@ class PropagationRequest:
         outputNode: the segmentation sequence that the finished propagation replaces; None for a new one. If it is the
             annotation, its annotated frames stay as they are.
         drawn: what the frames of the annotation hold as long as the user changes nothing more.
-        replaced: what those of the output hold.
     """
 
     source: SequenceInput
@@ -96,7 +117,6 @@ class PropagationRequest:
     cyclic: bool
     outputNode: slicer.vtkMRMLSequenceNode | None
     drawn: Mapping[str, str]
-    replaced: Mapping[str, str]
 
     module = PROPAGATE
 
@@ -129,8 +149,7 @@ class PropagationRequest:
             shown = annotationNode.GetDataNodeAtValue(source.sequenceNode.GetNthIndexValue(number))
             nodes[number].GetSegmentation().DeepCopy(shown.GetSegmentation())
         model = SegmentSet("propagated", segments)
-        replaced = frameContents(outputNode) if outputNode is not None else {}
-        return cls(source, annotationNode, model, annotations, nodes, cyclic, outputNode, drawn, replaced)
+        return cls(source, annotationNode, model, annotations, nodes, cyclic, outputNode, drawn)
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -146,11 +165,6 @@ class PropagationRequest:
     def annotationIsChanged(self) -> bool:
         """Return whether the user has drawn or renamed something in the annotation since the request was made."""
         return frameContents(self.annotationNode) != self.drawn
-
-    @property
-    def outputIsInUse(self) -> bool:
-        """Return whether the user has drawn or renamed something in the output since the request was made."""
-        return self.outputNode is not None and frameContents(self.outputNode) != self.replaced
 
     def total(self, frames: int) -> int:
         """Return how many of the frames of the input are done."""
@@ -174,3 +188,18 @@ class PropagationRequest:
     def add(self, output: SegmentationOutput, frame: SegmentedFrame, flags: Sequence[Flag]) -> None:
         """Add a finished frame to the output."""
         output.addPropagated(frame, flags, self.drawnNodes.get(frame.number))
+
+
+def outputToReplace(request: RunRequest | PropagationRequest) -> tuple[slicer.vtkMRMLNode | None, str]:
+    """Return the output that a run replaces now that it has finished, and what the user must know.
+
+    Returns:
+        The output, or None where the result is a new one; and a text, which is often empty.
+    """
+    outputNode = request.outputNode
+    if outputNode is None or outputNode.GetScene() is None:  # the user may have removed it
+        return None, ""
+    if request.outputIsInUse:
+        text = _("{name} was edited meanwhile and stays as it is: the result is a new one.")
+        return None, text.format(name=outputNode.GetName())
+    return outputNode, ""

@@ -17,7 +17,7 @@ def statusOf(run: BackgroundRun, waiting: int) -> str:
     if run.state == "done":
         return f"{_('Done: {count} frames.').format(count=len(run.curve.frames))} {run.message}".rstrip()
     if run.state != "running":
-        return run.message
+        return f"{run.message}\n{notStarted(waiting)}".rstrip()
     text = _("Starting...")
     if run.progress is not None:
         text = _("frame {frame} of {frames}, tile {tile} of {tiles}").format(**asdict(run.progress))
@@ -26,3 +26,10 @@ def statusOf(run: BackgroundRun, waiting: int) -> str:
     if waiting:
         text += _(" ({count} more waiting)").format(count=waiting)
     return text
+
+
+def notStarted(waiting: int) -> str:
+    """Return that the runs that waited do not start, because the one before them failed; empty for none."""
+    if waiting == 0:
+        return ""
+    return _("Runs that waited for it are not started: {count}. Start them again.").format(count=waiting)

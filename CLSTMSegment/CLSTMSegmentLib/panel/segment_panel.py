@@ -10,11 +10,11 @@ import vtk
 from slicer.i18n import tr as _
 
 from ..core.errors import InputError, RunFailed
-from ..engine.settings import PRECISIONS
 from ..scene.inputs import holds, resolveInput, roiAround
 from ..scene.single_output import checkOutputFor
 from ..worker.worker_process import MakeWorker, WorkerProcess
 from .background_run import BackgroundRun
+from .choices import fillChoices
 from .dependencies import TO_SEGMENT, PackageInstaller
 from .device_question import DeviceQuestion
 from .live_section import LiveSection
@@ -30,10 +30,10 @@ from .parameter_node import (
 )
 from .propagate_section import PropagateSection
 from .remote_section import RemoteSection
-from .reported_slots import reporting, telling
+from .reported_slots import plain, reporting, telling
 from .results_section import ResultsSection
 from .run_requests import PropagationRequest, RunRequest
-from .run_status import statusOf
+from .run_status import notStarted, statusOf
 from .teach_section import TeachSection
 
 
@@ -65,36 +65,11 @@ class SegmentPanel:
         self._teach.fillModels(self._models.models)
         self._live = LiveSection(ui, makeLocalWorker, self._models, self._installer)
         self._propagate = PropagateSection(ui, self._submit, self._onCancel)
-        self._choices = (
-            (ui.modelComboBox, "model"),
-            (ui.framesComboBox, "frames"),
-            (ui.deviceComboBox, "device"),
-            (ui.precisionComboBox, "precision"),
-            (ui.stateComboBox, "stateRule"),
-        )
-        self._fillChoices()
+        self._choices = fillChoices(ui)
         self._connect()
         ui.unfinishedWidget.visible = False
         self._deviceQuestion = DeviceQuestion(ui.deviceComboBox, python, self.update)
         self._askForDevices()
-
-    def _fillChoices(self) -> None:
-        ui = self._ui
-        for box, choices in (
-            (ui.framesComboBox, ((_("All"), "all"), (_("The current one"), "current"), (_("A range"), "range"))),
-            (ui.precisionComboBox, ((_("Automatic"), "auto"), *((name, name) for name in PRECISIONS[1:]))),
-            (
-                ui.stateComboBox,
-                (
-                    (_("As the model says"), ""),
-                    (_("Carry to the end"), "carry"),
-                    (_("Window"), "window"),
-                    (_("Reset at every frame"), "reset"),
-                ),
-            ),
-        ):
-            for text, data in choices:
-                box.addItem(text, data)
 
     def _askForDevices(self) -> None:
         try:
@@ -128,6 +103,7 @@ class SegmentPanel:
             return
         readEarlierNames(parameterNode)
         self._guiTag = parameterNode.connectGui(self._ui)
+        self._results.followScene()
         self._observerTag = parameterNode.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self.update())
         self.update()
 
@@ -151,7 +127,7 @@ class SegmentPanel:
             parameters.lastFrame = max(parameters.inputSequence.GetNumberOfDataNodes() - 1, 0)
 
     def _useModel(self, source: str) -> None:
-        """Choose a model that was added or taught just now."""
+        """Choose a model that was added, taught or replaced just now."""
         self._models.fill()
         self._teach.fillModels(self._models.models)
         if self._parameterNode is not None:
@@ -180,7 +156,7 @@ class SegmentPanel:
         ui.createRoiButton.enabled = parameters.inputSequence is not None
         obstacle = self._obstacle(parameters)
         ui.applyButton.enabled = obstacle is None
-        ui.applyButton.toolTip = obstacle or _("Segment the sequence.")
+        ui.applyButton.toolTip = plain(obstacle or _("Segment the sequence."))
         self._teach.update(parameters)
         self._live.update(parameters)
         self._propagate.update(parameters)
@@ -225,7 +201,7 @@ class SegmentPanel:
         if parameters.outputSequence is not None:
             checkOutputFor(parameters.outputSequence, source)
         settings = runSettingsFor(source, parameters)
-        return RunRequest(source, self._models.chosen(settings.model), settings, parameters.outputSequence)
+        return RunRequest(source, self._models.readAgain(settings.model), settings, parameters.outputSequence)
 
     def _start(self, request: RunRequest | PropagationRequest) -> None:
         self._ui.unfinishedWidget.visible = False
@@ -233,10 +209,18 @@ class SegmentPanel:
         try:
             self._run = BackgroundRun(request, self._remote.makeWorker, self._showRun)
         except (InputError, RunFailed, OSError) as error:
-            self._ui.statusLabel.text = _("The run cannot start: {error}").format(error=error)
+            text = _("The run cannot start: {error}").format(error=error)
+            self._ui.statusLabel.text = f"{text}\n{notStarted(len(self._waiting))}".rstrip()
             self._propagate.tell(request, self._ui.statusLabel.text)
+            self._dropWaiting()
             return
         self._showRun(self._run)
+
+    def _dropWaiting(self) -> None:
+        """Start none of the waiting runs: each was made for what the run before it would leave."""
+        for request in self._waiting:
+            self._propagate.tell(request, self._ui.statusLabel.text)
+        self._waiting.clear()
 
     def _onCancel(self) -> None:
         self._waiting.clear()
@@ -270,7 +254,10 @@ class SegmentPanel:
         if not unfinished:
             self._run = None  # it refers to the whole input
         self.update()
-        if run.state == "done" and self._waiting:
+        if run.state != "done":
+            self._dropWaiting()
+        elif self._waiting:
+            self._waiting = deque(request.after(run.output.outputNode) for request in self._waiting)
             self._start(self._waiting.popleft())
 
     def close(self) -> None:
@@ -293,4 +280,4 @@ class SegmentPanel:
         ui.cancelButton.enabled = ui.unfinishedWidget.visible = False
         ui.progressBar.value = 0
         ui.statusLabel.text = ""
-        self._results.close()
+        self._results.abandon()

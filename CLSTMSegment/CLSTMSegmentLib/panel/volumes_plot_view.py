@@ -1,18 +1,25 @@
 """The plot of volumes on the screen: it marks the frame that the browser shows, and a click leads to a frame."""
 
+import qt
 import slicer
 import vtk
 
 from ..scene.outputs import SegmentationOutput
 from ..scene.volumes_plot import markFrame, volumesChart
+from .reported_slots import reporting
 
 SELECTED = "dataSelected(vtkStringArray*, vtkCollection*)"
 
 
 class VolumesPlotView:
-    """Shows the plot of one output at a time."""
+    """Shows the plot of one output at a time.
 
-    def __init__(self):
+    Args:
+        label: says why a frame cannot be shown.
+    """
+
+    def __init__(self, label: qt.QLabel):
+        self._label = label
         self._output: SegmentationOutput | None = None
         self._title = ""
         self._chartNode: slicer.vtkMRMLPlotChartNode | None = None
@@ -45,9 +52,9 @@ class VolumesPlotView:
             return False
         return slicer.app.applicationLogic().GetSelectionNode().GetActivePlotChartID() == self._chartNode.GetID()
 
-    def update(self) -> None:
-        """Fit the plot to volumes that have changed."""
-        if self._chartNode is not None and self._output.tableNode is not None:
+    def update(self, output: SegmentationOutput) -> None:
+        """Fit the plot to volumes of an output that have changed; the plot may show another one."""
+        if output is self._output and self._chartNode is not None and self._output.tableNode is not None:
             volumesChart(self._output.tableNode, self._output.curve, self._title)
             self._mark()
 
@@ -63,7 +70,7 @@ class VolumesPlotView:
 
     def _mark(self) -> None:
         """Move the line in the plot to the frame that the browser shows."""
-        number = self._output.source.shownFrame
+        number = self._output.shownFrame
         if number is not None and self._chartNode.GetScene() is not None:
             markFrame(self._chartNode, self._output.curve, number)
 
@@ -77,7 +84,7 @@ class VolumesPlotView:
                 and seriesNode.GetTableNode() is self._output.tableNode
                 and points.GetNumberOfValues() > 0
             ):
-                self._output.source.showFrame(self._output.curve.numbers[points.GetValue(0)])
+                reporting(self._label, self._output.showFrame)(self._output.curve.numbers[points.GetValue(0)])
                 return
 
 

@@ -11,11 +11,11 @@ import vtk
 
 from ..core.errors import InputError
 from ..core.structure import PALETTE, Segment
+from .beside_input import copyIndex, placeBeside
 from .images import imageFromVolume, imageGeometry, volumeGeometry
 from .inputs import SequenceInput
 from .labelmaps import drawnSegments, labelsOf, maskOn, sameName
-from .made_frames import frameContent, madeFrames, rememberedFrames, trustedFrames
-from .outputs import copyIndex, placeBeside
+from .made_frames import drawnFrames, frameContent, trustedFrames
 from .segmentation_nodes import CODES, emptySegmentation
 
 MOST_LABELS = 255
@@ -104,14 +104,9 @@ def annotatedFrames(annotationNode: slicer.vtkMRMLSequenceNode, emptied: bool = 
         annotationNode: the annotation.
         emptied: whether frames of a result count too that the user has drawn or changed, and in which nothing is left.
     """
-    made = madeFrames(annotationNode)
-    counted = rememberedFrames(annotationNode) if emptied else set()
-    values = [annotationNode.GetNthIndexValue(item) for item in range(annotationNode.GetNumberOfDataNodes())]
-    return [
-        item
-        for item, value in enumerate(values)
-        if value not in made and (value in counted or drawnSegments(annotationNode.GetNthDataNode(item)))
-    ]
+    drawn = set(drawnFrames(annotationNode, emptied))
+    count = annotationNode.GetNumberOfDataNodes()
+    return [item for item in range(count) if annotationNode.GetNthIndexValue(item) in drawn]
 
 
 def annotatedNumbers(annotationNode: slicer.vtkMRMLSequenceNode, inputNode: slicer.vtkMRMLSequenceNode) -> list[int]:

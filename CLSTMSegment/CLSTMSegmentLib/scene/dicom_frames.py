@@ -30,20 +30,21 @@ def dicomFrames(output: SegmentationOutput) -> Iterator[tuple[SegmentedFrame, li
     """Yield each frame of a result, as the user sees it, on the grid of its DICOM images; and their files, by slice.
 
     Raises:
-        InputError: a frame was not loaded from DICOM images, its voxels are not those of the images, it has slices that
-            are not evenly spaced, or segments in it overlap.
+        InputError: a frame was removed from the input, or was not loaded from DICOM images, its voxels are not those of
+            the images, it has slices that are not evenly spaced, or segments in it overlap.
     """
     source, curve = output.source, output.curve
     frames = SequenceFrames(source.sequenceNode)
     for finished in curve.frames:
         name = f"frame {finished.number} ({finished.index_value})"
-        image = frames[finished.number].image
+        number = output.numberNow(finished.number)
+        image = frames[number].image
         node = output.sequenceNode.GetDataNodeAtValue(finished.index_value)
         if source.isSingle:
             node = output.outputNode
         if node is None:
             raise InputError(f"{name} was removed from {output.sequenceNode.GetName()!r}: segment the input again")
-        stack, files = _stack(_filesOf(source, finished.number), name)
+        stack, files = _stack(_filesOf(source, number), name)
         onStack = _on(stack, image)
         if not np.allclose(sitk.GetArrayViewFromImage(onStack), sitk.GetArrayViewFromImage(stack)):
             raise InputError(f"{name} is not what its DICOM images show: it was changed or cropped after it was loaded")

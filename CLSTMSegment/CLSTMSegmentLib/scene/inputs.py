@@ -10,7 +10,11 @@ import vtk
 from ..core.errors import InputError, sitk_cause
 from ..core.sequence import Frame, SequenceIndex
 from ..engine.region import Region
+from .browsers import browserOfProxy, browserOfSequence, proxyIDs
 from .images import LPS_FROM_RAS, imageFromVolume
+
+SINGLE_VALUE = "0"
+"""The index value of a single volume, and of its result."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,16 @@ class SequenceInput:
     def node(self) -> slicer.vtkMRMLNode:
         """Return the node in the scene that is the input: the sequence or the single volume."""
         return self.proxyNode if self.isSingle else self.sequenceNode
+
+    def checkUnchanged(self) -> None:
+        """Raise an InputError if the input is gone, or if a result would lie beside it: a single volume was moved."""
+        if self.node.GetScene() is None:
+            raise InputError("the input was removed during the run: load it again, and start again")
+        if self.isSingle and _placeOf(self.node) != _placeOf(self.sequenceNode.GetNthDataNode(0)):
+            raise InputError(
+                f"{self.node.GetName()!r} was moved or resized during the run, for instance by a hardened transform: "
+                "start again"
+            )
 
     @property
     def shownFrame(self) -> int | None:
@@ -84,7 +98,7 @@ def resolveInput(node: slicer.vtkMRMLNode) -> SequenceInput:
         if sequenceNode is None:
             raise InputError(f"sequence browser {node.GetName()!r} plays no sequence: choose one in it first")
     else:
-        browserNode = _browserOfProxy(node)
+        browserNode = browserOfProxy(node)
         if browserNode is None and isSingleVolume(node):
             return _singleVolume(node)
         if browserNode is None:
@@ -93,7 +107,7 @@ def resolveInput(node: slicer.vtkMRMLNode) -> SequenceInput:
             )
         sequenceNode = browserNode.GetSequenceNode(node)
     if browserNode is None:
-        browserNode = _browserOfSequence(sequenceNode)
+        browserNode = browserOfSequence(sequenceNode)
     _checkSequence(sequenceNode)
     proxyNode = browserNode.GetProxyNode(sequenceNode) if browserNode is not None else None
     return SequenceInput(sequenceNode, browserNode, proxyNode)
@@ -114,24 +128,6 @@ def isSingleVolume(node: slicer.vtkMRMLNode, proxies: set[str] | None = None) ->
     )
 
 
-def proxyIDs(scene: slicer.vtkMRMLScene) -> set[str]:
-    """Return the IDs of all nodes to which a browser refers; those that are no sequences show the current item of one.
-
-    This looks at the IDs of references alone: to look up the nodes while one of them is being removed crashes.
-    """
-    return {nodeID for browserNode in _browsers(scene) for nodeID in _referencedIDs(browserNode)}
-
-
-def _referencedIDs(browserNode: slicer.vtkMRMLSequenceBrowserNode) -> set[str]:
-    roles: list[str] = []
-    browserNode.GetNodeReferenceRoles(roles)
-    return {
-        browserNode.GetNthNodeReferenceID(role, n)
-        for role in roles
-        for n in range(browserNode.GetNumberOfNodeReferences(role))
-    }
-
-
 def _singleVolume(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> SequenceInput:
     """Return a single volume as an input; its voxels are not copied."""
     checkVolume(volumeNode, f"volume {volumeNode.GetName()!r}")
@@ -141,29 +137,17 @@ def _singleVolume(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> SequenceInput:
     sequenceNode.SetName(volumeNode.GetName())
     sequenceNode.SetIndexName("frame")
     sequenceNode.SetIndexUnit("")
-    sequenceNode.SetDataNodeAtValue(geometry, "0").SetAndObserveImageData(volumeNode.GetImageData())
+    sequenceNode.SetDataNodeAtValue(geometry, SINGLE_VALUE).SetAndObserveImageData(volumeNode.GetImageData())
     return SequenceInput(sequenceNode, None, volumeNode, isSingle=True)
 
 
-def _browsers(scene: slicer.vtkMRMLScene) -> list:
-    collection = scene.GetNodesByClass("vtkMRMLSequenceBrowserNode")
-    collection.UnRegister(None)
-    return [collection.GetItemAsObject(n) for n in range(collection.GetNumberOfItems())]
-
-
-def _browserOfProxy(node: slicer.vtkMRMLNode) -> slicer.vtkMRMLSequenceBrowserNode | None:
-    """Return the browser that shows items of a sequence in a node, which is no sequence itself; see `proxyIDs`."""
-    if node.GetScene() is None:
-        return None
-    return next((b for b in _browsers(node.GetScene()) if node.GetID() in _referencedIDs(b)), None)
-
-
-def _browserOfSequence(node: slicer.vtkMRMLSequenceNode) -> slicer.vtkMRMLSequenceBrowserNode | None:
-    """Return the browser of which the sequence is the master, else any browser that plays it."""
-    if node.GetScene() is None:
-        return None
-    browsers = [b for b in _browsers(node.GetScene()) if b.IsSynchronizedSequenceNode(node, True)]
-    return next((b for b in browsers if b.GetMasterSequenceNode() is node), browsers[0] if browsers else None)
+def _placeOf(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> tuple:
+    """Return the grid of a volume in its own coordinates, and its size."""
+    matrix = vtk.vtkMatrix4x4()
+    volumeNode.GetIJKToRASMatrix(matrix)
+    imageData = volumeNode.GetImageData()
+    size = imageData.GetDimensions() if imageData is not None else ()
+    return slicer.util.arrayFromVTKMatrix(matrix).tolist(), size
 
 
 def _checkSequence(sequenceNode: slicer.vtkMRMLSequenceNode) -> None:

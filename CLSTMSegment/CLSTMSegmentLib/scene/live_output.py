@@ -5,11 +5,11 @@ import slicer
 
 from ..core.boxes import Box
 from ..model.description import Model
+from .beside_input import placeBeside
 from .edited_frames import editState
 from .images import withVoxels
 from .inputs import SequenceInput
 from .labelmaps import binaryLabelmap
-from .outputs import placeBeside
 from .segmentation_nodes import segmentationFromLabelmap
 
 

@@ -7,11 +7,12 @@ import vtk
 from ..core.boxes import Box
 from ..core.volume_curve import FrameVolumes
 from ..model.description import Model
+from .beside_input import moveToFolderOf
 from .images import volumeGeometry
 from .inputs import SequenceFrames, SequenceInput, resolveInput
 from .live_output import labelmapOf
 from .made_frames import MODEL, rememberMade
-from .outputs import SegmentationOutput, moveToFolderOf
+from .outputs import SegmentationOutput
 from .segmentation_nodes import segmentationFromLabelmap
 
 

@@ -1,7 +1,8 @@
 """Frames that a program made and the user has not changed since; all others are the user's own.
 
-The segmentation of each frame that a program made keeps who made it, and what it held then, also in files. A frame that
-the user corrects holds something else, whenever and with whatever module it was corrected.
+The segmentation of each frame that a program made keeps who made it, and what it held then, also in files. The result
+of a single volume is itself its only frame. A frame that the user corrects holds something else, whenever and with
+whatever module it was corrected.
 """
 
 import json
@@ -12,7 +13,8 @@ import slicer
 
 from ..core.boxes import bounding_box
 from .frame_reviews import BAD, GOOD, frameReviews
-from .labelmaps import gridOf, segmentsOf, voxelsOf
+from .inputs import SINGLE_VALUE
+from .labelmaps import drawnSegments, gridOf, segmentsOf, voxelsOf
 
 MODEL, PROPAGATED, FLAGGED = "model", "propagated", "flagged"
 """Who made a frame: a model, or a propagation, which flags frames that may be wrong."""
@@ -44,18 +46,41 @@ def rememberDrawn(node: slicer.vtkMRMLSegmentationNode) -> None:
     node.SetAttribute(MADE_ATTRIBUTE, json.dumps([DRAWN, "", []]))
 
 
-def madeFrames(sequenceNode: slicer.vtkMRMLSequenceNode) -> dict[str, str]:
+def madeFrames(resultNode: slicer.vtkMRMLNode) -> dict[str, str]:
     """Return the maker by index value, for each frame that is as it was made."""
+    frames = _frames(resultNode)
     return {
         value: maker
-        for value, (maker, voxels, grids) in _made(sequenceNode).items()
-        if maker != DRAWN and _isSameDrawing(_drawing(sequenceNode.GetDataNodeAtValue(value)), voxels, grids)
+        for value, (maker, voxels, grids) in _made(resultNode).items()
+        if maker != DRAWN and _isSameDrawing(_drawing(frames[value]), voxels, grids)
     }
 
 
-def rememberedFrames(sequenceNode: slicer.vtkMRMLSequenceNode) -> set[str]:
-    """Return the index values of all frames of a result, whether they are as they were made or not."""
-    return set(_made(sequenceNode))
+def drawnFrames(resultNode: slicer.vtkMRMLNode, emptied: bool = False) -> list[str]:
+    """Return the index values of the frames in which something is drawn, and which the user drew or corrected.
+
+    Args:
+        resultNode: a sequence of segmentations, or a segmentation; no program needs to have made it.
+        emptied: whether frames of a result count too that the user has drawn or changed, and in which nothing is left.
+    """
+    made, counted = madeFrames(resultNode), _made(resultNode) if emptied else {}
+    return [
+        value
+        for value, node in _frames(resultNode).items()
+        if value not in made and (value in counted or drawnSegments(node))
+    ]
+
+
+def rememberedFrames(resultNode: slicer.vtkMRMLNode) -> set[str]:
+    """Return the index values of all frames of a result that were segmented, whether they are as they were or not."""
+    return set(_made(resultNode))
+
+
+def _frames(node: slicer.vtkMRMLNode) -> dict[str, slicer.vtkMRMLSegmentationNode]:
+    """Return the segmentations of a sequence by index value; a segmentation is its own only frame."""
+    if not node.IsA("vtkMRMLSequenceNode"):
+        return {SINGLE_VALUE: node}
+    return {node.GetNthIndexValue(n): node.GetNthDataNode(n) for n in range(node.GetNumberOfDataNodes())}
 
 
 def isPropagated(sequenceNode: slicer.vtkMRMLSequenceNode) -> bool:
@@ -74,10 +99,9 @@ def trustedFrames(sequenceNode: slicer.vtkMRMLSequenceNode) -> set[str]:
     }
 
 
-def frameContents(sequenceNode: slicer.vtkMRMLSequenceNode) -> dict[str, str]:
-    """Return what `frameContent` returns for each frame of a sequence of segmentations, by index value."""
-    count = sequenceNode.GetNumberOfDataNodes()
-    return {sequenceNode.GetNthIndexValue(n): frameContent(sequenceNode.GetNthDataNode(n)) for n in range(count)}
+def frameContents(resultNode: slicer.vtkMRMLNode) -> dict[str, str]:
+    """Return what `frameContent` returns for each frame of a result, by index value."""
+    return {value: frameContent(node) for value, node in _frames(resultNode).items()}
 
 
 def frameContent(node: slicer.vtkMRMLSegmentationNode) -> str:
@@ -115,14 +139,13 @@ def _isSameDrawing(drawing: tuple[str, np.ndarray], voxels: str, kept: list) -> 
     return same and np.allclose(grids, kept, rtol=0, atol=GRID_TOLERANCE_MM)
 
 
-def _made(sequenceNode: slicer.vtkMRMLSequenceNode) -> dict[str, tuple[str, str, list]]:
+def _made(resultNode: slicer.vtkMRMLNode) -> dict[str, tuple[str, str, list]]:
     """Return what is kept of each frame, by index value."""
     found = {}
-    for number in range(sequenceNode.GetNumberOfDataNodes()):
-        text = sequenceNode.GetNthDataNode(number).GetAttribute(MADE_ATTRIBUTE)
+    for value, node in _frames(resultNode).items():
         try:
-            maker, voxels, grids = json.loads(text or "")
+            maker, voxels, grids = json.loads(node.GetAttribute(MADE_ATTRIBUTE) or "")
         except (ValueError, TypeError):  # a frame that the user drew, or a scene that was changed by hand
             continue
-        found[sequenceNode.GetNthIndexValue(number)] = maker, voxels, grids
+        found[value] = maker, voxels, grids
     return found

@@ -1,7 +1,6 @@
 """A segmentation sequence: collected outside the scene, then added to it beside its input."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import slicer
 
@@ -11,6 +10,7 @@ from ..core.structure import SegmentSet
 from ..core.volume_curve import Flag, FrameVolumes, VolumeCurve
 from ..engine.quality import measure_frame
 from ..model.description import Model
+from .beside_input import copyIndex, playBeside
 from .edited_frames import editState, measureEdited
 from .frame_reviews import REVIEWS_ATTRIBUTE
 from .inputs import SequenceFrames, SequenceInput
@@ -42,6 +42,7 @@ class SegmentationOutput:
         self.source = source
         self._measured: dict[int, tuple] = {}
         self.tableNode: slicer.vtkMRMLTableNode | None = None
+        self._proxyNode: slicer.vtkMRMLSegmentationNode | None = None
         self.sequenceNode = slicer.vtkMRMLSequenceNode()
         index = SequenceIndex([])
         if source is not None:
@@ -55,10 +56,52 @@ class SegmentationOutput:
         return self.sequenceNode
 
     @property
+    def editedNode(self) -> slicer.vtkMRMLNode | None:
+        """Return the node whose events tell that the user may have edited the output; None where nothing shows it."""
+        return self.source.browserNode
+
+    @property
     def shownNode(self) -> slicer.vtkMRMLSegmentationNode | None:
         """Return the segmentation that shows the output, or its current frame; None where nothing shows it."""
         browserNode = self.source.browserNode
         return browserNode.GetProxyNode(self.sequenceNode) if browserNode is not None else None
+
+    @property
+    def shownFrame(self) -> int | None:
+        """Return the number that the frame that the browser shows had in the run; None for a frame that was not there.
+
+        Frames go by their index values, because the user may have removed or added frames since.
+        """
+        number = self.source.shownFrame
+        value = self.source.sequenceNode.GetNthIndexValue(number) if number is not None else None
+        return self.curve.index.values.index(value) if value in self.curve.index.values else None
+
+    def showFrame(self, number: int) -> None:
+        """Let the browser show the frame that had a number in the run.
+
+        Raises:
+            InputError: the frame was removed from the input since.
+        """
+        self.source.showFrame(self.numberNow(number))
+
+    def numberNow(self, number: int) -> int:
+        """Return the number that a frame of the run has in the input now.
+
+        Raises:
+            InputError: it was removed from the input since.
+        """
+        value, values = self.curve.index.values[number], self._valuesNow()
+        if value not in values:
+            name = self.source.sequenceNode.GetName()
+            raise InputError(f"the frame at {value} is in {name!r} no more: choose another one, or segment again")
+        return values.index(value)
+
+    def isInInput(self, number: int) -> bool:
+        """Return whether a frame of the run is in the input still."""
+        return self.curve.index.values[number] in self._valuesNow()
+
+    def _valuesNow(self) -> list[str]:
+        return SequenceFrames(self.source.sequenceNode).index.values
 
     def add(self, frame: SegmentedFrame, maker: str = MODEL, flags: Sequence[Flag] = ()) -> None:
         """Add a finished frame at its index value, and measure it.
@@ -142,40 +185,64 @@ class SegmentationOutput:
         if number not in self._measured:
             return False
         value = self.curve.index.values[number]
-        node = self.sequenceNode.GetDataNodeAtValue(value)
+        node = self._frameNode(value)
         if node is None or editState(node) == self._measured[number]:
             return False
         self._measured[number] = editState(node)
         self.curve.replace(*measureEdited(node, number, value, self.curve.segments))
-        self.tableNode = volumesTable(self.sequenceNode, self.curve)
+        self.tableNode = volumesTable(self.outputNode, self.curve)
         return True
 
-    def isDrawnInMissingFrame(self) -> bool:
-        """Return whether the user has just drawn in the shown frame though the output does not have this frame.
+    def addDrawnFrame(self) -> int | None:
+        """Add the shown frame if the user has just drawn in it, though the output does not have it; do not measure it.
 
-        At the end of the event that tells of it, MRML shows nothing in this frame again, unless `addMissingFrame` was
-        called before.
+        At the end of the event that tells of it, MRML shows nothing in such a frame again, unless it was added before.
+
+        Returns:
+            The number of the frame; None if nothing was added.
         """
         number, shown = self.source.shownFrame, self.shownNode
         if number is None or shown is None or shown.GetSegmentation().GetNumberOfSegments() == 0:
-            return False
-        return self.sequenceNode.GetDataNodeAtValue(self.source.sequenceNode.GetNthIndexValue(number)) is None
+            return None
+        value = self.source.sequenceNode.GetNthIndexValue(number)
+        if self.sequenceNode.GetDataNodeAtValue(value) is not None:
+            return None
+        self.sequenceNode.SetDataNodeAtValue(shown, value)
+        return number
 
-    def addMissingFrame(self) -> None:
-        """Add the shown frame to the output, with what the user has drawn in it; it is not measured."""
-        value = self.source.sequenceNode.GetNthIndexValue(self.source.shownFrame)
-        self.sequenceNode.SetDataNodeAtValue(self.shownNode, value)
+    def takeOver(
+        self, outputNode: slicer.vtkMRMLNode, tableNode: slicer.vtkMRMLTableNode, frames: Sequence[FrameVolumes]
+    ) -> None:
+        """Go on with a result that is in the scene already.
+
+        Args:
+            outputNode: the result.
+            tableNode: its table.
+            frames: the volumes in the table.
+        """
+        self._setOutputNode(outputNode)
+        self.tableNode = tableNode
+        for frame in frames:
+            self.curve.add(frame)
+            self._measured[frame.number] = editState(self._frameNode(frame.index_value))
+
+    def _setOutputNode(self, outputNode: slicer.vtkMRMLNode) -> None:
+        self.sequenceNode = outputNode
+
+    def _frameNode(self, value: str) -> slicer.vtkMRMLSegmentationNode | None:
+        """Return the segmentation at an index value of the output; None where it was removed."""
+        return self.sequenceNode.GetDataNodeAtValue(value)
 
     def withdraw(self) -> None:
         """Remove the sequence, its proxy, its table and its chart from the scene, if they are in it."""
         scene = self.sequenceNode.GetScene()
         if scene is None:
             return
-        browserNode = self.source.browserNode
-        if browserNode is not None:
-            proxyNode = browserNode.GetProxyNode(self.sequenceNode)
+        proxyNode, self._proxyNode = self._proxyNode, None
+        if proxyNode is not None:
             ownNodes = [proxyNode.GetDisplayNode(), proxyNode.GetStorageNode(), proxyNode]
-            browserNode.RemoveSynchronizedSequenceNode(self.sequenceNode.GetID())
+            if self.source.browserNode.GetScene() is scene:
+                self.source.browserNode.RemoveSynchronizedSequenceNode(self.sequenceNode.GetID())
             for node in ownNodes:
                 if node is not None and node.GetScene() is scene:
                     scene.RemoveNode(node)
@@ -188,7 +255,8 @@ class SegmentationOutput:
     def _show(self, outputNode: slicer.vtkMRMLSequenceNode) -> None:
         browserNode = self.source.browserNode
         if browserNode is not None and browserNode.GetScene() is not None:  # the user may have removed it
-            _synchronize(self.source, outputNode)
+            playBeside(self.source, outputNode)
+            self._proxyNode = browserNode.GetProxyNode(outputNode)  # it stays when the browser is removed
         self.tableNode = volumesTable(outputNode, self.curve)
 
     def _replaceFrames(self, outputNode: slicer.vtkMRMLSequenceNode) -> None:
@@ -200,22 +268,6 @@ class SegmentationOutput:
         for number in range(frames.GetNumberOfDataNodes()):
             outputNode.SetDataNodeAtValue(frames.GetNthDataNode(number), frames.GetNthIndexValue(number))
         outputNode.EndModify(wasModifying)
-
-
-def copyIndex(fromNode: slicer.vtkMRMLSequenceNode, toNode: slicer.vtkMRMLSequenceNode) -> None:
-    """Copy name, unit, type and tolerance of the index from one sequence node to another.
-
-    The tolerance becomes smaller where frames of neighbouring values would become one frame in the other node. Values
-    that are not different numbers are texts there: as numbers, MRML would take ED and ES for one value.
-    """
-    tolerance, index = fromNode.GetNumericIndexValueTolerance(), SequenceFrames(fromNode).index
-    toNode.SetIndexName(index.name)
-    toNode.SetIndexUnit(index.unit)
-    toNode.SetIndexTypeFromString(index.type)
-    if index.is_numeric:
-        numbers = sorted(map(float, index.values))
-        tolerance = min([tolerance, *((b - a) / 2 for a, b in pairwise(numbers))])
-    toNode.SetNumericIndexValueTolerance(tolerance)
 
 
 def checkOutput(outputNode: slicer.vtkMRMLNode, source: SequenceInput) -> None:
@@ -237,45 +289,3 @@ def checkOutput(outputNode: slicer.vtkMRMLNode, source: SequenceInput) -> None:
         for number in range(outputNode.GetNumberOfDataNodes())
     ):
         raise InputError(f"output {name!r} contains nodes that are not segmentations: choose another output")
-
-
-def _synchronize(source: SequenceInput, sequenceNode: slicer.vtkMRMLSequenceNode) -> None:
-    """Make the input's browser play the output beside the input; the selected item and playback stay as they are."""
-    browserNode = source.browserNode
-    selectedItem, playing = browserNode.GetSelectedItemNumber(), browserNode.GetPlaybackActive()
-    if not browserNode.IsSynchronizedSequenceNode(sequenceNode, True):
-        wasModifying = browserNode.StartModify()
-        browserNode.AddSynchronizedSequenceNode(sequenceNode)
-        browserNode.EndModify(wasModifying)
-    # for a frame that was not segmented nothing is shown, and no item is added to the output
-    browserNode.SetMissingItemMode(sequenceNode, slicer.vtkMRMLSequenceBrowserNode.MissingItemSetToDefault)
-    # without this, what the user edits is thrown away at the next change of frames, with the visibility of segments
-    browserNode.SetSaveChanges(sequenceNode, True)
-    # the application does this later by itself, but the proxy is needed now
-    slicer.vtkSlicerSequencesLogic().UpdateProxyNodesFromSequences(browserNode)
-    proxyNode = browserNode.GetProxyNode(sequenceNode)
-    placeBeside(source, proxyNode)
-    browserNode.SetSelectedItemNumber(selectedItem)
-    browserNode.SetPlaybackActive(playing)
-
-
-def placeBeside(source: SequenceInput, proxyNode: slicer.vtkMRMLSegmentationNode) -> None:
-    """Give a proxy the parent transform, reference geometry and subject hierarchy folder of the input's proxy."""
-    if source.proxyNode is not None:
-        proxyNode.SetAndObserveTransformNodeID(source.proxyNode.GetTransformNodeID())
-        proxyNode.SetNodeReferenceID(proxyNode.GetReferenceImageGeometryReferenceRole(), source.proxyNode.GetID())
-        moveToFolderOf(source.proxyNode, proxyNode)
-
-
-def moveToFolderOf(neighbour: slicer.vtkMRMLNode, node: slicer.vtkMRMLNode) -> None:
-    """Move a node into the subject hierarchy folder of another one."""
-    hierarchyNode = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(node.GetScene())
-    neighbourItem = hierarchyNode.GetItemByDataNode(neighbour)
-    if not neighbourItem:
-        return
-    parentItem = hierarchyNode.GetItemParent(neighbourItem)
-    item = hierarchyNode.GetItemByDataNode(node)
-    if item:
-        hierarchyNode.SetItemParent(item, parentItem)
-    else:
-        hierarchyNode.CreateItem(parentItem, node)

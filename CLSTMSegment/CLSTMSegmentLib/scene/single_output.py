@@ -5,8 +5,11 @@ import slicer
 from ..core.errors import InputError
 from ..core.structure import SegmentSet
 from ..model.description import Model
+from .beside_input import placeBeside
+from .edited_frames import editState
 from .inputs import SequenceInput
-from .outputs import SegmentationOutput, checkOutput, placeBeside
+from .made_frames import MODEL, rememberMade
+from .outputs import SegmentationOutput, checkOutput
 from .volumes_plot import removeChart
 from .volumes_table import volumesTable
 
@@ -28,7 +31,12 @@ class SingleOutput(SegmentationOutput):
         """Return the segmentation node; None before `publish`."""
         return self._segmentationNode
 
-    shownNode = outputNode
+    shownNode = editedNode = outputNode
+
+    @property
+    def shownFrame(self) -> int:
+        """Return the number of the one frame."""
+        return 0
 
     def publish(self, outputNode: slicer.vtkMRMLSegmentationNode | None = None) -> slicer.vtkMRMLSegmentationNode:
         """Add a segmentation node and its table to the scene of the volume, or replace the segments of an existing one.
@@ -55,9 +63,17 @@ class SingleOutput(SegmentationOutput):
         result = self.sequenceNode.GetNthDataNode(0)
         wasModifying = outputNode.StartModify()
         outputNode.GetSegmentation().DeepCopy(result.GetSegmentation())
+        rememberMade(outputNode, MODEL)
         outputNode.EndModify(wasModifying)
+        self._measured[0] = editState(outputNode)
         self.tableNode = volumesTable(outputNode, self.curve)
         return outputNode
+
+    def _setOutputNode(self, outputNode: slicer.vtkMRMLNode) -> None:
+        self._segmentationNode = outputNode
+
+    def _frameNode(self, value: str) -> slicer.vtkMRMLSegmentationNode | None:
+        return self._segmentationNode
 
     def withdraw(self) -> None:
         """Remove the segmentation, its table and its chart from the scene, if they are in it."""

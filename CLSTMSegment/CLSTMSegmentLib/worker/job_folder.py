@@ -23,6 +23,7 @@ from ..core.volume_curve import Flag
 from ..engine.settings import RunSettings
 from ..io.detached_voxels import voxel_files
 from ..io.image_files import read_image, write_image
+from ..model.description import Model
 from .events import FrameDone
 from .work_folder import SegmentFolder, storing
 
@@ -31,13 +32,19 @@ class JobFolder(SegmentFolder):
     """The folder of a run or a propagation: its settings, the frames that come in and the results that go out."""
 
     @classmethod
-    def make(cls, settings: RunSettings | None, index_values: list[str], parent: Path | None = None) -> JobFolder:
+    def make(
+        cls,
+        settings: RunSettings | None,
+        index_values: list[str],
+        parent: Path | None = None,
+        model: Model | None = None,
+    ) -> JobFolder:
         """Make the folder of a new run or propagation; see `make_own`.
 
         Args:
             index_values: index values of all frames of the sequence, verbatim.
         """
-        folder = cls.make_own(settings, parent)
+        folder = cls.make_own(settings, parent, model)
         folder.make_parts()
         write_text(folder._index_values_path, json.dumps(index_values))
         return folder

@@ -6,7 +6,6 @@ It segments the frames in a job folder. When its parent process ends, it removes
 import sys
 from pathlib import Path
 
-from ..model.bundle import load_model
 from .arriving_frames import ArrivingFrames
 from .events import Done, Started
 from .job_folder import JobFolder
@@ -18,8 +17,7 @@ def segment_in_folder(folder: JobFolder) -> None:
     from ..engine.segmenter import Segmenter  # with torch, which takes seconds to import
 
     frames = ArrivingFrames(folder)
-    settings = folder.settings()
-    segmenter = Segmenter(load_model(settings.model), settings)
+    segmenter = Segmenter(folder.load_model(), folder.settings())
     folder.append(Started(segmenter.report.device))
     for frame in segmenter.segment(frames, progress=folder.append):
         folder.write_result(frame)

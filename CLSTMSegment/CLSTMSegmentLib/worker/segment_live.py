@@ -14,7 +14,6 @@ from ..core.boxes import Box, bounding_box
 from ..core.errors import InputError
 from ..core.sequence import SegmentedFrame
 from ..engine.quality import volumes_of_voxels
-from ..model.bundle import load_model
 from .events import FrameRefused, LiveFrameDone, Note, Started
 from .live_folder import LiveFolder
 from .parent_process import work_for_parent
@@ -30,8 +29,7 @@ def segment_live(folder: LiveFolder) -> None:
     """Segment the frames that arrive in a live folder as its settings say, and answer each one by an event."""
     from ..engine.segmenter import Segmenter  # with torch, which takes seconds to import
 
-    settings = folder.settings()
-    segmenter = Segmenter(load_model(settings.model), settings)
+    segmenter = Segmenter(folder.load_model(), folder.settings())
     stream = segmenter.open_stream()
     folder.append(Started(segmenter.report.device))
     for arrived, frame in folder.frames():

@@ -5,6 +5,7 @@ control        what the worker is to do: run, pause or stop
 worker.log     what else the worker prints
 process-id     the id of the worker's process, which a launcher may have started
 settings.json  of a run: its settings, see `engine.settings.RunSettings`; a propagation has none
+model-digest   of a run: which model it was asked for, see `model.bundle.description_digest`
 
 What else is in the folder, see `job_folder` for a run or a propagation, `live_folder` for a live segmentation, and
 `teaching.training_set` for a teaching job.
@@ -26,6 +27,8 @@ from ..core.atomic_write import patiently, write_text
 from ..core.errors import InputError, StorageError, sitk_cause
 from ..core.own_folder import OwnFolder
 from ..engine.settings import RunSettings
+from ..model.bundle import description_digest, load_model
+from ..model.description import Model
 from .event_file import EventFile
 from .events import Event
 
@@ -168,12 +171,15 @@ class SegmentFolder(WorkFolder):
         self._own_folder = own_folder
 
     @classmethod
-    def make_own(cls: type[Made], settings: RunSettings | None, parent: Path | None = None) -> Made:
+    def make_own(
+        cls: type[Made], settings: RunSettings | None, parent: Path | None = None, model: Model | None = None
+    ) -> Made:
         """Make the folder of a new worker, and remove those that killed processes left behind.
 
         Args:
             settings: settings of the run; None for a propagation.
             parent: where to make the folder; the system's temporary folder by default.
+            model: the model that the settings name, so that the worker uses no other one; None to trust the name.
 
         Raises:
             OSError: the folder cannot be made.
@@ -181,6 +187,8 @@ class SegmentFolder(WorkFolder):
         folder = cls(OwnFolder(FOLDER_PREFIX, parent or Path(tempfile.gettempdir())))
         if settings is not None:
             write_text(folder._settings_path, settings.to_json())
+        if model is not None:
+            write_text(folder._model_digest_path, description_digest(model))
         return folder
 
     def remove(self) -> None:
@@ -198,6 +206,22 @@ class SegmentFolder(WorkFolder):
         """
         return RunSettings.from_json(self._settings_path.read_text(encoding="utf-8"))
 
+    def load_model(self) -> Model:
+        """Return the model of the run.
+
+        Raises:
+            InputError: it cannot be read, or is another one than the one for which the folder was made.
+        """
+        source, path = self.settings().model, self._model_digest_path
+        model = load_model(source)
+        if path.exists() and path.read_text(encoding="utf-8") != description_digest(model):
+            raise InputError(f"model {source!r} was replaced by another one under its name: choose it again, and start")
+        return model
+
     @property
     def _settings_path(self) -> Path:
         return self.path / "settings.json"
+
+    @property
+    def _model_digest_path(self) -> Path:
+        return self.path / "model-digest"

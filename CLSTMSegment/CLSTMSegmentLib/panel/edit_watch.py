@@ -1,0 +1,125 @@
+"""Results of which the user may edit a frame: its volumes are measured again, and their table follows."""
+
+from collections.abc import Callable
+from functools import partial
+
+import qt
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+from ..scene.earlier_outputs import earlierOutputs
+from ..scene.outputs import SegmentationOutput
+from .repeating_timer import RepeatingTimer
+from .reported_slots import reporting, telling
+
+BEFORE_MRML = 1.0
+"""Priority of an observer that is called before those of MRML."""
+
+EDIT_MS = 200
+"""Time between an edit of a frame and the measurement of its volumes."""
+
+
+class EditWatch:
+    """Watches all results that are in the scene.
+
+    Args:
+        label: says what went wrong, and that a frame is not measured.
+        edited: called with an output and the numbers of its frames that were measured again.
+        isFinished: returns whether the run of an output has ended. After that, what the user draws in a frame that was
+            not segmented is kept; before, this frame may still be segmented.
+    """
+
+    def __init__(
+        self,
+        label: qt.QLabel,
+        edited: Callable[[SegmentationOutput, list[int]], None],
+        isFinished: Callable[[SegmentationOutput], bool],
+    ):
+        self._tell = telling(label)
+        self._edited = edited
+        self._isFinished = isFinished
+        self._watched: dict[SegmentationOutput, tuple[slicer.vtkMRMLNode, list[int]]] = {}
+        self._perhapsEdited: set[tuple[SegmentationOutput, int]] = set()
+        self._timer = RepeatingTimer(EDIT_MS, reporting(label, self.look))
+
+    def watch(self, output: SegmentationOutput) -> None:
+        """Watch an output from now on; to watch it again takes the node into account that shows it now."""
+        node = output.editedNode
+        if node is None or (output in self._watched and self._watched[output][0] is node):
+            self._forgetOthers(output)
+            return
+        self._forget(output)
+        self._forgetOthers(output)
+        observer = partial(self._onEvent, output)
+        if node.IsA("vtkMRMLSequenceBrowserNode"):
+            observer = partial(self._onProxyChanged, output)
+            observer.CallDataType = vtk.VTK_OBJECT
+        tags = [node.AddObserver(event, observer, BEFORE_MRML) for event in _editEvents(node)]
+        self._watched[output] = (node, tags)
+
+    def watchScene(self) -> None:
+        """Watch the results too that are in the scene already."""
+        for output in earlierOutputs(slicer.mrmlScene, [output.outputNode for output in self._watched]):
+            self.watch(output)
+
+    def forgetRemoved(self) -> None:
+        """Watch no output any more that has been removed from the scene, or of which the input has."""
+        for output, (node, _tags) in list(self._watched.items()):
+            nodes = (node, output.outputNode, output.source.node)
+            if any(one is None or one.GetScene() is None for one in nodes):
+                self._forget(output)
+
+    def look(self) -> None:
+        """Measure at once what was edited."""
+        self._timer.stop()
+        self.forgetRemoved()
+        perhaps, self._perhapsEdited = self._perhapsEdited, set()
+        for output in list(self._watched):
+            numbers = sorted(number for one, number in perhaps if one is output)
+            edited = [number for number in numbers if output.measureAgain(number)]
+            if edited:
+                self._edited(output, edited)
+
+    def close(self) -> None:
+        """Watch nothing any more."""
+        self._timer.stop()
+        for output in list(self._watched):
+            self._forget(output)
+        self._perhapsEdited.clear()
+
+    def _onProxyChanged(
+        self, output: SegmentationOutput, _browserNode: object, _event: str, proxyNode: slicer.vtkMRMLNode
+    ) -> None:
+        if proxyNode is output.shownNode and self._isFinished(output):
+            number = output.addDrawnFrame()
+            if number is not None:
+                text = _("Frame {number} was not segmented: what you draw in it is kept, but not measured.")
+                self._tell(text.format(number=number))
+        self._onEvent(output)
+
+    def _onEvent(self, output: SegmentationOutput, *_event: object) -> None:
+        """Look at the shown frame soon; a stroke changes the node several times, and so does a change of frames."""
+        number = output.shownFrame
+        if number is not None:
+            self._perhapsEdited.add((output, number))
+            self._timer.start()
+
+    def _forgetOthers(self, output: SegmentationOutput) -> None:
+        """Forget the outputs that an output has replaced."""
+        for other in [one for one in self._watched if one is not output and one.outputNode is output.outputNode]:
+            self._forget(other)
+
+    def _forget(self, output: SegmentationOutput) -> None:
+        node, tags = self._watched.pop(output, (None, []))
+        for tag in tags:
+            node.RemoveObserver(tag)
+        self._perhapsEdited = {one for one in self._perhapsEdited if one[0] is not output}
+
+
+def _editEvents(node: slicer.vtkMRMLNode) -> list[int]:
+    """Return the events by which a browser or a segmentation tells that the user may have edited a frame."""
+    if node.IsA("vtkMRMLSequenceBrowserNode"):
+        return [node.ProxyNodeModifiedEvent]
+    events = node.GetContentModifiedEvents()
+    return [events.GetValue(n) for n in range(events.GetNumberOfValues())]

@@ -1,0 +1,65 @@
+"""An output is placed beside its input: its index, browser, transform, geometry and folder are those of the input."""
+
+from itertools import pairwise
+
+import slicer
+
+from .inputs import SequenceFrames, SequenceInput
+
+
+def copyIndex(fromNode: slicer.vtkMRMLSequenceNode, toNode: slicer.vtkMRMLSequenceNode) -> None:
+    """Copy name, unit, type and tolerance of the index from one sequence node to another.
+
+    The tolerance becomes smaller where frames of neighbouring values would become one frame in the other node. Values
+    that are not different numbers are texts there: as numbers, MRML would take ED and ES for one value.
+    """
+    tolerance, index = fromNode.GetNumericIndexValueTolerance(), SequenceFrames(fromNode).index
+    toNode.SetIndexName(index.name)
+    toNode.SetIndexUnit(index.unit)
+    toNode.SetIndexTypeFromString(index.type)
+    if index.is_numeric:
+        numbers = sorted(map(float, index.values))
+        tolerance = min([tolerance, *((b - a) / 2 for a, b in pairwise(numbers))])
+    toNode.SetNumericIndexValueTolerance(tolerance)
+
+
+def playBeside(source: SequenceInput, sequenceNode: slicer.vtkMRMLSequenceNode) -> None:
+    """Make the input's browser play the output beside the input; the selected item and playback stay as they are."""
+    browserNode = source.browserNode
+    selectedItem, playing = browserNode.GetSelectedItemNumber(), browserNode.GetPlaybackActive()
+    if not browserNode.IsSynchronizedSequenceNode(sequenceNode, True):
+        wasModifying = browserNode.StartModify()
+        browserNode.AddSynchronizedSequenceNode(sequenceNode)
+        browserNode.EndModify(wasModifying)
+    # for a frame that was not segmented nothing is shown, and no item is added to the output
+    browserNode.SetMissingItemMode(sequenceNode, slicer.vtkMRMLSequenceBrowserNode.MissingItemSetToDefault)
+    # without this, what the user edits is thrown away at the next change of frames, with the visibility of segments
+    browserNode.SetSaveChanges(sequenceNode, True)
+    # the application does this later by itself, but the proxy is needed now
+    slicer.vtkSlicerSequencesLogic().UpdateProxyNodesFromSequences(browserNode)
+    proxyNode = browserNode.GetProxyNode(sequenceNode)
+    placeBeside(source, proxyNode)
+    browserNode.SetSelectedItemNumber(selectedItem)
+    browserNode.SetPlaybackActive(playing)
+
+
+def placeBeside(source: SequenceInput, proxyNode: slicer.vtkMRMLSegmentationNode) -> None:
+    """Give a proxy the parent transform, reference geometry and subject hierarchy folder of the input's proxy."""
+    if source.proxyNode is not None:
+        proxyNode.SetAndObserveTransformNodeID(source.proxyNode.GetTransformNodeID())
+        proxyNode.SetNodeReferenceID(proxyNode.GetReferenceImageGeometryReferenceRole(), source.proxyNode.GetID())
+        moveToFolderOf(source.proxyNode, proxyNode)
+
+
+def moveToFolderOf(neighbour: slicer.vtkMRMLNode, node: slicer.vtkMRMLNode) -> None:
+    """Move a node into the subject hierarchy folder of another one."""
+    hierarchyNode = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(node.GetScene())
+    neighbourItem = hierarchyNode.GetItemByDataNode(neighbour)
+    if not neighbourItem:
+        return
+    parentItem = hierarchyNode.GetItemParent(neighbourItem)
+    item = hierarchyNode.GetItemByDataNode(node)
+    if item:
+        hierarchyNode.SetItemParent(item, parentItem)
+    else:
+        hierarchyNode.CreateItem(parentItem, node)

@@ -1,0 +1,73 @@
+"""Results that are in the scene already, such as those of a scene that was loaded, with the volumes in their tables."""
+
+from collections.abc import Collection
+
+import slicer
+
+from ..core.errors import InputError
+from ..core.structure import PALETTE, Segment, SegmentSet
+from ..core.volume_curve import FrameVolumes
+from .browsers import browserOfSequence
+from .inputs import SINGLE_VALUE, SequenceInput, resolveInput
+from .labelmaps import segmentsOf
+from .made_frames import rememberedFrames
+from .outputs import SegmentationOutput
+from .single_output import outputFor
+from .volumes_table import FRAME_COLUMN, TABLE_REFERENCE
+
+
+def earlierOutputs(scene: slicer.vtkMRMLScene, known: Collection[slicer.vtkMRMLNode]) -> list[SegmentationOutput]:
+    """Return an output for each result in a scene, except for the known ones.
+
+    A result without the input and the table that it had is no result any more.
+    """
+    outputs = []
+    for nodeClass in ("vtkMRMLSequenceNode", "vtkMRMLSegmentationNode"):
+        for node in slicer.util.getNodesByClass(nodeClass, scene):
+            tableNode = node.GetNodeReference(TABLE_REFERENCE)
+            if tableNode is None or node in known:
+                continue
+            try:
+                outputs.append(_output(node, tableNode))
+            except InputError:
+                continue
+    return outputs
+
+
+def _output(node: slicer.vtkMRMLNode, tableNode: slicer.vtkMRMLTableNode) -> SegmentationOutput:
+    """Return a result; raise an InputError if its input is missing, or the table does not have its frames."""
+    source = _sourceOf(node)
+    names = [tableNode.GetColumnName(column) for column in range(1, tableNode.GetNumberOfColumns())]
+    names = [name for name in names if name != FRAME_COLUMN]
+    output = outputFor(SegmentSet(node.GetName(), _segments(node, names)), source)
+    measured = rememberedFrames(node)  # not those that the user drew in frames that were not segmented
+    values = [(number, value) for number, value in enumerate(output.curve.index.values) if value in measured]
+    table = tableNode.GetTable()
+    if len(values) != table.GetNumberOfRows():
+        raise InputError(f"the table of {node.GetName()!r} does not have its frames")
+    frames = [
+        FrameVolumes(number, value, tuple(table.GetValueByName(row, name).ToDouble() for name in names))
+        for row, (number, value) in enumerate(values)
+    ]
+    output.takeOver(node, tableNode, frames)
+    return output
+
+
+def _sourceOf(node: slicer.vtkMRMLNode) -> SequenceInput:
+    """Return the input of a result; of a single volume, which is not needed, what has as many frames."""
+    if node.IsA("vtkMRMLSequenceNode"):
+        return resolveInput(browserOfSequence(node))
+    sequenceNode = slicer.vtkMRMLSequenceNode()
+    sequenceNode.SetDataNodeAtValue(slicer.vtkMRMLScalarVolumeNode(), SINGLE_VALUE)
+    sequenceNode.SetIndexName("frame")
+    sequenceNode.SetIndexUnit("")
+    return SequenceInput(sequenceNode, None, node, isSingle=True)
+
+
+def _segments(node: slicer.vtkMRMLNode, names: list[str]) -> tuple[Segment, ...]:
+    """Return the segments of these names, each as it is in some frame of a result: in others it may be renamed."""
+    frames = [node]
+    if node.IsA("vtkMRMLSequenceNode"):
+        frames = [node.GetNthDataNode(number) for number in range(node.GetNumberOfDataNodes())]
+    known = {segment.GetName(): segmentID for frame in frames for segmentID, segment in segmentsOf(frame)}
+    return tuple(Segment(known.get(name, name), name, PALETTE[0]) for name in names)

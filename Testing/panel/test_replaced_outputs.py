@@ -1,0 +1,98 @@
+"""The user is asked before a run replaces an output, and what they drew in it is not lost; with a fake worker."""
+
+import pytest
+import slicer
+from CLSTMSegmentLib.engine.run_report import RunReport
+from CLSTMSegmentLib.scene.inputs import resolveInput
+from CLSTMSegmentLib.worker.events import Done
+from host import application
+from scene.segmentations import finishedOutput, segmentedFrames
+from scene.test_edited_frames import CORRECTION, edit, voxelsOf
+
+from panel.conftest import fakeRun, outputs, report, wait
+from panel.test_volume_input import finish, volumeNode  # noqa: F401
+
+
+@pytest.fixture
+def ui(sequence, fakePanel):
+    """The widgets of the panel, with fake workers and the phantom as the input."""
+    fakePanel.inputSelector.setCurrentNode(sequence)
+    application.questions.clear()
+    return fakePanel
+
+
+def correct(sequence, outputNode, phantom):
+    """Correct the first frame of a result as the user does: in the segmentation that shows it."""
+    edit(resolveInput(sequence).browserNode.GetProxyNode(outputNode), "inner", phantom[0][0].image, CORRECTION)
+
+
+def test_user_is_asked_once_before_an_output_is_replaced(sequence, ui, fakes, phantom):
+    mine = finishedOutput(sequence, phantom, [0]).publish()
+    ui.outputSelector.setCurrentNode(mine)
+    application.questions.clear()
+
+    for _ in range(2):
+        fakeRun(ui, fakes, segmentedFrames(sequence, phantom))
+
+    (question,) = application.questions
+    assert mine.GetName() in question
+
+
+def test_nothing_runs_if_the_user_does_not_want_the_output_to_be_replaced(sequence, ui, fakes, phantom, monkeypatch):
+    ui.outputSelector.setCurrentNode(finishedOutput(sequence, phantom, [0]).publish())
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, windowTitle=None: False)
+
+    ui.applyButton.click()
+
+    assert fakes == []
+    assert outputs()[0].GetNumberOfDataNodes() == 1
+
+
+def test_user_is_asked_again_before_corrections_are_replaced(sequence, ui, fakes, phantom):
+    mine = finishedOutput(sequence, phantom).publish()
+    ui.outputSelector.setCurrentNode(mine)
+    fakeRun(ui, fakes, segmentedFrames(sequence, phantom))
+    correct(sequence, mine, phantom)
+
+    ui.applyButton.click()
+
+    assert len(application.questions) == 2
+    assert "you drew or corrected" in application.questions[1]
+    assert "you drew or corrected" not in application.questions[0]
+
+
+def test_user_is_asked_before_the_corrected_result_of_a_volume_is_replaced(
+    scene,
+    volumeNode,  # noqa: F811
+    fakePanel,
+    fakes,
+    phantom,
+):
+    ui, mine = fakePanel, scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Mine")
+    ui.inputSelector.setCurrentNode(volumeNode)
+    ui.outputSelector.setCurrentNode(mine)
+    application.questions.clear()
+    ui.applyButton.click()
+    finish(ui, fakes[-1], phantom)
+    assert application.questions == []  # nothing was in it
+    edit(mine, "inner", phantom[0][0].image, CORRECTION)
+
+    ui.applyButton.click()
+
+    (question,) = application.questions
+    assert "you drew or corrected" in question
+
+
+def test_what_the_user_corrects_in_the_output_during_the_run_is_not_replaced(sequence, ui, fakes, phantom):
+    mine = finishedOutput(sequence, phantom).publish()
+    ui.outputSelector.setCurrentNode(mine)
+    ui.applyButton.click()
+
+    correct(sequence, mine, phantom)
+    report(fakes[-1], segmentedFrames(sequence, phantom))
+    fakes[-1].reported.append(Done(report=RunReport("cpu")))
+    wait(lambda: not ui.cancelButton.enabled, "the end of the run")
+
+    assert "was edited meanwhile and stays as it is" in ui.statusLabel.text
+    assert voxelsOf(mine.GetNthDataNode(0), "inner") == 200
+    assert len(outputs()) == 2
