@@ -53,6 +53,7 @@ def test_labels_geometry_and_times_are_those_that_were_written(unit, code, secon
         (["0", "33.3", "66.7"], True),
         (["0", "30", "90"], False),
         (["60", "30", "0"], False),
+        ([str(39.8 * t if t < 50 else 40.2 * t - 20) for t in range(100)], False),  # half a frame late in the middle
         (["ED", "ES", "x"], False),
         (["0", "1e38", "2e38"], False),
         (["7"], True),

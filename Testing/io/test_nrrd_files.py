@@ -179,6 +179,12 @@ def test_voxels_without_a_size_are_told_in_a_folder_of_frames_too(tmp_path):
     assert len(warnings) == 3
 
 
+def test_place_of_the_first_voxel_is_no_part_of_the_size(tmp_path):
+    fields = ["space: left-posterior-superior", LAST[2], "kinds: domain domain domain list"]
+
+    assert read_sequence(write_nrrd(tmp_path / "cine.nrrd", VOXELS, fields)).warnings == []
+
+
 def test_sheared_axes_are_refused_and_slightly_sheared_ones_taken_as_straight(tmp_path):
     def cine(shear):
         fields = [*PLACE, f"space directions: (3,0,0) (0,2,0) (0,{shear},7) none", "kinds: domain domain domain list"]

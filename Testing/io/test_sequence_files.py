@@ -281,3 +281,22 @@ def test_times_of_the_frames_of_a_metaimage_become_index_values_where_all_are_th
 
     assert index.values == expected
     assert (index.name, index.unit) == (("time", "s") if len(times) == 3 else ("frame", ""))
+
+
+def write_metaimage(path, fields):
+    header = f"ObjectType = Image\nNDims = 3\nDimSize = 4 4 4\n{fields}ElementType = MET_UCHAR\n"
+    path.write_bytes(f"{header}ElementDataFile = LOCAL\n".encode() + bytes(64))
+
+
+@pytest.mark.parametrize("in_folder", [False, True])
+def test_metaimage_without_a_voxel_size_is_told_and_one_in_another_unit_refused(in_folder, tmp_path):
+    path = tmp_path / "a.mha"
+    source = tmp_path if in_folder else path
+
+    write_metaimage(path, "")
+    assert "a.mha: its header gives voxels no size" in read_sequence(source).warnings[0]
+    write_metaimage(path, "ElementSpacing = 2 2 8\nDistanceUnits = mm\n")
+    assert read_sequence(source).warnings == []
+    write_metaimage(path, "ElementSpacing = 2 2 8\nDistanceUnits = um\n")
+    with pytest.raises(InputError, match=r"a\.mha: its header gives lengths in um, and Slicer"):
+        read_sequence(source)

@@ -17,7 +17,7 @@ from ..pipeline.result_files import Outputs
 from ..pipeline.segment_to_files import segment_to_files
 from .progress_bar import progress_bar
 from .run_options import path_in
-from .terminal import show
+from .terminal import show, show_flags, show_warnings
 
 SEED = 4
 """Which random heart the phantom is."""
@@ -57,6 +57,8 @@ def run(options: Namespace) -> None:
     seconds = time.perf_counter() - began
     record_written(out, outputs.paths())
     frames = len(result.curve.frames)
+    show_warnings(result.report.warnings)
+    show_flags(result.curve)
     show(f"{source}: {frames} frames in {seconds:.1f} s, peak memory {result.peak_memory_mib} MiB")
     for n, segment in enumerate(result.curve.segments if truth else (), start=1):
         values = np.array([dice(frame.labels, truth[frame.number], n) for frame in labels])

@@ -73,16 +73,22 @@ def add_options(parser: ArgumentParser) -> None:
         help=f"time that the teaching job may take (default: {DEFAULT_MINUTES:g})",
     )
     parser.add_argument(
-        "--whole", metavar="0,12|all", default="", help="frames in which segments that are not drawn do not occur"
+        "--whole",
+        metavar="0,12|all",
+        default="",
+        help="numbers, from 0, of frames without the segments that are not drawn",
     )
     parser.add_argument(
         "--slices",
         metavar="0,12|all",
         default="",
-        help="frames that are annotated only in the slices in which something is drawn",
+        help="numbers of frames that are annotated only in the slices in which something is drawn",
     )
     parser.add_argument(
-        "--partly", metavar="0,12|all", default="", help="frames in which only the drawn voxels are annotated"
+        "--partly",
+        metavar="0,12|all",
+        default="",
+        help="numbers of frames with only parts of the segments",
     )
     parser.add_argument(
         "--propagate",

@@ -8,7 +8,7 @@ from ..core.latency import Latency
 from ..core.volume_curve import FrameVolumes
 from ..pipeline.watch_to_files import WatchSettings, watch_folder
 from .run_options import add_run_options, path_in, read_run_options
-from .terminal import show
+from .terminal import show, show_flags
 
 if TYPE_CHECKING:
     from ..engine.stream import Latency
@@ -66,4 +66,5 @@ def run(options: Namespace) -> None:
         show(f"{volumes.index_value}: {ml} ({latency.newest:.2f} s)", flush=True)
 
     curve = watch_folder(settings, watch, on_frame, on_note)
+    show_flags(curve)
     show(f"{options.output}: labels of {len(curve.frames)} frames, and volumes.csv")

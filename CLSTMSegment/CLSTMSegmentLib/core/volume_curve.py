@@ -36,6 +36,11 @@ class Flag:
         return f"frame {self.frame}: {self.segment}: {self.sign}"
 
 
+def in_digits(ml: float) -> str:
+    """Return a volume with three decimals, or with four digits where these say more, as for the heart of an embryo."""
+    return f"{ml:.3f}" if ml == 0 or ml >= 1 else f"{ml:.4g}"
+
+
 @dataclass(frozen=True)
 class FrameVolumes:
     """The volumes of one frame.
@@ -158,7 +163,7 @@ class VolumeCurve:
         """Return one row per frame for a JSON report: "frame", "index_value" and, by name, the ml of each segment."""
         return [
             dict(zip(COLUMNS, (frame.number, frame.index_value), strict=True))
-            | {segment.name: round(ml, 3) for segment, ml in zip(self.segments, frame.ml, strict=True)}
+            | {segment.name: float(in_digits(ml)) for segment, ml in zip(self.segments, frame.ml, strict=True)}
             for frame in self.frames
         ]
 

@@ -11,7 +11,7 @@ from ..core.sequence import SequenceIndex
 from .detached_voxels import voxel_files
 from .file_sequence import FileSequence, frame_axis
 from .image_files import read_header, read_image
-from .metaimage_header import frame_times, metaimage_layout
+from .metaimage_header import check_lengths, frame_times, metaimage_layout
 from .nifti_image import nifti_grid
 from .voxel_reader import VoxelReader
 
@@ -55,6 +55,7 @@ def read_metaimage(path: Path) -> FileSequence:
         values = [f"{start + t * step:.10g}" for t in range(header.GetSize()[axis])]
     with reading(path):
         index = frame_times(path, len(values)) or SequenceIndex(values)
+        warnings = check_lengths(path)
         layout = metaimage_layout(path)
         if layout is not None:
             voxels = VoxelReader(layout)
@@ -65,4 +66,5 @@ def read_metaimage(path: Path) -> FileSequence:
         lambda number: sitk.GetImageFromArray(voxels[number]),
         [grid] * len(values),
         [[path, *voxel_files(path)]] * len(values),
+        warnings=warnings,
     )

@@ -12,7 +12,7 @@ from ..core.errors import InputError, is_out_of_memory, sitk_cause
 from ..core.plain_files import check_plain_file, reading
 from ..core.same_grid import ImageGrid
 from .detached_voxels import voxel_files
-from .metaimage_header import metaimage_layout
+from .metaimage_header import check_lengths, metaimage_layout
 from .nifti_image import nifti_grid, read_nifti_image
 from .nrrd_header import read_nrrd_header
 
@@ -82,6 +82,9 @@ def read_grid(path: Path) -> tuple[ImageGrid, list[str]]:
     grid = ImageGrid.of(read_header(path))
     if format_of(path) == "NrrdImageIO" and (header := read_nrrd_header(path)) is not None:
         return grid, header.check_place(None)
+    if format_of(path) == "MetaImageIO":
+        with reading(path):
+            return grid, check_lengths(path)
     return grid, []
 
 

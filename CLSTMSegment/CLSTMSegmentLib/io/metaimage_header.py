@@ -9,6 +9,7 @@ import numpy as np
 from ..core.errors import InputError
 from ..core.sequence import SequenceIndex
 from .detached_voxels import LARGEST_HEADER, voxel_files
+from .lengths import check_unit_of_length, without_size
 from .voxel_reader import VoxelLayout
 
 SUFFIXES = (".mha", ".mhd")
@@ -83,6 +84,17 @@ def frame_times(path: Path, count: int) -> SequenceIndex | None:
     fields, _ = _header(path)
     index = SequenceIndex([fields.get(f"seq_frame{number:04d}_timestamp", "") for number in range(count)], "time", "s")
     return index if index.is_numeric else None
+
+
+def check_lengths(path: Path) -> list[str]:
+    """Check that the header gives lengths in mm, and return warnings.
+
+    Raises:
+        InputError: it gives them in another unit.
+    """
+    fields, _ = _header(path)
+    check_unit_of_length(path, fields.get("distanceunits", ""))
+    return [] if {"elementspacing", "elementsize"} & fields.keys() else [without_size(path)]
 
 
 def _check_kinds(path: Path, kinds: list[str], axes: int) -> None:

@@ -4,7 +4,6 @@ import gzip
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -48,8 +47,8 @@ class NiftiTimes:
     def of(cls, index: SequenceIndex) -> "NiftiTimes | None":
         """Return what can be stored of an index; None where it cannot be stored.
 
-        Its values must be numbers whose steps differ by 1 % at most, in a unit of time that NIfTI has, or in none. They
-        are stored in single precision, which must not move them by more than 1 % of a step.
+        Its values must be numbers that lie at most 1 % of a step beside regular ones, in a unit of time that NIfTI has,
+        or in none. They are stored in single precision, which must not move them by more than 1 % of a step.
         """
         unit = index.unit.strip().lower()
         if not index.is_numeric or (unit and unit not in TIME_CODES):
@@ -63,7 +62,7 @@ class NiftiTimes:
         step = (numbers[-1] - numbers[0]) / (len(numbers) - 1)
         if abs(float(np.float32(numbers[0])) - numbers[0]) > 0.01 * step:
             return None
-        if step <= 0 or any(abs(after - before - step) > 0.01 * step for before, after in pairwise(numbers)):
+        if step <= 0 or any(abs(numbers[0] + t * step - number) > 0.01 * step for t, number in enumerate(numbers)):
             return None
         return cls(numbers[0], step, code)
 

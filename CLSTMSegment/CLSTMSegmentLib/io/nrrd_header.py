@@ -13,12 +13,10 @@ import numpy as np
 from ..core.errors import InputError
 from .detached_voxels import DATA_FILE, LARGEST_HEADER, voxel_files
 from .file_sequence import frame_axis
+from .lengths import check_unit_of_length, without_size
 from .voxel_reader import VoxelLayout
 
 SUFFIXES = (".nrrd", ".nhdr")
-
-MILLIMETRES = ("mm", "millimeter", "millimeters", "millimetre", "millimetres", "", "???", "none")
-"""How the unit mm, or no unit, is written in NRRD files, in lower case."""
 
 MISREAD_SPACES = {
     **dict.fromkeys(("right-anterior-superior-time", "rast"), "right-anterior-superior"),
@@ -132,12 +130,8 @@ class NrrdHeader:
         """
         units = [self.of_axis("units", axis) for axis in range(len(self.sizes)) if axis != frame_axis]
         units += [self.of_axis("space units", axis) for axis in range(3)]
-        other = next((unit for unit in units if unit.lower() not in MILLIMETRES), None)
-        if other is not None:
-            raise InputError(
-                f"{self.path}: its header gives lengths in {other}, and Slicer would take them for mm: save it with "
-                "lengths in mm"
-            )
+        for unit in units:
+            check_unit_of_length(self.path, unit)
         space = self.fields.get("space", "").strip('" ').lower()
         if space in MISREAD_SPACES:
             raise InputError(
@@ -147,7 +141,7 @@ class NrrdHeader:
         axes = [axis for axis in range(len(self.sizes)) if axis != frame_axis][:3]
         if all(self.steps(axis) is not None for axis in axes):
             return []
-        return [f"{self.path.name}: its header gives voxels no size: 1 mm is assumed, and volumes may be wrong"]
+        return [without_size(self.path)]
 
     def steps(self, axis: int) -> tuple[float, float] | None:
         """Return the place of the first frame along an axis, and the step between frames; None without a step."""
@@ -156,7 +150,7 @@ class NrrdHeader:
         try:
             if axis < len(directions) and directions[axis] != "none":
                 step = math.hypot(*map(float, directions[axis].strip("()").split(",")))
-                origin = self.fields.get("space origin", "").strip("()").split(",")
+                origin = re.findall(r"[^(),\s]+", self.fields.get("space origin", ""))
                 start = float(origin[axis]) if axis < len(origin) else 0.0
             else:
                 step = float(spacings[axis])

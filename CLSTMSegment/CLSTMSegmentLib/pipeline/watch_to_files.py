@@ -134,7 +134,7 @@ def _watch(
 def _write_volumes(folder: Path, curve: VolumeCurve, on_note: Callable[[str], None]) -> None:
     """Write the volumes into a folder, under another name where somebody has put a file of this name there."""
     names = chain([VOLUMES], (VOLUMES.replace(".", f"-{n}.") for n in count(2)))
-    path = next(folder / name for name in names if not (folder / name).exists())
+    path = next(folder / name for name in names if not (folder / name).exists() and not (folder / name).is_symlink())
     if path.name != VOLUMES:
         on_note(f"the volumes are in {path.name}: somebody else wrote {VOLUMES} during the watch")
     with replacing(path) as partial, storing(partial):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.structure import Segment
-from ..core.volume_curve import VolumeCurve, with_unit
+from ..core.volume_curve import VolumeCurve, in_digits, with_unit
 from .csv_table import write_table
 
 
@@ -60,7 +60,7 @@ def _cells(row: CohortRow, chambers: Sequence[int]) -> list[str]:
     cells = [str(len(curve.frames))]
     for n in range(len(curve.segments)):
         extremes = curve.extremes(n)
-        cells += [f"{extremes.greatest:.2f}", f"{extremes.least:.2f}"]
+        cells += [in_digits(extremes.greatest), in_digits(extremes.least)]
     for n in chambers:
         fraction = curve.ejection_fraction(n)
         cells.append("" if fraction is None else f"{fraction:.1f}")

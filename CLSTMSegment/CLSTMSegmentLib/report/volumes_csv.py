@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ..core.volume_curve import VolumeCurve
+from ..core.volume_curve import VolumeCurve, in_digits
 from .csv_table import write_table
 
 
@@ -16,10 +16,5 @@ def write_volumes(path: Path, curve: VolumeCurve) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    rows = ([frame.number, frame.index_value, *map(_in_digits, frame.ml)] for frame in curve.frames)
+    rows = ([frame.number, frame.index_value, *map(in_digits, frame.ml)] for frame in curve.frames)
     write_table(path, [[*curve.frame_titles, *curve.volume_titles], *rows])
-
-
-def _in_digits(ml: float) -> str:
-    """Return a volume with three decimals, or with four digits where these say more, as for the heart of an embryo."""
-    return f"{ml:.3f}" if ml == 0 or ml >= 1 else f"{ml:.4g}"
