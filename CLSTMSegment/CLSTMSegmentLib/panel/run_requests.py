@@ -42,7 +42,7 @@ class _Request:
         """Return whether the user has drawn, renamed or coloured something in the output since the request was made."""
         return self.outputNode is not None and frameContents(self.outputNode) != self.contents
 
-    def after(self, outputNode: slicer.vtkMRMLNode) -> "RunRequest | PropagationRequest":
+    def after(self, outputNode: slicer.vtkMRMLNode) -> "_Request":
         """Return the request as it is after a run before it, which may have replaced the frames of the same output."""
         return replace(self) if outputNode is self.outputNode else self
 
