@@ -228,7 +228,10 @@ def test_series_for_each_phase_are_ordered_by_their_numbers_where_nothing_else_d
 
     write_small_cine(tmp_path / "phases", attributes)
 
-    assert values_of(read_sequence(tmp_path / "phases")) == values_in_order(3)
+    found = read_sequence(tmp_path / "phases")
+
+    assert values_of(found) == values_in_order(3)
+    assert "nothing but the series numbers orders the images in time" in found.warnings[0]
 
 
 def groups(name, **values):

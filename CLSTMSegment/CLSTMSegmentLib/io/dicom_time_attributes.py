@@ -163,11 +163,14 @@ MOMENTS = (
 DELAYS = MOMENTS[:3]
 """When an image was made after the beginning of its own heart beat."""
 
+SERIES = TimeAttribute("series number", "", numbers_of("SeriesNumber"))
+"""Which series an image belongs to, where there is one for each phase."""
+
 ATTRIBUTES = (
     *MOMENTS,
     *ACQUIRED,
     CONTENT,
-    TimeAttribute("series number", "", numbers_of("SeriesNumber")),
+    SERIES,
     TimeAttribute("instance number", "", image_number),
 )
 """What orders images in time: the first that all images have and that differs between the images of each place."""

@@ -16,6 +16,7 @@ from .dicom_time_attributes import (
     DELAYS,
     MOMENTS,
     POSITIONS,
+    SERIES,
     TimeAttribute,
     Values,
     are_over_midnight,
@@ -206,6 +207,12 @@ def _multiples(positions: np.ndarray, images: Sequence[DicomImage]) -> Values:
 
 
 def _assumed(attribute: TimeAttribute, images: list[DicomImage]) -> tuple[str, ...]:
+    """Return what was assumed of the times, as sentences for people."""
+    if attribute is SERIES:
+        return (
+            "nothing but the series numbers orders the images in time: check that the series are time points, and not "
+            "several reconstructions or contrasts of one",
+        )
     for prefix in ("Acquisition", "Content"):
         if attribute.name == f"{prefix.lower()} date and time":
             times = [time_of_day(image.values.get(f"{prefix}Time")) for image in images]
