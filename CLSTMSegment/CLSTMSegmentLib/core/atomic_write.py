@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from .errors import InputError, StorageError
 from .own_folder import OwnFolder, remove_orphans
-from .plain_files import check_path
+from .plain_files import check_path, resolved
 
 PREFIX = ".clstm-segment-"
 """Begin of the name of the folder in which an output is written, beside its place."""
@@ -91,6 +91,7 @@ def check_place(path: Path) -> None:
     if path.exists() and not path.is_file():
         raise InputError(f"{path} is a device or a pipe, and no file: give another name")
     if path.is_symlink() and not path.exists():
+        resolved(path)  # raises for one that leads in a circle
         raise InputError(f"{path} is a link that leads to nothing: remove it, or give another name")
     if path.exists() and not (os.access(path, os.W_OK) and path.stat().st_mode & 0o222):
         raise InputError(f"{path} is write-protected: allow writing to it, or give another name")
