@@ -2,7 +2,9 @@
 
 `cd Testing && python -m benchmarks.few_frames --out few-frames.jsonl` teaches the swinging hook, and with
 `--data FOLDER --cine NAME` a real cine of which only end-diastole is drawn. It appends a line for each job to the file;
-jobs that are in the file already are not run again.
+jobs that are in the file already are not run again. A job measures its speed when it begins, and makes as many steps as
+its minutes allow; `--steps-per-minute` replaces the measured speed, so that the result does not depend on what else the
+computer does.
 """
 
 import json
@@ -28,7 +30,7 @@ DRAWN = ((0,), (0, 6), (0, 3, 6, 9))
 """Numbers of the drawn frames of the hook, of twelve."""
 
 
-def taught_dice(frames, truth, drawn, minutes, propagate):
+def taught_dice(frames, truth, drawn, minutes, propagate, steps_per_minute=None):
     """Teach from some frames, and return what was reached in the others, as a dictionary of numbers.
 
     Args:
@@ -37,6 +39,7 @@ def taught_dice(frames, truth, drawn, minutes, propagate):
         drawn: numbers of the drawn frames.
         minutes: time that the job may take.
         propagate: whether it learns from propagated frames too.
+        steps_per_minute: speed of the job; None to measure it.
     """
     annotations = {number: truth[number] for number in drawn}
     propagated = confident_frames(frames, annotations, cyclic=True) if propagate else {}
@@ -52,6 +55,9 @@ def taught_dice(frames, truth, drawn, minutes, propagate):
             propagated_frames=tuple((0, number) for number in sorted(propagated)),
         )
         job = write_training_set(teaching_folder(models, "Taught"), settings, [(frames, annotations | propagated)])
+        if steps_per_minute is not None:  # as a resumed job finds its plan
+            plan = {"model": round(steps_per_minute * minutes)}
+            (job.folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
         model = load_model(teach(job.folder, models).folder)
         results = list(Segmenter(model, RunSettings(device="cpu")).segment(frames))
     found = [dice(results[number].labels, truth[number], 1) for number in truth if number not in drawn]
@@ -79,6 +85,7 @@ def main():
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, metavar="JSONL")
     parser.add_argument("--minutes", type=float, nargs="+", default=[1, 2, 4, 8])
+    parser.add_argument("--steps-per-minute", type=float, help="speed of all jobs; measured by each job by default")
     parser.add_argument("--hooks", type=int, nargs="*", default=[6, 3], help="seeds of the hooks")
     parser.add_argument("--data", type=Path, default=Path("../../shared/data"))
     parser.add_argument("--cine", nargs="*", default=[], help="names of real cines, such as SCD0000101")
@@ -91,7 +98,7 @@ def main():
             job = {"sequence": name, "drawn": len(drawn), "minutes": minutes, "propagated": propagate}
             if tuple(map(str, job.values())) in done:
                 continue
-            line = json.dumps(job | taught_dice(frames, truth, drawn, minutes, propagate))
+            line = json.dumps(job | taught_dice(frames, truth, drawn, minutes, propagate, options.steps_per_minute))
             print(line, flush=True)
             with options.out.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
