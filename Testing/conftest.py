@@ -53,8 +53,10 @@ def randomWeights(network):
     net = CLSTMUNet4D(network)
     with torch.no_grad():
         stack = torch.rand(1, 1, 1, 16, 64, 64) ** 3
-        for _ in range(40):
-            net(stack)
+        for module in net.modules():
+            if isinstance(module, torch.nn.BatchNorm3d):
+                module.momentum = 1.0  # so that one pass gives the statistics
+        net(stack)
         net.eval().outc.conv.weight.mul_(10)
         net.outc.conv.bias.zero_().sub_(net(stack).mean((0, 1, 3, 4, 5)))
     return net.state_dict()
