@@ -1,5 +1,6 @@
 """Files and folders are replaced as a whole, or stay as they were."""
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -141,6 +142,20 @@ def test_write_protected_file_is_not_replaced(tmp_path):
         write_text(path, "another")
 
     assert path.read_text(encoding="utf-8") == "signed"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists the attributes of a file")
+def test_file_is_replaced_on_a_file_system_without_access_control_lists(tmp_path, monkeypatch):
+    def unsupported(*_):
+        raise OSError(errno.ENOTSUP, "not supported")
+
+    monkeypatch.setattr(os, "listxattr", unsupported)
+    path = tmp_path / "volumes.csv"
+    write_text(path, "before")
+
+    write_text(path, "after")
+
+    assert path.read_text(encoding="utf-8") == "after"
 
 
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() != 0, reason="only root gives files to any group")

@@ -78,7 +78,11 @@ def _hand_on_rights(path: Path, partial: Path) -> None:
         except PermissionError:  # another group must not get the rights of this one
             partial.chmod(partial.stat().st_mode & 0o7707)
     if sys.platform == "linux":
-        for name in os.listxattr(path):
+        try:
+            names = os.listxattr(path)
+        except OSError:  # a file system without such lists
+            return
+        for name in names:
             if name.startswith("system.posix_acl"):
                 os.setxattr(partial, name, os.getxattr(path, name))
 
