@@ -2,16 +2,12 @@
 
 import sys
 from argparse import ArgumentParser, Namespace
-from typing import TYPE_CHECKING
 
 from ..core.latency import Latency
 from ..core.volume_curve import FrameVolumes
 from ..pipeline.watch_to_files import WatchSettings, watch_folder
 from .run_options import add_run_options, path_in, read_run_options
 from .terminal import show, show_flags
-
-if TYPE_CHECKING:
-    from ..engine.stream import Latency
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -61,7 +57,7 @@ def run(options: Namespace) -> None:
     def on_note(text: str) -> None:
         show(f"clstm-segment: {text}", file=sys.stderr, flush=True)
 
-    def on_frame(volumes: FrameVolumes, latency: "Latency") -> None:
+    def on_frame(volumes: FrameVolumes, latency: Latency) -> None:
         ml = ", ".join(f"{value:.1f} ml" for value in volumes.ml)
         show(f"{volumes.index_value}: {ml} ({latency.newest:.2f} s)", flush=True)
 
