@@ -11,7 +11,7 @@ from ..core.sequence import SequenceIndex
 from .detached_voxels import voxel_files
 from .file_sequence import FileSequence, frame_axis
 from .image_files import read_header, read_image
-from .metaimage_header import check_lengths, frame_times, metaimage_layout
+from .metaimage_header import read_metaimage_header
 from .nifti_image import nifti_grid
 from .voxel_reader import VoxelReader
 
@@ -54,9 +54,10 @@ def read_metaimage(path: Path) -> FileSequence:
         start, step = header.GetOrigin()[axis], header.GetSpacing()[axis]
         values = [f"{start + t * step:.10g}" for t in range(header.GetSize()[axis])]
     with reading(path):
-        index = frame_times(path, len(values)) or SequenceIndex(values)
-        warnings = check_lengths(path)
-        layout = metaimage_layout(path)
+        metaimage = read_metaimage_header(path)
+        index = metaimage.times(len(values)) or SequenceIndex(values)
+        warnings = metaimage.check_lengths()
+        layout = metaimage.layout()
         if layout is not None:
             voxels = VoxelReader(layout)
         else:

@@ -12,7 +12,7 @@ from ..core.errors import InputError, is_out_of_memory, sitk_cause
 from ..core.plain_files import check_plain_file, reading
 from ..core.same_grid import ImageGrid
 from .detached_voxels import voxel_files
-from .metaimage_header import check_lengths, metaimage_layout
+from .metaimage_header import read_metaimage_header
 from .nifti_image import nifti_grid, read_nifti_image
 from .nrrd_header import read_nrrd_header
 
@@ -84,7 +84,7 @@ def read_grid(path: Path) -> tuple[ImageGrid, list[str]]:
         return grid, header.check_place(None)
     if format_of(path) == "MetaImageIO":
         with reading(path):
-            return grid, check_lengths(path)
+            return grid, read_metaimage_header(path).check_lengths()
     return grid, []
 
 
@@ -111,7 +111,7 @@ def _check_whole(path: Path, image_format: str) -> None:
     """Raise an InputError if a file is truncated or damaged: SimpleITK would give any voxels."""
     layout = None
     if image_format == "MetaImageIO":
-        layout = metaimage_layout(path)
+        layout = read_metaimage_header(path).layout()
     elif image_format == "NrrdImageIO" and (header := read_nrrd_header(path)) is not None:
         layout = header.layout_of_all()
     if layout is not None:

@@ -1,6 +1,6 @@
 """The header of a MetaImage file (.mha, .mhd), of which SimpleITK does not tell that voxels are missing."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 
@@ -31,70 +31,93 @@ TYPES = {
 """NumPy's name of a type of voxels, by its name in the header."""
 
 
-def metaimage_layout(path: Path) -> VoxelLayout | None:
-    """Return how the frames follow each other in a MetaImage file; None where they lie in several files or are text.
+@dataclass(frozen=True)
+class MetaImageHeader:
+    """What a MetaImage header says.
 
-    Raises:
-        InputError: the header gives no voxels of numbers, or axes that are not those of a sequence of 3D images.
-    """
-    fields, start = _header(path)
-    try:
-        size = [int(n) for n in fields["dimsize"].split()]
-        axes = int(fields["ndims"])
-        channels = int(fields.get("elementnumberofchannels", 1))
-        skipped = int(fields.get("headersize", 0))
-    except (KeyError, ValueError):
-        return None  # SimpleITK says what is wrong
-    kind = TYPES.get(fields.get("elementtype", ""))
-    if kind is None or min([*size, channels], default=0) < 1:
-        raise InputError(
-            f"{path}: its header gives no voxels of numbers ({size} of {fields.get('elementtype', '')}): correct it"
-        )
-    _check_kinds(path, fields.get("kinds", "").lower().split(), axes)
-    others = voxel_files(path)
-    if len(size) != axes:
-        raise InputError(f"{path}: its header gives it {axes} axes and {len(size)} numbers of voxels: correct it")
-    if not _is_true(fields.get("binarydata", "True")) or len(others) > 1:
-        return None
-    file, start = (others[0], 0) if others else (path, start)
-    is_packed = _is_true(fields.get("compresseddata", ""))
-    big = _is_true(fields.get("elementbyteordermsb") or fields.get("binarydatabyteordermsb", ""))
-    shape = [*size[:3], 1][2::-1]
-    layout = VoxelLayout(
-        file,
-        0 if is_packed else start,
-        start if is_packed else None,
-        prod(size[3:]),
-        (*shape, channels) if channels > 1 else tuple(shape),
-        np.dtype(kind).newbyteorder(">" if big else "<"),
-    )
-    if skipped and others and not is_packed:  # -1: the voxels are the end of the file
-        held = file.stat().st_size - layout.count * layout.frame_bytes
-        layout = replace(layout, start=held if skipped < 0 else skipped)
-    return layout
-
-
-def frame_times(path: Path, count: int) -> SequenceIndex | None:
-    """Return the times of the frames, as recorders of tracked images write them; None unless every frame has one.
-
-    Args:
+    Attributes:
         path: the file.
-        count: number of its frames.
+        fields: the fields by their names in lower case.
+        start: the byte after the header.
     """
-    fields, _ = _header(path)
-    index = SequenceIndex([fields.get(f"seq_frame{number:04d}_timestamp", "") for number in range(count)], "time", "s")
-    return index if index.is_numeric else None
+
+    path: Path
+    fields: dict[str, str]
+    start: int
+
+    def layout(self) -> VoxelLayout | None:
+        """Return how the frames follow each other; None where they lie in several files or are text.
+
+        Raises:
+            InputError: the header gives no voxels of numbers, or axes that are not those of a sequence of 3D images.
+        """
+        path, fields, start = self.path, self.fields, self.start
+        try:
+            size = [int(n) for n in fields["dimsize"].split()]
+            axes = int(fields["ndims"])
+            channels = int(fields.get("elementnumberofchannels", 1))
+            skipped = int(fields.get("headersize", 0))
+        except (KeyError, ValueError):
+            return None  # SimpleITK says what is wrong
+        kind = TYPES.get(fields.get("elementtype", ""))
+        if kind is None or min([*size, channels], default=0) < 1:
+            raise InputError(
+                f"{path}: its header gives no voxels of numbers ({size} of {fields.get('elementtype', '')}): correct it"
+            )
+        _check_kinds(path, fields.get("kinds", "").lower().split(), axes)
+        others = voxel_files(path)
+        if len(size) != axes:
+            raise InputError(f"{path}: its header gives it {axes} axes and {len(size)} numbers of voxels: correct it")
+        if not _is_true(fields.get("binarydata", "True")) or len(others) > 1:
+            return None
+        file, start = (others[0], 0) if others else (path, start)
+        is_packed = _is_true(fields.get("compresseddata", ""))
+        big = _is_true(fields.get("elementbyteordermsb") or fields.get("binarydatabyteordermsb", ""))
+        shape = [*size[:3], 1][2::-1]
+        layout = VoxelLayout(
+            file,
+            0 if is_packed else start,
+            start if is_packed else None,
+            prod(size[3:]),
+            (*shape, channels) if channels > 1 else tuple(shape),
+            np.dtype(kind).newbyteorder(">" if big else "<"),
+        )
+        if skipped and others and not is_packed:  # -1: the voxels are the end of the file
+            held = file.stat().st_size - layout.count * layout.frame_bytes
+            layout = replace(layout, start=held if skipped < 0 else skipped)
+        return layout
+
+    def times(self, count: int) -> SequenceIndex | None:
+        """Return the times of the frames, as recorders of tracked images write them; None unless every frame has one.
+
+        Args:
+            count: number of the frames.
+        """
+        values = [self.fields.get(f"seq_frame{number:04d}_timestamp", "") for number in range(count)]
+        index = SequenceIndex(values, "time", "s")
+        return index if index.is_numeric else None
+
+    def check_lengths(self) -> list[str]:
+        """Check that the lengths are in mm, and return warnings.
+
+        Raises:
+            InputError: they are in another unit.
+        """
+        check_unit_of_length(self.path, self.fields.get("distanceunits", ""))
+        return [] if {"elementspacing", "elementsize"} & self.fields.keys() else [without_size(self.path)]
 
 
-def check_lengths(path: Path) -> list[str]:
-    """Check that the header gives lengths in mm, and return warnings.
-
-    Raises:
-        InputError: it gives them in another unit.
-    """
-    fields, _ = _header(path)
-    check_unit_of_length(path, fields.get("distanceunits", ""))
-    return [] if {"elementspacing", "elementsize"} & fields.keys() else [without_size(path)]
+def read_metaimage_header(path: Path) -> MetaImageHeader:
+    """Return the header of a MetaImage file."""
+    fields: dict[str, str] = {}
+    with path.open("rb") as file:
+        while "elementdatafile" not in fields and file.tell() < LARGEST_HEADER:
+            line = file.readline(LARGEST_HEADER)
+            if not line:
+                break
+            name, _, value = line.decode("latin-1").partition("=")
+            fields[name.strip().lower()] = value.strip()
+        return MetaImageHeader(path, fields, file.tell())
 
 
 def _check_kinds(path: Path, kinds: list[str], axes: int) -> None:
@@ -110,16 +133,3 @@ def _check_kinds(path: Path, kinds: list[str], axes: int) -> None:
 def _is_true(value: str) -> bool:
     """Return whether the value of a field means true; as in MetaIO, only its first character counts."""
     return value[:1] in ("T", "t", "1")
-
-
-def _header(path: Path) -> tuple[dict[str, str], int]:
-    """Return the fields of a header by their names in lower case, and the byte after it."""
-    fields: dict[str, str] = {}
-    with path.open("rb") as file:
-        while "elementdatafile" not in fields and file.tell() < LARGEST_HEADER:
-            line = file.readline(LARGEST_HEADER)
-            if not line:
-                break
-            name, _, value = line.decode("latin-1").partition("=")
-            fields[name.strip().lower()] = value.strip()
-        return fields, file.tell()
