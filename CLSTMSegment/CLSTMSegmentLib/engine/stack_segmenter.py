@@ -3,12 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import SimpleITK as sitk
-
-from ..core.boxes import Box, union
 from ..core.sequence import Frame, SegmentedFrame
 from ..model.description import Model
-from .cut_structures import cut_structure, wider_boxes
+from .cut_structures import cut_structure, missed_structure, wider_boxes
 from .frame_grid import FrameGrid
 from .frame_segmenter import FrameSegmenter
 from .state_schedule import Stack
@@ -76,7 +73,7 @@ class StackSegmenter:
         for level, wider in enumerate(wider_boxes(box, grid, self._model.locator.margin_mm)):
             if cut_structure(result, grid, box, self._segmenter.region) is not None:
                 where = "reaches the border of"
-            elif self._misses_structure(result, frame, box):
+            elif missed_structure(result, frame.image, box, self._locator, self._survey.window) is not None:
                 where = "lies outside"
             else:
                 break
@@ -86,13 +83,6 @@ class StackSegmenter:
             )
             result, box = self._in_wider_box(level, step, frame, on_tile), wider
         return result
-
-    def _misses_structure(self, result: SegmentedFrame, frame: Frame, box: Box) -> bool:
-        """Return whether nothing is found in the box of a frame, but the locator finds something beyond it."""
-        if sitk.GetArrayViewFromImage(result.labels).any():
-            return False
-        found = self._locator.find([frame.image], self._survey.window, lambda *_: None)
-        return found is not None and union(found, box) != box
 
     def _in_wider_box(
         self, level: int, step: int, frame: Frame, on_tile: Callable[[int, int], None]

@@ -14,7 +14,7 @@ from ..core.latency import Latencies, Latency
 from ..core.sequence import Frame, SegmentedFrame, check_frame
 from ..model.description import Model
 from ..model.rules import StateRule
-from .cut_structures import cut_structure
+from .cut_structures import cut_structure, missed_structure
 from .frame_grid import FrameGrid
 from .frame_segmenter import FrameSegmenter
 from .intensity_window import IntensityWindow
@@ -194,10 +194,10 @@ class SegmentationStream:
         """Move the box if nothing is found in it but the locator finds something elsewhere; return whether it moved."""
         grid = FrameGrid(self._newest.image, self._model.geometry)
         box = self._boxes.get(grid.key)
-        if self._locator is None or box is None or sitk.GetArrayViewFromImage(result.labels).any():
+        if self._locator is None or box is None:
             return False
-        found = self._locator.find([self._newest.image], window, _ignored)
-        if found is None or union(found, box) == box:
+        found = missed_structure(result, self._newest.image, box, self._locator, window)
+        if found is None:
             return False
         self._boxes[grid.key] = found
         self._empty_state()
