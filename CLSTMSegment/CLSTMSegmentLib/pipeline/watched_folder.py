@@ -10,6 +10,7 @@ import SimpleITK as sitk
 
 from ..core.errors import InputError, RunFailed
 from ..core.natural_order import natural_key
+from ..core.plain_files import file_version
 from ..io.detached_voxels import voxel_files
 from ..io.input_files import is_image_file
 from ..io.sequence_files import read_sequence
@@ -25,7 +26,7 @@ class _WatchedFile:
     """A file that has not been taken yet.
 
     Attributes:
-        status: sizes and times of the file and of those that hold its voxels.
+        status: versions of the file and of those that hold its voxels, see `file_version`.
         since: when this status was seen first, in seconds of a monotonic clock.
         problem: why the file could not be read so far; empty for none.
         refused: whether that was noted, and the file left out.
@@ -173,7 +174,7 @@ def _new(status: tuple) -> _WatchedFile:
 
 
 def _status(path: Path) -> tuple | None:
-    """Return size and time of a file and of those that hold its voxels; None where one of them is not there."""
+    """Return the versions of a file and of those that hold its voxels; None where one of them is not there."""
     try:
         return _status_of([path, *(voxel_files(path) if path.is_file() else ())])  # to open a pipe can take for ever
     except (OSError, InputError):
@@ -181,8 +182,6 @@ def _status(path: Path) -> tuple | None:
 
 
 def _status_of(files: Iterable[Path]) -> tuple | None:
-    """Return size and time of some files; None where one of them is not there."""
-    try:
-        return tuple((status.st_size, status.st_mtime_ns) for status in map(Path.stat, files))
-    except OSError:
-        return None
+    """Return the version of each of some files; None where one of them is not there."""
+    versions = tuple(map(file_version, files))
+    return None if None in versions else versions
