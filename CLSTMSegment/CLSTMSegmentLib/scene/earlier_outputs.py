@@ -8,7 +8,7 @@ from ..core.errors import InputError
 from ..core.structure import PALETTE, Segment, SegmentSet
 from ..core.volume_curve import FrameVolumes
 from .browsers import browserOfSequence
-from .inputs import SINGLE_VALUE, SequenceInput, resolveInput
+from .inputs import SequenceInput, resolveInput, singleInput
 from .labelmaps import segmentsOf
 from .made_frames import rememberedFrames
 from .outputs import SegmentationOutput
@@ -57,11 +57,7 @@ def _sourceOf(node: slicer.vtkMRMLNode) -> SequenceInput:
     """Return the input of a result; of a single volume, which is not needed, what has as many frames."""
     if node.IsA("vtkMRMLSequenceNode"):
         return resolveInput(browserOfSequence(node))
-    sequenceNode = slicer.vtkMRMLSequenceNode()
-    sequenceNode.SetDataNodeAtValue(slicer.vtkMRMLScalarVolumeNode(), SINGLE_VALUE)
-    sequenceNode.SetIndexName("frame")
-    sequenceNode.SetIndexUnit("")
-    return SequenceInput(sequenceNode, None, node, isSingle=True)
+    return singleInput(node, slicer.vtkMRMLScalarVolumeNode())
 
 
 def _segments(node: slicer.vtkMRMLNode, names: list[str]) -> tuple[Segment, ...]:

@@ -133,12 +133,24 @@ def _singleVolume(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> SequenceInput:
     checkVolume(volumeNode, f"volume {volumeNode.GetName()!r}")
     geometry = slicer.vtkMRMLScalarVolumeNode()
     geometry.CopyOrientation(volumeNode)
+    source = singleInput(volumeNode, geometry)
+    source.sequenceNode.GetNthDataNode(0).SetAndObserveImageData(volumeNode.GetImageData())
+    return source
+
+
+def singleInput(node: slicer.vtkMRMLNode, frameNode: slicer.vtkMRMLScalarVolumeNode) -> SequenceInput:
+    """Return a node as an input of one frame.
+
+    Args:
+        node: the single volume, or what stands for it.
+        frameNode: the frame, of which a copy is kept.
+    """
     sequenceNode = slicer.vtkMRMLSequenceNode()
-    sequenceNode.SetName(volumeNode.GetName())
+    sequenceNode.SetName(node.GetName())
     sequenceNode.SetIndexName("frame")
     sequenceNode.SetIndexUnit("")
-    sequenceNode.SetDataNodeAtValue(geometry, SINGLE_VALUE).SetAndObserveImageData(volumeNode.GetImageData())
-    return SequenceInput(sequenceNode, None, volumeNode, isSingle=True)
+    sequenceNode.SetDataNodeAtValue(frameNode, SINGLE_VALUE)
+    return SequenceInput(sequenceNode, None, node, isSingle=True)
 
 
 def _placeOf(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> tuple:
