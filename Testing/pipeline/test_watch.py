@@ -114,6 +114,22 @@ def test_late_file_is_segmented_and_said(bundle, phantom, folder, tmp_path):
     assert any("1.nrrd came late" in note for note in notes)
 
 
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("t0.5.nrrd", "t0.25.nrrd"), "t0.5.nrrd and t0.25.nrrd is not clear, as they may have decimals"),
+        (("t-10.nrrd", "t-20.nrrd", "t-30.nrrd"), "as in t-10.nrrd, is not taken for a minus"),
+    ],
+)
+def test_names_whose_order_is_not_clear_are_said(names, said, bundle, phantom, folder, tmp_path):
+    for n, name in enumerate(names):
+        write(phantom[0][n], folder / name)
+
+    _, notes = watched(bundle, folder, tmp_path / "out")
+
+    assert [said in note for note in notes].count(True) == 1, notes
+
+
 def test_damaged_and_foreign_files_are_left_out_and_said(bundle, phantom, folder, tmp_path):
     write(phantom[0][0], folder / "0.nrrd")
     whole = (folder / "0.nrrd").read_bytes()

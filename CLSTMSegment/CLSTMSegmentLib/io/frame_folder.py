@@ -26,11 +26,8 @@ def read_frame_folder(folder: Path, files: Sequence[Path]) -> FileSequence:
     _check_names(folder, files)
     _check_decimals(folder, files)
     _check_one_sequence(folder, files)
-    if _may_be_negative(files):
-        warnings.append(
-            f"{folder.name}: the hyphen before the numbers, as in {files[0].name}, is not taken for a minus: if it is "
-            "one, the frames are in the wrong order, so number them from 0"
-        )
+    if may_be_negative(files):
+        warnings.append(f"{folder.name}: {not_a_minus(files[0])}")
     gap = _gap(files)
     if gap is not None:
         warnings.append(
@@ -79,11 +76,21 @@ def _check_names(folder: Path, files: Sequence[Path]) -> None:
 def _check_decimals(folder: Path, files: Sequence[Path]) -> None:
     """Raise an InputError if files in natural order are in another one by decimals: `t0.5` comes before `t0.25`."""
     for before, after in pairwise(files):
-        if before.name != after.name and _with_decimals(before) > _with_decimals(after):
-            raise InputError(
-                f"{folder}: the order of {before.name} and {after.name} is not clear, as they may have decimals: "
-                "write all of them with the same number of digits"
-            )
+        if may_have_decimals(before, after):
+            raise InputError(f"{folder}: {unclear_decimals(before, after)}")
+
+
+def may_have_decimals(before: Path, after: Path) -> bool:
+    """Return whether two files in natural order are in another one by decimals."""
+    return before.name != after.name and _with_decimals(before) > _with_decimals(after)
+
+
+def unclear_decimals(before: Path, after: Path) -> str:
+    """Return a message on two files that `may_have_decimals`."""
+    return (
+        f"the order of {before.name} and {after.name} is not clear, as they may have decimals: write all of them with "
+        "the same number of digits"
+    )
 
 
 def _check_one_sequence(folder: Path, files: Sequence[Path]) -> None:
@@ -109,10 +116,18 @@ def _gap(files: Sequence[Path]) -> tuple[Path, Path] | None:
     return next((files[t : t + 2] for t, step in enumerate(steps) if step > min(steps)), None)
 
 
-def _may_be_negative(files: Sequence[Path]) -> bool:
-    """Return whether the numbers of the files follow a hyphen, and do not count the frames one by one."""
+def may_be_negative(files: Sequence[Path]) -> bool:
+    """Return whether the numbers of files in natural order follow a hyphen, and do not count them one by one."""
     before, numbers = changing_numbers(files)
     return before.endswith("-") and any(after - number != 1 for number, after in pairwise(numbers))
+
+
+def not_a_minus(file: Path) -> str:
+    """Return a message on one of the files that `may_be_negative`."""
+    return (
+        f"the hyphen before the numbers, as in {file.name}, is not taken for a minus: if it is one, the frames are in "
+        "the wrong order, so number them from 0"
+    )
 
 
 def changing_numbers(files: Sequence[Path]) -> tuple[str, list[int]]:

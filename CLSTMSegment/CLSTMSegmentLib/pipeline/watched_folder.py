@@ -12,6 +12,7 @@ from ..core.errors import InputError, RunFailed
 from ..core.natural_order import natural_key
 from ..core.plain_files import file_version
 from ..io.detached_voxels import voxel_files
+from ..io.frame_folder import may_be_negative, may_have_decimals, not_a_minus, unclear_decimals
 from ..io.input_files import is_image_file
 from ..io.sequence_files import read_sequence
 
@@ -68,6 +69,8 @@ class WatchedFolder:
         self._taken: dict[Path, tuple[list[Path], tuple]] = {}  # with its files, so that no header is read again
         self._incomplete: dict[Path, float] = {}  # since when, in seconds of a monotonic clock
         self._last: tuple | None = None
+        self._before: Path | None = None
+        self._minus_noted = False
 
     def look(self) -> tuple[Path, sitk.Image] | None:
         """Return the next complete file and its image; None where there is none yet."""
@@ -115,8 +118,19 @@ class WatchedFolder:
             self._on_note(f"{path.name} came late: files that come after it are segmented already")
         else:
             self._last = key
+        if self._order == "name" and self._before is not None:
+            self._note_unclear_order(*sorted((self._before, path), key=lambda file: natural_key(file.name)))
+        self._before = path
         self._taken[path] = [path, *voxel_files(path)], self._waiting.pop(path).status
         return path
+
+    def _note_unclear_order(self, before: Path, after: Path) -> None:
+        """Note it if the natural order of two files may not be that of their times."""
+        if may_have_decimals(before, after):
+            self._on_note(unclear_decimals(before, after))
+        if not self._minus_noted and may_be_negative((before, after)):
+            self._minus_noted = True  # once, since it is the same for all files
+            self._on_note(not_a_minus(before))
 
     def _update(self) -> None:
         """Look which files are there, and which of them have changed."""
