@@ -295,6 +295,20 @@ def test_mark_of_a_frame_that_is_not_annotated_is_refused(option, message, files
     assert list((files / "models").iterdir()) == []
 
 
+def test_mark_of_a_frame_is_refused_where_its_number_is_in_the_name_of_another_image(hook, files, capsys):
+    (files / "images").mkdir()
+    for n, frame in enumerate(hook[0]):
+        sitk.WriteImage(frame.image, str(files / "images" / f"image{n + 1:02d}.nrrd"))
+    for number in ANNOTATED:
+        (files / "labels" / f"{number}.nrrd").rename(files / "labels" / f"image{number + 1:02d}.nrrd")
+    images = [str(files / "images") if given.endswith("hook.seq.nrrd") else given for given in arguments(files)]
+
+    assert main([*images, "--whole", str(ANNOTATED[1])]) == 2
+
+    error = f"{ANNOTATED[1]} may be frame {ANNOTATED[1]}, counted from 0, or image{ANNOTATED[1]:02d}.nrrd"
+    assert error in capsys.readouterr().err
+
+
 def test_empty_frames_of_a_label_sequence_are_not_annotated(hook, files):
     frames, truth = hook
     labels = [image if n in ANNOTATED else image * 0 for n, image in enumerate(truth)]

@@ -20,7 +20,7 @@ from ..io.sequence_files import files_of_sequence, read_sequence
 from ..model.description import check_name
 from ..pipeline.output_paths import check_outputs, check_own_folder
 from ..propagation.confident_frames import confident_frames
-from ..teaching.annotation_files import read_annotations
+from ..teaching.annotation_files import check_frame_number, read_annotations
 from ..teaching.teaching_settings import TeachingSettings
 from ..teaching.training_set import (
     TrainingSet,
@@ -257,6 +257,12 @@ def _marked(
     for number in numbers:
         if number not in sequences[0][1]:
             raise InputError(f"--{mark} {frames}: frame {number} is not annotated")
+        try:
+            check_frame_number(number, sequences[0][0])
+        except InputError as error:
+            raise InputError(
+                f"--{mark} {frames}: {error}; number the files of the frames from 0, or give all"
+            ) from error
     return [(0, number) for number in numbers]
 
 

@@ -66,9 +66,7 @@ def _numbered_files(folder: Path, frames: FileSequence) -> dict[int, Path]:
     Raises:
         InputError: another file is there, two annotate one frame, or a number may be that of the file of another frame.
     """
-    own_files = list(dict.fromkeys(of_frame[0] for of_frame in frames.files))
-    if len(own_files) < len(frames) or not all(map(format_of, own_files)):  # DICOM has many files for each frame
-        own_files = []
+    own_files = _own_files(frames)
     by_name = {file_stem(path): number for number, path in enumerate(own_files)}
     by_number: dict[int, Path] = {}
     for file in sorted(folder.iterdir()):
@@ -99,13 +97,36 @@ def _number_of(file: Path, stem: str, images: Sequence[Path]) -> int:
             f"{file.parent} must contain label images named by frame number, such as 0.nrrd, or as the files of the "
             f"images, and no others: {file.name}"
         )
-    number, own_numbers = int(stem), changing_numbers(images)[1] if images else []
-    if number in own_numbers and own_numbers.index(number) != number:
+    number = int(stem)
+    other = _other_image(number, images)
+    if other is not None:
         raise InputError(
-            f"{file} may belong to frame {number}, counted from 0, or to {images[own_numbers.index(number)].name}: "
-            "give the label images the names of the images"
+            f"{file} may belong to frame {number}, counted from 0, or to {other.name}: give the label images the names "
+            "of the images"
         )
     return number
+
+
+def check_frame_number(number: int, frames: FileSequence) -> None:
+    """Raise an InputError if the file of another frame has this number in its name, so that it is not clear."""
+    other = _other_image(number, _own_files(frames))
+    if other is not None:
+        raise InputError(f"{number} may be frame {number}, counted from 0, or {other.name}")
+
+
+def _own_files(frames: FileSequence) -> list[Path]:
+    """Return the file of the image of each frame; empty where the frames have no files of their own."""
+    own_files = list(dict.fromkeys(of_frame[0] for of_frame in frames.files))
+    if len(own_files) < len(frames) or not all(map(format_of, own_files)):  # DICOM has many files for each frame
+        return []
+    return own_files
+
+
+def _other_image(number: int, images: Sequence[Path]) -> Path | None:
+    """Return the file with this number in its name if it is that of another frame; else None."""
+    own_numbers = changing_numbers(images)[1] if images else []
+    is_other = number in own_numbers and own_numbers.index(number) != number
+    return images[own_numbers.index(number)] if is_other else None
 
 
 def _frame_numbers(path: Path, labels: SequenceIndex, images: SequenceIndex) -> list[int]:
