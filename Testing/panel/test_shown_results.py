@@ -9,7 +9,7 @@ from scene.conftest import addSequence, play
 from scene.segmentations import positionsOfSegment, segmentedFrames
 from scene.test_edited_frames import CORRECTION, edit
 
-from panel.conftest import choose, fakeRun, outputs, wait
+from panel.conftest import choose, fakeRun, outputs, report, wait
 
 
 @pytest.fixture
@@ -128,6 +128,23 @@ def test_what_is_drawn_in_a_frame_that_was_not_segmented_stays(sequence, ui, seg
     assert len(positionsOfSegment(proxyNode, "mine")) == 200
     assert annotatedFrames(outputNode) == [3]  # the number of the item
     assert [ui.volumesTable.item(row, 0).text() for row in range(ui.volumesTable.rowCount)] == ["0", "1", "2"]
+
+
+def test_drawing_in_a_frame_that_the_run_has_not_reached_is_said_not_to_be_kept(sequence, ui, fakes, phantom):
+    ui.applyButton.click()
+    report(fakes[-1], segmentedFrames(sequence, phantom, range(2)))
+    wait(lambda: outputs() and outputs()[0].GetNumberOfDataNodes() == 2, "two frames")
+    (outputNode,) = outputs()
+    browserNode = resolveInput(sequence).browserNode
+    for number in (1, 4):
+        play(browserNode, number)
+    assert "not kept" not in ui.statusLabel.text
+
+    proxyNode = browserNode.GetProxyNode(outputNode)
+    proxyNode.GetSegmentation().AddEmptySegment("mine", "Mine")
+
+    assert proxyNode.GetSegmentation().GetNumberOfSegments() == 0  # MRML has emptied it
+    assert "Frame 4 is not segmented yet: what you draw in it now is not kept." in ui.statusLabel.text
 
 
 def removeFrame(number):

@@ -27,7 +27,7 @@ class EditWatch:
         label: says what went wrong, and that a frame is not measured.
         edited: called with an output and the numbers of its frames that were measured again.
         isFinished: returns whether the run of an output has ended. After that, what the user draws in a frame that was
-            not segmented is kept; before, this frame may still be segmented.
+            not segmented is kept; before, it is not, because this frame may still be segmented.
     """
 
     def __init__(
@@ -91,11 +91,17 @@ class EditWatch:
     def _onProxyChanged(
         self, output: SegmentationOutput, _browserNode: object, _event: str, proxyNode: slicer.vtkMRMLNode
     ) -> None:
-        if proxyNode is output.shownNode and self._isFinished(output):
-            number = output.addDrawnFrame()
-            if number is not None:
-                text = _("Frame {number} was not segmented: what you draw in it is kept, but not measured.")
-                self._tell(text.format(number=number))
+        number = output.drawnElsewhere if proxyNode is output.shownNode else None
+        if number is not None and self._isFinished(output):
+            output.addDrawn(number)
+            text = _("Frame {number} was not segmented: what you draw in it is kept, but not measured.")
+            self._tell(text.format(number=number))
+        elif number is not None:
+            text = _(
+                "Frame {number} is not segmented yet: what you draw in it now is not kept. Draw once it is "
+                "segmented, or once the run has ended."
+            )
+            self._tell(text.format(number=number))
         self._onEvent(output)
 
     def _onEvent(self, output: SegmentationOutput, *_event: object) -> None:

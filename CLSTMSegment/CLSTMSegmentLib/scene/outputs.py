@@ -193,22 +193,21 @@ class SegmentationOutput:
         self.tableNode = volumesTable(self.outputNode, self.curve)
         return True
 
-    def addDrawnFrame(self) -> int | None:
-        """Add the shown frame if the user has just drawn in it, though the output does not have it; do not measure it.
-
-        At the end of the event that tells of it, MRML shows nothing in such a frame again, unless it was added before.
-
-        Returns:
-            The number of the frame; None if nothing was added.
-        """
+    @property
+    def drawnElsewhere(self) -> int | None:
+        """Return the number of the shown frame if the user has just drawn in it, though the output does not have it."""
         number, shown = self.source.shownFrame, self.shownNode
         if number is None or shown is None or shown.GetSegmentation().GetNumberOfSegments() == 0:
             return None
         value = self.source.sequenceNode.GetNthIndexValue(number)
-        if self.sequenceNode.GetDataNodeAtValue(value) is not None:
-            return None
-        self.sequenceNode.SetDataNodeAtValue(shown, value)
-        return number
+        return number if self.sequenceNode.GetDataNodeAtValue(value) is None else None
+
+    def addDrawn(self, number: int) -> None:
+        """Add a frame that `drawnElsewhere` tells; do not measure it.
+
+        At the end of the event that tells of it, MRML shows nothing in such a frame again, unless it was added before.
+        """
+        self.sequenceNode.SetDataNodeAtValue(self.shownNode, self.source.sequenceNode.GetNthIndexValue(number))
 
     def takeOver(
         self, outputNode: slicer.vtkMRMLNode, tableNode: slicer.vtkMRMLTableNode, frames: Sequence[FrameVolumes]
