@@ -2,11 +2,13 @@
 
 import pytest
 import slicer
+from CLSTMSegmentLib.core.sequence import SegmentedFrame
 from CLSTMSegmentLib.scene.earlier_outputs import earlierOutputs
 from CLSTMSegmentLib.scene.inputs import resolveInput
+from CLSTMSegmentLib.scene.single_output import SingleOutput
 from host import qt
 from scene.conftest import play
-from scene.segmentations import finishedOutput, segmentedFrames
+from scene.segmentations import MODEL, finishedOutput, segmentedFrames
 from scene.test_edited_frames import CORRECTION, edit
 
 from panel.conftest import choose, fakeRun, outputs, wait
@@ -96,6 +98,26 @@ def test_segment_that_is_renamed_in_the_first_frame_of_an_older_result_is_measur
 
     assert earlier.measureAgain(0)
     assert innerVolumes(resultNode)[0] == EDITED_ML
+
+
+def test_segment_of_a_single_volume_that_is_renamed_is_measured_in_a_loaded_scene_too(
+    scene,
+    volumeNode,  # noqa: F811
+    phantom,
+    tmp_path,
+):
+    output = SingleOutput(MODEL, resolveInput(volumeNode))
+    output.add(SegmentedFrame(0, "0", phantom[1][0]))
+    output.publish().GetSegmentation().GetSegment("inner").SetName("Cavity")
+    assert scene.WriteToMRB(str(tmp_path / "scene.mrb"))
+    scene.Clear(0)
+    assert scene.ReadFromMRB(str(tmp_path / "scene.mrb"))
+    (loaded,) = earlierOutputs(scene, [])
+
+    edit(loaded.outputNode, "inner", phantom[0][0].image, CORRECTION)
+
+    assert loaded.measureAgain(0)
+    assert innerVolumes(loaded.outputNode) == [EDITED_ML]
 
 
 def drawInMissingFrame(sequence, resultNode, number, phantom):

@@ -1,5 +1,6 @@
 """Results that are in the scene already, such as those of a scene that was loaded, with the volumes in their tables."""
 
+import json
 from collections.abc import Collection
 
 import slicer
@@ -9,11 +10,10 @@ from ..core.structure import PALETTE, Segment, SegmentSet
 from ..core.volume_curve import FrameVolumes
 from .browsers import browserOfSequence
 from .inputs import SequenceInput, resolveInput, singleInput
-from .labelmaps import segmentsOf
 from .made_frames import rememberedFrames
 from .outputs import SegmentationOutput
 from .single_output import outputFor
-from .volumes_table import FRAME_COLUMN, TABLE_REFERENCE
+from .volumes_table import SEGMENTS_ATTRIBUTE, TABLE_REFERENCE
 
 
 def earlierOutputs(scene: slicer.vtkMRMLScene, known: Collection[slicer.vtkMRMLNode]) -> list[SegmentationOutput]:
@@ -37,16 +37,15 @@ def earlierOutputs(scene: slicer.vtkMRMLScene, known: Collection[slicer.vtkMRMLN
 def _output(node: slicer.vtkMRMLNode, tableNode: slicer.vtkMRMLTableNode) -> SegmentationOutput:
     """Return a result; raise an InputError if its input is missing, or the table does not have its frames."""
     source = _sourceOf(node)
-    names = [tableNode.GetColumnName(column) for column in range(1, tableNode.GetNumberOfColumns())]
-    names = [name for name in names if name != FRAME_COLUMN]
-    output = outputFor(SegmentSet(node.GetName(), _segments(node, names)), source)
+    segments = _segments(tableNode)
+    output = outputFor(SegmentSet(node.GetName(), segments), source)
     measured = rememberedFrames(node)  # not those that the user drew in frames that were not segmented
     values = [(number, value) for number, value in enumerate(output.curve.index.values) if value in measured]
     table = tableNode.GetTable()
-    if len(values) != table.GetNumberOfRows():
+    if not segments or len(values) != table.GetNumberOfRows():
         raise InputError(f"the table of {node.GetName()!r} does not have its frames")
     frames = [
-        FrameVolumes(number, value, tuple(table.GetValueByName(row, name).ToDouble() for name in names))
+        FrameVolumes(number, value, tuple(table.GetValueByName(row, segment.name).ToDouble() for segment in segments))
         for row, (number, value) in enumerate(values)
     ]
     output.takeOver(node, tableNode, frames)
@@ -60,10 +59,9 @@ def _sourceOf(node: slicer.vtkMRMLNode) -> SequenceInput:
     return singleInput(node, slicer.vtkMRMLScalarVolumeNode())
 
 
-def _segments(node: slicer.vtkMRMLNode, names: list[str]) -> tuple[Segment, ...]:
-    """Return the segments of these names, each as it is in some frame of a result: in others it may be renamed."""
-    frames = [node]
-    if node.IsA("vtkMRMLSequenceNode"):
-        frames = [node.GetNthDataNode(number) for number in range(node.GetNumberOfDataNodes())]
-    known = {segment.GetName(): segmentID for frame in frames for segmentID, segment in segmentsOf(frame)}
-    return tuple(Segment(known.get(name, name), name, PALETTE[0]) for name in names)
+def _segments(tableNode: slicer.vtkMRMLTableNode) -> tuple[Segment, ...]:
+    """Return the segments of the columns of a table; none if it does not tell their IDs."""
+    names = [tableNode.GetColumnName(column) for column in range(1, tableNode.GetNumberOfColumns())]
+    IDs = json.loads(tableNode.GetAttribute(SEGMENTS_ATTRIBUTE) or "[]")
+    columns = zip(IDs, names, strict=False)  # the column of frame numbers may follow
+    return tuple(Segment(ID, name, PALETTE[0]) for ID, name in columns)

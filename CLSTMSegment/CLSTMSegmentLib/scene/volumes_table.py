@@ -1,5 +1,6 @@
 """Segment volumes over time as a table node."""
 
+import json
 from collections.abc import Iterable
 
 import slicer
@@ -10,6 +11,8 @@ from ..core.volume_curve import VolumeCurve
 TABLE_REFERENCE = "CLSTMSegment.volumesTable"
 """Reference role under which a segmentation sequence names its table."""
 
+SEGMENTS_ATTRIBUTE = "CLSTMSegment.segments"
+"""Attribute of a table: the IDs of the segments of its columns, as a JSON list. The user may rename the segments."""
 
 FRAME_COLUMN = "frame number"
 """Column that a table has only if the index values are texts, which a plot cannot draw."""
@@ -51,6 +54,7 @@ def volumesTable(sequenceNode: slicer.vtkMRMLSequenceNode, curve: VolumeCurve) -
     tableNode.SetAndObserveTable(table)
     for name, unit in units.items():
         tableNode.SetColumnUnitLabel(name, unit)
+    tableNode.SetAttribute(SEGMENTS_ATTRIBUTE, json.dumps([segment.id for segment in curve.segments]))
     tableNode.EndModify(wasModifying)
     return tableNode
 
