@@ -6,7 +6,13 @@ import pytest
 import SimpleITK as sitk
 from CLSTMSegmentLib.__main__ import main
 from CLSTMSegmentLib.core.errors import InputError
+from CLSTMSegmentLib.core.sequence import SequenceIndex
+from CLSTMSegmentLib.engine.settings import RunSettings
+from CLSTMSegmentLib.io.sequence_files import read_sequence
+from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
 from CLSTMSegmentLib.pipeline.cohort_table import read_cohort
+from CLSTMSegmentLib.pipeline.segment_to_files import Outputs, segment_to_files
+from CLSTMSegmentLib.pipeline.watch_to_files import WatchSettings, watch_folder
 from dicom_files import small_image, write_series, write_small_cine
 
 
@@ -118,6 +124,29 @@ def test_labels_of_bids_are_left_out_by_their_names(tmp_path):
 
     assert sequences == [("sub-1_cine", "sub-1/anat/sub-1_cine.nii.gz", None)]
     assert any(text.endswith("labels, by their names: sub-1_desc-lv_dseg.nii.gz") for text in said)
+
+
+def test_labels_of_earlier_runs_and_of_slicer_are_left_out_by_their_headers(bundle, phantom, tmp_path):
+    source = tmp_path / "data"
+    source.mkdir()
+    images = [frame.image for frame in phantom[0][:2]]
+    write_sequence(source / "p1.seq.nrrd", SequenceIndex(["0", "1"]), images)
+    for name in ("p1_result.seq.nrrd", "of_p1.nii.gz"):
+        segment_to_files(RunSettings(str(bundle), device="cpu"), source / "p1.seq.nrrd", Outputs(source / name))
+    of_slicer = sitk.Image([4, 4, 4], sitk.sitkUInt8)
+    of_slicer.SetMetaData("Segment0_ID", "lv")
+    sitk.WriteImage(of_slicer, str(source / "heart.seg.nrrd"))
+    (source / "live").mkdir()
+    sitk.WriteImage(images[0], str(tmp_path / "frame.nrrd"))
+    settings = WatchSettings(tmp_path, source / "live", quiet_s=1.0)
+    watch_folder(RunSettings(str(bundle), device="cpu"), settings, lambda *_: None, lambda *_: None)
+
+    sequences, said = found_in(source)
+
+    assert sequences == [("p1", "p1.seq.nrrd", None)]
+    assert "  left out: data: labels, by their headers: heart.seg.nrrd and 2 more" in said
+    assert "  left out: live: labels, by their headers: frame-labels.nrrd" in said
+    assert any("holds labels, by its header" in text for text in read_sequence(source / "of_p1.nii.gz").warnings)
 
 
 def test_sub_folder_of_3d_files_is_one_sequence_and_equal_names_get_those_of_their_folders(tmp_path):

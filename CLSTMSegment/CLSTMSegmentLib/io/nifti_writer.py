@@ -13,6 +13,7 @@ import SimpleITK as sitk
 from ..core.errors import InputError, sitk_cause
 from ..core.same_grid import ImageGrid
 from ..core.sequence import SequenceIndex
+from .label_mark import NIFTI_LABEL_INTENT
 
 LONGEST_AXIS = 32767
 """Largest number of voxels along an axis, and of frames, that the header can hold."""
@@ -86,6 +87,7 @@ class NiftiWriter:
         self._type = sitk.GetArrayViewFromImage(like).dtype.newbyteorder("<")
         header = _header(like)
         struct.pack_into("<8h", header, 40, 4, *like.GetSize(), count, 1, 1, 1)
+        struct.pack_into("<h", header, 68, NIFTI_LABEL_INTENT)
         struct.pack_into("<f", header, 92, times.step)
         struct.pack_into("<B", header, 123, MM | times.code)
         struct.pack_into("<f", header, 136, times.first)

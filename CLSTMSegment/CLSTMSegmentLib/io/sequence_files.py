@@ -11,6 +11,7 @@ from .frame_folder import read_frame_folder
 from .image_4d import read_metaimage, read_nifti
 from .image_files import format_of
 from .input_files import IMAGE_SUFFIXES, check_frames, input_files, is_dicom_input
+from .label_mark import is_marked_as_labels
 from .sequence_nrrd import read_sequence_nrrd
 
 
@@ -46,7 +47,10 @@ def read_sequence(path: Path, series: int | None = None, results: Collection[Pat
         if not path.name.lower().endswith(IMAGE_SUFFIXES):
             raise InputError(f"{path}: unknown file type: give one of {', '.join(IMAGE_SUFFIXES)}, or a folder of them")
         readers = {"NiftiImageIO": read_nifti, "NrrdImageIO": read_sequence_nrrd, "MetaImageIO": read_metaimage}
-        return readers[format_of(path)](path)
+        sequence = readers[format_of(path)](path)
+        if is_marked_as_labels(path):
+            sequence.warnings.append(f"{path.name} holds labels, by its header, and they are taken for images here")
+        return sequence
 
 
 def files_of_sequence(path: Path, results: Collection[Path] = ()) -> list[Path]:

@@ -125,9 +125,10 @@ class SequenceNrrdWriter:
         path: the file.
         index: how the frames that will be added are indexed; it has a value for each of them.
         like: an image with the geometry and voxel type (uint8, int16 or float32) that all frames share.
+        content: what the file holds, such as `label_mark.NRRD_CONTENT`; empty for images.
     """
 
-    def __init__(self, path: Path, index: SequenceIndex, like: sitk.Image):
+    def __init__(self, path: Path, index: SequenceIndex, like: sitk.Image, content: str = ""):
         self._grid = ImageGrid.of(like)
         self._type = sitk.GetArrayViewFromImage(like).dtype
         steps = np.array(like.GetDirection()).reshape(3, 3) * np.array(like.GetSpacing())
@@ -137,6 +138,7 @@ class SequenceNrrdWriter:
 
         lines = [
             "NRRD0005",
+            *([f"content: {content}"] if content else []),
             f"type: {NRRD_TYPES[self._type]}",
             "dimension: 4",
             "space: left-posterior-superior",

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from ..core.errors import InputError
 from ..core.plain_files import resolved
 from ..io.dicom_files import holds_images, is_dicom, visible_files
 from ..io.input_files import file_stem, is_image_file, is_sequence_file
+from ..io.label_mark import is_marked_as_labels
 from .output_paths import earlier_results
 
 LABELS_OF = re.compile(r"(.+)[_.-](gt|seg|segmentation|labels?|mask)", re.IGNORECASE)
@@ -139,11 +141,14 @@ def _parts(patient: Path, studies: dict[Path, str]) -> list[Path]:
 
 def _sequences_of_files(folder: Path, files: list[Path], top: bool, found: FoundSequences) -> list[FoundSequence]:
     """Return the sequences among the image files of one folder."""
-    labels = _labels_of_others(files)
-    files = [file for file in files if file not in labels]
     where = _relative(folder, found.source)
-    if labels:
-        found.left_out.append(f"{where}: labels, by their names: {_listed(labels)}")
+    for labels_in, told_by in ((_labels_of_others, "names"), (_marked_labels, "headers")):
+        labels = labels_in(files)
+        if labels:
+            found.left_out.append(f"{where}: labels, by their {told_by}: {_listed(labels)}")
+        files = [file for file in files if file not in labels]
+    if not files:
+        return []
     whole = [file for file in files if _is_sequence_or_damaged(file)]
     single = [file for file in files if file not in whole]
     if whole and single:
@@ -174,6 +179,16 @@ def _labels_of_others(files: list[Path]) -> list[Path]:
         if LABEL_FILE.fullmatch(file_stem(file))
         or ((found := LABELS_OF.fullmatch(file_stem(file))) and found[1] in stems)
     ]
+
+
+def _marked_labels(files: list[Path]) -> list[Path]:
+    """Return the files that say that they hold labels; of one that cannot be read, the run says why."""
+    labels = []
+    for file in files:
+        with suppress(InputError):
+            if is_marked_as_labels(file):
+                labels.append(file)
+    return labels
 
 
 def _is_sequence_or_damaged(file: Path) -> bool:

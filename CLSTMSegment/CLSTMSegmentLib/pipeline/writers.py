@@ -12,6 +12,7 @@ from ..core.errors import InputError, StorageError
 from ..core.sequence import SegmentedFrame, SequenceIndex
 from ..core.structure import SegmentSet
 from ..io.file_sequence import FileSequence
+from ..io.label_mark import NRRD_CONTENT
 from ..io.nifti_writer import NiftiTimes, NiftiWriter, check_axes
 from ..io.sequence_nrrd import SequenceNrrdWriter
 from ..model.description import Model
@@ -118,7 +119,7 @@ def open_writer(path: Path, model: Model | SegmentSet, index: SequenceIndex) -> 
     if name.endswith(".seq.mrb"):
         return _MrmlWriter(path, model, index)
     if name.endswith(".seq.nrrd"):
-        return _StreamWriter(path, lambda like: SequenceNrrdWriter(path, index, like))
+        return _StreamWriter(path, lambda like: SequenceNrrdWriter(path, index, like, NRRD_CONTENT))
     times = NiftiTimes.of(index) or NiftiTimes()
     return _StreamWriter(path, lambda like: NiftiWriter(path, len(index.values), times, like))
 

@@ -1,0 +1,25 @@
+"""The mark in the header of an image file that says that it holds labels, and is no image to segment."""
+
+from pathlib import Path
+
+from .image_files import format_of
+from .nifti_header import read_nifti_header
+from .nrrd_header import read_nrrd_header
+
+NRRD_CONTENT = "labels"
+"""The field `content` of a NRRD header with labels that we wrote."""
+
+NIFTI_LABEL_INTENT = 1002
+"""The intent of a NIfTI image whose voxels are labels, in the header format."""
+
+
+def is_marked_as_labels(path: Path) -> bool:
+    """Return whether the header of an image file says that it holds labels, as that of a segmentation of Slicer does.
+
+    Raises:
+        InputError: the header cannot be read.
+    """
+    if format_of(path) == "NiftiImageIO":
+        return read_nifti_header(path).fields["intent"] == NIFTI_LABEL_INTENT
+    header = read_nrrd_header(path) if format_of(path) == "NrrdImageIO" else None
+    return header is not None and (header.fields.get("content") == NRRD_CONTENT or "Segment0_ID" in header.keys)
