@@ -31,8 +31,12 @@ def test_ejection_fraction_is_given_for_an_ejecting_chamber_alone(curve):
     assert curve.ejection_fraction(1) is None
 
 
+def test_single_frame_has_no_ejection_fraction():
+    assert VolumeCurve((CAVITY,), INDEX, [FrameVolumes(0, "0", (50.0,))]).ejection_fraction(0) is None
+
+
 def test_chamber_that_was_never_found_has_no_ejection_fraction():
-    curve = VolumeCurve((CAVITY,), INDEX, [FrameVolumes(0, "0", (0.0,))])
+    curve = VolumeCurve((CAVITY,), INDEX, [FrameVolumes(n, str(n), (0.0,)) for n in range(2)])
 
     assert curve.ejection_fraction(0) is None
     assert ejection_fraction(0.0, 0.0) is None

@@ -1,5 +1,7 @@
 """The sequences that models are scored on: animated hearts, corrupted frames and repeated cines."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -103,3 +105,17 @@ def test_corrupted_frame_hardly_resembles_the_original(kind):
 def test_unknown_corruption_is_refused():
     with pytest.raises(ValueError, match="lost"):
         corrupted(np.zeros((2, 8, 8), np.float32), "melted", np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("kind", [sitk.sitkUInt8, sitk.sitkUInt16, sitk.sitkInt16, sitk.sitkInt32, sitk.sitkUInt32])
+def test_noise_leaves_no_range_of_the_voxel_type(kind, hearts):
+    phase = next(case for case in read_cases(hearts, ["A"], SAME_HEART) if case.source == "phases")
+    image = sitk.Cast(sitk.RescaleIntensity(phase.frames[0].image, 0, 200), kind)
+    phase = replace(phase, frames=[replace(phase.frames[0], image=image)])
+
+    animated = animated_case(phase)
+    corrupt = corrupted_case(animated)
+
+    for frame in [*animated.frames, *corrupt.frames]:
+        assert frame.image.GetPixelID() == kind
+        assert sitk.GetArrayViewFromImage(frame.image).max() < 300

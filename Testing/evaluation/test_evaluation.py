@@ -1,10 +1,14 @@
 """The scores of a model: only annotated slices count, and the model is run as a user runs it."""
 
 import json
+import shutil
 
 import pytest
 from CLSTMSegmentLib.__main__ import main
+from CLSTMSegmentLib.core.sequence import SequenceIndex
 from CLSTMSegmentLib.core.structure import Segment
+from CLSTMSegmentLib.io.sequence_files import read_sequence
+from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
 from CLSTMSegmentLib.model.bundle import write_bundle
 from CLSTMSegmentLib.model.rules import StateRule
 from conftest import smallModel
@@ -54,6 +58,47 @@ def test_scores_never_replace_a_heart(hearts, option, capsys):
     assert status == 2
     assert "is an input and would be replaced" in capsys.readouterr().err
     assert heart.read_bytes() == before
+
+
+def test_scores_that_somebody_else_wrote_during_the_evaluation_stay(hearts, tmp_path, monkeypatch, capsys):
+    model = smallModel(training=TRAINING)
+    write_bundle(model, model.weights, tmp_path / "model")
+    out = tmp_path / "scores.json"
+    monkeypatch.setattr("CLSTMSegmentLib.evaluation.scoring.flicker", lambda _: out.write_text("theirs") / 6)
+    arguments = ["evaluate", "--model", str(tmp_path / "model"), "--data", str(hearts), "--out", str(out)]
+
+    assert main([*arguments, "--device", "cpu", "--hearts", "B"]) == 2
+
+    assert f"{out} was made or changed by somebody else during the run" in capsys.readouterr().err
+    assert out.read_text() == "theirs"
+
+
+def test_what_is_odd_about_a_cine_is_said_and_stands_in_the_scores(hearts, tmp_path, capsys):
+    data, out = tmp_path / "data", tmp_path / "scores.json"
+    shutil.copytree(hearts, data)
+    (cine,) = data.rglob("SCD0000101.seq.nrrd")
+    images = [frame.image for frame in read_sequence(cine)]
+    write_sequence(cine, SequenceIndex(["7"] * len(images), "time", "ms"), images)
+    model = smallModel(training=TRAINING)
+    write_bundle(model, model.weights, tmp_path / "model")
+    arguments = ["evaluate", "--model", str(tmp_path / "model"), "--data", str(data), "--out", str(out)]
+
+    assert main([*arguments, "--device", "cpu", "--phases-only"]) == 0
+
+    said = "have the same index value as a frame before them"
+    assert said in capsys.readouterr().err
+    assert said in json.loads(out.read_text(encoding="utf-8"))[0]["warnings"][0]
+
+
+def test_heart_that_is_not_there_is_named(hearts, tmp_path, capsys):
+    model = smallModel(training=TRAINING | {"kept_for_test": ["B", "SC-HF-07"]})
+    write_bundle(model, model.weights, tmp_path / "model")
+    arguments = ["evaluate", "--model", str(tmp_path / "model"), "--data", str(hearts), "--device", "cpu"]
+
+    assert main([*arguments, "--hearts", "B", "C-7"]) == 2
+    assert "does not have the hearts C-7: correct --hearts" in capsys.readouterr().err
+    assert main([*arguments, "--phases-only", "--out", str(tmp_path / "scores.json")]) == 0
+    assert "does not have the hearts SC-HF-07, which the model kept for test" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["labels.json", "drawn.nrrd", "elsewhere/drawn.nrrd"])

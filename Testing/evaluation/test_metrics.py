@@ -75,6 +75,18 @@ def test_surface_distances_count_the_annotated_slices_only():
     assert annotated == (0.0, 0.0)
 
 
+def test_surface_distances_go_across_slices_that_are_not_compared():
+    found, truth = block(6, 14), block(6, 14)
+    found[:, :, 2:] = 0
+    for image in (found, truth):
+        image.SetSpacing((1.0, 1.0, 8.0))
+
+    distances = surface_distances(found, truth, 1, (0, 1, 2, 4, 5))
+
+    assert distances[0] == 24.0  # from slice 4 to slice 1
+    assert distances[1] > 1.0
+
+
 def test_there_are_no_surface_distances_without_two_surfaces():
     assert surface_distances(block(0, 0), block(6, 14), 1) is None
 

@@ -13,9 +13,10 @@ from ..engine.settings import DEFAULT_MODEL, RunSettings
 from ..evaluation.cases import Case, derived_cases, read_cases
 from ..model.bundle import load_model
 from ..pipeline.output_paths import check_outputs
+from ..pipeline.result_files import check_unchanged, versions_of
 from ..training.labelled_hearts import files_of_hearts
 from .run_options import path_in
-from .terminal import show
+from .terminal import show, show_warnings
 
 if TYPE_CHECKING:
     from ..evaluation.state_rules import StateRuleScore
@@ -61,12 +62,22 @@ def run(options: Namespace) -> None:
     cases = read_cases(options.data, hearts, training.get("same_heart", {}), training.get("masked_slices", {}))
     if not cases:
         raise InputError(f"{options.data} has none of the hearts {', '.join(hearts or []) or 'that can be scored'}")
+    missing = sorted(set(hearts or []) - {case.heart for case in cases})
+    if missing and options.hearts:
+        raise InputError(
+            f"{options.data} does not have the hearts {', '.join(missing)}: correct --hearts, or leave it out"
+        )
+    if missing:
+        show_warnings([f"{options.data} does not have the hearts {', '.join(missing)}, which the model kept for test"])
     greatest = max(label for case in cases for annotation in case.annotations.values() for label in annotation.classes)
     for one in models:
         if len(one.segments) < greatest:
             raise InputError(f"model {one.name} has no segment for label {greatest} of the annotations")
     if options.page is not None and all(case.source != "phases" for case in cases):
         raise InputError("--page shows single phases, and these hearts have none")
+    warnings = [warning for case in cases for warning in case.warnings]
+    show_warnings(warnings)
+    before = versions_of(outputs)
     if not options.phases_only:
         cases += derived_cases(cases, options.cycles)
 
@@ -88,6 +99,8 @@ def run(options: Namespace) -> None:
             _print_state_rule(model.segments[0].name, rule_score)
             rules.append(asdict(rule_score))
         report[0]["state_rules"] = rules
+    report[0]["warnings"] = warnings
+    check_unchanged(before)
     if options.out is not None:
         write_text(options.out, json.dumps(report, indent=1) + "\n")
     if options.page is not None:

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from ..core.atomic_write import write_bytes
 from ..core.device_names import check_device_name
 from ..core.errors import Cancelled, InputError
+from ..core.plain_files import file_version
 from ..core.progress import TeachingProgress
 from ..core.structure import Segment, named_segments, numbered_names
 from ..io.file_sequence import FileSequence
@@ -126,6 +127,7 @@ def run(options: Namespace) -> None:
         inputs = [file for path in options.pairs for file in files_of_sequence(path)]
         initial = [] if options.initial is None else [options.initial]
         check_outputs([options.picture], inputs, initial, reserved=(folder, options.models / options.name))
+        before = file_version(options.picture)
     if not options.resume:
         if folder.exists():
             raise InputError(f"{folder} holds an unfinished teaching job: give --resume, or remove it")
@@ -152,7 +154,10 @@ def run(options: Namespace) -> None:
     for note in result.notes:
         show(note)
     if options.picture is not None and preview_path(folder).exists():
-        write_bytes(options.picture, preview_path(folder).read_bytes())
+        if file_version(options.picture) == before:
+            write_bytes(options.picture, preview_path(folder).read_bytes())
+        else:
+            show_warnings([f"{options.picture} stays as it is: somebody else made or changed it during the job"])
     shutil.rmtree(folder)
     show(f"{result.folder}: clstm-segment segment INPUT -o OUTPUT --model {result.folder}")
 

@@ -131,10 +131,10 @@ class VolumeCurve:
         """Return the ejection fraction of a segment (counted from 0) in percent.
 
         Returns:
-            None for a segment that is no ejecting chamber, or that was never found.
+            None for a segment that is no ejecting chamber, or that was never found, and for a single frame.
         """
         extremes = self.extremes(segment)
-        if extremes is None or not self.segments[segment].ejecting_chamber:
+        if len(self.frames) < 2 or not self.segments[segment].ejecting_chamber:
             return None
         return ejection_fraction(extremes.greatest, extremes.least)
 

@@ -30,6 +30,7 @@ class Case:
         annotations: annotation by the number of its frame.
         condition: "plain", "corrupted" or "repeated".
         corrupted: numbers of the corrupted frames.
+        warnings: what is odd about its file.
     """
 
     heart: str
@@ -38,6 +39,7 @@ class Case:
     annotations: dict[int, Annotation]
     condition: str = "plain"
     corrupted: frozenset[int] = frozenset()
+    warnings: tuple[str, ...] = ()
 
 
 def read_cases(
@@ -55,7 +57,7 @@ def read_cases(
         masked: see `read_phases`.
     """
     cines = [
-        Case(same_heart.get(name, name), "cine", frames, annotations)
+        Case(same_heart.get(name, name), "cine", list(frames), annotations, warnings=tuple(frames.warnings))
         for name, (frames, annotations) in read_cines(data, hearts, same_heart).items()
     ]
     phases = [
@@ -133,9 +135,9 @@ def repeated_case(case: Case, cycles: int) -> Case:
 
 def _image_like(image: sitk.Image, array: np.ndarray) -> sitk.Image:
     """Return an array as an image with the geometry and the voxel type of another image."""
-    if image.GetPixelID() not in (sitk.sitkFloat32, sitk.sitkFloat64):
-        array = np.rint(array)
-    low, high = (0, 255) if image.GetPixelID() == sitk.sitkUInt8 else (-32768, 32767)
-    made = sitk.Cast(sitk.GetImageFromArray(np.clip(array, low, high).astype(np.float32)), image.GetPixelID())
+    kind = sitk.GetArrayViewFromImage(image).dtype
+    if np.issubdtype(kind, np.integer):
+        array = np.clip(np.rint(array), np.iinfo(kind).min, np.iinfo(kind).max)
+    made = sitk.GetImageFromArray(array.astype(kind))
     made.CopyInformation(image)
     return made

@@ -30,7 +30,8 @@ def surface_distances(
     """Return the 95 % Hausdorff distance and the mean surface distance of a label in mm, both symmetric.
 
     Distances are measured from the centres of the voxels on one surface to the nearest point of the other surface.
-    The Hausdorff distance is the larger of the 95th percentiles of the two directions.
+    The Hausdorff distance is the larger of the 95th percentiles of the two directions. In slices between those that are
+    compared, the annotation is taken to be what was found.
 
     Args:
         found, truth, label, slices: see `dice`.
@@ -38,13 +39,18 @@ def surface_distances(
     Returns:
         None where one of the images does not have the label: without a surface there is no distance.
     """
-    masks = _masks(found, truth, label, slices)
-    if not all(map(_has_voxels, masks)):
+    compared = sorted(slices) if slices is not None else range(found.GetDepth())
+    if not all(map(_has_voxels, _masks(found, truth, label, compared))):
         return None
+    block = range(compared[0], compared[-1] + 1)
+    masks, others = _masks(found, truth, label, block), [n - block.start for n in block if n not in compared]
+    for n in others:
+        masks[1][:, :, n] = masks[0][:, :, n]
     distances = []
     for mask, other in (masks, masks[::-1]):
         to_other = sitk.Abs(sitk.SignedMaurerDistanceMap(other, squaredDistance=False, useImageSpacing=True))
         surface = sitk.GetArrayFromImage(sitk.LabelContour(mask)) > 0
+        surface[others] = False
         distances.append(sitk.GetArrayViewFromImage(to_other)[surface])
     return max(float(np.percentile(d, 95)) for d in distances), float(np.mean(np.concatenate(distances)))
 

@@ -1,6 +1,6 @@
 """The files of the results of a run, which are put in their places together, at its end."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -45,7 +45,7 @@ class Outputs:
             StorageError: a finished file cannot be put in its place; the message names those that were.
         """
         in_place: list[str] = []
-        before = {path: file_version(path) for path in self.paths()}
+        before = versions_of(self.paths())
         try:
             with ExitStack() as stack:
                 yield Outputs(
@@ -55,12 +55,7 @@ class Outputs:
                         if (path := getattr(self, field.name)) is not None
                     }
                 )
-                for path, version in before.items():
-                    if file_version(path) != version:
-                        raise InputError(
-                            f"{path} was made or changed by somebody else during the run, and stays as it is: no "
-                            "result was written; run again, with other names for the results"
-                        )
+                check_unchanged(before)
                 with stopped_after_this():
                     stack.close()
         except OSError as error:
@@ -70,6 +65,21 @@ class Outputs:
                 f"{error.filename2} cannot be put in its place ({error.strerror}), but these results of the run are in "
                 f"theirs: {', '.join(in_place)}"
             ) from error
+
+
+def versions_of(outputs: Iterable[Path]) -> dict[Path, object]:
+    """Return which version of each output is there before a run, for `check_unchanged`."""
+    return {path: file_version(path) for path in outputs}
+
+
+def check_unchanged(before: Mapping[Path, object]) -> None:
+    """Raise an InputError if somebody else has written to the place of an output since `versions_of` was called."""
+    for path, version in before.items():
+        if file_version(path) != version:
+            raise InputError(
+                f"{path} was made or changed by somebody else during the run, and stays as it is: no result was "
+                "written; run again, with other names for the results"
+            )
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from ..engine.frame_grid import FrameGrid
 from ..engine.intensity_window import find_intensity_window
 from ..engine.preparation import prepare, prepare_labels
 from ..io.detached_voxels import voxel_files
+from ..io.file_sequence import FileSequence
 from ..io.image_files import read_image
 from ..io.sequence_files import read_sequence
 from ..model.rules import GeometryRule, IntensityRule
@@ -124,7 +125,7 @@ def _slices_on_grid(slices: Sequence[int], image: sitk.Image, grid: FrameGrid) -
 
 def read_cines(
     data: Path, hearts: Collection[str] | None = None, same_heart: Mapping[str, str] | None = None
-) -> dict[str, tuple[list[Frame], dict[int, Annotation]]]:
+) -> dict[str, tuple[FileSequence, dict[int, Annotation]]]:
     """Return the annotated cines in a folder and in its subfolders, by case name.
 
     A folder of cines has a `labels.json`. For each case, beside `CASE.seq.nrrd`, it names the annotated frames by
@@ -151,7 +152,7 @@ def read_cines(
                     )
                     for t, entry in labelled.items()
                 }
-                frames = list(read_sequence(index.parent / f"{case}.seq.nrrd"))
+                frames = read_sequence(index.parent / f"{case}.seq.nrrd")
                 for t, annotation in annotations.items():
                     _check_annotation(annotation, frames[t].image, f"{case}, frame {t}")
             cines[case] = (frames, annotations)
@@ -262,7 +263,7 @@ def load_hearts(
     sequences = []
     names = same_heart or {}
     for case, (frames, annotations) in read_cines(data).items():
-        sequences.append(to_grid(names.get(case, case), frames, annotations, geometry, intensity, border))
+        sequences.append(to_grid(names.get(case, case), list(frames), annotations, geometry, intensity, border))
     for name, phases in read_phases(data, masked=masked).items():
         for frame, annotation, _ in phases.values():
             sequences.append(to_grid(name, [frame], {0: annotation}, geometry, intensity, border))
