@@ -21,7 +21,7 @@ from ..io.sequence_files import files_of_sequence, read_sequence
 from ..model.description import check_name
 from ..pipeline.output_paths import check_outputs, check_own_folder
 from ..propagation.confident_frames import confident_frames
-from ..teaching.annotation_files import check_frame_number, read_annotations
+from ..teaching.annotation_files import check_frame_number, files_of_annotations, read_annotations
 from ..teaching.teaching_settings import TeachingSettings
 from ..teaching.training_set import (
     TrainingSet,
@@ -124,7 +124,8 @@ def run(options: Namespace) -> None:
     check_new_model(options.models, options.name)
     folder = teaching_folder(options.models, options.name)
     if options.picture is not None:
-        inputs = [file for path in options.pairs for file in files_of_sequence(path)]
+        inputs = [file for path in options.pairs[::2] for file in files_of_sequence(path)]
+        inputs += [file for path in options.pairs[1::2] for file in files_of_annotations(path)]
         initial = [] if options.initial is None else [options.initial]
         check_outputs([options.picture], inputs, initial, reserved=(folder, options.models / options.name))
         before = file_version(options.picture)

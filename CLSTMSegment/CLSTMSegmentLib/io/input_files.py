@@ -1,6 +1,5 @@
-"""The files from which a sequence is read: those of one kind in a folder, and never the results of an earlier run."""
+"""The files from which a sequence is read: those of one kind in a folder, and no labels."""
 
-from collections.abc import Collection
 from math import prod
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from ..core.natural_order import natural_key
 from ..core.plain_files import check_path
 from .dicom_files import dicom_files, holds_images, is_dicom, visible_files
 from .image_files import FORMATS, format_of, read_header
+from .label_mark import marked_labels
 from .nifti_image import nifti_grid
 from .nrrd_header import is_slicer_sequence
 
@@ -30,15 +30,15 @@ def is_dicom_input(path: Path) -> bool:
     return any(is_dicom(file) and holds_images(file) for file in visible_files(path))
 
 
-def input_files(path: Path, results: Collection[Path] = ()) -> list[Path]:
+def input_files(path: Path) -> list[Path]:
     """Return the files of a sequence: a path itself, or the files of a folder of which one kind is read.
 
     DICOM comes first, in the folder and its sub-folders. Without it, the image files of the folder itself are the
-    frames, in natural order; where it has none, those of the only sub-folder that has some.
+    frames, in natural order; where it has none, those of the only sub-folder that has some. Files that are marked as
+    labels are left out, unless there are no others.
 
     Args:
         path: a file or a folder.
-        results: files of earlier runs, which are no input.
 
     Raises:
         InputError: there is no such file or folder, it holds no images, or images in several sub-folders.
@@ -50,7 +50,9 @@ def input_files(path: Path, results: Collection[Path] = ()) -> list[Path]:
         return [path]
     if is_dicom_input(path):
         return dicom_files(path)
-    images = [file for file in visible_files(path) if is_image_file(file) and file not in results]
+    images = list(filter(is_image_file, visible_files(path)))
+    labels = marked_labels(images)
+    images = [file for file in images if file not in labels] or labels
     folders = sorted({file.parent for file in images})
     if not images:
         raise InputError(f"{path} holds no image files ({', '.join(IMAGE_SUFFIXES)} or DICOM)")

@@ -1,7 +1,10 @@
 """The mark in the header of an image file that says that it holds labels, and is no image to segment."""
 
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
+from ..core.errors import InputError
 from .image_files import format_of
 from .nifti_header import read_nifti_header
 from .nrrd_header import read_nrrd_header
@@ -23,3 +26,13 @@ def is_marked_as_labels(path: Path) -> bool:
         return read_nifti_header(path).fields["intent"] == NIFTI_LABEL_INTENT
     header = read_nrrd_header(path) if format_of(path) == "NrrdImageIO" else None
     return header is not None and (header.fields.get("content") == NRRD_CONTENT or "Segment0_ID" in header.keys)
+
+
+def marked_labels(files: Iterable[Path]) -> list[Path]:
+    """Return the files that are marked as labels; of one whose header cannot be read, who reads it says why."""
+    labels = []
+    for file in files:
+        with suppress(InputError):
+            if is_marked_as_labels(file):
+                labels.append(file)
+    return labels

@@ -1,6 +1,5 @@
 """Sequences on disk: 4D image files, folders of 3D images and DICOM series, read frame by frame."""
 
-from collections.abc import Collection
 from pathlib import Path
 
 from ..core.errors import InputError
@@ -15,14 +14,13 @@ from .label_mark import is_marked_as_labels
 from .sequence_nrrd import read_sequence_nrrd
 
 
-def read_sequence(path: Path, series: int | None = None, results: Collection[Path] = ()) -> FileSequence:
+def read_sequence(path: Path, series: int | None = None) -> FileSequence:
     """Return the sequence in a file or folder.
 
     Args:
         path: a .seq.nrrd, another 4D image file, a 3D one, which is a single frame, an enhanced DICOM file, a folder
             with DICOM images, or a folder of 3D image files, which are taken in natural order.
         series: number of one of the series in a DICOM folder or file, counted from 1; None for the only one.
-        results: files of earlier runs in a folder, which are no input.
 
     A frame is read when it is asked for. Only compressed DICOM files of many images, and files whose frames do not
     follow each other or that are encoded in an unusual way, are kept in RAM, in the type of their voxels.
@@ -31,7 +29,7 @@ def read_sequence(path: Path, series: int | None = None, results: Collection[Pat
         InputError: the file or folder does not exist, cannot be read, or is not a sequence.
     """
     with readable(path):
-        files = input_files(path, results)
+        files = input_files(path)
         if is_dicom_input(path):
             try:
                 # pydicom is needed for DICOM alone, and not installed everywhere
@@ -53,8 +51,8 @@ def read_sequence(path: Path, series: int | None = None, results: Collection[Pat
         return sequence
 
 
-def files_of_sequence(path: Path, results: Collection[Path] = ()) -> list[Path]:
+def files_of_sequence(path: Path) -> list[Path]:
     """Return all files from which `read_sequence` reads, those among them that hold the voxels of another."""
     with readable(path):
-        images = input_files(path, results) if path.is_dir() else [path]
+        images = input_files(path) if path.is_dir() else [path]
         return images + [file for image in images if image.is_file() for file in voxel_files(image)]

@@ -13,7 +13,6 @@ from ..io.sequence_files import files_of_sequence, read_sequence
 from ..report.cohort_summary import CohortRow
 from .fingerprints import is_truncated, sequence_digest, settings_digest
 from .found_sequences import FoundSequences, find_sequences
-from .output_paths import earlier_results
 from .result_files import Outputs
 from .run_result import RunResult
 
@@ -44,7 +43,7 @@ class CohortSequence:
 
     def files(self) -> list[Path]:
         """Return the files from which it is read."""
-        return files_of_sequence(self.input, earlier_results(self.input))
+        return files_of_sequence(self.input)
 
     def own_settings(self, settings: RunSettings) -> RunSettings:
         """Return the settings of the run of this sequence, from those of all runs."""
@@ -189,7 +188,7 @@ def read_cohort(source: Path, folder: Path) -> Cohort:
 def _digest_of(sequence: Path, series: int | None = None) -> str | None:
     """Return the digest of a sequence file; None where it cannot be read."""
     try:
-        return sequence_digest(read_sequence(sequence, series, earlier_results(sequence)))
+        return sequence_digest(read_sequence(sequence, series))
     except InputError:
         return None
 

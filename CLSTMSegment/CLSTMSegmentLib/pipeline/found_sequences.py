@@ -2,7 +2,6 @@
 
 import re
 from collections import Counter, defaultdict
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,8 +9,7 @@ from ..core.errors import InputError
 from ..core.plain_files import resolved
 from ..io.dicom_files import holds_images, is_dicom, visible_files
 from ..io.input_files import file_stem, is_image_file, is_sequence_file
-from ..io.label_mark import is_marked_as_labels
-from .output_paths import earlier_results
+from ..io.label_mark import marked_labels
 
 LABELS_OF = re.compile(r"(.+)[_.-](gt|seg|segmentation|labels?|mask)", re.IGNORECASE)
 """Names of files with labels."""
@@ -72,14 +70,9 @@ def find_sequences(source: Path, results: Path) -> FoundSequences:
         InputError: a folder cannot be read.
     """
     found = FoundSequences(source)
-    earlier = earlier_results(source)
     out, top = resolved(results), resolved(source)
     inside = out != top and out.is_relative_to(top)
-    files = [
-        file
-        for file in visible_files(source)
-        if file not in earlier and not (inside and resolved(file).is_relative_to(out))
-    ]
+    files = [file for file in visible_files(source) if not (inside and resolved(file).is_relative_to(out))]
     dicom = [file for file in files if not is_image_file(file) and is_dicom(file) and holds_images(file)]
     sequences: list[FoundSequence] = []
     patients = _patients(source, dicom)
@@ -142,7 +135,7 @@ def _parts(patient: Path, studies: dict[Path, str]) -> list[Path]:
 def _sequences_of_files(folder: Path, files: list[Path], top: bool, found: FoundSequences) -> list[FoundSequence]:
     """Return the sequences among the image files of one folder."""
     where = _relative(folder, found.source)
-    for labels_in, told_by in ((_labels_of_others, "names"), (_marked_labels, "headers")):
+    for labels_in, told_by in ((_labels_of_others, "names"), (marked_labels, "headers")):
         labels = labels_in(files)
         if labels:
             found.left_out.append(f"{where}: labels, by their {told_by}: {_listed(labels)}")
@@ -179,16 +172,6 @@ def _labels_of_others(files: list[Path]) -> list[Path]:
         if LABEL_FILE.fullmatch(file_stem(file))
         or ((found := LABELS_OF.fullmatch(file_stem(file))) and found[1] in stems)
     ]
-
-
-def _marked_labels(files: list[Path]) -> list[Path]:
-    """Return the files that say that they hold labels; of one that cannot be read, the run says why."""
-    labels = []
-    for file in files:
-        with suppress(InputError):
-            if is_marked_as_labels(file):
-                labels.append(file)
-    return labels
 
 
 def _is_sequence_or_damaged(file: Path) -> bool:

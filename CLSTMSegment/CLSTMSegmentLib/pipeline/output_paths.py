@@ -8,13 +8,11 @@ from pathlib import Path
 
 from ..core.atomic_write import PREFIX, check_folder, check_place, replacing, write_text
 from ..core.errors import InputError
-from ..core.plain_files import check_path, file_digest, read_text, readable, resolved
-from ..io.input_files import file_stem
+from ..core.plain_files import check_path, file_digest, read_text, resolved
 from ..model.bundle import model_path
 
 RECORD = ".clstm-segment-files"
-"""JSON file with the name of each file that cohorts and demos have written into its folder, and of the labels that runs
-have written into the folder of their own images.
+"""JSON file with the name of each file that cohorts and demos have written into its folder.
 
 Each name has the SHA-256 of the last two contents, since a run can be killed before it replaces one with the other. It
 has None where the content is checked elsewhere, as the labels and the report of a sequence are, by that report."""
@@ -107,34 +105,6 @@ def record_written(folder: Path, outputs: Iterable[Path]) -> None:
     """Record the names and the contents of files that were written into a folder; see `RECORD`."""
     ours = _recorded(folder)
     _record(folder, {o.name: [*(ours.get(o.name) or []), file_digest(o)][-CONTENTS:] for o in outputs})
-
-
-def record_beside_images(sequence: Path, labels: Path) -> None:
-    """Record labels that were written into the folder of their images, so that the next run takes them for no image."""
-    if sequence.is_dir() and labels.resolve().is_relative_to(sequence.resolve()):
-        record_written(labels.parent, [labels])
-
-
-def earlier_results(source: Path) -> set[Path]:
-    """Return the files in a folder and its sub-folders that are recorded there and were not changed since.
-
-    They are results, and no input of a run on this folder. A file has none.
-    """
-    with readable(source):
-        if not source.is_dir():
-            return set()
-        return {
-            path
-            for record in source.rglob(RECORD)
-            for name, digests in _recorded(record.parent).items()
-            if (path := record.parent / name).is_file()
-            if (_has_report(path) if digests is None else file_digest(path) in digests)
-        }
-
-
-def _has_report(labels: Path) -> bool:
-    """Return whether the report of a sequence lies beside its labels; without it, they may be an image of that name."""
-    return labels.with_name(f"{file_stem(labels)}.json").is_file()
 
 
 @contextmanager

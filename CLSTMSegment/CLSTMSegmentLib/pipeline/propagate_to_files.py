@@ -12,8 +12,8 @@ from ..engine.quality import measure_frame
 from ..io.sequence_files import files_of_sequence, read_sequence
 from ..propagation.propagator import Propagator
 from ..report.volumes_csv import write_volumes
-from ..teaching.annotation_files import read_annotated_frame, read_annotations
-from .output_paths import check_outputs, earlier_results, record_beside_images
+from ..teaching.annotation_files import files_of_annotations, read_annotated_frame, read_annotations
+from .output_paths import check_outputs
 from .result_files import Outputs
 from .writers import check_storable, check_suffix, open_writer, storing
 
@@ -62,10 +62,9 @@ def propagate_to_files(
     """
     check_suffix(labels)
     outputs = Outputs(labels, volumes=volumes)
-    results = earlier_results(settings.sequence)
-    inputs = [*files_of_sequence(settings.sequence, results), *files_of_sequence(settings.annotations)]
+    inputs = [*files_of_sequence(settings.sequence), *files_of_annotations(settings.annotations)]
     check_outputs(outputs.paths(), inputs)
-    frames = read_sequence(settings.sequence, results=results)
+    frames = read_sequence(settings.sequence)
     for warning in (*frames.warnings, *check_storable(labels, frames, range(len(frames)))):
         on_warning(warning)
     if settings.frame is None:
@@ -88,7 +87,6 @@ def propagate_to_files(
         if partial.volumes is not None:
             with storing(partial.volumes):
                 write_volumes(partial.volumes, curve)
-    record_beside_images(settings.sequence, labels)
     return curve
 
 

@@ -24,7 +24,7 @@ from ..io.sequence_files import files_of_sequence, read_sequence
 from ..model.bundle import load_model, model_digest
 from ..report.volumes_csv import write_volumes
 from .fingerprints import Fingerprints, SequenceDigest, begins_of_file, settings_digest
-from .output_paths import check_outputs, earlier_results, record_beside_images
+from .output_paths import check_outputs
 from .result_files import Outputs
 from .run_result import RunResult
 from .writers import LabelWriter, check_storable, check_suffix, open_writer, storing
@@ -58,10 +58,9 @@ def segment_to_files(
         Cancelled: see `cancelled`.
     """
     check_suffix(outputs.labels)
-    results = earlier_results(sequence)
-    check_outputs(outputs.paths(), files_of_sequence(sequence, results), [settings.model])
+    check_outputs(outputs.paths(), files_of_sequence(sequence), [settings.model])
     began = time.perf_counter()
-    frames = read_sequence(sequence, settings.series, results)
+    frames = read_sequence(sequence, settings.series)
     numbers = settings.frame_numbers(len(frames))
     warnings = [*frames.warnings, *check_storable(outputs.labels, frames, numbers)]
     model = load_model(settings.model)
@@ -124,7 +123,6 @@ def segment_to_files(
             result = replace(result, fingerprints=fingerprints)
             with storing(partial.report):
                 partial.report.write_text(result.to_json(), encoding="utf-8")
-    record_beside_images(sequence, outputs.labels)
     return result
 
 

@@ -12,7 +12,7 @@ from ..io.file_sequence import FileSequence
 from ..io.frame_folder import changing_numbers
 from ..io.image_files import format_of, read_image
 from ..io.input_files import file_stem
-from ..io.sequence_files import IMAGE_SUFFIXES, read_sequence
+from ..io.sequence_files import IMAGE_SUFFIXES, files_of_sequence, read_sequence
 from .training_set import check_labels
 
 
@@ -42,6 +42,11 @@ def read_annotations(path: Path, frames: FileSequence) -> dict[int, sitk.Image]:
         if sitk.GetArrayViewFromImage(labels).any():
             annotations[number] = labels
     return annotations
+
+
+def files_of_annotations(path: Path) -> list[Path]:
+    """Return all files from which `read_annotations` reads."""
+    return sorted(path.iterdir()) if path.is_dir() else files_of_sequence(path)
 
 
 def read_annotated_frame(path: Path, number: int) -> dict[int, sitk.Image]:
