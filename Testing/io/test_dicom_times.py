@@ -64,10 +64,6 @@ ORDERED = {
         lambda t, k: SAME_DAY | {"InstanceNumber": 8 * t + 5 * k + 1, "ContentTime": "101112"},
         (["0", "1", "2"], "frame", ""),
     ),
-    "an attribute that only some images have is none": (
-        lambda t, k: {"InstanceNumber": t + 1} | ({} if (t, k) == (1, 1) else {"TriggerTime": 100.0 - t}),
-        (["0", "1", "2"], "frame", ""),
-    ),
     "a trigger time that is damaged is none": (
         lambda t, k: {"TemporalPositionIdentifier": t + 1, "AcquisitionTime": "noon"},
         (["0", "1", "2"], "frame", ""),
@@ -187,6 +183,7 @@ PHASES = {
     "by the attribute": lambda t: {"NominalPercentageOfCardiacPhase": 20.0 * t},
     "by the description": lambda t: {"SeriesDescription": f"Gated {20 * t}% 1.5 B30f"},
     "by the description, with other numbers": lambda t: {"SeriesDescription": f"S{301 + t} Gated {20 * t}%"},
+    "by the description, with another percentage": lambda t: {"SeriesDescription": f"ASiR-V 50% Phase {20 * t}% 60%"},
     "by the comment": lambda t: {"ImageComments": f"{20 * t} %"},
 }
 
@@ -205,6 +202,37 @@ def test_series_for_each_phase_are_one_sequence_whose_index_is_the_phase(named, 
 
     assert values_of(found) == values_in_order(3)
     assert (found.index.values, found.index.name, found.index.unit) == (["0", "20", "40"], "phase", "%")
+
+
+def test_attribute_that_only_some_images_have_orders_none(tmp_path):
+    write_small_cine(
+        tmp_path / "cine",
+        lambda t, k: {"InstanceNumber": t + 1} | ({} if (t, k) == (1, 1) else {"TriggerTime": 100.0 - t}),
+    )
+
+    found = read_sequence(tmp_path / "cine")
+
+    assert values_of(found) == values_in_order(3)
+    assert "1 of 6 images have no trigger time, so that it orders none of them" in found.warnings[0]
+
+
+LACKING = {
+    "trigger time": lambda t: {"TriggerTime": "" if t == 4 else 40.0 * t},
+    "percentage in the series description": lambda t: {"SeriesDescription": "Gated" if t == 4 else f"Gated {20 * t}%"},
+}
+
+
+@pytest.mark.parametrize("attribute", LACKING)
+def test_attribute_that_a_few_images_lack_is_said_not_to_order_the_others(attribute, tmp_path):
+    def attributes(t, k):
+        when = {"AcquisitionTime": f"1011{30 + 7 * t % 5:02}", "InstanceNumber": k + 1}
+        return LACKING[attribute](t) | when | {"SeriesInstanceUID": f"1.2.3.{t}", "SeriesNumber": 30 + t}
+
+    write_small_cine(tmp_path / "phases", attributes, times=5)
+
+    (warning,) = read_sequence(tmp_path / "phases").warnings
+
+    assert f"2 of 10 images have no {attribute}, so that it orders none of them" in warning
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from CLSTMSegmentLib.core.sequence import Frame
 from CLSTMSegmentLib.core.structure import PALETTE, Segment
 from CLSTMSegmentLib.engine.frame_grid import FrameGrid
 from CLSTMSegmentLib.engine.preparation import prepare
-from CLSTMSegmentLib.teaching.annotated_sequence import annotated_sequence, slice_axis
+from CLSTMSegmentLib.teaching.annotated_sequence import annotated_sequence, slice_axes
 from CLSTMSegmentLib.teaching.taught_model import untaught_model
 from CLSTMSegmentLib.teaching.teaching_settings import TeachingSettings
 from CLSTMSegmentLib.teaching.training_set import write_training_set
@@ -47,14 +47,27 @@ def test_slices_that_are_annotated_may_be_those_of_any_view(axis):
     others[[6, 9, 12]] = False
     drawn[(slice(None),) * axis + (others,)] = False
 
-    assert slice_axis(drawn) == axis
+    assert slice_axes(drawn) == [axis]
 
 
-def test_structure_of_two_thin_parts_in_slices_of_the_image_is_no_drawing_in_another_view():
-    drawn = np.zeros((20, 20, 20), bool)
-    drawn[4:16, 5:15, 3:5] = drawn[4:16, 5:15, 12:14] = True
+@pytest.mark.parametrize("places", [(10, 11, 16, 22), (9, 10, 11, 15, 16, 17)])
+@pytest.mark.parametrize("axis", [1, 2])
+def test_slices_of_a_round_brush_in_another_view_teach_no_part_of_the_structure_as_background(axis, places, tmp_path):
+    z, y, x = np.mgrid[:32, :32, :32]
+    ball = (z - 16) ** 2 + (y - 16) ** 2 + (x - 16) ** 2 < 100
+    frames = [Frame(sitk.GetImageFromArray((100 * ball + n).astype(np.int16)), str(n)) for n in range(3)]
+    drawn, at = np.zeros_like(ball, np.uint8), [slice(None)] * 3
+    at[axis] = list(places)
+    drawn[tuple(at)] = ball[tuple(at)]
+    settings = TeachingSettings("ball", (HOOK,), hold_out_frames=False)
+    labels = {1: sitk.GetImageFromArray(drawn)}
+    training_set = write_training_set(tmp_path / "job", settings, [(frames, labels)], {(0, 1): "slices"})
 
-    assert slice_axis(drawn) == 0
+    sequence = annotated_sequence(training_set, training_set.frames[0], untaught_model(training_set, CPU).description)
+
+    (allowed,) = sequence.allowed.values()
+    assert not ((allowed == 1 << 0) & ball).any()
+    assert (allowed == 1 << 0).any()
 
 
 def test_frames_are_prepared_as_in_a_run_and_the_annotated_one_has_its_place_among_them(hook, bundle, tmp_path):

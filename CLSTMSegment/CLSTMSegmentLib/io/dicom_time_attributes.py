@@ -45,17 +45,23 @@ def numbers_of(name: str, scale: float = 1) -> Callable[[Sequence[DicomImage]], 
 
 
 def _percentage(name: str) -> Callable[[Sequence[DicomImage]], Values]:
-    """Return a function that gives the only percentage in a text of each image, such as "Gated 40%".
+    """Return a function that gives the percentage in a text of each image, such as "Gated 40%".
 
-    The texts must be alike but for numbers: 30 % of breathing in and 30 % of breathing out are two moments.
+    The texts must be alike but for numbers: 30 % of breathing in and 30 % of breathing out are two moments. Of several
+    percentages, it is the only one that is not the same in all images: others tell how the images were reconstructed.
     """
 
     def read(images: Sequence[DicomImage]) -> Values:
         parts = [re.split(r"(\d+(?:\.\d+)?)\s*%", str(image.values.get(name, ""))) for image in images]
-        others = {tuple(re.sub(r"[\d\s]+", "", part.lower()) for part in found[::2]) for found in parts}
-        if len(others) > 1:
+        told = [found for found in parts if len(found) > 1]
+        others = {tuple(re.sub(r"[\d\s]+", "", part.lower()) for part in found[::2]) for found in told}
+        if len(others) != 1:
             return [None] * len(images)
-        return [float(found[1]) if len(found) == 3 else None for found in parts]
+        places = range(1, len(told[0]), 2)
+        chosen = [n for n in places if len({float(found[n]) for found in told}) > 1] or list(places)
+        if len(chosen) > 1:
+            return [None] * len(images)
+        return [float(found[chosen[0]]) if len(found) > 1 else None for found in parts]
 
     return read
 

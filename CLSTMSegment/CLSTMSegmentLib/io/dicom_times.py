@@ -63,14 +63,14 @@ def order_by_time(source: object, places: list[list[DicomImage]]) -> TimeOrder:
     images = [image for found in places for image in found]
     several = _series_are_phases(places)
     failed: list[str] = []
-    repeated: list[str] = []
+    doubts: list[str] = []
     absent: list[str] = []
     for attribute in ATTRIBUTES:
         values = attribute.read(images)
         reason = _why_not(values, count)
         if not reason and attribute in DELAYS and _acquired_in_another_order(values, images, count):
             reason = "acquired in another order"
-            repeated.append(
+            doubts.append(
                 f"the images were acquired in another order than that of their {attribute.name}, as in different heart "
                 "beats: they are taken in the order of their acquisition"
             )
@@ -81,14 +81,19 @@ def order_by_time(source: object, places: list[list[DicomImage]]) -> TimeOrder:
             if not several or _keeps_series_together(ordered):
                 times = np.take_along_axis(grid, order, axis=1)[0]
                 index = _index(attribute, times, ordered)
-                return TimeOrder(ordered, index, (*repeated, *_assumed(attribute, images)))
+                return TimeOrder(ordered, index, (*doubts, *_assumed(attribute, images)))
             reason = "it takes the slices of a frame from different series"
         if set(values) == {None}:
             absent.append(attribute.name)
         else:
             failed.append(f"{attribute.name} ({reason})")
+            if None in values and attribute in MOMENTS and len(set(values)) > 2:
+                doubts.append(
+                    f"{values.count(None)} of {len(values)} images have no {attribute.name}, so that it orders none of "
+                    "them: check that they belong to the sequence, and that the times of the frames are right"
+                )
             if reason == EQUAL and attribute in MOMENTS and any(len(set(row)) > 1 for row in _rows(values, count)):
-                repeated.append(
+                doubts.append(
                     f"several images of one place have the same {attribute.name}, which cannot order them: check that "
                     "the images are one sequence"
                 )

@@ -76,21 +76,30 @@ def _allowed_classes(labels: sitk.Image, grid: FrameGrid, mark: str, segments: i
     complete = [c for c in classes if mark == "whole" or c in drawn]
     allowed = allowed_classes(on_grid, complete, len(classes) + 1)
     if mark == "slices":
-        axis = slice_axis(grid.reoriented(labels) > 0)
-        others = tuple(n for n in range(3) if n != axis)
-        allowed[np.broadcast_to(~on_grid.any(axis=others, keepdims=True), allowed.shape)] = UNKNOWN
+        for axis in slice_axes(grid.reoriented(labels) > 0):
+            others = tuple(n for n in range(3) if n != axis)
+            allowed[np.broadcast_to(~on_grid.any(axis=others, keepdims=True), allowed.shape)] = UNKNOWN
     return allowed
 
 
-def slice_axis(drawn: np.ndarray) -> int:
-    """Return the axis across which single slices were drawn: 0 for D, unless only another one has such slices.
+def slice_axes(drawn: np.ndarray) -> list[int]:
+    """Return the axis across which slices were drawn, or two where it is not clear which one.
+
+    It is 0 for D, unless the drawing is thick across D and a single slice thick across one other axis. If it is two or
+    three slices thick there, as from a round brush, both axes are possible: then only what lies in drawn slices of both
+    is known for certain.
 
     Args:
         drawn: which voxels (D, H, W) of the reoriented frame are drawn.
     """
     thickest = [_most_slices_in_a_row(drawn.any(axis=tuple(n for n in range(3) if n != axis))) for axis in range(3)]
+    if thickest[0] <= MOST_SLICES_IN_A_ROW:
+        return [0]
     single = [axis for axis in (1, 2) if thickest[axis] == 1]
-    return single[0] if thickest[0] > MOST_SLICES_IN_A_ROW and len(single) == 1 else 0
+    thin = [axis for axis in (1, 2) if thickest[axis] <= MOST_SLICES_IN_A_ROW]
+    if len(single) == 1:
+        return single
+    return [0, *thin] if len(thin) == 1 else [0]
 
 
 def _most_slices_in_a_row(filled: np.ndarray) -> int:
