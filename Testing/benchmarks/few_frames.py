@@ -20,9 +20,10 @@ from CLSTMSegmentLib.engine.settings import RunSettings
 from CLSTMSegmentLib.evaluation.metrics import dice
 from CLSTMSegmentLib.model.bundle import load_model
 from CLSTMSegmentLib.propagation.confident_frames import confident_frames
+from CLSTMSegmentLib.teaching.teaching_folders import teaching_folder
 from CLSTMSegmentLib.teaching.teaching_job import teach
 from CLSTMSegmentLib.teaching.teaching_settings import TeachingSettings
-from CLSTMSegmentLib.teaching.training_set import teaching_folder, write_training_set
+from CLSTMSegmentLib.teaching.training_set import write_training_set
 from CLSTMSegmentLib.training.labelled_hearts import read_cines
 from hook_phantom import hook_sequence
 

@@ -27,6 +27,16 @@ def test_demo_segments_a_file_of_the_user_and_names_its_results(phantom, tmp_pat
     assert (out / "mine-volumes.csv").read_text(encoding="utf-8") == "corrected by hand"
 
 
+def test_results_of_files_with_dots_in_their_names_do_not_replace_each_other(phantom, tmp_path):
+    for name in ("Doe.1.nrrd", "Doe.2.nrrd"):
+        sitk.WriteImage(phantom[0][0].image, str(tmp_path / name))
+
+        assert main(["demo", "--input", str(tmp_path / name), "--out", str(tmp_path / "out")]) == 0
+
+    names = {path.name for path in (tmp_path / "out").glob("*.csv")}
+    assert names == {"Doe.1-volumes.csv", "Doe.2-volumes.csv"}
+
+
 OF_THE_USER = ["phantom.seq.nrrd", "phantom-segmentation.seq.mrb", "phantom-volumes.csv", "phantom.png"]
 
 

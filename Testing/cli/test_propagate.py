@@ -86,6 +86,20 @@ def test_what_cannot_be_used_is_refused_and_nothing_is_written(change, message, 
     assert cine.read_bytes() == before
 
 
+def test_label_image_with_the_name_of_another_frame_is_refused(phantom, tmp_path, capsys):
+    (tmp_path / "images").mkdir()
+    for n, frame in enumerate(phantom[0][:3]):
+        sitk.WriteImage(frame.image, str(tmp_path / "images" / f"frame{n + 1}.nrrd"))
+    drawn = tmp_path / "frame1.nrrd"
+    sitk.WriteImage(phantom[1][0], str(drawn))
+    command = ["propagate", str(tmp_path / "images"), str(drawn), "-o", str(tmp_path / "out.seq.nrrd"), "--frame"]
+
+    assert main([*command, "1"]) == 2
+
+    assert "has the name of the image of frame 0, counted from 0, and not of frame 1" in capsys.readouterr().err
+    assert main([*command, "0"]) == 0
+
+
 def test_frame_that_the_sequence_lacks_is_named(cine, drawn, tmp_path, capsys):
     out = tmp_path / "labels.seq.nrrd"
 

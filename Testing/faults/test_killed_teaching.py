@@ -12,7 +12,7 @@ from CLSTMSegmentLib.core.own_folder import alone_in
 from CLSTMSegmentLib.core.sequence import SequenceIndex
 from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
 from CLSTMSegmentLib.model.bundle import load_model
-from CLSTMSegmentLib.teaching.training_set import teaching_folder
+from CLSTMSegmentLib.teaching.teaching_folders import teaching_folder
 from CLSTMSegmentLib.worker.worker_process import PACKAGE_FOLDER
 from conftest import AS_USUAL
 from hook_phantom import hook_sequence

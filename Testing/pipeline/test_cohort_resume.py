@@ -200,6 +200,11 @@ def test_summary_of_another_cohort_is_replaced_only_when_that_is_asked_for(cohor
     assert "contains results already (summary.csv)" in capsys.readouterr().err
     assert (tmp_path / "out" / "summary.csv").read_bytes() == before
 
+    assert main([*cohort, "--resume"]) == 0
+
+    assert "summary.csv and overview.png no longer show one, which" in capsys.readouterr().out
+    assert (tmp_path / "out" / "one.seq.nrrd").exists()
+
 
 @pytest.mark.parametrize("content", [b"[" * 100_000, b"\xff\xfe", b'{"one.json": 5}', b"5"])
 def test_record_of_the_files_that_is_damaged_is_named(content, cohort, tmp_path, capsys):

@@ -11,6 +11,7 @@ from CLSTMSegmentLib.engine.settings import RunSettings
 from CLSTMSegmentLib.io.sequence_files import read_sequence
 from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
 from CLSTMSegmentLib.pipeline.cohort_table import read_cohort
+from CLSTMSegmentLib.pipeline.cohort_task import segment_sequence
 from CLSTMSegmentLib.pipeline.segment_to_files import Outputs, segment_to_files
 from CLSTMSegmentLib.pipeline.watch_to_files import WatchSettings, watch_folder
 from dicom_files import small_image, write_series, write_small_cine
@@ -98,6 +99,35 @@ def test_4d_file_of_a_patient_is_taken_and_not_its_frames_and_labels(tmp_path):
     assert "  left out: patient001: labels, by their names: patient001_frame01_gt.nii.gz and 1 more" in said
     assert "  left out: patient001: 3D images beside a sequence: patient001_frame01.nii.gz and 1 more" in said
     assert "  left out: patient002: labels, by their names: patient002_4d_seg.nii.gz and 2 more" in said
+
+
+@pytest.mark.parametrize(
+    ("image", "labels"),
+    [
+        *(("sa", "seg_sa"), ("sa", "label_sa"), ("sub-1_cine", "sub-1_label-LV_mask"), ("cine", "segmentation")),
+        *(("cine", "cine_manual"), ("cine", "cine_contours"), ("4d", "4d_gt")),
+    ],
+)
+def test_labels_are_told_by_the_usual_names(image, labels, tmp_path):
+    for name in (image, labels):
+        write_4d(tmp_path / "data" / "p1" / f"{name}.nii.gz")
+
+    sequences, said = found_in(tmp_path / "data")
+
+    assert [name for name, _, _ in sequences] == [image]
+    assert f"  left out: p1: labels, by their names: {labels}.nii.gz" in said
+
+
+def test_series_that_got_another_number_since_it_was_found_is_not_segmented(bundle, tmp_path):
+    source = tmp_path / "archive"
+    write_small_cine(source / "p1" / "x", cine(8, "short axis"))
+    write_small_cine(source / "p1" / "x", cine(9, "long axis"), prefix="L")
+    first, _ = read_cohort(source, tmp_path / "results").sequences
+    write_small_cine(source / "p1" / "x", cine(4, "flow"), prefix="F")
+
+    row = segment_sequence(first, RunSettings(str(bundle), device="cpu"), "")
+
+    assert "its series have changed since the cohort began: series 1 is no longer DICOM, short axis" in row.error
 
 
 @pytest.mark.parametrize("folder", ["labelsTr", "Masks", "ground_truth"])

@@ -11,6 +11,7 @@ import pytest
 import SimpleITK as sitk
 from CLSTMSegmentLib.__main__ import main
 from CLSTMSegmentLib.cli.teach import read_annotations
+from CLSTMSegmentLib.core.own_folder import alone_in
 from CLSTMSegmentLib.core.sequence import SequenceIndex
 from CLSTMSegmentLib.core.structure import named_segments
 from CLSTMSegmentLib.engine.segmenter import Segmenter
@@ -20,8 +21,9 @@ from CLSTMSegmentLib.io.sequence_files import read_sequence
 from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
 from CLSTMSegmentLib.model.bundle import load_model
 from CLSTMSegmentLib.phantoms.heart import heart_sequence
+from CLSTMSegmentLib.teaching.teaching_folders import teaching_folder
 from CLSTMSegmentLib.teaching.teaching_settings import TeachingSettings
-from CLSTMSegmentLib.teaching.training_set import TrainingSet, teaching_folder, write_training_set
+from CLSTMSegmentLib.teaching.training_set import TrainingSet, write_training_set
 from CLSTMSegmentLib.worker.worker_process import PACKAGE_FOLDER
 from hook_phantom import hook_sequence
 from worker.waiting import wait
@@ -269,6 +271,45 @@ def test_ejecting_chamber_that_is_no_segment_is_refused(files, capsys):
 
     assert "ejecting chamber Atrium: the segments are Hook" in capsys.readouterr().err
     assert list((files / "models").iterdir()) == []
+
+
+@pytest.mark.parametrize("options", [(), ("--segments", "Hook,Eye,Scar")])
+def test_segment_that_is_drawn_in_no_frame_is_refused(options, files, capsys):
+    for path in (files / "labels").iterdir():
+        sitk.WriteImage(sitk.ReadImage(str(path)) * 3, str(path))
+
+    assert main(arguments(files, *options)) == 2
+
+    assert "(label 1), so that nothing could be learnt of it" in capsys.readouterr().err
+    assert list((files / "models").iterdir()) == []
+
+
+def test_frames_that_are_all_drawn_in_part_are_refused(files, capsys):
+    assert main(arguments(files, "--partly", "all")) == 2
+
+    assert "nothing says where there is no segment: draw one frame completely" in capsys.readouterr().err
+
+
+def test_job_at_which_somebody_is_at_work_is_not_taken_for_an_unfinished_one(files, capsys):
+    folder = teaching_folder(files / "models", "hook")
+    folder.mkdir()
+
+    with alone_in(folder, "teaching job"):
+        assert main(arguments(files)) == 2
+
+    error = capsys.readouterr().err
+    assert "another teaching job is at work" in error
+    assert "--resume" not in error
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions")
+def test_images_of_a_job_in_a_shared_folder_are_for_its_user_alone(hook, tmp_path):
+    frames, truth = hook
+    settings = TeachingSettings("hook", named_segments(["Hook"]))
+
+    training_set = write_training_set(tmp_path / "job", settings, [(frames, {2: truth[2]})])
+
+    assert training_set.folder.stat().st_mode & 0o077 == 0
 
 
 def test_options_say_how_complete_the_annotation_of_a_frame_is(files, monkeypatch, capsys):

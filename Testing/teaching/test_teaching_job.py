@@ -17,8 +17,8 @@ from CLSTMSegmentLib.engine.intensity_window import find_intensity_window
 from CLSTMSegmentLib.engine.segmenter import Segmenter
 from CLSTMSegmentLib.engine.settings import RunSettings
 from CLSTMSegmentLib.model.bundle import load_model
+from CLSTMSegmentLib.teaching.teaching_folders import preview_path
 from CLSTMSegmentLib.teaching.teaching_job import teach
-from CLSTMSegmentLib.teaching.training_set import preview_path
 from CLSTMSegmentLib.training.trainer import Trainer
 from hook_phantom import SMALL, hook_sequence
 

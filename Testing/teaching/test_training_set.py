@@ -8,8 +8,9 @@ import SimpleITK as sitk
 from CLSTMSegmentLib.core.errors import InputError, StorageError
 from CLSTMSegmentLib.core.sequence import Frame
 from CLSTMSegmentLib.engine.intensity_window import find_intensity_window
+from CLSTMSegmentLib.teaching.teaching_folders import teaching_folder
 from CLSTMSegmentLib.teaching.teaching_settings import TeachingSettings
-from CLSTMSegmentLib.teaching.training_set import TrainingSet, teaching_folder, write_training_set
+from CLSTMSegmentLib.teaching.training_set import TrainingSet, write_training_set
 
 from teaching.small_teaching import HOOK, hook_training_set, largest_file
 

@@ -130,7 +130,29 @@ def changed(hearts, folder, name, change):
     return folder
 
 
+def test_hearts_of_one_name_in_two_folders_are_refused(hearts, tmp_path):
+    for folder in ("a", "b"):
+        shutil.copytree(hearts / "sunnybrook_ed_es", tmp_path / folder)
+
+    with pytest.raises(InputError, match="another folder has a heart 'SC-HF-I-01' too"):
+        read_phases(tmp_path)
+
+
+def test_phase_whose_lengths_are_not_in_mm_is_refused(hearts, tmp_path):
+    shutil.copytree(hearts / "sunnybrook_ed_es", tmp_path / "data")
+    path = tmp_path / "data" / "A_ED.nrrd"
+    path.write_bytes(path.read_bytes().replace(b"\nencoding:", b'\nspace units: "cm" "cm" "cm"\nencoding:', 1))
+
+    with pytest.raises(InputError, match=r"A_ED\.nrrd.*cm"):
+        read_phases(tmp_path / "data")
+
+
 BROKEN = {
+    "slices from last to first": (
+        "labels.json",
+        lambda f: f.update(labelled_slices=[5, 2]),
+        "the first before the last",
+    ),
     "class": ("labels.json", lambda frame: frame.update(labelled_classes=[9]), "must name classes from 1 to 2"),
     "slice": ("labels.json", lambda frame: frame.update(labelled_slices=[0, 99]), "and slices of the image"),
     "no slices": ("labels.json", lambda frame: frame.pop("labelled_slices"), "is not complete"),

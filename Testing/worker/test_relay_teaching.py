@@ -9,8 +9,9 @@ import pytest
 from CLSTMSegmentLib.core.progress import TeachingProgress
 from CLSTMSegmentLib.core.structure import Segment
 from CLSTMSegmentLib.model.bundle import load_model
+from CLSTMSegmentLib.teaching.teaching_folders import preview_path, teaching_folder
 from CLSTMSegmentLib.teaching.teaching_settings import TeachingSettings
-from CLSTMSegmentLib.teaching.training_set import preview_path, teaching_folder, write_training_set
+from CLSTMSegmentLib.teaching.training_set import write_training_set
 from CLSTMSegmentLib.worker.events import Done, Failed
 from CLSTMSegmentLib.worker.work_folder import PAUSE, RUN, STOP, WorkFolder
 from CLSTMSegmentLib.worker.worker_process import RELAY, TEACH, WorkerProcess

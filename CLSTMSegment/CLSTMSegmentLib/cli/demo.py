@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from ..core.sequence import SegmentedFrame, SequenceIndex
 from ..engine.settings import RunSettings
 from ..evaluation.metrics import dice
+from ..io.input_files import file_stem
 from ..io.sequence_nrrd import write_sequence
 from ..phantoms.heart import heart_sequence
 from ..pipeline.output_paths import check_own_folder, check_written_before, record_written, replacing_own
@@ -36,7 +37,7 @@ def run(options: Namespace) -> None:
     """Segment with the default model on the CPU, write the results into a folder, and print a summary."""
     out: Path = options.out
     source = options.input or out / "phantom.seq.nrrd"
-    name = source.name.split(".")[0]
+    name = file_stem(source)
     outputs = Outputs(
         labels=out / f"{name}-segmentation.seq.mrb",
         volumes=out / f"{name}-volumes.csv",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import SimpleITK as sitk
 from tqdm import tqdm
 
@@ -22,15 +23,9 @@ from ..model.description import check_name
 from ..pipeline.output_paths import check_outputs, check_own_folder
 from ..propagation.confident_frames import confident_frames
 from ..teaching.annotation_files import check_frame_number, files_of_annotations, read_annotations
+from ..teaching.teaching_folders import check_new_model, check_no_job, preview_path, teaching_folder
 from ..teaching.teaching_settings import TeachingSettings
-from ..teaching.training_set import (
-    TrainingSet,
-    check_new_model,
-    least_complete,
-    preview_path,
-    teaching_folder,
-    write_training_set,
-)
+from ..teaching.training_set import TrainingSet, least_complete, write_training_set
 from .progress_bar import progress_bar
 from .resumed_teaching import DEFAULT_MINUTES, check_resumed
 from .run_options import names_in, path_in
@@ -130,8 +125,7 @@ def run(options: Namespace) -> None:
         check_outputs([options.picture], inputs, initial, reserved=(folder, options.models / options.name))
         before = file_version(options.picture)
     if not options.resume:
-        if folder.exists():
-            raise InputError(f"{folder} holds an unfinished teaching job: give --resume, or remove it")
+        check_no_job(folder, "give --resume")
         _write_training_set(folder, options)
     else:
         check_resumed(TrainingSet.read(folder), options)
@@ -282,12 +276,17 @@ def segments_for(
         ejecting_chambers: names of those that are ejecting chambers, separated by commas.
 
     Raises:
-        InputError: an ejecting chamber is none of the segments.
+        InputError: an ejecting chamber is none of the segments, or a segment is drawn in no frame.
     """
-    if names is None:
-        annotations = [labels for _, by_number in sequences for labels in by_number.values()]
-        greatest = max((int(sitk.GetArrayViewFromImage(labels).max()) for labels in annotations), default=0)
-        wanted = numbered_names(greatest)
-    else:
-        wanted = names_in(names)
-    return named_segments(wanted, names_in(ejecting_chambers))
+    annotations = [labels for _, by_number in sequences for labels in by_number.values()]
+    drawn = {int(label) for labels in annotations for label in np.unique(sitk.GetArrayViewFromImage(labels))}
+    segments = named_segments(
+        numbered_names(max(drawn, default=0)) if names is None else names_in(names), names_in(ejecting_chambers)
+    )
+    missing = [f"{segment.name} (label {n})" for n, segment in enumerate(segments, 1) if n not in drawn]
+    if missing and drawn - {0}:
+        raise InputError(
+            f"no frame has a voxel of the segment {missing[0]}, so that nothing could be learnt of it: number the "
+            "labels 1, 2, ... without a gap, or leave the segment out"
+        )
+    return segments

@@ -60,8 +60,9 @@ class TeachConsole:
         from ..scene.annotations import readAnnotations, readPropagated
         from ..scene.inputs import SequenceFrames, resolveInput
         from ..scene.keywords import checkTeachingKeywords
+        from ..teaching.teaching_folders import check_new_model, teaching_folder
         from ..teaching.teaching_settings import TeachingSettings
-        from ..teaching.training_set import check_new_model, least_complete, teaching_folder, write_training_set
+        from ..teaching.training_set import least_complete, write_training_set
 
         self.teachResult = None
         scheduler = checkedScheduler(settings.pop("runOn", None), toTeach=True)

@@ -20,8 +20,9 @@ from ..scene.annotations import (
     useAsAnnotation,
 )
 from ..scene.inputs import SequenceFrames, SequenceInput, resolveInput
+from ..teaching.teaching_folders import preview_path, teaching_folder
 from ..teaching.teaching_settings import TeachingSettings
-from ..teaching.training_set import least_complete, preview_path, teaching_folder, write_training_set
+from ..teaching.training_set import least_complete, write_training_set
 from ..worker.events import Done, Event, Failed, Note
 from ..worker.work_folder import PAUSE, RUN, STOP, WorkFolder
 from ..worker.worker_process import TEACH, Worker

@@ -16,7 +16,8 @@ from ..core.own_folder import OwnFolder, alone_in
 from ..engine.settings import RunSettings
 from ..model.bundle import load_model, model_digest, write_bundle
 from ..model.description import Model
-from ..report.cohort_summary import CohortRow, write_overview, write_summary
+from ..report.cohort_summary import CohortRow, summarised_names, write_overview, write_summary
+from ..report.csv_table import cell
 from ..worker.scheduler import Scheduler, connected
 from .cohort_table import Cohort, CohortSequence
 from .local_workers import segment_on_this_computer
@@ -136,6 +137,12 @@ def _segment(
         remove_parts(cohort.folder)
         raise Cancelled(_what_is_there(cohort, rows, cluster)) from error
     ordered = [rows[sequence.name] for sequence in cohort.sequences]
+    others = sorted(summarised_names(cohort.summary) - set(map(cell, rows))) if cohort.summary.exists() else []
+    if others and on_note is not None:
+        on_note(
+            f"{cohort.summary.name} and {cohort.overview.name} no longer show {', '.join(others)}, which "
+            f"{cohort.source} does not name: their labels and reports stay"
+        )
     _write(cohort, model, ordered)
     failed = [row.name for row in ordered if row.curve is None]
     if failed:

@@ -12,7 +12,7 @@ from ..io.input_files import file_stem
 from ..io.sequence_files import files_of_sequence, read_sequence
 from ..report.cohort_summary import CohortRow
 from .fingerprints import is_truncated, sequence_digest, settings_digest
-from .found_sequences import FoundSequences, find_sequences
+from .found_sequences import FoundSequences, find_sequences, what_is_there
 from .result_files import Outputs
 from .run_result import RunResult
 
@@ -29,12 +29,14 @@ class CohortSequence:
         input: the file or folder, as an absolute path that every worker can read.
         outputs: labels and report, as absolute paths that every worker can write.
         series: number of its series in a DICOM folder; None for the only one.
+        what: what this series is, where it was found in a folder.
     """
 
     name: str
     input: Path
     outputs: Outputs
     series: int | None = None
+    what: str = ""
 
     @property
     def has_results(self) -> bool:
@@ -48,6 +50,14 @@ class CohortSequence:
     def own_settings(self, settings: RunSettings) -> RunSettings:
         """Return the settings of the run of this sequence, from those of all runs."""
         return replace(settings, series=self.series)
+
+    def check_series(self) -> None:
+        """Raise an InputError if its series has another number now, as when images have come since it was found."""
+        if self.series is not None and self.what and what_is_there(self.input, self.series) != self.what:
+            raise InputError(
+                f"{self.input}: its series have changed since the cohort began: series {self.series} is no longer "
+                f"{self.what}; run again with --resume once all images are there"
+            )
 
     def check_labels(self) -> None:
         """Raise an InputError if there are labels without a report, which would say whether they were edited."""
@@ -159,7 +169,7 @@ def read_cohort(source: Path, folder: Path) -> Cohort:
     inputs = _inputs_of_table(source) if found is None else found.inputs()
     if not inputs:
         raise InputError(f"{source} names no sequences")
-    names = [name for name, _, _ in inputs]
+    names = [name for name, *_ in inputs]
     duplicates = sorted({name for name in names if names.count(name) > 1})
     if duplicates:
         raise InputError(f"{source} has two sequences of the name {duplicates[0]}: give names in a column `name`")
@@ -178,8 +188,9 @@ def read_cohort(source: Path, folder: Path) -> Cohort:
                 resolved(path),
                 Outputs(labels=absolute / f"{name}.seq.nrrd", report=absolute / f"{name}.json"),
                 series,
+                what,
             )
-            for name, path, series in inputs
+            for name, path, series, what in inputs
         ],
         () if found is None else _lines(found),
     )
@@ -203,8 +214,8 @@ def _lines(found: FoundSequences) -> tuple[str, ...]:
     )
 
 
-def _inputs_of_table(table: Path) -> list[tuple[str, Path, int | None]]:
-    """Return the name, the path and the number of the series of each row."""
+def _inputs_of_table(table: Path) -> list[tuple[str, Path, int | None, str]]:
+    """Return the name, the path and the number of the series of each row, and an empty text: nothing was found."""
     check_plain_file(table)
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
@@ -232,5 +243,5 @@ def _inputs_of_table(table: Path) -> list[tuple[str, Path, int | None]]:
         series = row.get("series") or None
         if series is not None and not (series.strip().isdecimal() and 0 < float(series) < 1e9):
             raise InputError(f"{table}: row {number} below the titles has the series {series!r}: give a number from 1")
-        inputs.append((row.get("name") or file_stem(path), path, None if series is None else int(series)))
+        inputs.append((row.get("name") or file_stem(path), path, None if series is None else int(series), ""))
     return inputs

@@ -20,6 +20,7 @@ def segment_sequence(sequence: CohortSequence, settings: RunSettings, model_dige
         The result, or the error of a sequence that failed.
     """
     try:
+        sequence.check_series()
         # a worker that was lost may have finished it before it could return the row
         row = sequence.finished_row(load_model(settings.model).segments, model_digest, settings)
         return row or sequence.row(segment_to_files(sequence.own_settings(settings), sequence.input, sequence.outputs))

@@ -4,6 +4,7 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..core.errors import InputError
 from ..core.plain_files import resolved
@@ -11,11 +12,16 @@ from ..io.dicom_files import holds_images, is_dicom, visible_files
 from ..io.input_files import file_stem, is_image_file, is_sequence_file
 from ..io.label_mark import marked_labels
 
-LABELS_OF = re.compile(r"(.+)[_.-](gt|seg|segmentation|labels?|mask)", re.IGNORECASE)
-"""Names of files with labels."""
+if TYPE_CHECKING:
+    from ..io.dicom_groups import ImageGroup
 
-LABEL_FILE = re.compile(r".+_(dseg|probseg)", re.IGNORECASE)
-"""Names of files with labels in BIDS, where they lie in another folder than the image."""
+LABEL_WORD = "(?:gt|seg|segmentations?|labels?|masks?|contours?|manual)"
+
+LABELS_OF = re.compile(rf"(?:{LABEL_WORD}[_.-](?P<after>.+)|(?P<before>.+)[_.-]{LABEL_WORD})", re.IGNORECASE)
+"""Names of files with labels, such as `seg_sa` or `sa-label` beside `sa`."""
+
+LABEL_FILE = re.compile(rf".+_(dseg|probseg|mask)|{LABEL_WORD}", re.IGNORECASE)
+"""Names that only files with labels have, such as those of BIDS, which lie in another folder than the image."""
 
 LABEL_FOLDER = re.compile(r"(labels?|masks?|segmentations?|contours?|ground[ _-]?truth)(tr|ts|val)?", re.IGNORECASE)
 """Names of folders with labels, such as `labelsTr` beside `imagesTr`."""
@@ -50,9 +56,9 @@ class FoundSequences:
     sequences: list[tuple[str, FoundSequence]] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
-    def inputs(self) -> list[tuple[str, Path, int | None]]:
-        """Return the name, the path and the number of the series of each sequence."""
-        return [(name, one.path, one.series) for name, one in self.sequences]
+    def inputs(self) -> list[tuple[str, Path, int | None, str]]:
+        """Return the name, the path and the number of the series of each sequence, and what it is."""
+        return [(name, one.path, one.series, one.what) for name, one in self.sequences]
 
 
 def find_sequences(source: Path, results: Path) -> FoundSequences:
@@ -113,7 +119,22 @@ def _series_of(patient: Path, left_out: list[str]) -> list[FoundSequence]:
     still = [str(group) for n, group in enumerate(groups, 1) if n not in chosen]
     left_out += [f"{patient.name}: {text}" for text in still]
     several = len(groups) > 1
-    return [FoundSequence(patient, n if several else None, f"DICOM, {groups[n - 1]}") for n in chosen]
+    return [FoundSequence(patient, n if several else None, _what(groups[n - 1])) for n in chosen]
+
+
+def what_is_there(patient: Path, series: int) -> str:
+    """Return what a series in a DICOM folder is now, in the words of `FoundSequence.what`.
+
+    Raises:
+        InputError: the folder cannot be read, or has no such series.
+    """
+    from ..io.dicom_series import DicomFolder
+
+    return _what(DicomFolder(patient).group(series))
+
+
+def _what(group: "ImageGroup") -> str:
+    return f"DICOM, {group}"
 
 
 def _parts(patient: Path, studies: dict[Path, str]) -> list[Path]:
@@ -170,7 +191,7 @@ def _labels_of_others(files: list[Path]) -> list[Path]:
         file
         for file in files
         if LABEL_FILE.fullmatch(file_stem(file))
-        or ((found := LABELS_OF.fullmatch(file_stem(file))) and found[1] in stems)
+        or ((found := LABELS_OF.fullmatch(file_stem(file))) and (found["after"] or found["before"]) in stems)
     ]
 
 

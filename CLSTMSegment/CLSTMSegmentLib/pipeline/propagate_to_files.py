@@ -70,7 +70,7 @@ def propagate_to_files(
     if settings.frame is None:
         annotations = read_annotations(settings.annotations, frames)
     else:
-        annotations = read_annotated_frame(settings.annotations, settings.frame)
+        annotations = read_annotated_frame(settings.annotations, settings.frame, frames)
     propagator = Propagator(frames, annotations, settings.cyclic)
     segments = SegmentSet("propagated", _segments(settings.segment_names, propagator.greatest_label))
     curve = VolumeCurve(segments.segments, frames.index)

@@ -1,5 +1,6 @@
 """The results of a cohort: a table with a row for every sequence, and all volume curves in one picture."""
 
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,12 @@ def write_summary(path: Path, segments: Sequence[Segment], rows: Sequence[Cohort
         cells = [""] * (len(header) - 3) if row.curve is None else _cells(row, chambers)
         table.append([row.name, row.input, *cells, row.error])
     write_table(path, table)
+
+
+def summarised_names(path: Path) -> set[str]:
+    """Return the names of the sequences in a table that `write_summary` wrote, as they stand there."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return {row[0] for row in list(csv.reader(file))[1:] if row}
 
 
 def _cells(row: CohortRow, chambers: Sequence[int]) -> list[str]:

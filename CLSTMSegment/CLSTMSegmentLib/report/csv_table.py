@@ -18,10 +18,12 @@ def write_table(path: Path, rows: Iterable[Sequence[object]]) -> None:
         OSError: the file cannot be written.
     """
     with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([_cell(plain_text(str(value), keep="\t")) for value in row] for row in rows)
+        csv.writer(file).writerows([cell(value) for value in row] for row in rows)
 
 
-def _cell(text: str) -> str:
+def cell(value: object) -> str:
+    """Return the text that stands for a value in a table that `write_table` writes."""
+    text = plain_text(str(value), keep="\t")
     # in normal form, because Chinese and Japanese programs take wide signs for the narrow ones
     begin = unicodedata.normalize("NFKC", text.lstrip()[:1])
     return f"'{text}" if begin in ("=", "+", "-", "@") and not _is_number(text) else text

@@ -49,12 +49,18 @@ def files_of_annotations(path: Path) -> list[Path]:
     return sorted(path.iterdir()) if path.is_dir() else files_of_sequence(path)
 
 
-def read_annotated_frame(path: Path, number: int) -> dict[int, sitk.Image]:
+def read_annotated_frame(path: Path, number: int, frames: FileSequence) -> dict[int, sitk.Image]:
     """Return the label image in a file by the number of the frame that it annotates.
 
     Raises:
-        InputError: it cannot be read, or is no 3D label image.
+        InputError: it cannot be read, is no 3D label image, or has the name of the image of another frame.
     """
+    of_name = [n for n, image in enumerate(_own_files(frames)) if file_stem(image) == file_stem(path)]
+    if len(frames) > 1 and of_name and of_name != [number]:
+        raise InputError(
+            f"{path} has the name of the image of frame {of_name[0]}, counted from 0, and not of frame {number}: "
+            "correct the number, or rename the file"
+        )
     return {number: _read_labels(read_image(path), path.name)}
 
 

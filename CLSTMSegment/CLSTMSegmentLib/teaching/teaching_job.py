@@ -21,8 +21,9 @@ from ..training.validation import Score
 from .annotated_sequence import annotated_sequence, check_ram
 from .job_progress import TrainingClock, write_preview
 from .taught_model import UntaughtModel, untaught_model
+from .teaching_folders import check_new_model, preview_path
 from .teaching_plan import Fold, TeachingPlan, plan_trainings
-from .training_set import TrainingSet, check_new_model, preview_path
+from .training_set import TrainingSet
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from ..core.sequence import Frame, check_frame
 from ..engine.intensity_window import IntensityWindow, find_intensity_window
 from ..io.image_files import read_image, write_image
 from ..model.rules import IntensityRule
+from .teaching_folders import check_no_job
 from .teaching_settings import MOST_SEGMENTS, TeachingSettings
 
 MARKS = ("partly", "slices", "drawn", "whole")
@@ -135,24 +136,6 @@ class TrainingSet:
         return [(self.image(frame), self.labels(frame)) for frame in self.frames]
 
 
-def check_new_model(models: Path, name: str) -> Path:
-    """Return the folder of a model that is going to be taught.
-
-    Args:
-        models: the folder in which the folder of the model will be made.
-        name: name of the model.
-
-    Raises:
-        InputError: there is a model of this name already.
-    """
-    target = models / name
-    if target.exists():
-        left = teaching_folder(models, name)
-        hint = f", and remove {left}, which is left of the teaching job that made it" if left.exists() else ""
-        raise InputError(f"there is a model {name!r} in {models} already: choose another name{hint}")
-    return target
-
-
 def least_complete(marks: Iterable[str]) -> str:
     """Return how complete the frames are to which frames with these marks are propagated."""
     return min(marks, key=MARKS.index)
@@ -179,12 +162,16 @@ def write_training_set(
             its frame.
         StorageError: the folder cannot be written.
     """
-    if folder.exists():
-        raise InputError(f"{folder} exists already: resume the teaching job in it, or remove it")
+    check_no_job(folder, "resume the teaching job in it")
     annotations = [labels for _, by_number in sequences for labels in by_number.values()]
     if not any(sitk.GetArrayViewFromImage(labels).any() for labels in annotations):
         raise InputError("no frame is annotated: draw the segments in some frames first")
     frames = tuple(_annotated_frames(sequences, marks or {}, len(settings.segments)))
+    if settings.initial is None and all(frame.mark == "partly" for frame in frames):
+        raise InputError(
+            "all annotated frames are drawn in part only, so that nothing says where there is no segment: draw one "
+            "frame completely, or begin with a model that knows the segments"
+        )
     to_write = sorted({(frame.sequence, n) for frame in frames for n in frame.around})
     total = sum(len(images) for images, _ in sequences) + len(to_write)
     steps = count()
@@ -197,8 +184,9 @@ def write_training_set(
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with replacing(folder) as partial:  # a training set that is written in part is never seen
+            partial.mkdir(mode=0o700)  # the images may be those of a patient, and the folder of models a shared one
             for part in ("images", "labels"):
-                (partial / part).mkdir(parents=True)
+                (partial / part).mkdir()
             for s, n in to_write:
                 report()
                 write_image(_image_path(partial, s, n), sequences[s][0][n].image)
@@ -216,16 +204,6 @@ def write_training_set(
     except RuntimeError as error:
         raise StorageError(f"the training set cannot be written to {folder} ({sitk_cause(error)})") from error
     return TrainingSet(folder, settings, frames, windows)
-
-
-def teaching_folder(models: Path, name: str) -> Path:
-    """Return the folder of a model's teaching job, in the folder in which the model will be."""
-    return models / f".{name}.teaching"
-
-
-def preview_path(folder: Path) -> Path:
-    """Return the path of the PNG that shows the result of a teaching job so far; the file is missing at first."""
-    return folder / "preview.png"
 
 
 def _annotated_frames(

@@ -142,6 +142,7 @@ def read_cines(
         for case, labelled in _read_index(index).items():
             if hearts is not None and names.get(case, case) not in hearts:
                 continue
+            _check_new(case, cines, index)
             with _entry_of(index, case):
                 annotations = {
                     int(t): Annotation(
@@ -177,9 +178,10 @@ def read_phases(
         for name, phases in _read_index(index).items():
             if hearts is not None and name not in hearts:
                 continue
+            _check_new(name, stacks, index)
             stacks[name] = {}
             for phase, entry in phases.items():
-                image = read_image(index.parent / f"{name}_{phase}.nrrd")
+                image = read_sequence(index.parent / f"{name}_{phase}.nrrd")[0].image
                 labels = read_image(index.parent / f"{name}_{phase}_cavity.nrrd")
                 with _entry_of(index, name):
                     first = int(entry["slices"][0])
@@ -227,12 +229,20 @@ def _entry_of(index: Path, heart: str) -> Iterator[None]:
         raise InputError(f"{index}: the entry {heart!r} is not complete ({error!r})") from error
 
 
+def _check_new(name: str, known: Collection[str], index: Path) -> None:
+    """Raise an InputError if another folder has a heart of this name too."""
+    if name in known:
+        raise InputError(f"{index}: another folder has a heart {name!r} too: give each heart a name of its own")
+
+
 def _check_annotation(annotation: Annotation, image: sitk.Image, name: str) -> None:
     """Raise an InputError unless an annotation lies on its image and names classes and slices that there can be."""
     check_same_grid(image, annotation.labels, name)
     known, slices = range(1, CLASSES), range(image.GetDepth())
-    if not all(c in known for c in annotation.classes) or not all(n in slices for n in annotation.slices):
-        raise InputError(f"{name}: its annotation must name classes from 1 to {CLASSES - 1} and slices of the image")
+    right = all(c in known for c in annotation.classes) and all(n in slices for n in annotation.slices)
+    if not right or not annotation.slices:
+        known_slices = "slices of the image, the first before the last"
+        raise InputError(f"{name}: its annotation must name classes from 1 to {CLASSES - 1} and {known_slices}")
 
 
 def _index_files(data: Path, name: str) -> list[Path]:

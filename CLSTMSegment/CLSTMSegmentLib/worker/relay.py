@@ -25,7 +25,8 @@ from ..core.atomic_write import replacing, write_bytes
 from ..core.errors import InputError, RunFailed, StorageError
 from ..engine.settings import RunSettings
 from ..model.model_files import BUNDLE, ModelFiles
-from ..teaching.training_set import TrainingSet, check_new_model
+from ..teaching.teaching_folders import check_new_model
+from ..teaching.training_set import TrainingSet
 from .events import Done, Failed, Note, event_from_line
 from .parent_process import work_for_parent
 from .scheduler import Scheduler, connected
