@@ -133,8 +133,13 @@ def newScene() -> slicer.vtkMRMLScene:
         slicer.vtkSlicerSequencesLogic(),
         slicer.vtkSlicerSegmentationsModuleLogic(),
     ]
+    converters = slicer.vtkSegmentationConverterFactory.GetInstance()
+    before = converters.GetConverterRules()
     for logic in moduleLogics:
         logic.SetMRMLScene(scene)
+    if len(before) > 1:  # the logic registers its conversions once more for each scene: each segmentation gets slower
+        for rule in converters.GetConverterRules()[len(before) :]:
+            converters.UnregisterConverterRule(rule)
     layoutManagers[:] = [plots.LayoutManager(scene)]
     cacheManager = slicer.vtkCacheManager()
     cacheManager.SetRemoteCacheDirectory(tempfile.mkdtemp(prefix="cache-", dir=folder.name))

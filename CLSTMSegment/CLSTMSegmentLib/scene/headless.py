@@ -1,5 +1,6 @@
 """MRML without the Slicer application: registers what Slicer registers at start-up, and writes sequences to files."""
 
+from functools import cache
 from pathlib import Path
 
 import slicer
@@ -8,6 +9,7 @@ from ..core.errors import StorageError
 from ..io.image_files import decimal_point
 
 
+@cache  # each further registration makes the segmentations of the process slower
 def registerConverters() -> None:
     """Make binary labelmaps known to segmentations, as Slicer's Segmentations module does at start-up."""
     factory = slicer.vtkSegmentationConverterFactory.GetInstance()
