@@ -46,18 +46,18 @@ train: install
 evaluate: install
 	$(BIN)/clstm-segment evaluate --model cardiac-cine-lv --phases-only --data "$(DATA)" --out scores.json --page hearts.png
 
-# Train on phantoms for a minute, which must improve the loss. This is one of the tests, too.
+# Train on phantoms for a minute, which must improve the loss. This is one of the slow tests, too.
 train-smoke: install
-	$(BIN)/python -m pytest -n 0 -s Testing/phantoms/test_airway.py -k minute
+	$(BIN)/python -m pytest -n 0 -m slow -s Testing/phantoms/test_airway.py -k minute
 
 # Compare speed and memory with other ways to segment: an hour on a CPU that does nothing else.
 bench: install
 	cd Testing && ../$(BIN)/python -m benchmarks.bench --kind bundle --width 16 --frames 5 20 80 --out ../bench-bundle.json --picture ../bench-bundle.png
 	cd Testing && ../$(BIN)/python -m benchmarks.bench --kind published --width 64 --frames 5 --size 64,64,64 --contenders ours window forward --out ../bench-published.json
 
-# A short comparison with wide margins. This is one of the tests, too.
+# A short comparison with wide margins. This is one of the slow tests, too.
 bench-smoke: install
-	$(BIN)/python -m pytest -n 0 -s Testing/benchmarks
+	$(BIN)/python -m pytest -n 0 -m slow -s Testing/benchmarks
 
 # Check and measure the GPU of this machine, with its own Python and PyTorch, and print one table.
 gpu-check:

@@ -121,3 +121,12 @@ def address_space(pid):
     """Return the bytes of address space that a process on Linux has taken."""
     pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[0])
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.fixture
+def few_steps(monkeypatch):
+    """Make every training of a teaching job in this process eight steps long, and new networks narrow."""
+    from CLSTMSegmentLib.teaching import taught_model, teaching_plan  # with MONAI, which takes seconds to import
+
+    monkeypatch.setattr(teaching_plan, "STEPS", (8, 8))
+    monkeypatch.setattr(taught_model, "WIDTH", {"cpu": 2, "gpu": 2})

@@ -112,14 +112,15 @@ def test_every_line_of_the_docs_is_run_by_a_test():
 
 
 def test_segment(desk):
-    for words in typed("segment", pages=(README, DOCS["command-line"])):
-        assert main(words) == 0, words
+    lines = typed("segment", pages=(README, DOCS["command-line"]))
+    for words in dict.fromkeys(map(tuple, lines)):  # a line that stands on both pages is run once
+        assert main(list(words)) == 0, words
 
     for name in ("result.seq.mrb", "volumes.csv", "picture.png", "half.seq.nrrd", "one.seq.nrrd", "small.nii.gz"):
         assert (desk / name).is_file()
 
 
-def test_teach_and_segment_with_the_new_model(desk):
+def test_teach_and_segment_with_the_new_model(desk, few_steps):
     teach, again = typed("teach", ("8", 0.1), pages=(README, DOCS["teaching"]))
     (segment,) = typed("segment", pages=(DOCS["teaching"],))
 

@@ -42,6 +42,7 @@ def test_plain_network_is_ours(changes):
     torch.testing.assert_close(logits, ours(stack), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["bundle", "published"])
 def test_bench_compares_equal_answers_and_ours_is_faster_and_smaller(kind, tmp_path):
     """What `make bench-smoke` runs; wide margins, since the machine may be busy."""
@@ -63,6 +64,7 @@ def test_bench_compares_equal_answers_and_ours_is_faster_and_smaller(kind, tmp_p
     assert np.isfinite(result["contenders"]["window"]["peak_to_ours"])
 
 
+@pytest.mark.slow
 def test_model_of_two_stages_is_compared_on_a_real_sequence_with_the_bare_network_and_the_window(tmp_path):
     model = two_stage_model()
     write_bundle(model, model.weights, tmp_path / "model")

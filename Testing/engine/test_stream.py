@@ -223,6 +223,7 @@ def test_structure_that_comes_later_is_located_then(two_stages):
     assert any("found nothing" in warning for warning in stream.warnings)
 
 
+@pytest.mark.slow
 def test_many_frames_do_not_take_more_memory(two_stages):
     stream = Segmenter(two_stages, RunSettings(device="cpu")).open_stream()
     frames = [chest(seed=seed).image for seed in range(10)]

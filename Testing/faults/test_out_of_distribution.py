@@ -81,6 +81,7 @@ def test_phantom_heart_is_not_flagged(segmenter):
     assert [frame.out_of_distribution for frame in frames] == [()] * 6
 
 
+@pytest.mark.slow
 def test_few_frames_of_hearts_outside_the_training_are_flagged(data, segmenter):
     training, count, alarms = segmenter.model.training, 0, []
     cases = read_cases(data, training["kept_for_test"] + training["validated_on"], training["same_heart"])

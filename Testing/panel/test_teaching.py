@@ -99,6 +99,7 @@ def test_teaching_job_can_be_paused_and_stopped_with_the_best_so_far(annotated):
     assert ui.modelComboBox.currentText == "Stopped"
 
 
+@pytest.mark.slow
 def test_killed_teaching_job_is_resumed(annotated, workers, monkeypatch):
     ui, asked = annotated.ui, []
     monkeypatch.setattr(slicer.util, "confirmYesNoDisplay", lambda text, title=None: asked.append(text) or True)

@@ -3,6 +3,7 @@
 import csv
 
 import numpy as np
+import pytest
 from CLSTMSegmentLib.__main__ import main
 from CLSTMSegmentLib.engine.segmenter import Segmenter
 from CLSTMSegmentLib.engine.settings import RunSettings
@@ -48,6 +49,7 @@ def test_bundled_airway_model_finds_the_lumen_of_a_new_phantom():
     assert min(overlaps) > 0.85
 
 
+@pytest.mark.slow
 def test_a_minute_of_training_on_phantoms_alone_improves_the_loss(tmp_path):
     """Run the recipe of the airway model, made short, as `make train-smoke` does."""
     text = RECIPE.read_text(encoding="utf-8")

@@ -219,14 +219,8 @@ def test_hook_that_swings_by_more_than_its_width_is_followed():
     assert np.mean(found[1:]) > 0.9 > 2 * np.mean(copied[1:])
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "SCD0000201",
-        pytest.param("SCD0000101", marks=pytest.mark.slow),
-        pytest.param("SCD0000301", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["SCD0000101", "SCD0000201", "SCD0000301"])
 def test_end_systole_of_a_real_heart_is_found_from_end_diastole(name, data):
     frames, annotations = read_cines(data)[name]
     by_phase = {annotation.phase: number for number, annotation in annotations.items()}

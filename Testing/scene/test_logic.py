@@ -241,7 +241,9 @@ def annotationNode(hookSequenceNode):
     return annotationNode
 
 
-def test_annotated_frames_teach_a_model_that_the_logic_runs(hookSequenceNode, annotationNode, logic, tmp_path):
+def test_annotated_frames_teach_a_model_that_the_logic_runs(
+    hookSequenceNode, annotationNode, logic, few_steps, tmp_path
+):
     progress = []
 
     folder = logic.teach(
@@ -294,7 +296,7 @@ def test_propagation_replaces_its_annotation_whose_drawn_frames_stay(hookSequenc
 
 
 @pytest.mark.parametrize("learn", [True, False])
-def test_model_is_taught_from_propagated_frames_too(scene, logic, tmp_path, learn):
+def test_model_is_taught_from_propagated_frames_too(scene, logic, few_steps, tmp_path, learn):
     frames, truth = heart_sequence(5, frames=6, shape=(8, 48, 48), spacing=(8.0, 4.0, 4.0))
     sequenceNode = addSequence(scene, frames)
     annotationNode = newAnnotation(resolveInput(sequenceNode), "Drawn")
