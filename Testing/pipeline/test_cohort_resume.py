@@ -272,6 +272,14 @@ def test_result_of_other_settings_is_refused(change, finished, settings):
         row_of(finished, settings, **change)
 
 
+def test_labels_that_a_killed_worker_of_the_same_cohort_left_without_a_report_are_replaced(finished, settings):
+    finished.outputs.report.unlink()
+
+    with pytest.raises(InputError, match="but not its report"):
+        row_of(finished, settings)
+    assert row_of(replace(finished, interrupted=True), settings) is None
+
+
 def test_report_that_does_not_say_what_it_was_made_from_is_refused(finished, settings):
     report = json.loads(finished.outputs.report.read_text(encoding="utf-8"))
     finished.outputs.report.write_text(json.dumps(report | {"sha256": None}), encoding="utf-8")

@@ -30,6 +30,8 @@ class CohortSequence:
         outputs: labels and report, as absolute paths that every worker can write.
         series: number of its series in a DICOM folder; None for the only one.
         what: what this series is, where it was found in a folder.
+        interrupted: whether a worker of this cohort was killed while it worked on the sequence. It may have put the
+            labels in their place, but not yet the report.
     """
 
     name: str
@@ -37,6 +39,7 @@ class CohortSequence:
     outputs: Outputs
     series: int | None = None
     what: str = ""
+    interrupted: bool = False
 
     @property
     def has_results(self) -> bool:
@@ -61,7 +64,7 @@ class CohortSequence:
 
     def check_labels(self) -> None:
         """Raise an InputError if there are labels without a report, which would say whether they were edited."""
-        if self.outputs.labels.exists() and not self.outputs.report.exists():
+        if self.outputs.labels.exists() and not self.outputs.report.exists() and not self.interrupted:
             raise InputError(
                 f"{self.outputs.labels} exists, but not its report {self.outputs.report.name}, so that nobody knows "
                 "whether its labels were edited: move it, or choose another folder"

@@ -67,7 +67,7 @@ def segment_on_this_computer(
                     running[n] = _LocalWorker(*work[n])
                     attempts[sequence.name] += 1
                     if attempts[sequence.name] < ATTEMPTS:
-                        waiting.appendleft(sequence)
+                        waiting.appendleft(replace(sequence, interrupted=True))
                         continue
                     row = sequence.failed_row(
                         f"{ATTEMPTS} worker processes ended unexpectedly, the last one with exit status "
