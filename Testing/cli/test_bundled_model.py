@@ -103,7 +103,14 @@ def there_and_back(shape, like, spacing):
     return [dice(back, own, 1), dice(back, own, 2), dice(back > 0, own > 0, 1)]
 
 
-@pytest.mark.parametrize("spacing", [(1.3, 1.3, 8.0), (2.0, 2.0, 8.0), (1.6, 1.6, 6.0), (1.6, 1.6, 4.0)])
+@pytest.mark.parametrize(
+    "spacing",
+    [
+        (1.3, 1.3, 8.0),
+        (1.6, 1.6, 6.0),
+        *(pytest.param(spacing, marks=pytest.mark.slow) for spacing in [(2.0, 2.0, 8.0), (1.6, 1.6, 4.0)]),
+    ],
+)
 def test_heart_resampled_gets_the_same_labels_in_space(heart, bundled, spacing):
     """Resampling the true shape alone changes 2 % of the labels of the cavity, and 4 to 6 % of those of the muscle.
 

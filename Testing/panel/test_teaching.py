@@ -67,6 +67,7 @@ def teachToEnd(widget, name):
     wait(lambda: not widget.ui.stopTeachingButton.enabled, "the end of the teaching job")
 
 
+@pytest.mark.slow
 def test_annotated_frames_become_a_model_which_segments_the_others(annotated):
     ui = annotated.ui
     assert ui.teachButton.enabled

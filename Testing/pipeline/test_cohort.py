@@ -35,6 +35,7 @@ def test_cohort_is_finished_though_a_worker_is_killed(inputs, bundle, alone, tmp
     check_results(out, alone, before)
 
 
+@pytest.mark.slow
 def test_cohort_on_a_scheduler_of_its_own_survives_the_loss_of_a_worker(inputs, bundle, alone, tmp_path):
     out, log = tmp_path / "out", tmp_path / "log"
     with dask_cluster(tmp_path, workers=2) as (address, processes):
