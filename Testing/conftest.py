@@ -125,8 +125,16 @@ def address_space(pid):
 
 @pytest.fixture
 def few_steps(monkeypatch):
-    """Make every training of a teaching job in this process eight steps long, and new networks narrow."""
-    from CLSTMSegmentLib.teaching import taught_model, teaching_plan  # with MONAI, which takes seconds to import
+    """Make teaching jobs in this process short; see `shortenTeaching`."""
+    shortenTeaching(monkeypatch)
 
-    monkeypatch.setattr(teaching_plan, "STEPS", (8, 8))
-    monkeypatch.setattr(taught_model, "WIDTH", {"cpu": 2, "gpu": 2})
+
+def shortenTeaching(patch):
+    """Make every training of a teaching job eight steps long, and new networks narrow, until a patch is undone."""
+    # with MONAI, which takes seconds to import
+    from CLSTMSegmentLib.teaching import taught_model, teaching_plan
+    from CLSTMSegmentLib.training import trainer
+
+    patch.setattr(teaching_plan, "STEPS", (8, 8))
+    patch.setattr(taught_model, "WIDTH", {"cpu": 2, "gpu": 2})
+    patch.setattr(trainer, "MEASURED_BATCHES", 2)

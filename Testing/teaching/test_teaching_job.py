@@ -20,6 +20,7 @@ from CLSTMSegmentLib.model.bundle import load_model
 from CLSTMSegmentLib.teaching.teaching_folders import preview_path
 from CLSTMSegmentLib.teaching.teaching_job import teach
 from CLSTMSegmentLib.training.trainer import Trainer
+from conftest import shortenTeaching
 from hook_phantom import SMALL, hook_sequence
 
 from teaching.small_teaching import description_in, hook_training_set, stop_after, weights_of
@@ -54,7 +55,7 @@ def taught_in_one_go(hook, bundle, tmp_path_factory):
     folder = tmp_path_factory.mktemp("one go")
     hook_training_set(folder / "job", hook, initial=str(bundle))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("CLSTMSegmentLib.teaching.teaching_plan.STEPS", (8, 8))
+        shortenTeaching(patch)
         result = teach(folder / "job", folder / "models")
     return SimpleNamespace(weights=weights_of(result.folder), scores=load_model(result.folder).scores)
 

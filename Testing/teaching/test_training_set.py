@@ -146,7 +146,7 @@ def test_frame_that_cannot_be_segmented_is_refused_even_where_it_is_not_annotate
 def test_training_set_does_not_replace_another(hook, tmp_path):
     before = hook_training_set(tmp_path / "job", hook, (0,))
 
-    with pytest.raises(InputError, match="exists already: resume the teaching job in it, or remove it"):
+    with pytest.raises(InputError, match="unfinished teaching job: resume the teaching job in it, or remove it"):
         hook_training_set(tmp_path / "job", hook, (2,))
 
     assert TrainingSet.read(tmp_path / "job") == before

@@ -74,7 +74,8 @@ def augmented(
             RandGaussianNoised("image", prob=0.4, std=0.04),
         ]
     ).set_random_state(int(rng.integers(2**31)))
-    return transform({"image": moved})["image"].clamp(0, 1).float(), bits
+    changed = transform({"image": moved})["image"].as_subclass(Tensor)  # MONAI's own kind slows each operation down
+    return changed.clamp(0, 1).float(), bits
 
 
 def _points_in_slices(shape: Shape, patch: Shape, rule: Augmentation, rng: np.random.Generator) -> Tensor:
