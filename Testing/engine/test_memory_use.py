@@ -73,7 +73,8 @@ print(json.dumps(peaks))
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux gives the peak of a single step")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("trials", [TILES, pytest.param(LARGE_TILES, marks=pytest.mark.slow)], ids=["small", "large"])
+@pytest.mark.slow
+@pytest.mark.parametrize("trials", [TILES, LARGE_TILES], ids=["small", "large"])
 def test_step_takes_the_memory_for_which_tiles_are_planned(trials, dtype):
     if dtype == torch.bfloat16 and not has_bfloat16(torch.device("cpu")):
         pytest.skip("this CPU does not compute in bfloat16")

@@ -31,8 +31,8 @@ def files_in(folder):
 MODEL_FILES = ["hook/model.json", "hook/weights.safetensors"]
 
 
-def test_loss_that_is_no_number_ends_the_job_with_the_best_so_far(hook, tmp_path, monkeypatch):
-    hook_training_set(tmp_path / "job", hook, initial="airway-phantom")
+def test_loss_that_is_no_number_ends_the_job_with_the_best_so_far(hook, bundle, tmp_path, monkeypatch):
+    hook_training_set(tmp_path / "job", hook, initial=str(bundle))
     monkeypatch.setattr(trainer, "stack_loss", diverging_after(14))
 
     with pytest.raises(TrainingDiverged, match=r"no longer a number .* The best network so far was kept as .*hook"):
@@ -61,8 +61,8 @@ def test_model_of_a_job_that_diverged_says_why_it_ended_early(job, monkeypatch):
     assert load_model(job[1] / "hook").training["ended_early"].startswith("the loss is no longer a number")
 
 
-def test_full_disk_ends_the_job_with_the_best_so_far(hook, tmp_path, monkeypatch):
-    hook_training_set(tmp_path / "job", hook, initial="airway-phantom")
+def test_full_disk_ends_the_job_with_the_best_so_far(hook, bundle, tmp_path, monkeypatch):
+    hook_training_set(tmp_path / "job", hook, initial=str(bundle))
     write = TrainingState.write
 
     def full_from_the_second_fold(state, *paths):

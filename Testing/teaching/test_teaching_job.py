@@ -113,8 +113,8 @@ def test_every_step_is_told_once_and_asked_about_once(job):
     assert len(questions) == len(steps)
 
 
-def test_stopped_job_keeps_the_best_so_far(hook, tmp_path):
-    hook_training_set(tmp_path / "job", hook, initial="airway-phantom")
+def test_stopped_job_keeps_the_best_so_far(hook, bundle, tmp_path):
+    hook_training_set(tmp_path / "job", hook, initial=str(bundle))
     steps = []
 
     result = teach(tmp_path / "job", tmp_path / "models", steps.append, stop_after(6))
