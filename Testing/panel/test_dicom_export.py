@@ -17,6 +17,7 @@ from host import qt
 from pydicom import dcmread
 from scene.conftest import addSequence
 from scene.segmentations import segmentedFrames
+from scene.test_edited_frames import CORRECTION, edit
 
 from panel.conftest import fakeRun, outputs, report, wait
 
@@ -131,6 +132,11 @@ def test_result_that_cannot_be_exported_says_why_and_writes_nothing(
         fakePanel.exportDicomButton.click()
         return fakePanel.statusLabel.text
 
+    node = outputs()[0].GetNthDataNode(1)
+    node.GetSegmentation().AddEmptySegment("scar", "Scar")
+    edit(node, "scar", phantom[0][FRAMES[1]].image, CORRECTION)
+    assert "segment 'Scar' is none of the segments of the result, so that it would be missing" in refusal()
+    node.GetSegmentation().RemoveSegment("scar")
     voxels += 100
     assert refusal().startswith(f"frame 1 ({imported.GetNthIndexValue(1)}) is not what its DICOM images show")
     voxels -= 100

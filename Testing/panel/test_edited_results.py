@@ -120,6 +120,19 @@ def test_segment_of_a_single_volume_that_is_renamed_is_measured_in_a_loaded_scen
     assert innerVolumes(loaded.outputNode) == [EDITED_ML]
 
 
+def test_segment_that_the_user_adds_to_a_frame_is_said_not_to_be_measured(sequence, fakeWidget, fakes, phantom):
+    fakeRun(fakeWidget.ui, fakes, segmentedFrames(sequence, phantom))
+    browserNode = resolveInput(sequence).browserNode
+    play(browserNode, 3)
+    proxyNode = browserNode.GetProxyNode(outputs()[0])
+    proxyNode.GetSegmentation().AddEmptySegment("scar", "Scar")
+
+    edit(proxyNode, "scar", phantom[0][3].image, CORRECTION)
+
+    message = "Frame 3: Scar is not measured, since the result does not have this segment."
+    wait(lambda: message in fakeWidget.ui.statusLabel.text, "the message")
+
+
 def drawInMissingFrame(sequence, resultNode, number, phantom):
     """Draw in a frame that a result does not have, then go on to another frame."""
     browserNode = resolveInput(sequence).browserNode

@@ -80,6 +80,15 @@ class EditWatch:
             edited = [number for number in numbers if output.measureAgain(number)]
             if edited:
                 self._edited(output, edited)
+            for number in edited:
+                self._tellUnmeasured(output, number)
+
+    def _tellUnmeasured(self, output: SegmentationOutput, number: int) -> None:
+        """Say which segments of an edited frame are not measured."""
+        names = output.unmeasured(number)
+        if names:
+            text = _("Frame {number}: {names} is not measured, since the result does not have this segment.")
+            self._tell(text.format(number=number, names=", ".join(names)))
 
     def close(self) -> None:
         """Watch nothing any more."""

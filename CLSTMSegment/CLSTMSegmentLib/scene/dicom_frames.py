@@ -14,7 +14,7 @@ from ..io.dicom_header import DicomHeader
 from ..io.dicom_image import images_in_file, read_pixels
 from ..io.dicom_stack import stack_grid
 from .inputs import SequenceFrames, SequenceInput
-from .labelmaps import labelsOf
+from .labelmaps import labelsOf, otherSegments
 from .outputs import SegmentationOutput
 
 INSTANCES = "DICOM.instanceUIDs"
@@ -31,7 +31,7 @@ def dicomFrames(output: SegmentationOutput) -> Iterator[tuple[SegmentedFrame, li
 
     Raises:
         InputError: a frame was removed from the input, or was not loaded from DICOM images, its voxels are not those of
-            the images, it has slices that are not evenly spaced, or segments in it overlap.
+            the images, it has slices that are not evenly spaced, or segments in it overlap or are none of the result's.
     """
     source, curve = output.source, output.curve
     frames = SequenceFrames(source.sequenceNode)
@@ -44,6 +44,12 @@ def dicomFrames(output: SegmentationOutput) -> Iterator[tuple[SegmentedFrame, li
             node = output.outputNode
         if node is None:
             raise InputError(f"{name} was removed from {output.sequenceNode.GetName()!r}: segment the input again")
+        others = otherSegments(node, curve.segments, name)
+        if others:
+            raise InputError(
+                f"{name}: segment {others[0]!r} is none of the segments of the result, so that it would be missing: "
+                "export it with Slicer's own export, then remove it here"
+            )
         stack, files = _stack(_filesOf(source, number), name)
         onStack = _on(stack, image)
         if not np.allclose(sitk.GetArrayViewFromImage(onStack), sitk.GetArrayViewFromImage(stack)):

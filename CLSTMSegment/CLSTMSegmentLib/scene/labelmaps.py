@@ -89,6 +89,12 @@ def segmentsFor(
     return found
 
 
+def otherSegments(node: slicer.vtkMRMLSegmentationNode, descriptions: Sequence[Segment], frame: str) -> list[str]:
+    """Return the names of the drawn segments of a node that no description means, see `segmentsFor`."""
+    meant = segmentsFor(node, descriptions, frame)
+    return [segment.GetName() for _id, segment in drawnSegments(node) if not any(segment is one for one in meant)]
+
+
 def sameName(frame: str, name: str) -> str:
     """Return what to tell the user if two drawn segments of a frame have one name."""
     return f"{frame}: two of its segments have the same name {name!r}: rename one of them"

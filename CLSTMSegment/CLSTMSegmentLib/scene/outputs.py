@@ -14,6 +14,7 @@ from .beside_input import copyIndex, playBeside
 from .edited_frames import editState, measureEdited
 from .frame_reviews import REVIEWS_ATTRIBUTE
 from .inputs import SequenceFrames, SequenceInput
+from .labelmaps import otherSegments
 from .made_frames import FLAGGED, MODEL, PROPAGATED, rememberDrawn, rememberMade
 from .segmentation_nodes import drawnSegmentation, segmentationNode
 from .volumes_plot import removeChart
@@ -192,6 +193,11 @@ class SegmentationOutput:
         self.curve.replace(*measureEdited(node, number, value, self.curve.segments))
         self.tableNode = volumesTable(self.outputNode, self.curve)
         return True
+
+    def unmeasured(self, number: int) -> list[str]:
+        """Return the names of the segments that the user has added to a frame: they are not measured."""
+        value = self.curve.index.values[number]
+        return otherSegments(self._frameNode(value), self.curve.segments, f"frame {number} ({value})")
 
     @property
     def drawnElsewhere(self) -> int | None:
