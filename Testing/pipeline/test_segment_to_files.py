@@ -254,6 +254,7 @@ def test_index_that_slicer_could_not_read_from_a_segmentation_sequence_is_refuse
     assert [path.name for path in tmp_path.iterdir()] == ["frames"]
 
 
+@pytest.mark.slow
 def test_peak_memory_of_80_frames_is_that_of_10(tmp_path):
     """Whole processes; the frames are files of a folder, read when they are needed."""
     model = smallModel(geometry=GeometryRule(), network=replace(smallModel().network, width=8))

@@ -178,6 +178,7 @@ def test_what_is_left_of_a_job_that_was_killed_when_its_model_was_finished_is_na
     assert f"remove {left}" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_killed_teaching_job_is_resumed_only_when_that_is_asked_for(files, bundle):
     command = [sys.executable, "-m", "CLSTMSegmentLib", *arguments(files, "--initial", str(bundle))]
     environment = os.environ | {"PYTHONPATH": str(PACKAGE_FOLDER)}
