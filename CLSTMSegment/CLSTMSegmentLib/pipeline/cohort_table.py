@@ -12,7 +12,7 @@ from ..io.input_files import file_stem
 from ..io.sequence_files import files_of_sequence, read_sequence
 from ..report.cohort_summary import CohortRow
 from .fingerprints import is_truncated, sequence_digest, settings_digest
-from .found_sequences import FoundSequences, find_sequences, what_is_there
+from .found_sequences import FoundSequence, FoundSequences, find_sequences, what_is_there
 from .result_files import Outputs
 from .run_result import RunResult
 
@@ -169,10 +169,10 @@ def read_cohort(source: Path, folder: Path) -> Cohort:
     """
     with readable(source):
         found = find_sequences(source, folder) if source.is_dir() else None
-    inputs = _inputs_of_table(source) if found is None else found.inputs()
-    if not inputs:
+    named = _sequences_of_table(source) if found is None else found.sequences
+    if not named:
         raise InputError(f"{source} names no sequences")
-    names = [name for name, *_ in inputs]
+    names = [name for name, _ in named]
     duplicates = sorted({name for name in names if names.count(name) > 1})
     if duplicates:
         raise InputError(f"{source} has two sequences of the name {duplicates[0]}: give names in a column `name`")
@@ -188,12 +188,12 @@ def read_cohort(source: Path, folder: Path) -> Cohort:
         [
             CohortSequence(
                 name,
-                resolved(path),
+                resolved(one.path),
                 Outputs(labels=absolute / f"{name}.seq.nrrd", report=absolute / f"{name}.json"),
-                series,
-                what,
+                one.series,
+                one.what,
             )
-            for name, path, series, what in inputs
+            for name, one in named
         ],
         () if found is None else _lines(found),
     )
@@ -217,8 +217,8 @@ def _lines(found: FoundSequences) -> tuple[str, ...]:
     )
 
 
-def _inputs_of_table(table: Path) -> list[tuple[str, Path, int | None, str]]:
-    """Return the name, the path and the number of the series of each row, and an empty text: nothing was found."""
+def _sequences_of_table(table: Path) -> list[tuple[str, FoundSequence]]:
+    """Return the name and the sequence of each row."""
     check_plain_file(table)
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
@@ -232,7 +232,7 @@ def _inputs_of_table(table: Path) -> list[tuple[str, Path, int | None, str]]:
     twice = [title for title in titles if title and titles.count(title) > 1]
     if twice:
         raise InputError(f"{table} has two columns `{twice[0]}`: give each column a title of its own")
-    inputs = []
+    named = []
     for number, row in enumerate(rows, 1):
         if any(row.get(MORE, ())):
             raise InputError(
@@ -246,5 +246,6 @@ def _inputs_of_table(table: Path) -> list[tuple[str, Path, int | None, str]]:
         series = row.get("series") or None
         if series is not None and not (series.strip().isdecimal() and 0 < float(series) < 1e9):
             raise InputError(f"{table}: row {number} below the titles has the series {series!r}: give a number from 1")
-        inputs.append((row.get("name") or file_stem(path), path, None if series is None else int(series), ""))
-    return inputs
+        sequence = FoundSequence(path, None if series is None else int(series))
+        named.append((row.get("name") or file_stem(path), sequence))
+    return named

@@ -29,17 +29,17 @@ LABEL_FOLDER = re.compile(r"(labels?|masks?|segmentations?|contours?|ground[ _-]
 
 @dataclass(frozen=True)
 class FoundSequence:
-    """A sequence in a folder.
+    """A sequence in a folder, or in a row of a table.
 
     Attributes:
         path: file or folder to read.
         series: number of the series in a DICOM folder that has several; None otherwise.
-        what: what it is, in words.
+        what: what it is, in words; empty in a table.
     """
 
     path: Path
     series: int | None
-    what: str
+    what: str = ""
 
 
 @dataclass
@@ -55,10 +55,6 @@ class FoundSequences:
     source: Path
     sequences: list[tuple[str, FoundSequence]] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
-
-    def inputs(self) -> list[tuple[str, Path, int | None, str]]:
-        """Return the name, the path and the number of the series of each sequence, and what it is."""
-        return [(name, one.path, one.series, one.what) for name, one in self.sequences]
 
 
 def find_sequences(source: Path, results: Path) -> FoundSequences:
