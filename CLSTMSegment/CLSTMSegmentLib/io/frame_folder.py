@@ -26,8 +26,9 @@ def read_frame_folder(folder: Path, files: Sequence[Path]) -> FileSequence:
     _check_names(folder, files)
     _check_decimals(folder, files)
     _check_one_sequence(folder, files)
-    if may_be_negative(files):
-        warnings.append(f"{folder.name}: {not_a_minus(files[0])}")
+    minus = minus_doubt(files)
+    if minus:
+        warnings.append(f"{folder.name}: {minus}")
     gap = _gap(files)
     if gap is not None:
         warnings.append(
@@ -76,17 +77,15 @@ def _check_names(folder: Path, files: Sequence[Path]) -> None:
 def _check_decimals(folder: Path, files: Sequence[Path]) -> None:
     """Raise an InputError if files in natural order are in another one by decimals: `t0.5` comes before `t0.25`."""
     for before, after in pairwise(files):
-        if may_have_decimals(before, after):
-            raise InputError(f"{folder}: {unclear_decimals(before, after)}")
+        doubt = decimals_doubt(before, after)
+        if doubt:
+            raise InputError(f"{folder}: {doubt}")
 
 
-def may_have_decimals(before: Path, after: Path) -> bool:
-    """Return whether two files in natural order are in another one by decimals."""
-    return before.name != after.name and _with_decimals(before) > _with_decimals(after)
-
-
-def unclear_decimals(before: Path, after: Path) -> str:
-    """Return a message on two files that `may_have_decimals`."""
+def decimals_doubt(before: Path, after: Path) -> str:
+    """Return a message if two files in natural order are in another one by decimals; else an empty text."""
+    if before.name == after.name or _with_decimals(before) <= _with_decimals(after):
+        return ""
     return (
         f"the order of {before.name} and {after.name} is not clear, as they may have decimals: write all of them with "
         "the same number of digits"
@@ -116,17 +115,17 @@ def _gap(files: Sequence[Path]) -> tuple[Path, Path] | None:
     return next((files[t : t + 2] for t, step in enumerate(steps) if step > min(steps)), None)
 
 
-def may_be_negative(files: Sequence[Path]) -> bool:
-    """Return whether the numbers of files in natural order follow a hyphen, and do not count them one by one."""
+def minus_doubt(files: Sequence[Path]) -> str:
+    """Return a message if the numbers of files in natural order may be negative; else an empty text.
+
+    They may be if they follow a hyphen, and do not count the files one by one.
+    """
     before, numbers = changing_numbers(files)
-    return before.endswith("-") and any(after - number != 1 for number, after in pairwise(numbers))
-
-
-def not_a_minus(file: Path) -> str:
-    """Return a message on one of the files that `may_be_negative`."""
+    if not before.endswith("-") or all(after - number == 1 for number, after in pairwise(numbers)):
+        return ""
     return (
-        f"the hyphen before the numbers, as in {file.name}, is not taken for a minus: if it is one, the frames are in "
-        "the wrong order, so number them from 0"
+        f"the hyphen before the numbers, as in {files[0].name}, is not taken for a minus: if it is one, the frames are "
+        "in the wrong order, so number them from 0"
     )
 
 

@@ -12,7 +12,7 @@ from ..core.errors import InputError, RunFailed
 from ..core.natural_order import natural_key
 from ..core.plain_files import file_version
 from ..io.detached_voxels import voxel_files
-from ..io.frame_folder import may_be_negative, may_have_decimals, not_a_minus, unclear_decimals
+from ..io.frame_folder import decimals_doubt, minus_doubt
 from ..io.input_files import is_image_file
 from ..io.sequence_files import read_sequence
 
@@ -126,11 +126,12 @@ class WatchedFolder:
 
     def _note_unclear_order(self, before: Path, after: Path) -> None:
         """Note it if the natural order of two files may not be that of their times."""
-        if may_have_decimals(before, after):
-            self._on_note(unclear_decimals(before, after))
-        if not self._minus_noted and may_be_negative((before, after)):
+        decimals, minus = decimals_doubt(before, after), minus_doubt((before, after))
+        if decimals:
+            self._on_note(decimals)
+        if minus and not self._minus_noted:
             self._minus_noted = True  # once, since it is the same for all files
-            self._on_note(not_a_minus(before))
+            self._on_note(minus)
 
     def _update(self) -> None:
         """Look which files are there, and which of them have changed."""
