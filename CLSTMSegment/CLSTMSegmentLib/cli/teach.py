@@ -22,7 +22,7 @@ from ..io.sequence_files import files_of_sequence, read_sequence
 from ..model.description import check_name
 from ..pipeline.output_paths import check_outputs, check_own_folder
 from ..propagation.confident_frames import confident_frames
-from ..teaching.annotation_files import check_frame_number, files_of_annotations, read_annotations
+from ..teaching.annotation_files import files_of_annotations, other_image, read_annotations
 from ..teaching.teaching_folders import check_new_model, check_no_job, preview_path, teaching_folder
 from ..teaching.teaching_settings import TeachingSettings
 from ..teaching.training_set import TrainingSet, least_complete, write_training_set
@@ -257,12 +257,12 @@ def _marked(
     for number in numbers:
         if number not in sequences[0][1]:
             raise InputError(f"--{mark} {frames}: frame {number} is not annotated")
-        try:
-            check_frame_number(number, sequences[0][0])
-        except InputError as error:
+        other = other_image(number, sequences[0][0])
+        if other is not None:
             raise InputError(
-                f"--{mark} {frames}: {error}; number the files of the frames from 0, or give all"
-            ) from error
+                f"--{mark} {frames}: {number} may be frame {number}, counted from 0, or {other.name}; number the files "
+                "of the frames from 0, or give all"
+            )
     return [(0, number) for number in numbers]
 
 

@@ -118,11 +118,9 @@ def _number_of(file: Path, stem: str, images: Sequence[Path]) -> int:
     return number
 
 
-def check_frame_number(number: int, frames: FileSequence) -> None:
-    """Raise an InputError if the file of another frame has this number in its name, so that it is not clear."""
-    other = _other_image(number, _own_files(frames))
-    if other is not None:
-        raise InputError(f"{number} may be frame {number}, counted from 0, or {other.name}")
+def other_image(number: int, frames: FileSequence) -> Path | None:
+    """Return the image of another frame than that of a number, if it has this number in its name; else None."""
+    return _other_image(number, _own_files(frames))
 
 
 def _own_files(frames: FileSequence) -> list[Path]:
