@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+import SimpleITK as sitk
+
 from ..core.errors import InputError
 from .image_files import format_of
 from .nifti_header import read_nifti_header
@@ -14,6 +16,11 @@ NRRD_CONTENT = "labels"
 
 NIFTI_LABEL_INTENT = 1002
 """The intent of a NIfTI image whose voxels are labels, in the header format."""
+
+
+def mark_as_labels(image: sitk.Image) -> None:
+    """Let a NRRD file have the mark when SimpleITK writes the image into it."""
+    image.SetMetaData("NRRD_content", NRRD_CONTENT)
 
 
 def is_marked_as_labels(path: Path) -> bool:

@@ -20,7 +20,7 @@ from ..engine.quality import measure_frame
 from ..engine.settings import RunSettings
 from ..io.image_files import write_image
 from ..io.input_files import file_stem
-from ..io.label_mark import NRRD_CONTENT
+from ..io.label_mark import mark_as_labels
 from ..model.bundle import load_model
 from ..report.volumes_csv import write_volumes
 from .output_paths import check_own_folder
@@ -161,7 +161,7 @@ def _write_labels(folder: Path, file: Path, labels: sitk.Image) -> None:
         )
     with storing(target):
         try:
-            labels.SetMetaData("NRRD_content", NRRD_CONTENT)
+            mark_as_labels(labels)
             write_image(target, labels, compressed=True)
         except RuntimeError as error:
             raise StorageError(f"{target.name} cannot be written ({sitk_cause(error)})") from error
