@@ -78,6 +78,23 @@ def test_disk_full_while_the_output_is_written_is_a_failed_run(suffix, cine, bun
 
 
 @posix
+def test_disk_full_while_a_watch_writes_labels_leaves_no_truncated_file(phantom, bundle, tmp_path):
+    (tmp_path / "scanner").mkdir()
+    sitk.WriteImage(phantom[0][0].image, tmp_path / "scanner" / "1.nrrd")
+    watch = [sys.executable, "-m", "CLSTMSegmentLib", "watch", str(tmp_path / "scanner"), "--model", str(bundle)]
+    watch += ["--device", "cpu", "--stop-after", "1", "-o"]
+    labels = tmp_path / "enough" / "1-labels.nrrd"
+    limited([*watch, str(labels.parent)], 1_000_000)
+
+    # SimpleITK reports nothing when only the end of a file finds no room
+    done = limited([*watch, str(tmp_path / "short")], labels.stat().st_size - 1)
+
+    assert done.returncode == 1, done.stderr
+    assert "1-labels.nrrd cannot be written (the disk is full)" in done.stderr
+    assert [path.name for path in (tmp_path / "short").iterdir()] == ["volumes.csv"]
+
+
+@posix
 def test_disk_full_while_a_cohort_copies_its_model_says_where_room_is_missing(cine, bundle, tmp_path):
     (tmp_path / "cohort").mkdir()
     cine.rename(tmp_path / "cohort" / cine.name)

@@ -1,5 +1,6 @@
 """Images on disk, through SimpleITK, whatever the locale of the process."""
 
+import errno
 import locale
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -139,6 +140,11 @@ def write_image(path: Path, image: sitk.Image, compressed: bool = False) -> None
 
     Raises:
         RuntimeError: from SimpleITK, which cannot write the file.
+        OSError: the file is truncated; SimpleITK does not notice when the last bytes find no room on a disk.
     """
     with replacing(path) as partial, decimal_point():
         sitk.WriteImage(image, str(partial), useCompression=compressed)
+        try:
+            _check_whole(partial, format_of(partial))
+        except InputError as error:
+            raise OSError(errno.ENOSPC, "the disk is full") from error
