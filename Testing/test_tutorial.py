@@ -2,9 +2,11 @@
 
 import re
 
+import pytest
 import tutorial
 
 
+@pytest.mark.slow
 def test_every_block_of_the_page_runs_and_draws_its_figure(tmp_path):
     page = tutorial.PAGE.read_text(encoding="utf-8")
     shown = re.findall(r"\(figures/([\w-]+\.png)\)", page)

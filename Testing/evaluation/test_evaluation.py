@@ -160,6 +160,7 @@ def test_model_without_ejecting_chamber_gets_no_ejection_fraction(hearts, tmp_pa
     assert not any("ejection" in name for name in report["summary"])
 
 
+@pytest.mark.slow
 def test_model_and_twin_are_scored_on_the_same_animated_corrupted_and_repeated_hearts(evaluate, tmp_path, monkeypatch):
     page = tmp_path / "page.png"
     monkeypatch.setattr("CLSTMSegmentLib.evaluation.cases.ANIMATED_FRAMES", 8)

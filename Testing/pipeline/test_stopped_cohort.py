@@ -131,6 +131,7 @@ def test_certificates_that_cannot_be_used_are_named(options, message, inputs, bu
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_results_on_disk_are_told_though_the_scheduler_was_killed(inputs, bundle, tmp_path, monkeypatch):
     monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "2s")
     out, log = tmp_path / "out", tmp_path / "log"

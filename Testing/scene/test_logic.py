@@ -295,7 +295,8 @@ def test_propagation_replaces_its_annotation_whose_drawn_frames_stay(hookSequenc
         np.testing.assert_array_equal(*(sitk.GetArrayFromImage(one[number]) for one in (before, after)))
 
 
-@pytest.mark.parametrize("learn", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("learn", [True, False])
 def test_model_is_taught_from_propagated_frames_too(scene, logic, few_steps, tmp_path, learn):
     frames, truth = heart_sequence(5, frames=6, shape=(8, 48, 48), spacing=(8.0, 4.0, 4.0))
     sequenceNode = addSequence(scene, frames)

@@ -157,6 +157,7 @@ def test_job_broken_off_and_resumed_gives_the_model_of_a_job_in_one_go(job, taug
     assert load_model(resumed.folder).scores == taught_in_one_go.scores
 
 
+@pytest.mark.slow
 def test_job_with_random_weights_broken_off_and_resumed_gives_the_same_model(hook, tmp_path):
     for name in ("whole", "parts"):
         hook_training_set(tmp_path / name, hook, hold_out_frames=False)
@@ -169,6 +170,7 @@ def test_job_with_random_weights_broken_off_and_resumed_gives_the_same_model(hoo
     torch.testing.assert_close(weights_of(resumed.folder), weights_of(whole.folder), atol=1e-4, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_stopped_job_resumes_after_the_step_at_which_it_stopped(job, taught_in_one_go):
     stopped = teach(*job, cancelled=stop_after(11))
     shutil.rmtree(stopped.folder)

@@ -87,6 +87,7 @@ def test_second_training_in_a_folder_is_refused(hearts, tmp_path, capsys):
     assert list((tmp_path / "run").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_training_interrupted_and_resumed_or_branched_off_is_training_in_one_go(hearts, tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert train_small(tmp_path, hearts, "whole") == 0
@@ -107,6 +108,7 @@ def test_training_interrupted_and_resumed_or_branched_off_is_training_in_one_go(
     assert train_small(tmp_path, hearts, "other", "--start", str(tmp_path / "no.pt")) == 2
 
 
+@pytest.mark.slow
 def test_training_can_begin_with_the_weights_of_a_narrower_model(hearts, bundle, tmp_path):
     wide = small_recipe(tmp_path, 4, width=4)
     arguments = ["train", str(wide), "--data", str(hearts), "--out", str(tmp_path / "run"), "--device", "cpu"]

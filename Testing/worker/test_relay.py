@@ -73,6 +73,7 @@ def stored_models(cluster):
     return {(path.stat().st_ino, path) for path in files}
 
 
+@pytest.mark.slow
 def test_model_is_sent_once_and_again_if_it_was_damaged(sharedCluster, startRun, bundle, tmp_path):
     before = stored_models(sharedCluster)
     shutil.copytree(bundle, tmp_path / "copy")
@@ -113,6 +114,7 @@ def test_job_on_the_cluster_ends_with_the_run(how, sharedCluster, startRun):
     nothing_is_left(sharedCluster)
 
 
+@pytest.mark.slow
 def test_run_waits_for_a_worker_that_is_busy(sharedCluster, startRun):
     first = startRun(sharedCluster, arrived=range(3))
     events_until(first.worker, Started)

@@ -66,6 +66,7 @@ def test_model_is_taught_on_the_cluster_and_comes_back(sharedCluster, job, bundl
     nothing_is_left(sharedCluster)
 
 
+@pytest.mark.slow
 def test_job_on_the_cluster_is_paused_resumed_and_stopped(sharedCluster, job):
     worker, folder = job.start(sharedCluster, minutes=20), WorkFolder(job.folder)
     events_until(worker, TeachingProgress)
@@ -113,6 +114,7 @@ def test_job_on_the_cluster_ends_when_the_panel_does(sharedCluster, job):
     assert (job.folder / "training-set.json").exists()
 
 
+@pytest.mark.slow
 def test_name_that_is_taken_meanwhile_is_told(sharedCluster, job, bundle):
     worker = job.start(sharedCluster, minutes=20)
     events_until(worker, TeachingProgress)

@@ -159,6 +159,7 @@ def told_out_of_memory(failure):
     return "out of memory on the CPU" in failure.message or "computer ran out of memory" in failure.message
 
 
+@pytest.mark.slow
 def test_worker_short_of_memory_takes_smaller_tiles_and_says_so(runShortOfMemory):
     # The machine decides how much is short but not too short. There, too, a run may fail: once oneDNN has got no memory
     # for the code of a convolution, it makes no other one in that process. So each room is tried again.
