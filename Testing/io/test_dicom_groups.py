@@ -24,7 +24,10 @@ TOLD_APART = {
     "sequence name": ({"SequenceName": "*fl2d1_v80in"}, r"sequence name \*fl2d1_v80in"),
     "orientation": ({"ImageOrientationPatient": [-1, 0, 0, 0, 0, -1]}, "at each of"),
     "spacing": ({"PixelSpacing": [1.0, 1.0]}, "at each of"),
-    "study": ({"StudyInstanceUID": "1.2.4", "SeriesInstanceUID": "1.2.4.1"}, "at each of"),
+    "study": ({"StudyInstanceUID": "1.2.4", "SeriesInstanceUID": "1.2.4.1"}, "of 2 patients or studies"),
+    "study of an equal series": ({"StudyInstanceUID": "1.2.4"}, "of 2 patients or studies"),
+    "patient": ({"PatientID": "7"}, "of 2 patients or studies"),
+    "patient by the name": ({"PatientName": "B"}, "of 2 patients or studies"),
 }
 
 
@@ -34,7 +37,7 @@ def test_two_different_things_are_refused_by_name_and_one_of_them_can_be_chosen(
     write_small_cine(tmp_path / "both", timed)
     write_small_cine(tmp_path / "both", lambda t, k: timed(t + 3, k) | other, prefix="X")
 
-    with pytest.raises(InputError, match=r"holds 2 different things: 1\. ") as caught:
+    with pytest.raises(InputError, match=r"holds 2 different things(, of 2 patients or studies)?: 1\. ") as caught:
         read_sequence(tmp_path / "both")
 
     assert str(caught.value).count("6 images") == 2
@@ -63,7 +66,7 @@ def test_series_that_differ_in_a_setting_are_no_phases_of_one_sequence(what, tmp
         series = NO_PHASES[what](t) | {"SeriesInstanceUID": f"1.2.3.{t}", "SeriesNumber": t + 1}
         write_small_cine(tmp_path / "both", lambda _, k, own=series: own | {"InstanceNumber": k}, 1, prefix=f"S{t}-")
 
-    with pytest.raises(InputError, match=r"holds 2 different things: 1\. "):
+    with pytest.raises(InputError, match=r"holds 2 different things(, of 2 patients or studies)?: 1\. "):
         read_sequence(tmp_path / "both")
 
 
@@ -154,6 +157,16 @@ def test_slice_that_was_repeated_at_almost_the_same_place_is_another_thing(tmp_p
         write_small_cine(tmp_path / f"run_{n}", lambda t, _, series=series: timed(t, 0) | series, slices=1)
 
     with pytest.raises(InputError, match="2 different things"):
+        read_sequence(tmp_path)
+
+
+@pytest.mark.parametrize("patients", [{}, {"StudyInstanceUID": ""}])
+def test_patients_of_one_study_are_no_phases_of_one_beat(patients, tmp_path):
+    for n in range(2):
+        own = {"PatientID": f"P{n}", "SeriesInstanceUID": f"1.2.3.{80 + n}", "SeriesNumber": n} | patients
+        write_small_cine(tmp_path / f"{n}", lambda _, k, own=own, n=n: timed(n, k) | own, times=1)
+
+    with pytest.raises(InputError, match="2 different things, of 2 patients or studies"):
         read_sequence(tmp_path)
 
 

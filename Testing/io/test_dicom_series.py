@@ -5,9 +5,10 @@ import pytest
 import SimpleITK as sitk
 from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.io.sequence_files import read_sequence
-from dicom_files import trigger_time, write_enhanced, write_series
+from dicom_files import small_image, trigger_time, write_enhanced, write_series
 from pydicom import Dataset, dcmread
-from pydicom.uid import RLELossless
+from pydicom.encaps import encapsulate
+from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 
 def assert_same_frames(frames, found):
@@ -137,6 +138,11 @@ def test_enhanced_file_without_the_positions_of_its_images_is_refused(tmp_path, 
         read_sequence(path)
 
 
+def pixels_of_another_element(image):
+    image.DataSetTrailingPadding = image.PixelData
+    image.PixelData = image.PixelData[:20]
+
+
 BROKEN = {
     "no position": (lambda image: delattr(image, "ImagePositionPatient"), "its ImagePositionPatient is missing"),
     "no orientation": (
@@ -150,6 +156,7 @@ BROKEN = {
     "no spacing": (lambda image: delattr(image, "PixelSpacing"), "its PixelSpacing is missing"),
     "spacing of 0": (lambda image: setattr(image, "PixelSpacing", [0, 0]), "has pixels without a size"),
     "truncated": (lambda image: setattr(image, "PixelData", image.PixelData[:20]), "is truncated"),
+    "truncated before padding": (pixels_of_another_element, "is truncated"),
 }
 
 
@@ -164,3 +171,18 @@ def test_image_without_a_place_or_without_all_its_pixels_is_refused_by_name(faul
 
     with pytest.raises(InputError, match=rf"IM\d+ .*{message}"):
         read_sequence(tmp_path / "cine")
+
+
+def test_compressed_pixels_are_not_read_as_others_where_the_header_denies_them(tmp_path):
+    image = small_image(0, 0)
+    image.file_meta.TransferSyntaxUID = RLELossless
+    image.PixelData = encapsulate([image.PixelData])
+    image.save_as(tmp_path / "1.dcm", enforce_file_format=True)
+    content = (tmp_path / "1.dcm").read_bytes()
+    assert RLELossless.encode() in content
+    (tmp_path / "1.dcm").write_bytes(content.replace(RLELossless.encode(), ExplicitVRLittleEndian.encode()))
+
+    with pytest.raises(
+        InputError, match=r"1\.dcm is damaged: its pixels are compressed, but its TransferSyntaxUID says"
+    ):
+        read_sequence(tmp_path)

@@ -102,8 +102,13 @@ def _without_digits(name: str) -> Callable[[DicomImage], str]:
     return read
 
 
+_series = _text("SeriesInstanceUID")
+
+OWNER = (_text("PatientID"), _text("PatientName"), _text("StudyInstanceUID"))
+"""What all images of one sequence have in common: patient and study. Files without a patient's name go by the study."""
+
 FAMILY = (
-    _text("StudyInstanceUID"),
+    *OWNER,
     _text("Modality"),
     _text("SOPClassUID"),
     _text("ImageType"),
@@ -138,9 +143,9 @@ class ImageGroup:
         return images_by_place(self.images)
 
     @property
-    def study(self) -> str:
-        """Return the identity of the study."""
-        return _text("StudyInstanceUID")(self.images[0])
+    def owner(self) -> tuple[str, ...]:
+        """Return what tells the patient and the study."""
+        return _read(OWNER, self.images[0])
 
     @property
     def is_regular(self) -> bool:
@@ -166,12 +171,13 @@ def _counted(count: int, noun: str) -> str:
 def group_images(images: Sequence[DicomImage]) -> list[ImageGroup]:
     """Return images in groups, one for each sequence or volume, in the order of their series numbers.
 
-    Images of one series and one geometry are in one group, unless something in `TRAITS` differs between images of the
-    same place. Groups of different series are joined where they are a series for each phase, or one for each slice.
+    Images of one patient, one series and one geometry are in one group, unless something in `TRAITS` differs between
+    images of the same place. Groups of different series are joined where they are a series for each phase, or one for
+    each slice.
     """
     geometries = _Geometries()
-    series = _partition(images, lambda image: (_text("SeriesInstanceUID")(image), geometries.key(image)))
-    groups = [group for (uid, _), found in series.items() for group in _told_apart(uid, found)]
+    series = _partition(images, lambda image: (_series(image), geometries.key(image), *_read(OWNER, image)))
+    groups = [group for found in series.values() for group in _told_apart(found)]
     families = _partition(groups, lambda group: _family(group, geometries))
     groups = [group for found in families.values() for group in _joined(found)]
     return sorted(_without_localizers(groups), key=_order)
@@ -214,19 +220,24 @@ def _partition(items: Iterable, key: Callable[[object], Hashable]) -> dict[Hasha
     return parts
 
 
-def _told_apart(uid: str, images: list[DicomImage]) -> list[ImageGroup]:
+def _read(readers: Iterable[Callable[[DicomImage], str]], image: DicomImage) -> tuple[str, ...]:
+    return tuple(read(image) for read in readers)
+
+
+def _told_apart(images: list[DicomImage]) -> list[ImageGroup]:
     """Return the groups of a series of one geometry, by the traits in which images of the same place differ."""
     places = images_by_place(images)
     names = [
         name for name, read in TRAITS.items() if any(len({read(image) for image in found}) > 1 for found in places)
     ]
     parts = _partition(images, lambda image: tuple(TRAITS[name](image) for name in names))
-    return [ImageGroup(found, dict(zip(names, key, strict=True)), frozenset([uid])) for key, found in parts.items()]
+    series = frozenset([_series(images[0])])
+    return [ImageGroup(found, dict(zip(names, key, strict=True)), series) for key, found in parts.items()]
 
 
 def _family(group: ImageGroup, geometries: _Geometries) -> Hashable:
     first = group.images[0]
-    return (geometries.key(first), tuple(group.traits.items()), *(read(first) for read in FAMILY))
+    return (geometries.key(first), tuple(group.traits.items()), *_read(FAMILY, first))
 
 
 def _joined(groups: list[ImageGroup]) -> list[ImageGroup]:
@@ -238,7 +249,7 @@ def _joined(groups: list[ImageGroup]) -> list[ImageGroup]:
         groups[0].traits,
         frozenset().union(*(group.series for group in groups)),
     )
-    contrasts = {tuple(read(image) for read in CONTRAST) for image in whole.images}
+    contrasts = {_read(CONTRAST, image) for image in whole.images}
     phases = len(contrasts) == 1 and all(len(images) == 1 for group in groups for images in group.places)
     slices = all(len(group.places) == 1 for group in groups) and _lie_apart(whole.places, len(groups))
     return [whole] if (phases or slices) and whole.is_regular else groups

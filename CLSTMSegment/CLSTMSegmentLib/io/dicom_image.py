@@ -25,7 +25,11 @@ UNCOMPRESSED = {ImplicitVRLittleEndian: "<", ExplicitVRLittleEndian: "<", Explic
 PIXEL_DATA = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
 """Tag of the element of the pixels, in both byte orders."""
 
+UNDEFINED_LENGTH = 0xFFFFFFFF
+"""Length of an element whose pixels are compressed."""
+
 KEYWORDS = (
+    *("PatientID", "PatientName"),
     *("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID", "Modality"),
     *("SeriesNumber", "SeriesDescription", "ProtocolName", "ImageComments", "InstanceNumber"),
     *("ImageType", "FrameType", "ComplexImageComponent", "DataType", "EchoNumbers", "EchoTime", "EffectiveEchoTime"),
@@ -229,25 +233,32 @@ def _check_pixels(header: DicomHeader) -> int | None:
     """Return where the first pixel stands in the file; None for compressed images.
 
     Raises:
-        InputError: the file ends before the last pixel.
+        InputError: the file, or the element of the pixels, ends before the last pixel, or the file does not say how
+            its pixels are compressed.
     """
     path = header.path
     with path.open("rb") as file:
         file.seek(header.pixels_at)
-        element = file.read(8)
+        element = file.read(12)
         size = file.seek(0, 2)
     syntax = header.transfer_syntax
     if syntax != DeflatedExplicitVRLittleEndian and element[:4] not in PIXEL_DATA:
         raise InputError(f"{path} is truncated: it ends before the pixels of its image")
     if syntax not in UNCOMPRESSED:
         return None  # a compressed image that is truncated cannot be decompressed
-    start = header.pixels_at + (12 if element[4:6] in (b"OW", b"OB", b"UN") else 8)
+    length_at = 8 if element[4:6] in (b"OW", b"OB", b"UN") else 4
+    order = "big" if UNCOMPRESSED[syntax] == ">" else "little"
+    length = int.from_bytes(element[length_at : length_at + 4], order)
+    if length == UNDEFINED_LENGTH:
+        raise InputError(
+            f"{path} is damaged: its pixels are compressed, but its TransferSyntaxUID says that they are not"
+        )
+    start = header.pixels_at + length_at + 4
     bits = header.whole_number("BitsAllocated")
     if bits not in (8, 16, 32):
         raise InputError(f"{path} has pixels of {bits} bits, which cannot be read: convert it first")
     needed = header.count * header.whole_number("Rows") * header.whole_number("Columns") * bits // 8
-    if size - start < needed:
-        raise InputError(
-            f"{path} is truncated: its image has {needed} bytes, of which {max(0, size - start)} are there"
-        )
+    there = min(length, max(0, size - start))
+    if there < needed:
+        raise InputError(f"{path} is truncated: its image has {needed} bytes, of which {there} are there")
     return start

@@ -67,7 +67,8 @@ class DicomFolder:
         what = "; ".join(
             f"{number}. {group}, such as {group.images[0].path.name}" for number, group in enumerate(self.groups, 1)
         )
-        return f"{len(self.groups)} different things: {what}"
+        owners = len({group.owner for group in self.groups})
+        return f"{len(self.groups)} different things{f', of {owners} patients or studies' * (owners > 1)}: {what}"
 
 
 class CineSeries(FileSequence):

@@ -107,7 +107,7 @@ def _series_of(patient: Path, left_out: list[str]) -> list[FoundSequence]:
         groups = DicomFolder(patient).groups
     except (ImportError, InputError):
         return [FoundSequence(patient, None, "DICOM that cannot be read")]
-    parts = _parts(patient, {image.path: group.study for group in groups for image in group.images})
+    parts = _parts(patient, {image.path: group.owner for group in groups for image in group.images})
     if parts:
         return [sequence for part in parts for sequence in _series_of(part, left_out)]
     over_time = [n for n, group in enumerate(groups, 1) if any(len(images) > 1 for images in group.places)]
@@ -133,19 +133,19 @@ def _what(group: "ImageGroup") -> str:
     return f"DICOM, {group}"
 
 
-def _parts(patient: Path, studies: dict[Path, str]) -> list[Path]:
-    """Return the sub-folders of a folder that hold different studies; none where a study is in several of them.
+def _parts(patient: Path, owners: dict[Path, tuple[str, ...]]) -> list[Path]:
+    """Return the sub-folders of a folder that hold different patients or studies; none where one is in several of them.
 
     Args:
         patient: the folder.
-        studies: identity of the study of each file.
+        owners: what tells the patient and the study of each file.
     """
-    parts = _patients(patient, list(studies))
+    parts = _patients(patient, list(owners))
     while len(parts) == 1 and parts[0] != patient:
         patient = parts[0]
-        parts = _patients(patient, list(studies))
-    held = [{study for file, study in studies.items() if file.is_relative_to(part)} for part in parts]
-    apart = len(parts) > 1 and sum(map(len, held)) == len(set(studies.values()))
+        parts = _patients(patient, list(owners))
+    held = [{owner for file, owner in owners.items() if file.is_relative_to(part)} for part in parts]
+    apart = len(parts) > 1 and sum(map(len, held)) == len(set(owners.values()))
     return parts if apart else []
 
 
