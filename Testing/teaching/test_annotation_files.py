@@ -117,7 +117,7 @@ def test_file_that_is_no_label_image_is_refused_by_name(wrong, message, tmp_path
 
 @pytest.mark.parametrize(
     ("label_values", "unit", "image_values"),
-    [(["0", "2", "4"], "", ["0", "2", "4", "6", "8"]), (["1", "3"], "s", ["0", "1", "2", "3", "4"])],
+    [(["0", "2", "4"], "", ["0", "2", "4", "6", "8"]), (["1", "3"], "%", ["0", "1", "2", "3", "4"])],
 )
 def test_label_sequence_in_another_unit_with_another_number_of_frames_is_refused(
     label_values, unit, image_values, tmp_path
@@ -139,9 +139,41 @@ def test_label_sequence_with_an_index_value_that_is_not_one_of_the_images_is_ref
         annotated_frames(tmp_path, values, images("0.001", "0.002", "0.003"))
 
 
-@pytest.mark.parametrize(("values", "unit"), [(["0", "1", "2"], "s"), (["0", "40", "80"], "ms"), (["5", "6", "7"], "")])
+@pytest.mark.parametrize(("values", "unit"), [(["0", "1", "2"], "s"), (["0", "40", "80"], "%"), (["5", "6", "7"], "")])
 def test_label_sequence_without_comparable_index_values_annotates_the_frames_in_their_order(values, unit, tmp_path):
     assert annotated_frames(tmp_path, values, images("0.1", "0.2", "0.3"), unit) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("values", "unit", "image_values", "image_unit", "found"),
+    [
+        (["3", "2", "1", "0"], "", ["0", "1", "2", "3"], "", [3, 2, 1, 0]),
+        (["0", "1", "2", "3"], "", ["3", "2", "1", "0"], "", [3, 2, 1, 0]),
+        (["0.3", "0.2", "0.1", "0"], "s", ["0", "100", "200", "300"], "ms", [3, 2, 1, 0]),
+        (["0.1"], "s", ["0", "100", "200", "300"], "ms", [1]),
+        (["0", "1", "2", "3"], "s", ["0", "40", "80", "120"], "ms", [0, 1, 2, 3]),  # they are no times
+    ],
+)
+def test_frames_of_a_label_sequence_that_stand_in_another_order_go_by_their_index_values(
+    values, unit, image_values, image_unit, found, tmp_path
+):
+    assert annotated_frames(tmp_path, values, images(*image_values, unit=image_unit), unit) == found
+
+
+@pytest.mark.parametrize(
+    ("values", "unit", "image_values", "image_unit"),
+    [
+        (["2", "3", "4", "5"], "", ["0", "1", "2", "3"], ""),
+        (["30", "20", "10", "0"], "%", ["0", "40", "80", "120"], "ms"),
+        (["0", "1", "2", "3"], "", ["120", "80", "40", "0"], "ms"),
+        (["0", "50", "80", "120"], "ms", ["0", "0.04", "0.08", "0.12"], "s"),
+    ],
+)
+def test_label_sequence_is_refused_where_order_and_index_values_may_contradict_each_other(
+    values, unit, image_values, image_unit, tmp_path
+):
+    with pytest.raises(InputError, match="give both the same index"):
+        annotated_frames(tmp_path, values, images(*image_values, unit=image_unit), unit)
 
 
 @pytest.mark.parametrize("suffix", ["nrrd", "nii.gz", "mha"])

@@ -1,6 +1,7 @@
 """Annotations in files: a folder of label images, or a label sequence, for the frames of a sequence."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import isclose
 from pathlib import Path
 
@@ -141,42 +142,62 @@ def _other_image(number: int, images: Sequence[Path]) -> Path | None:
 def _frame_numbers(path: Path, labels: SequenceIndex, images: SequenceIndex) -> list[int]:
     """Return the number of the image that each frame of a label sequence annotates.
 
-    The index values tell it. Where they cannot be compared, since one of the two sequences has only frame numbers or
-    they have different units, the order of the frames tells it, if both have as many.
+    The index values tell it, if each of them is that of an image. Otherwise, the order of the frames tells it where one
+    of the two sequences has only frame numbers, or they have units that cannot be compared; then both must have as
+    many frames, and their index values must not fall.
 
     Raises:
-        InputError: they cannot be compared, and there are not as many; or an index value is that of no image, or of
-            several ones.
+        InputError: neither of them tells it.
     """
     in_order = list(range(len(images.values)))
-    comparable = labels.unit == images.unit and [str(n) for n in in_order] not in (labels.values, images.values)
-    if labels.values == images.values or (len(labels.values) == len(in_order) and not comparable):
+    found = [_images_at(value, labels, images) for value in labels.values]
+    if all(len(numbers) == 1 for numbers in found) and len(set(map(tuple, found))) == len(found):
+        return [number for (number,) in found]
+    plain = [str(n) for n in in_order]
+    same_unit, as_times = labels.unit == images.unit, {labels.unit, images.unit} <= MILLISECONDS.keys()
+    by_order = labels.values == plain or not (same_unit or as_times) or (images.values == plain and not same_unit)
+    if by_order and len(labels.values) == len(in_order) and not (_falls(labels) or _falls(images)):
         return in_order
-    if labels.unit != images.unit:
+    if by_order:
         raise InputError(
             f"{path}: its index is in {_unit_of(labels)} and that of the images in {_unit_of(images)}, so that nothing "
             f"says which of the {len(in_order)} images its {len(labels.values)} frames annotate: give both the same "
             "index, or put the label images into a folder, under the numbers of the images, such as 7.nrrd"
         )
-    numbers = []
-    for n, value in enumerate(labels.values):
-        same = [number for number in in_order if _is_same(value, images.values[number])]
-        if len(same) != 1 or same[0] in numbers:
-            raise InputError(
-                f"{path}: its frame {n} has the index value {value}, at which the images have {len(same)} frames, and "
-                "each frame can be annotated once: give both the same index values"
-            )
-        numbers += same
-    return numbers
+    n, numbers = next((n, numbers) for n, numbers in enumerate(found) if len(numbers) != 1 or numbers in found[:n])
+    raise InputError(
+        f"{path}: its frame {n} has the index value {labels.values[n]}, at which the images have {len(numbers)} frames,"
+        " and each frame can be annotated once: give both the same index values"
+    )
+
+
+MILLISECONDS = {"s": 1000.0, "ms": 1.0, "us": 0.001, "µs": 0.001}
+"""The length of the units of time that sequences have, in ms."""
+
+
+def _images_at(value: str, labels: SequenceIndex, images: SequenceIndex) -> list[int]:
+    """Return the numbers of the images at an index value of the labels."""
+    if labels.unit == images.unit:
+        factor = 1.0
+    elif {labels.unit, images.unit} <= MILLISECONDS.keys():
+        factor = MILLISECONDS[labels.unit] / MILLISECONDS[images.unit]
+    else:
+        return []
+    return [number for number, other in enumerate(images.values) if _is_same(value, factor, other)]
+
+
+def _falls(index: SequenceIndex) -> bool:
+    """Return whether an index value is a smaller number than the one before it."""
+    return index.is_numeric and any(float(after) < float(before) for before, after in pairwise(index.values))
 
 
 def _unit_of(index: SequenceIndex) -> str:
     return f"{index.name} ({index.unit})" if index.unit else f"{index.name} (no unit)"
 
 
-def _is_same(value: str, other: str) -> bool:
-    """Return whether two index values are the same text, or the same number but for rounding."""
+def _is_same(value: str, factor: float, other: str) -> bool:
+    """Return whether two index values are the same text, or the same number in the unit of the other one."""
     try:
-        return value == other or isclose(float(value), float(other), rel_tol=1e-6)
+        return isclose(factor * float(value), float(other), rel_tol=1e-6)
     except ValueError:
-        return False
+        return factor == 1.0 and value == other
