@@ -66,6 +66,7 @@ def test_images_of_different_sizes_are_told(tmp_path):
     [
         (("3.nrrd", "3.nii.gz", "4.nrrd"), r"3\.n.* and 3\.n.* are the same frame by their names"),
         (("t0.25.mha", "t0.5.mha", "t0.75.mha"), r"the order of t0\.5\.mha and t0\.25\.mha is not clear"),
+        (("t0,25.mha", "t0,5.mha", "t0,75.mha"), r"the order of t0,5\.mha and t0,25\.mha is not clear"),
         (("im1.mha", "im01.mha", "im2.mha"), r"im0?1\.mha and im0?1\.mha are the same frame by their names"),
         (("im1.nrrd", "im2.nrrd", "im2-label.nrrd"), r"im1\.nrrd and im2-label\.nrrd differ in more than numbers"),
         (("p1_t1.nrrd", "p1_t2.nrrd", "p2_t1.nrrd", "p2_t2.nrrd"), r"p1_t1\.nrrd and p2_t2\.nrrd, .* several patients"),
@@ -84,6 +85,13 @@ def test_numbers_after_a_hyphen_that_may_be_a_minus_are_told(names, is_told, tmp
     warnings = read_sequence(folder_of(tmp_path, *names)).warnings
 
     assert [f"{names[0]}, is not taken for a minus" in warning for warning in warnings] == [True] * is_told
+
+
+@pytest.mark.parametrize("names", [("first.mha", "second.mha", "third.mha"), ("Anna.mha", "Bert.mha", "Carl.mha")])
+def test_names_without_numbers_are_said_to_be_taken_in_the_order_of_the_alphabet(names, tmp_path):
+    (warning,) = read_sequence(folder_of(tmp_path, *names)).warnings
+
+    assert f"the order of the alphabet, from {names[0]} to {names[-1]}" in warning
 
 
 def test_places_that_differ_by_rounding_are_one_place(tmp_path):

@@ -29,6 +29,12 @@ def read_frame_folder(folder: Path, files: Sequence[Path]) -> FileSequence:
     minus = minus_doubt(files)
     if minus:
         warnings.append(f"{folder.name}: {minus}")
+    if len(files) > 1 and not any(map(_has_number, files)):
+        warnings.append(
+            f"{folder.name}: its files have no numbers in their names, so they are taken in the order of the alphabet, "
+            f"from {files[0].name} to {files[-1].name}: if that is not their order in time, or if they are no frames of "
+            "one sequence, number them, or segment each of them alone"
+        )
     gap = _gap(files)
     if gap is not None:
         warnings.append(
@@ -58,7 +64,7 @@ def read_frame_folder(folder: Path, files: Sequence[Path]) -> FileSequence:
 
 def _check_names(folder: Path, files: Sequence[Path]) -> None:
     """Raise an InputError unless the names of the files differ in numbers only: another one is no frame."""
-    numbered = [path for path in files if re.search(r"\d", _stem(path))]
+    numbered = list(filter(_has_number, files))
     places: dict[tuple, Path] = {}
     for path in files:
         place = tuple(int(part) if part.isdecimal() else part.lower() for part in _parts(path))
@@ -104,8 +110,8 @@ def _check_one_sequence(folder: Path, files: Sequence[Path]) -> None:
 
 def _with_decimals(path: Path) -> list[str | float]:
     """Return the parts of a file's name between numbers, at even places, and the numbers, among them decimals."""
-    parts = re.split(r"((?<![\d.])\d+\.\d+(?![\d.])|\d+)", _stem(path).lower())
-    return [float(part) if n % 2 else part for n, part in enumerate(parts)]
+    parts = re.split(r"((?<![\d.,])\d+[.,]\d+(?![\d.,])|\d+)", _stem(path).lower())
+    return [float(part.replace(",", ".")) if n % 2 else part for n, part in enumerate(parts)]
 
 
 def _gap(files: Sequence[Path]) -> tuple[Path, Path] | None:
@@ -151,6 +157,10 @@ def _stem(path: Path) -> str:
     return next(
         path.name[: -len(suffix)] for suffix in sorted(FORMATS, key=len)[::-1] if path.name.lower().endswith(suffix)
     )
+
+
+def _has_number(path: Path) -> bool:
+    return re.search(r"\d", _stem(path)) is not None
 
 
 def _parts(path: Path) -> list[str]:
