@@ -3,13 +3,15 @@
 import pytest
 import slicer
 from CLSTMSegmentLib.engine.run_report import RunReport
+from CLSTMSegmentLib.scene.frame_reviews import GOOD, reviewFrame
 from CLSTMSegmentLib.scene.inputs import resolveInput
 from CLSTMSegmentLib.worker.events import Done
 from host import application
+from scene.conftest import addSequence
 from scene.segmentations import finishedOutput, segmentedFrames
 from scene.test_edited_frames import CORRECTION, edit, voxelsOf
 
-from panel.conftest import fakeRun, outputs, report, wait
+from panel.conftest import choose, fakeRun, outputs, report, wait
 from panel.test_volume_input import finish, volumeNode  # noqa: F401
 
 
@@ -59,6 +61,39 @@ def test_user_is_asked_again_before_corrections_are_replaced(sequence, ui, fakes
     assert len(application.questions) == 2
     assert "you drew or corrected" in application.questions[1]
     assert "you drew or corrected" not in application.questions[0]
+
+
+def test_user_is_asked_again_before_another_input_replaces_the_output(scene, sequence, ui, fakes, phantom):
+    mine = finishedOutput(sequence, phantom).publish()
+    ui.outputSelector.setCurrentNode(mine)
+    fakeRun(ui, fakes, segmentedFrames(sequence, phantom))
+    ui.inputSelector.setCurrentNode(addSequence(scene, phantom[0], "Other patient"))
+
+    ui.applyButton.click()
+
+    assert [mine.GetName() in question for question in application.questions] == [True, True]
+
+
+def test_user_is_asked_again_before_marks_are_removed(sequence, ui, fakes, phantom):
+    mine = finishedOutput(sequence, phantom).publish()
+    ui.outputSelector.setCurrentNode(mine)
+    fakeRun(ui, fakes, segmentedFrames(sequence, phantom))
+    reviewFrame(mine, mine.GetNthIndexValue(2), GOOD)
+
+    ui.applyButton.click()
+
+    assert "Your marks of good and bad frames will be removed." in application.questions[-1]
+
+
+def test_user_is_asked_again_before_a_result_with_fewer_frames_replaces_the_output(sequence, ui, fakes, phantom):
+    mine = finishedOutput(sequence, phantom).publish()
+    ui.outputSelector.setCurrentNode(mine)
+    fakeRun(ui, fakes, segmentedFrames(sequence, phantom))
+    choose(ui.framesComboBox, "current")
+
+    ui.applyButton.click()
+
+    assert "This run makes fewer frames: 1." in application.questions[-1]
 
 
 def test_user_is_asked_before_the_corrected_result_of_a_volume_is_replaced(

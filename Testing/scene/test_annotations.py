@@ -6,11 +6,15 @@ import SimpleITK as sitk
 import slicer
 from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.core.sequence import SegmentedFrame
-from CLSTMSegmentLib.scene.annotations import newAnnotation, readAnnotations, useAsAnnotation
+from CLSTMSegmentLib.scene.annotations import newAnnotation, readAnnotations, replacesDrawing, useAsAnnotation
 from CLSTMSegmentLib.scene.images import orientedImage
+from CLSTMSegmentLib.scene.inputs import resolveInput
 from CLSTMSegmentLib.scene.outputs import SegmentationOutput
 from CLSTMSegmentLib.scene.segmentation_nodes import terminologyEntry
 from conftest import smallModel
+
+from scene.conftest import addSequence, play
+from scene.segmentations import finishedOutput, segmentedFrames
 
 
 @pytest.fixture
@@ -20,8 +24,12 @@ def annotationNode(source):
 
 
 def draw(annotationNode, number, masks, frame):
-    """Draw segments into a frame as Segment Editor does: one labelmap for each segment, cropped to its voxels."""
-    segmentation = annotationNode.GetNthDataNode(number).GetSegmentation()
+    """Draw segments into a frame, see `drawIn`."""
+    drawIn(annotationNode.GetNthDataNode(number).GetSegmentation(), masks, frame)
+
+
+def drawIn(segmentation, masks, frame):
+    """Draw segments as Segment Editor does: one labelmap for each segment, cropped to its voxels."""
     for name, mask in masks.items():
         image = sitk.GetImageFromArray(mask.astype(np.uint8))
         image.CopyInformation(frame.image)
@@ -152,3 +160,72 @@ def test_only_the_named_segments_are_ejecting_chambers(source, annotationNode, p
     assert [segment.ejecting_chamber for segment in segments] == [True, False]
     with pytest.raises(InputError, match="no segment is named Atrium: the segments are Ventricle, Valve"):
         readAnnotations(annotationNode, source, ejectingChambers=["Atrium"])
+
+
+def ownSequence(scene, browserNode, sequenceNode, className):
+    """Return a sequence of the user, which the browser plays without saving changes, and its proxy."""
+    ownNode = scene.AddNewNodeByClass("vtkMRMLSequenceNode", className)
+    ownNode.SetIndexName("time")
+    for number in range(sequenceNode.GetNumberOfDataNodes()):
+        ownNode.SetDataNodeAtValue(scene.CreateNodeByClass(className), sequenceNode.GetNthIndexValue(number))
+    browserNode.AddSynchronizedSequenceNode(ownNode)
+    play(browserNode, 2)
+    return ownNode, browserNode.GetProxyNode(ownNode)
+
+
+def test_annotation_whose_changes_the_browser_does_not_save_is_read_as_it_is_seen(scene, source, browserNode, phantom):
+    annotationNode, proxyNode = ownSequence(scene, browserNode, source.sequenceNode, "vtkMRMLSegmentationNode")
+    first, _ = blocks(phantom[0][2])
+    drawIn(proxyNode.GetSegmentation(), {"Valve": first}, phantom[0][2])
+
+    _, found = readAnnotations(annotationNode, source)
+
+    assert list(found) == [2]
+    assert np.count_nonzero(sitk.GetArrayFromImage(found[2])) == first.sum()
+    play(browserNode, 0)
+    play(browserNode, 2)
+    assert proxyNode.GetSegmentation().GetNumberOfSegments() == 1
+
+
+@pytest.mark.parametrize("added", ["frames of a result", "annotation", "frame of an annotation"])
+def test_what_the_user_did_in_other_sequences_of_the_browser_stays(scene, source, browserNode, phantom, added):
+    output = finishedOutput(source.sequenceNode, phantom, [2])
+    annotationNode = newAnnotation(source, "Annotation")
+    if added == "frame of an annotation":
+        output.publish()
+    _, drawn = ownSequence(scene, browserNode, source.sequenceNode, "vtkMRMLSegmentationNode")
+    _, points = ownSequence(scene, browserNode, source.sequenceNode, "vtkMRMLMarkupsFiducialNode")
+    drawIn(drawn.GetSegmentation(), {"Valve": blocks(phantom[0][2])[0]}, phantom[0][2])
+    points.AddControlPoint(1, 2, 3)
+    slicer.util.arrayFromVolume(source.proxyNode)[:] = 7
+
+    if added == "annotation":
+        newAnnotation(source, "Another")
+    elif added == "frame of an annotation":
+        useAsAnnotation(source, output.sequenceNode, annotationNode)
+    else:
+        output.publish()
+        for frame in segmentedFrames(source.sequenceNode, phantom, [3, 4]):
+            output.add(frame)
+
+    assert drawn.GetSegmentation().GetNumberOfSegments() == 1
+    assert points.GetNumberOfControlPoints() == 1
+    assert (slicer.util.arrayFromVolume(source.proxyNode) == 7).all()
+    play(browserNode, 0)
+    assert points.GetNumberOfControlPoints() == 0  # the browser plays all of them still
+
+
+def test_annotation_of_another_patient_is_refused(scene, source, annotationNode, phantom):
+    draw(annotationNode, 2, {"Valve": blocks(phantom[0][2])[0]}, phantom[0][2])
+    other = resolveInput(addSequence(scene, phantom[0], "Other patient"))
+    resultNode = finishedOutput(other.sequenceNode, phantom).publish()
+
+    for use in (
+        lambda: readAnnotations(annotationNode, other),
+        lambda: replacesDrawing(other, resultNode, annotationNode),
+        lambda: useAsAnnotation(other, resultNode, annotationNode),
+    ):
+        with pytest.raises(InputError, match="'Annotation' is an annotation of other images: 'Cine browser' plays it"):
+            use()
+
+    assert readAnnotations(annotationNode, source)[1].keys() == {2}

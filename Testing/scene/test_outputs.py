@@ -8,7 +8,9 @@ import vtk
 from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.core.sequence import SegmentedFrame
 from CLSTMSegmentLib.scene.images import volumeFromImage
-from CLSTMSegmentLib.scene.outputs import SegmentationOutput, checkOutput
+from CLSTMSegmentLib.scene.inputs import resolveInput
+from CLSTMSegmentLib.scene.output_choice import checkOutputFor
+from CLSTMSegmentLib.scene.outputs import SegmentationOutput
 from CLSTMSegmentLib.scene.volumes_plot import markFrame, volumesChart
 
 from scene.conftest import addSequence, play
@@ -224,11 +226,19 @@ def test_node_that_is_no_segmentation_sequence_is_refused_as_output(scene, seque
         (nodeOutsideTheScene, "not in the scene"),
     ):
         with pytest.raises(InputError, match=message):
-            checkOutput(node, source)
+            checkOutputFor(node, source)
+
+
+def test_frame_of_a_result_that_is_shown_is_refused_as_output_of_a_volume(scene, sequenceNode, source, phantom):
+    resultNode = finishedOutput(sequenceNode, phantom).publish()
+    volumeNode = scene.AddNode(volumeFromImage(phantom[0][0].image))
+
+    with pytest.raises(InputError, match="shows a frame of a sequence, and is no output"):
+        checkOutputFor(source.browserNode.GetProxyNode(resultNode), resolveInput(volumeNode))
 
 
 def test_empty_sequence_is_accepted_as_output(scene, source):
-    checkOutput(scene.AddNewNodeByClass("vtkMRMLSequenceNode"), source)
+    checkOutputFor(scene.AddNewNodeByClass("vtkMRMLSequenceNode"), source)
 
 
 def test_without_a_browser_only_the_sequence_is_added(scene, phantom):

@@ -7,6 +7,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..scene.annotations import annotatedNumbers
+from ..scene.browsers import saveChanges
 from ..scene.inputs import holds
 
 
@@ -41,6 +42,7 @@ class AnnotatedFramesList:
         """
         frames, nodes = [], tuple(node.GetID() for node in (annotationNode, inputNode) if node is not None)
         if annotationNode is not None and holds(annotationNode, "vtkMRMLSegmentationNode") and inputNode is not None:
+            saveChanges(annotationNode)
             frames = annotatedNumbers(annotationNode, inputNode)
         values = [inputNode.GetNthIndexValue(number) for number in frames]
         if (frames, values, nodes) == (self.frames, self._values, self._nodes):

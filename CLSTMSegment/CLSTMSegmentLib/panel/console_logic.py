@@ -197,7 +197,7 @@ class ConsoleLogic(LiveConsole, TeachConsole):
         """Return the input and the settings of a run; raise what `segment` raises for those that cannot be used."""
         from ..scene.inputs import regionFromROI, resolveInput
         from ..scene.keywords import runSettings
-        from ..scene.single_output import checkOutputFor
+        from ..scene.output_choice import checkOutputFor
 
         source = resolveInput(inputNode)
         if roi is not None:

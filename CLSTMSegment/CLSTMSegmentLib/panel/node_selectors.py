@@ -1,14 +1,11 @@
 """The node selectors of the panel: what they offer, what is suggested, and what happens when a node is removed."""
 
 import slicer
-from slicer.i18n import tr as _
 
 from ..core.errors import InputError
 from ..scene.browsers import proxyIDs
 from ..scene.inputs import holds, isSingleVolume, resolveInput
-from ..scene.made_frames import drawnFrames
 from .parameter_node import CLSTMSegmentParameterNode
-from .reported_slots import plain
 
 SELECTED_NODES = ("inputSequence", "outputSequence", "roi", "annotationSequence", "liveVolume")
 """The parameters that are nodes."""
@@ -68,37 +65,6 @@ def deselect(parameters: CLSTMSegmentParameterNode, node: slicer.vtkMRMLNode) ->
     for name in SELECTED_NODES:
         if parameters.getValue(name) is node:
             parameters.setValue(name, None)
-
-
-def mayReplace(outputNode: slicer.vtkMRMLNode | None, allowed: set[str]) -> bool:
-    """Return whether a run may replace the content of an output.
-
-    The user is asked once for each output, and whenever something would be lost that the user drew or corrected.
-
-    Args:
-        outputNode: the output; None for a new one.
-        allowed: IDs of the outputs for which the user has agreed, to which this one is added.
-    """
-    if outputNode is None:
-        return True
-    corrected = bool(drawnFrames(outputNode, emptied=True))
-    if outputNode.GetID() in allowed and not corrected:
-        return True
-    if outputNode.IsA("vtkMRMLSequenceNode"):
-        count = outputNode.GetNumberOfDataNodes()
-        question = _("The {count} frames of {name} will be replaced when the run has finished.")
-    else:
-        count = outputNode.GetSegmentation().GetNumberOfSegments()
-        question = _("The {count} segments of {name} will be replaced when the run has finished.")
-    if count == 0:
-        return True
-    question = question.format(count=count, name=outputNode.GetName())
-    if corrected:
-        question += " " + _("They hold what you drew or corrected.")
-    if not slicer.util.confirmOkCancelDisplay(plain(question), _("Replace the output")):
-        return False
-    allowed.add(outputNode.GetID())
-    return True
 
 
 def _nodes(nodeClass: str) -> list[slicer.vtkMRMLNode]:

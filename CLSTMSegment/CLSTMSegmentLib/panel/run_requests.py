@@ -17,8 +17,8 @@ from ..propagation.propagator import check_annotations
 from ..scene.annotations import readAnnotations
 from ..scene.inputs import SequenceFrames, SequenceInput
 from ..scene.made_frames import frameContents
+from ..scene.output_choice import checkOutputFor
 from ..scene.outputs import SegmentationOutput
-from ..scene.single_output import checkOutputFor
 from ..worker.job_folder import JobFolder
 from ..worker.worker_process import CYCLIC, PROPAGATE, SEGMENT
 

@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from ..core.errors import InputError, RunFailed
 from ..scene.inputs import holds, resolveInput, roiAround
-from ..scene.single_output import checkOutputFor
+from ..scene.output_choice import checkOutputFor
 from ..worker.worker_process import MakeWorker, WorkerProcess
 from .background_run import BackgroundRun
 from .choices import fillChoices
@@ -20,7 +20,7 @@ from .device_question import DeviceQuestion
 from .live_section import LiveSection
 from .log_section import LogSection
 from .model_section import ModelSection
-from .node_selectors import deselect, hideUnfitNodes, mayReplace, suggestInput
+from .node_selectors import deselect, hideUnfitNodes, suggestInput
 from .parameter_node import (
     CLSTMSegmentParameterNode,
     hasFrames,
@@ -30,6 +30,7 @@ from .parameter_node import (
 )
 from .propagate_section import PropagateSection
 from .remote_section import RemoteSection
+from .replacement_question import ReplacementQuestion
 from .reported_slots import plain, reporting, telling
 from .results_section import ResultsSection
 from .run_requests import PropagationRequest, RunRequest
@@ -54,7 +55,7 @@ class SegmentPanel:
         self._guiTag = self._observerTag = None
         self._run: BackgroundRun | None = None
         self._waiting: deque[RunRequest | PropagationRequest] = deque()
-        self._replaceable: set[str] = set()
+        self._replacement = ReplacementQuestion()
         self._installer = PackageInstaller(self._askForDevices)
         makeLocalWorker = makeWorker or partial(WorkerProcess, python=python)
         self._remote = RemoteSection(ui, makeLocalWorker, self._installer, self.update)
@@ -188,7 +189,7 @@ class SegmentPanel:
 
     def _submit(self, request: RunRequest | PropagationRequest) -> None:
         """Start a run, or let it wait for the one that goes on, unless the user does not want to replace its output."""
-        if not mayReplace(request.replacedNode, self._replaceable):
+        if not self._replacement.isAnswered(request):
             return
         if self._run is not None and self._run.state == "running":
             self._waiting.append(request)
@@ -275,7 +276,7 @@ class SegmentPanel:
         if self._run is not None:
             self._run.abandon()
             self._run = None
-        self._replaceable.clear()
+        self._replacement.forget()
         ui = self._ui
         ui.cancelButton.enabled = ui.unfinishedWidget.visible = False
         ui.progressBar.value = 0

@@ -12,6 +12,7 @@ import vtk
 from ..core.errors import InputError
 from ..core.structure import PALETTE, Segment
 from .beside_input import copyIndex, placeBeside
+from .browsers import browsersOf, othersStay, saveChanges
 from .images import imageFromVolume, imageGeometry, volumeGeometry
 from .inputs import SequenceInput
 from .labelmaps import drawnSegments, labelsOf, maskOn, sameName
@@ -44,11 +45,12 @@ def newAnnotation(source: SequenceInput, name: str) -> slicer.vtkMRMLSequenceNod
         annotationNode.SetDataNodeAtValue(node, sequenceNode.GetNthIndexValue(number))
     annotationNode.SetName(scene.GenerateUniqueName(name))
     scene.AddNode(annotationNode)
-    browserNode.AddSynchronizedSequenceNode(annotationNode)
-    # in a frame that the input gets later, nothing is drawn; the drawing of the frame before would be copied otherwise
-    browserNode.SetMissingItemMode(annotationNode, slicer.vtkMRMLSequenceBrowserNode.MissingItemCreateFromDefault)
-    browserNode.SetSaveChanges(annotationNode, True)
-    slicer.vtkSlicerSequencesLogic().UpdateProxyNodesFromSequences(browserNode)
+    with othersStay(annotationNode, browserNode):
+        browserNode.AddSynchronizedSequenceNode(annotationNode)
+        # in a frame that the input gets later, nothing is drawn; otherwise, the drawing before it would be copied
+        browserNode.SetMissingItemMode(annotationNode, slicer.vtkMRMLSequenceBrowserNode.MissingItemCreateFromDefault)
+        browserNode.SetSaveChanges(annotationNode, True)
+        slicer.vtkSlicerSequencesLogic().UpdateProxyNodesFromSequences(browserNode)
     placeBeside(source, browserNode.GetProxyNode(annotationNode))
     return annotationNode
 
@@ -56,7 +58,12 @@ def newAnnotation(source: SequenceInput, name: str) -> slicer.vtkMRMLSequenceNod
 def replacesDrawing(
     source: SequenceInput, resultNode: slicer.vtkMRMLSequenceNode, annotationNode: slicer.vtkMRMLSequenceNode
 ) -> bool:
-    """Return whether `useAsAnnotation` would replace something else that is drawn in the selected frame."""
+    """Return whether `useAsAnnotation` would replace something else that is drawn in the selected frame.
+
+    Raises:
+        InputError: the annotation is that of another image.
+    """
+    _checkImage(annotationNode, source)
     browserNode = source.browserNode
     shown = browserNode.GetProxyNode(resultNode) if browserNode is not None else None
     drawn = annotationNode.GetDataNodeAtValue(source.sequenceNode.GetNthIndexValue(source.shownFrame))
@@ -76,8 +83,10 @@ def useAsAnnotation(
         The number of the frame.
 
     Raises:
-        InputError: the input's browser does not play the result, or the result has no segments in this frame.
+        InputError: the annotation is that of another image, the input's browser does not play the result, or the result
+            has no segments in this frame.
     """
+    _checkImage(annotationNode, source)
     browserNode = source.browserNode
     shown = browserNode.GetProxyNode(resultNode) if browserNode is not None else None
     if shown is None:
@@ -90,8 +99,9 @@ def useAsAnnotation(
     value = source.sequenceNode.GetNthIndexValue(number)
     node = slicer.vtkMRMLSegmentationNode()
     node.GetSegmentation().DeepCopy(shown.GetSegmentation())
-    annotationNode.SetDataNodeAtValue(node, value)
-    slicer.vtkSlicerSequencesLogic().UpdateProxyNodesFromSequences(browserNode)
+    with othersStay(annotationNode):
+        annotationNode.SetDataNodeAtValue(node, value)
+        slicer.vtkSlicerSequencesLogic().UpdateProxyNodesFromSequences(browserNode)
     return number
 
 
@@ -140,10 +150,12 @@ def readAnnotations(
     Raises:
         InputError: no frame is annotated, the input does not have an annotated frame, two segments of a frame have the
             same name or overlap, a segment has no name or one that cannot be used, lies beside its frame or cannot be
-            resampled to its grid, there are too many segments, no segment has the name of an ejecting chamber, or image
-            and annotation are shown under different transforms.
+            resampled to its grid, there are too many segments, no segment has the name of an ejecting chamber, the
+            annotation is that of another image, or both are shown under different transforms.
     """
+    _checkImage(annotationNode, source)
     _checkTransforms(annotationNode, source)
+    saveChanges(annotationNode)
     sequenceNode = source.sequenceNode
     numbers = {sequenceNode.GetNthIndexValue(n): n for n in range(sequenceNode.GetNumberOfDataNodes())}
     segments: dict[str, Segment] = {}
@@ -217,6 +229,17 @@ def readPropagated(
             node = annotationNode.GetDataNodeAtValue(value)
             found[number] = labelsOf(node, segments, image, f"frame {number} ({value})")
     return found
+
+
+def _checkImage(annotationNode: slicer.vtkMRMLSequenceNode, source: SequenceInput) -> None:
+    """Raise an InputError if browsers play the annotation, but with other images than the input: another patient's."""
+    browserNodes = browsersOf(annotationNode)
+    if browserNodes and not any(b.IsSynchronizedSequenceNode(source.sequenceNode, True) for b in browserNodes):
+        raise InputError(
+            f"{annotationNode.GetName()!r} is an annotation of other images: {browserNodes[0].GetName()!r} plays it, "
+            f"and not {source.sequenceNode.GetName()!r}: choose an annotation of this image, or let its browser play "
+            "this one, in the Sequences module"
+        )
 
 
 def _checkTransforms(annotationNode: slicer.vtkMRMLSequenceNode, source: SequenceInput) -> None:

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import slicer
 
+from .browsers import othersStay
 from .inputs import SequenceFrames, SequenceInput
 
 
@@ -27,16 +28,17 @@ def playBeside(source: SequenceInput, sequenceNode: slicer.vtkMRMLSequenceNode) 
     """Make the input's browser play the output beside the input; the selected item and playback stay as they are."""
     browserNode = source.browserNode
     selectedItem, playing = browserNode.GetSelectedItemNumber(), browserNode.GetPlaybackActive()
-    if not browserNode.IsSynchronizedSequenceNode(sequenceNode, True):
-        wasModifying = browserNode.StartModify()
-        browserNode.AddSynchronizedSequenceNode(sequenceNode)
-        browserNode.EndModify(wasModifying)
-    # for a frame that was not segmented nothing is shown, and no item is added to the output
-    browserNode.SetMissingItemMode(sequenceNode, slicer.vtkMRMLSequenceBrowserNode.MissingItemSetToDefault)
-    # without this, what the user edits is thrown away at the next change of frames, with the visibility of segments
-    browserNode.SetSaveChanges(sequenceNode, True)
-    # the application does this later by itself, but the proxy is needed now
-    slicer.vtkSlicerSequencesLogic().UpdateProxyNodesFromSequences(browserNode)
+    with othersStay(sequenceNode, browserNode):
+        if not browserNode.IsSynchronizedSequenceNode(sequenceNode, True):
+            wasModifying = browserNode.StartModify()
+            browserNode.AddSynchronizedSequenceNode(sequenceNode)
+            browserNode.EndModify(wasModifying)
+        # for a frame that was not segmented nothing is shown, and no item is added to the output
+        browserNode.SetMissingItemMode(sequenceNode, slicer.vtkMRMLSequenceBrowserNode.MissingItemSetToDefault)
+        # without this, what the user edits is thrown away at the next change of frames, with the visibility of segments
+        browserNode.SetSaveChanges(sequenceNode, True)
+        # the application does this later by itself, but the proxy is needed now
+        slicer.vtkSlicerSequencesLogic().UpdateProxyNodesFromSequences(browserNode)
     proxyNode = browserNode.GetProxyNode(sequenceNode)
     placeBeside(source, proxyNode)
     browserNode.SetSelectedItemNumber(selectedItem)

@@ -1,6 +1,83 @@
 """The sequence browsers of a scene, and what they show."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import slicer
+import vtk
+
+
+@contextmanager
+def othersStay(
+    sequenceNode: slicer.vtkMRMLSequenceNode, browserNode: slicer.vtkMRMLSequenceBrowserNode | None = None
+) -> Iterator[None]:
+    """Leave the proxies of all other sequences as they are while the block changes a sequence.
+
+    Whenever a browser or one of its sequences changes, the application copies the selected item of each sequence of
+    this browser into its proxy. What the user has drawn there is lost then, unless the browser saves the changes.
+
+    Args:
+        sequenceNode: the sequence that changes.
+        browserNode: a browser that will play it, too; None where it is in its browsers already.
+    """
+    browserNodes = browsersOf(sequenceNode)
+    if browserNode is not None and browserNode.GetScene() is not None and browserNode not in browserNodes:
+        browserNodes.append(browserNode)
+    others = [
+        (browser, node)
+        for browser in browserNodes
+        for node in _synchronized(browser)
+        if node is not sequenceNode and browser.GetPlayback(node)
+    ]
+    _setPlayback(others, False)
+    try:
+        yield
+    finally:
+        _setPlayback(others, True)
+
+
+def _synchronized(browserNode: slicer.vtkMRMLSequenceBrowserNode) -> list[slicer.vtkMRMLSequenceNode]:
+    """Return all sequences that a browser plays, its master too."""
+    nodes = vtk.vtkCollection()
+    browserNode.GetSynchronizedSequenceNodes(nodes, True)
+    return [nodes.GetItemAsObject(n) for n in range(nodes.GetNumberOfItems())]
+
+
+def _setPlayback(
+    played: list[tuple[slicer.vtkMRMLSequenceBrowserNode, slicer.vtkMRMLSequenceNode]], playback: bool
+) -> None:
+    """Set for a moment whether browsers play some of their sequences."""
+    for browserNode, sequenceNode in played:
+        with _silent(browserNode):
+            browserNode.SetPlayback(sequenceNode, playback)
+
+
+def saveChanges(sequenceNode: slicer.vtkMRMLSequenceNode) -> None:
+    """Make the browsers of a sequence store what the user draws in it, and what the user has drawn there just now.
+
+    Otherwise a drawing is shown until the next change of frames, but it is nowhere in the sequence.
+    """
+    logic = slicer.vtkSlicerSequencesLogic()
+    for browserNode in _browsers(sequenceNode.GetScene()):
+        proxyNode = browserNode.GetProxyNode(sequenceNode)
+        if proxyNode is None or browserNode.GetSaveChanges(sequenceNode):
+            continue
+        with _silent(browserNode):  # the application would show the stored frame again, without the drawing
+            browserNode.SetSaveChanges(sequenceNode, True)
+        shown = browserNode.GetMasterSequenceNode().GetNthIndexValue(browserNode.GetSelectedItemNumber())
+        if sequenceNode.GetDataNodeAtValue(shown) is not None:
+            logic.UpdateSequencesFromProxyNodes(browserNode, proxyNode)
+
+
+@contextmanager
+def _silent(browserNode: slicer.vtkMRMLSequenceBrowserNode) -> Iterator[None]:
+    """Change a browser without telling the application, which would copy all selected items into the proxies."""
+    wasDisabled = browserNode.GetDisableModifiedEvent()
+    browserNode.SetDisableModifiedEvent(True)
+    try:
+        yield
+    finally:
+        browserNode.SetDisableModifiedEvent(wasDisabled)
 
 
 def proxyIDs(scene: slicer.vtkMRMLScene) -> set[str]:
@@ -34,9 +111,13 @@ def browserOfProxy(node: slicer.vtkMRMLNode) -> slicer.vtkMRMLSequenceBrowserNod
     return next((b for b in _browsers(node.GetScene()) if node.GetID() in _referencedIDs(b)), None)
 
 
+def browsersOf(node: slicer.vtkMRMLSequenceNode) -> list[slicer.vtkMRMLSequenceBrowserNode]:
+    """Return all browsers that play a sequence."""
+    scene = node.GetScene()
+    return [] if scene is None else [b for b in _browsers(scene) if b.IsSynchronizedSequenceNode(node, True)]
+
+
 def browserOfSequence(node: slicer.vtkMRMLSequenceNode) -> slicer.vtkMRMLSequenceBrowserNode | None:
     """Return the browser of which the sequence is the master, else any browser that plays it."""
-    if node.GetScene() is None:
-        return None
-    browsers = [b for b in _browsers(node.GetScene()) if b.IsSynchronizedSequenceNode(node, True)]
+    browsers = browsersOf(node)
     return next((b for b in browsers if b.GetMasterSequenceNode() is node), browsers[0] if browsers else None)

@@ -4,6 +4,8 @@ import json
 
 import slicer
 
+from .browsers import othersStay
+
 GOOD, BAD = "good", "bad"
 
 REVIEWS_ATTRIBUTE = "CLSTMSegment.reviews"
@@ -26,4 +28,5 @@ def reviewFrame(sequenceNode: slicer.vtkMRMLSequenceNode, indexValue: str, mark:
         del marks[indexValue]
     else:
         marks[indexValue] = mark
-    sequenceNode.SetAttribute(REVIEWS_ATTRIBUTE, json.dumps(marks))
+    with othersStay(sequenceNode):
+        sequenceNode.SetAttribute(REVIEWS_ATTRIBUTE, json.dumps(marks))

@@ -11,6 +11,7 @@ from ..core.volume_curve import Flag, FrameVolumes, VolumeCurve
 from ..engine.quality import measure_frame
 from ..model.description import Model
 from .beside_input import copyIndex, playBeside
+from .browsers import othersStay
 from .edited_frames import editState, measureEdited
 from .frame_reviews import REVIEWS_ATTRIBUTE
 from .inputs import SequenceFrames, SequenceInput
@@ -124,12 +125,13 @@ class SegmentationOutput:
         segmentation = node.GetSegmentation()
         node.SetAndObserveSegmentation(None)  # the sequence would copy the labelmaps
         node.SetName(f"{self._model.title} {volumes.number}")
-        node = self.sequenceNode.SetDataNodeAtValue(node, volumes.index_value)
-        node.SetAndObserveSegmentation(segmentation)
-        self._measured[volumes.number] = editState(node)
-        self.curve.add(volumes, flags)
-        if self.sequenceNode.GetScene() is not None:
-            self._show(self.sequenceNode)
+        with othersStay(self.sequenceNode):
+            node = self.sequenceNode.SetDataNodeAtValue(node, volumes.index_value)
+            node.SetAndObserveSegmentation(segmentation)
+            self._measured[volumes.number] = editState(node)
+            self.curve.add(volumes, flags)
+            if self.sequenceNode.GetScene() is not None:
+                self._show(self.sequenceNode)
 
     def addPropagated(
         self, frame: SegmentedFrame, flags: Sequence[Flag], drawn: slicer.vtkMRMLSegmentationNode | None
@@ -154,7 +156,7 @@ class SegmentationOutput:
         subject hierarchy folder of the input's proxy. Without a browser, the output has no proxy.
 
         Args:
-            outputNode: output that `checkOutput` accepts. Its frames are replaced, its name stays, and the sequence
+            outputNode: output that `checkOutputFor` accepts. Its frames are replaced, its name stays, and the sequence
                 that an earlier call added is removed from the scene.
 
         Returns:
@@ -168,7 +170,8 @@ class SegmentationOutput:
                 outputNode.SetName(scene.GenerateUniqueName(f"{base} {self._model.title}"))
                 scene.AddNode(outputNode)
         else:
-            self._replaceFrames(outputNode)
+            with othersStay(outputNode):
+                self._replaceFrames(outputNode)
             self.withdraw()
             self.sequenceNode = outputNode
         self._show(outputNode)
@@ -213,7 +216,8 @@ class SegmentationOutput:
 
         At the end of the event that tells of it, MRML shows nothing in such a frame again, unless it was added before.
         """
-        self.sequenceNode.SetDataNodeAtValue(self.shownNode, self.source.sequenceNode.GetNthIndexValue(number))
+        with othersStay(self.sequenceNode):
+            self.sequenceNode.SetDataNodeAtValue(self.shownNode, self.source.sequenceNode.GetNthIndexValue(number))
 
     def takeOver(
         self, outputNode: slicer.vtkMRMLNode, tableNode: slicer.vtkMRMLTableNode, frames: Sequence[FrameVolumes]
@@ -246,11 +250,12 @@ class SegmentationOutput:
         proxyNode, self._proxyNode = self._proxyNode, None
         if proxyNode is not None:
             ownNodes = [proxyNode.GetDisplayNode(), proxyNode.GetStorageNode(), proxyNode]
-            if self.source.browserNode.GetScene() is scene:
-                self.source.browserNode.RemoveSynchronizedSequenceNode(self.sequenceNode.GetID())
-            for node in ownNodes:
-                if node is not None and node.GetScene() is scene:
-                    scene.RemoveNode(node)
+            with othersStay(self.sequenceNode):
+                if self.source.browserNode.GetScene() is scene:
+                    self.source.browserNode.RemoveSynchronizedSequenceNode(self.sequenceNode.GetID())
+                for node in ownNodes:
+                    if node is not None and node.GetScene() is scene:
+                        scene.RemoveNode(node)
         if self.tableNode is not None:
             removeChart(self.tableNode)
             scene.RemoveNode(self.tableNode)
@@ -259,10 +264,11 @@ class SegmentationOutput:
 
     def _show(self, outputNode: slicer.vtkMRMLSequenceNode) -> None:
         browserNode = self.source.browserNode
-        if browserNode is not None and browserNode.GetScene() is not None:  # the user may have removed it
-            playBeside(self.source, outputNode)
-            self._proxyNode = browserNode.GetProxyNode(outputNode)  # it stays when the browser is removed
-        self.tableNode = volumesTable(outputNode, self.curve)
+        with othersStay(outputNode, browserNode):
+            if browserNode is not None and browserNode.GetScene() is not None:  # the user may have removed it
+                playBeside(self.source, outputNode)
+                self._proxyNode = browserNode.GetProxyNode(outputNode)  # it stays when the browser is removed
+            self.tableNode = volumesTable(outputNode, self.curve)
 
     def _replaceFrames(self, outputNode: slicer.vtkMRMLSequenceNode) -> None:
         frames = self.sequenceNode
@@ -273,24 +279,3 @@ class SegmentationOutput:
         for number in range(frames.GetNumberOfDataNodes()):
             outputNode.SetDataNodeAtValue(frames.GetNthDataNode(number), frames.GetNthIndexValue(number))
         outputNode.EndModify(wasModifying)
-
-
-def checkOutput(outputNode: slicer.vtkMRMLNode, source: SequenceInput) -> None:
-    """Raise an InputError unless the node can be the output for an input.
-
-    Args:
-        outputNode: a segmentation sequence, or an empty sequence, in the scene of the input.
-        source: the input; it cannot be its own output.
-    """
-    name = outputNode.GetName()
-    if not outputNode.IsA("vtkMRMLSequenceNode"):
-        raise InputError(f"output {name!r} is not a sequence: choose a segmentation sequence")
-    if outputNode is source.sequenceNode:
-        raise InputError("the output is the input itself: choose another output")
-    if outputNode.GetScene() is not source.sequenceNode.GetScene():
-        raise InputError(f"output {name!r} is not in the scene of the input: add it there first")
-    if any(
-        not outputNode.GetNthDataNode(number).IsA("vtkMRMLSegmentationNode")
-        for number in range(outputNode.GetNumberOfDataNodes())
-    ):
-        raise InputError(f"output {name!r} contains nodes that are not segmentations: choose another output")

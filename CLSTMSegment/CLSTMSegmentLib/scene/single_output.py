@@ -2,14 +2,13 @@
 
 import slicer
 
-from ..core.errors import InputError
 from ..core.structure import SegmentSet
 from ..model.description import Model
 from .beside_input import placeBeside
 from .edited_frames import editState
 from .inputs import SequenceInput
 from .made_frames import MODEL, rememberMade
-from .outputs import SegmentationOutput, checkOutput
+from .outputs import SegmentationOutput
 from .volumes_plot import removeChart
 from .volumes_table import volumesTable
 
@@ -93,15 +92,3 @@ class SingleOutput(SegmentationOutput):
 def outputFor(model: Model | SegmentSet, source: SequenceInput) -> SegmentationOutput:
     """Return what collects the finished frames of a run on an input."""
     return SingleOutput(model, source) if source.isSingle else SegmentationOutput(model, source)
-
-
-def checkOutputFor(outputNode: slicer.vtkMRMLNode, source: SequenceInput) -> None:
-    """Raise an InputError unless the node can be the output for an input: see `checkOutput`, or a segmentation."""
-    if not source.isSingle:
-        checkOutput(outputNode, source)
-        return
-    name = outputNode.GetName()
-    if not outputNode.IsA("vtkMRMLSegmentationNode"):
-        raise InputError(f"output {name!r} is not a segmentation: choose one, because the input is a single volume")
-    if outputNode.GetScene() is not source.node.GetScene():
-        raise InputError(f"output {name!r} is not in the scene of the input: add it there first")

@@ -1,0 +1,64 @@
+"""The question whether a run may replace the frames of an output that exists."""
+
+import slicer
+from slicer.i18n import tr as _
+
+from ..scene.frame_reviews import frameReviews
+from ..scene.made_frames import drawnFrames
+from .reported_slots import plain
+from .run_requests import PropagationRequest, RunRequest
+
+
+class ReplacementQuestion:
+    """Asks the user before a run replaces something.
+
+    The user is asked once for each output and input. They are asked again whenever a run would remove something that
+    they drew, corrected or marked, or would leave fewer frames than there are.
+    """
+
+    def __init__(self):
+        self._agreed: set[tuple[str, str]] = set()
+
+    def isAnswered(self, request: RunRequest | PropagationRequest) -> bool:
+        """Return whether a run may begin; ask where this is not clear."""
+        outputNode = request.replacedNode
+        if outputNode is None:
+            return True
+        pair = (outputNode.GetID(), request.source.node.GetID())
+        count, lost = _count(outputNode), _lost(outputNode, request)
+        if count == 0 or (pair in self._agreed and not lost):
+            return True
+        if outputNode.IsA("vtkMRMLSequenceNode"):
+            question = _("The {count} frames of {name} will be replaced when the run has finished.")
+        else:
+            question = _("The {count} segments of {name} will be replaced when the run has finished.")
+        text = " ".join([question.format(count=count, name=outputNode.GetName()), *lost])
+        if not slicer.util.confirmOkCancelDisplay(plain(text), _("Replace the output")):
+            return False
+        self._agreed.add(pair)
+        return True
+
+    def forget(self) -> None:
+        """Forget all answers, because the scene is closing."""
+        self._agreed.clear()
+
+
+def _count(outputNode: slicer.vtkMRMLNode) -> int:
+    """Return the number of frames of a sequence, or of segments of a segmentation."""
+    if outputNode.IsA("vtkMRMLSequenceNode"):
+        return outputNode.GetNumberOfDataNodes()
+    return outputNode.GetSegmentation().GetNumberOfSegments()
+
+
+def _lost(outputNode: slicer.vtkMRMLNode, request: RunRequest | PropagationRequest) -> list[str]:
+    """Return sentences about what the user would lose, beside frames that a run made."""
+    sentences = []
+    if drawnFrames(outputNode, emptied=True):
+        sentences.append(_("They hold what you drew or corrected."))
+    if outputNode.IsA("vtkMRMLSequenceNode"):
+        if frameReviews(outputNode):
+            sentences.append(_("Your marks of good and bad frames will be removed."))
+        total = request.total(request.source.sequenceNode.GetNumberOfDataNodes())
+        if total < outputNode.GetNumberOfDataNodes():
+            sentences.append(_("This run makes fewer frames: {total}.").format(total=total))
+    return sentences
