@@ -228,3 +228,18 @@ def test_without_highdicom_the_error_says_what_to_install(series, settings, outp
         segment_to_files(settings, series, outputs)
 
     assert not list(tmp_path.iterdir())
+
+
+def test_images_that_have_one_identity_make_no_object(series, settings, outputs, tmp_path):
+    shutil.copytree(series, tmp_path / "images")
+    for path in (tmp_path / "images").iterdir():
+        image = dcmread(path)
+        image.SOPInstanceUID = f"1.2.3.{round(image.ImagePositionPatient[2] * 10) + 10_000}"  # in every frame the same
+        image.save_as(path)
+    segmented = []
+
+    with pytest.raises(InputError, match=r"frame 1: .*IM\d+ and .*IM\d+ have the same SOPInstanceUID 1\.2\.3\.\d+"):
+        segment_to_files(settings, tmp_path / "images", outputs, on_frame=segmented.append)
+
+    assert segmented == []
+    assert [path.name for path in tmp_path.iterdir()] == ["images"]

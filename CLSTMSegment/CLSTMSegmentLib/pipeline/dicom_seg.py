@@ -12,8 +12,6 @@ from highdicom.color import CIELabColor
 from highdicom.seg import Segmentation, SegmentDescription
 from highdicom.sr import CodedConcept
 from pydicom import Dataset, dcmread
-from pydicom.charset import python_encoding
-from pydicom.multival import MultiValue
 from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid
 
@@ -23,10 +21,8 @@ from ..core.structure import Segment
 from ..io.dicom_series import CineSeries
 from ..io.file_sequence import FileSequence
 from ..model.description import Model
+from .dicom_texts import LONGEST_TEXT, check_texts, code_of, has_other_scripts, write_in_utf_8
 from .writers import storing
-
-TISSUE = ["SCT", "85756007", "Tissue"]
-"""Slicer's code for a segment whose model names no code."""
 
 MAY_BE_EMPTY = (
     *("PatientID", "PatientName", "PatientBirthDate", "PatientSex"),
@@ -36,9 +32,6 @@ MAY_BE_EMPTY = (
 
 GREATEST_NUMBER = 2**31 - 1
 """Largest number that the standard allows for a series."""
-
-LONGEST_DESCRIPTION = 64
-"""Number of characters that the standard allows for the description of a series."""
 
 
 def files_of(frames: FileSequence, output: Path) -> Callable[[int], list[Path]]:
@@ -65,15 +58,19 @@ class DicomSegWriter:
         files: returns the DICOM files of a frame by its number, one for each slice, in the order of the slices.
 
     Raises:
+        InputError: DICOM does not allow a text of the model.
         StorageError: the folder cannot be made.
     """
 
     def __init__(self, folder: Path, model: Model, files: Callable[[int], list[Path]]):
+        check_texts(model)
         self._folder = folder
         self._model = model
         self._files = files
         self._series_uid = generate_uid()
         self._patients: set[str] = set()
+        self._instances: dict[str, str] = {}
+        self._in_utf_8 = has_other_scripts(model)
         self._segments = [
             _description(n, segment, model, generate_uid()) for n, segment in enumerate(model.segments, 1)
         ]
@@ -99,6 +96,7 @@ class DicomSegWriter:
             labels: its labels (k, j, i); None to find out whether its images have all that an object needs.
         """
         images = self._images(number)
+        self._check_identities(number, images)
         series_of = {image.get("SOPInstanceUID"): image.get("SeriesInstanceUID") for image in images}
         self._patients |= {str(image.PatientID) for image in images}
         if len(self._patients) > 1:
@@ -130,7 +128,7 @@ class DicomSegWriter:
                     device_serial_number="1",
                     content_description=f"frame {number}",
                     omit_empty_frames=bool(labels.any()),
-                    series_description=f"{self._model.title}"[:LONGEST_DESCRIPTION],
+                    series_description=f"{self._model.title}"[:LONGEST_TEXT],
                 )
         except (AttributeError, KeyError, ValueError) as error:
             raise InputError(
@@ -147,14 +145,21 @@ class DicomSegWriter:
             for keyword in MAY_BE_EMPTY:
                 if keyword not in image:
                     setattr(image, keyword, "")
-            character_sets = image.get("SpecificCharacterSet")
-            # several sets, as in Japan and Korea: highdicom knows some of them only
-            if isinstance(character_sets, MultiValue) and python_encoding.keys() >= set(character_sets):
-                image.decode()
-                image.SpecificCharacterSet = "ISO_IR 192"  # UTF-8
+            write_in_utf_8(image, always=self._in_utf_8)
             if not image.get("SliceThickness"):
                 image.SliceThickness = _slice_gap(images)
         return images
+
+    def _check_identities(self, number: int, images: list[Dataset]) -> None:
+        """Raise an InputError if two images have one identity: an object would refer to any of them."""
+        for image in images:
+            uid, file = image.get("SOPInstanceUID"), image.filename
+            other = self._instances.setdefault(uid, file) if uid else file
+            if other != file:
+                raise InputError(
+                    f"frame {number}: {other} and {file} have the same SOPInstanceUID {uid}, so that no DICOM SEG "
+                    "object can refer to one of them: give each image its own"
+                )
 
     def finish(self) -> None:
         pass
@@ -187,7 +192,7 @@ def _description(number: int, segment: Segment, model: Model, uid: str) -> Segme
     """Return the description of a segment; its tracking UID makes it the same segment in all frames."""
 
     def code(name: str) -> CodedConcept:
-        scheme, value, meaning = segment.terminology.get(name, TISSUE)
+        scheme, value, meaning = code_of(segment, name)
         return CodedConcept(value, scheme, meaning)
 
     return SegmentDescription(
