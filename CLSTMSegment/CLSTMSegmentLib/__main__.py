@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import NoReturn
 
 from . import __version__
@@ -46,6 +47,7 @@ def _run(arguments: list[str] | None) -> int:
     options = parser(words).parse_args(words)
     try:
         with stopped_by_signals():
+            _check_current_folder()
             options.command(options)
             sys.stdout.flush()  # what cannot be written is an error of the command
     except InputError as error:
@@ -57,6 +59,14 @@ def _run(arguments: list[str] | None) -> int:
     except (KeyboardInterrupt, Cancelled) as error:
         return _print_error(str(error) or "stopped; no unfinished result was written", 1)
     return 0
+
+
+def _check_current_folder() -> None:
+    """Raise an InputError if the current folder was removed: libraries that look for it would end the process."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise InputError("the current folder was removed: change to a folder that exists, and run again") from error
 
 
 def _print_error(message: str, status: int) -> int:

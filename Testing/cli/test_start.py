@@ -109,3 +109,34 @@ def test_waiting_threads_of_a_command_sleep(cine, bundle, tmp_path, monkeypatch)
 
     assert status == 0
     assert "GOMP_SPINCOUNT = '0'" in text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not remove the folder in which a process is")
+@pytest.mark.parametrize("place", ["relative", "absolute"])
+def test_removed_current_folder_is_said_in_one_line(place, cine, bundle, tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    source = cine if place == "absolute" else cine.name
+
+    status, imported, text = outcome("segment", source, "-o", tmp_path / "out.seq.nrrd", "--model", bundle)
+
+    assert status == 2
+    assert text.strip().splitlines() == [
+        "clstm-segment: error: the current folder was removed: change to a folder that exists, and run again"
+    ]
+    assert "torch" not in imported
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_settings_that_matplotlib_cannot_read_are_said_before_the_run(cine, bundle, tmp_path, monkeypatch):
+    (tmp_path / "matplotlibrc").write_bytes(b"\xff\xfe garbage")
+    monkeypatch.chdir(tmp_path)
+
+    status, _, text = outcome("segment", cine, "-o", "out.seq.nrrd", "--preview", "out.png", "--model", bundle)
+
+    assert status == 2
+    assert "Traceback" not in text
+    assert "correct or remove the file matplotlibrc in the current folder" in text
+    assert [path.name for path in tmp_path.iterdir()] == ["matplotlibrc"]

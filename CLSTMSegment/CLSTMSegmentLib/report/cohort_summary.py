@@ -98,9 +98,7 @@ def write_overview(path: Path, title: str, segments: Sequence[Segment], rows: Se
 
 
 def _draw_overview(path: Path, title: str, segments: Sequence[Segment], rows: Sequence[CohortRow]) -> None:
-    from matplotlib.figure import Figure
-
-    from .figure_text import drawn
+    from .figure_text import Figure, drawn
 
     lines = -(-len(rows) // COLUMNS)
     figure = Figure(figsize=(3.2 * COLUMNS, 2.2 * lines + 0.6), layout="constrained")

@@ -4,9 +4,23 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from matplotlib import rc_context, rcdefaults, rcParams
-
+from ..core.errors import InputError
 from ..core.plain_text import plain_text
+
+try:
+    from matplotlib import rc_context, rcdefaults, rcParams, use
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+except (OSError, UnicodeDecodeError) as error:
+    raise InputError(
+        f"no picture can be drawn, since matplotlib cannot read its settings ({error}): correct or remove the file "
+        "matplotlibrc in the current folder, or in the folder of matplotlib's settings"
+    ) from error
+
+__all__ = ["Axes", "Figure", "drawn", "figure_style"]
+"""All pictures take the classes of matplotlib from here, so that settings that it cannot read are told."""
+
+use("Agg")
 
 
 @contextmanager

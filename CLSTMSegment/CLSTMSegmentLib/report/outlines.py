@@ -2,14 +2,11 @@
 
 from collections.abc import Sequence
 
-import matplotlib
 import numpy as np
 import SimpleITK as sitk
-from matplotlib.axes import Axes
 
 from ..core.structure import Segment
-
-matplotlib.use("Agg")
+from .figure_text import Axes
 
 Box2D = tuple[slice, slice]
 """Rows and columns of a slice."""

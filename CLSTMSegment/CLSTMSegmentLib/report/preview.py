@@ -5,12 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from ..core.sequence import SegmentedFrame
 from ..core.volume_curve import VolumeCurve, with_unit
-from .figure_text import drawn, figure_style
+from .figure_text import Axes, Figure, drawn, figure_style
 from .outlines import box_around, draw_outlines, slices_across, spread_positions
 
 SLICES = 3
