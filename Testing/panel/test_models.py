@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 
 import pytest
 import slicer
@@ -95,6 +96,20 @@ def test_name_that_no_model_can_have_changes_nothing(name, message, ownModel):
 
     assert message in ownModel.statusLabel.text
     assert ownModel.modelComboBox.currentData == str(modelsFolder() / "Mine")
+    assert load_model(modelsFolder() / "Mine").name == "small"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right that users of Windows do not have")
+def test_name_that_a_link_to_nothing_has_is_taken(ownModel):
+    link = modelsFolder() / "Yours"
+    link.symlink_to(modelsFolder() / "missing")
+    qt.QInputDialog.typed = "Yours"
+
+    ownModel.renameModelButton.click()
+
+    assert "There is a model 'Yours' already" in ownModel.statusLabel.text
+    assert link.is_symlink()
+    link.unlink()
     assert load_model(modelsFolder() / "Mine").name == "small"
 
 

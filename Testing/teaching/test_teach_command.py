@@ -167,6 +167,19 @@ def test_name_that_is_taken_is_refused_before_anything_is_written(files, capsys)
     assert [path.name for path in (files / "models").iterdir()] == ["hook"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right that users of Windows do not have")
+def test_name_that_a_link_to_nothing_has_is_taken(files, capsys):
+    link = files / "models" / "hook"
+    link.symlink_to(files / "missing")
+
+    status = main(arguments(files))
+
+    assert status == 2
+    assert "there is a model 'hook'" in capsys.readouterr().err
+    assert list((files / "models").iterdir()) == [link]
+    assert link.is_symlink()
+
+
 def test_what_is_left_of_a_job_that_was_killed_when_its_model_was_finished_is_named(files, capsys):
     (files / "models" / "hook").mkdir()
     left = teaching_folder(files / "models", "hook")
@@ -324,6 +337,20 @@ def test_options_say_how_complete_the_annotation_of_a_frame_is(files, monkeypatc
     assert "the teaching job is not finished: give --resume to go on, or remove" in capsys.readouterr().err
     training_set = TrainingSet.read(teaching_folder(files / "models", "hook"))
     assert {frame.number: frame.mark for frame in training_set.frames} == {0: "whole", 2: "drawn", 4: "slices"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--whole", "0", "--partly", "0"), "frame 0 is both in --whole and in --partly"),
+        (("--whole", "4", "--slices", "all"), "frame 4 is both in --whole and in --slices"),
+    ],
+)
+def test_frame_that_has_two_marks_is_refused(options, message, files, capsys):
+    assert main(arguments(files, *options)) == 2
+
+    assert message in capsys.readouterr().err
+    assert list((files / "models").iterdir()) == []
 
 
 @pytest.mark.parametrize(

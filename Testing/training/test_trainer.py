@@ -2,6 +2,7 @@
 
 import csv
 import os
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -74,6 +75,19 @@ def test_training_writes_over_no_file_of_the_user(name, resume, hearts, tmp_path
     assert status == 2
     assert f"{name} exists, and the training would write over it" in capsys.readouterr().err
     assert [(path.name, path.read_bytes()) for path in (tmp_path / "run").iterdir()] == [(name, b"mine")]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right that users of Windows do not have")
+def test_link_to_nothing_in_the_place_of_the_model_is_refused_before_the_training(hearts, tmp_path, capsys):
+    (tmp_path / "run").mkdir()
+    link = tmp_path / "run" / "cardiac-cine-lv"
+    link.symlink_to(tmp_path / "missing")
+
+    status = train_small(tmp_path, hearts, "run")
+
+    assert status == 2
+    assert f"{link} exists already" in capsys.readouterr().err
+    assert list((tmp_path / "run").iterdir()) == [link]
 
 
 def test_second_training_in_a_folder_is_refused(hearts, tmp_path, capsys):

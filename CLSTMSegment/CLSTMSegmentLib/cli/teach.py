@@ -205,7 +205,10 @@ def _write_training_set(folder: Path, options: Namespace) -> None:
         sequences.append((frames, read_annotations(labels, frames)))
     marks: dict[tuple[int, int], str] = {}
     for mark in ("whole", "slices", "partly"):
-        marks |= dict.fromkeys(_marked(mark, getattr(options, mark), sequences), mark)
+        for frame in _marked(mark, getattr(options, mark), sequences):
+            other = marks.setdefault(frame, mark)
+            if other != mark:
+                raise InputError(f"frame {frame[1]} is both in --{other} and in --{mark}: leave it out of one of them")
     segments = segments_for(options.segments, options.ejecting_chamber, sequences)
     propagated: tuple[tuple[int, int], ...] = ()
     if options.propagate:

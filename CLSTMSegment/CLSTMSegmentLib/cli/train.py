@@ -1,5 +1,6 @@
 """`clstm-segment train`: train a model by a recipe, on a folder of labelled hearts."""
 
+import os
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 
@@ -77,7 +78,7 @@ def run(options: Namespace) -> None:
     if (recipe.margin_mm is None) != (options.locator is None):
         wants = "no" if recipe.margin_mm is None else "a"
         raise InputError(f"{options.recipe} wants {wants} locator: see the option --locator and its table [locator]")
-    if (options.out / recipe.model.name).exists():
+    if os.path.lexists(options.out / recipe.model.name):
         raise InputError(f"{options.out / recipe.model.name} exists already: choose another folder for the training")
     locator = None if options.locator is None else _loaded_locator(options.locator)
     if Trainer.has_begun(options.out) and not options.resume:

@@ -1,6 +1,7 @@
 """The models to choose from: the bundled ones, and those that the user added."""
 
 import html
+import os
 import shutil
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def addModel(file: Path, folder: Path) -> str:
     model = load_model(file.parent if file.name == "model.json" else file)
     model.build_network()  # checks the weights before anything is copied
     target = folder / model.name
-    if target.exists():
+    if os.path.lexists(target):
         raise InputError(
             _("there is already a model {name} in {folder}: rename or remove it first").format(
                 name=repr(model.name), folder=folder

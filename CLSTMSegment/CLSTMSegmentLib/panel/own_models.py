@@ -1,6 +1,7 @@
 """Changes to the models that the user added or taught: another name, and removal."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def renameModel(source: str, name: str) -> str:
     """
     check_name(name)
     before, after = Path(source), Path(source).with_name(name)
-    if after.exists():
+    if os.path.lexists(after):
         raise InputError(_("There is a model {name!r} already: choose another name.").format(name=name))
     description = json.loads((before / "model.json").read_text(encoding="utf-8"))
     patiently(lambda: before.rename(after))

@@ -1,5 +1,6 @@
 """The Teach section of the panel: which frames are annotated, and a teaching job in a worker process."""
 
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -155,7 +156,7 @@ class TeachSection:
         name = self._parameters.teachName.strip()
         check_name(name)
         path = teaching_folder(self._modelsFolder, name)
-        if (self._modelsFolder / name).exists():
+        if os.path.lexists(self._modelsFolder / name):
             raise InputError(_("There is a model {name!r} already: choose another name.").format(name=name))
         if path.exists():
             if slicer.util.confirmYesNoDisplay(

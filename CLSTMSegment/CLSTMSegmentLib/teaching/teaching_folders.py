@@ -1,5 +1,6 @@
 """The folders of a teaching job and of the model that it makes."""
 
+import os
 from pathlib import Path
 
 from ..core.errors import InputError
@@ -14,10 +15,10 @@ def check_new_model(models: Path, name: str) -> Path:
         name: name of the model.
 
     Raises:
-        InputError: there is a model of this name already.
+        InputError: there is a model of this name already, or anything else, such as a link that leads to nothing.
     """
     target = models / name
-    if target.exists():
+    if os.path.lexists(target):
         left = teaching_folder(models, name)
         hint = f", and remove {left}, which is left of the teaching job that made it" if left.exists() else ""
         raise InputError(f"there is a model {name!r} in {models} already: choose another name{hint}")
