@@ -207,3 +207,11 @@ def test_voxels_without_a_size_are_told(place, tmp_path):
     assert sequence.warnings == [
         "cine.nrrd: its header gives voxels no size: 1 mm is assumed, and volumes may be wrong"
     ]
+
+
+@pytest.mark.parametrize("kinds", ["none", "list", "domain domain domain", "domain domain domain list list"])
+def test_header_with_another_number_of_kinds_than_of_axes_is_refused(kinds, tmp_path):
+    path = write_nrrd(tmp_path / "cine.nrrd", VOXELS, [*LAST, f"kinds: {kinds}"])
+
+    with pytest.raises(InputError, match=rf"cine\.nrrd: its header gives it 4 axes and {len(kinds.split())} kinds"):
+        read_sequence(path)

@@ -88,6 +88,9 @@ class NrrdHeader:
             InputError: the axes are not those of a sequence of scalar images.
         """
         sizes, kinds = self.sizes, self.kinds
+        given = self.fields.get("kinds", "").split()
+        if given and len(given) != len(sizes):
+            raise InputError(f"{self.path}: its header gives it {len(sizes)} axes and {len(given)} kinds: correct it")
         if "Segment0_ID" in self.keys and len(sizes) > 3:
             raise InputError(
                 f"{self.path} is a segmentation of Slicer in which segments overlap: its layers are no frames; export "
