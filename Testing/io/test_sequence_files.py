@@ -300,3 +300,15 @@ def test_metaimage_without_a_voxel_size_is_told_and_one_in_another_unit_refused(
     write_metaimage(path, "ElementSpacing = 2 2 8\nDistanceUnits = um\n")
     with pytest.raises(InputError, match=r"a\.mha: its header gives lengths in um, and Slicer"):
         read_sequence(source)
+
+
+@pytest.mark.parametrize("orders", [("True", "False"), ("False", "True")])
+def test_metaimage_with_two_byte_orders_is_refused(orders, tmp_path):
+    path = tmp_path / "s.mha"
+    sitk.WriteImage(random_images(1, np.int16)[0], str(path))
+    one, other = orders
+    both = f"BinaryDataByteOrderMSB = {one}\nElementByteOrderMSB = {other}\n".encode()
+    path.write_bytes(path.read_bytes().replace(b"BinaryDataByteOrderMSB = False\n", both))
+
+    with pytest.raises(InputError, match=r"s\.mha: its header gives both byte orders"):
+        read_sequence(path)

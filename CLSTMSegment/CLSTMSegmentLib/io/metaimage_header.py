@@ -31,6 +31,10 @@ TYPES = {
 """NumPy's name of a type of voxels, by its name in the header."""
 
 
+BYTE_ORDERS = ("ElementByteOrderMSB", "BinaryDataByteOrderMSB")
+"""The fields that give the byte order of voxels."""
+
+
 @dataclass(frozen=True)
 class MetaImageHeader:
     """What a MetaImage header says.
@@ -72,7 +76,7 @@ class MetaImageHeader:
             return None
         file, start = (others[0], 0) if others else (path, start)
         is_packed = _is_true(fields.get("compresseddata", ""))
-        big = _is_true(fields.get("elementbyteordermsb") or fields.get("binarydatabyteordermsb", ""))
+        big = _is_big_endian(path, fields)
         shape = [*size[:3], 1][2::-1]
         layout = VoxelLayout(
             file,
@@ -128,6 +132,20 @@ def _check_kinds(path: Path, kinds: list[str], axes: int) -> None:
             f"{path}: its axis {others[0]} of 0 to {axes - 1} is a {kinds[others[0]]} by its header, and no axis of "
             "space: save it as 3D images that follow each other along a fourth axis"
         )
+
+
+def _is_big_endian(path: Path, fields: dict[str, str]) -> bool:
+    """Return whether the first byte of a voxel is its highest one.
+
+    Raises:
+        InputError: the two fields that may say so contradict each other.
+    """
+    found = {_is_true(fields[name.lower()]) for name in BYTE_ORDERS if fields.get(name.lower())}
+    if len(found) > 1:
+        raise InputError(
+            f"{path}: its header gives both byte orders: keep the right one of {' and '.join(BYTE_ORDERS)}"
+        )
+    return True in found
 
 
 def _is_true(value: str) -> bool:
