@@ -50,6 +50,13 @@ def _places(folder: Path, name: str, listed: list[str]) -> list[Path]:
     if first == "LIST":
         return [folder / one.strip() for one in listed if one.strip()]
     if "%" in first:
+        try:
+            least, most, step = map(int, name.split()[1:4])
+            numbers = range(least, most + (1 if step > 0 else -1), step)
+        except ValueError:
+            numbers = range(0)
+        if numbers:
+            return [folder / re.sub(r"%\d*d", lambda found, n=n: found[0] % n, first) for n in numbers]
         pattern = folder / re.sub(r"%\d*d", "*", first)
         return sorted(pattern.parent.glob(pattern.name))
     return [folder / name]

@@ -16,6 +16,7 @@ from .detached_voxels import voxel_files
 from .metaimage_header import read_metaimage_header
 from .nifti_image import nifti_grid, read_nifti_image
 from .nrrd_header import read_nrrd_header
+from .packed_voxels import check_packed
 
 
 @contextmanager
@@ -110,13 +111,18 @@ def read_image(path: Path, image_io: str = "") -> sitk.Image:
 
 def _check_whole(path: Path, image_format: str) -> None:
     """Raise an InputError if a file is truncated or damaged: SimpleITK would give any voxels."""
-    layout = None
     if image_format == "MetaImageIO":
-        layout = read_metaimage_header(path).layout()
+        header = read_metaimage_header(path)
+        layout = header.layout()
     elif image_format == "NrrdImageIO" and (header := read_nrrd_header(path)) is not None:
         layout = header.layout_of_all()
+    else:
+        return
     if layout is not None:
         layout.check_whole()
+        return
+    for file, start in header.packed_parts():
+        check_packed(file, start)
 
 
 @contextmanager

@@ -91,6 +91,12 @@ class MetaImageHeader:
             layout = replace(layout, start=held if skipped < 0 else skipped)
         return layout
 
+    def packed_parts(self) -> list[tuple[Path, int]]:
+        """Return each file with compressed voxels, and the byte at which they begin; none for others."""
+        if not _is_true(self.fields.get("compresseddata", "")):
+            return []
+        return [(file, 0) for file in voxel_files(self.path)] or [(self.path, self.start)]
+
     def times(self, count: int) -> SequenceIndex | None:
         """Return the times of the frames, as recorders of tracked images write them; None unless every frame has one.
 

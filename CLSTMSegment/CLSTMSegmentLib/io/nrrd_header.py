@@ -38,6 +38,9 @@ TYPES = {
 }
 """Types of voxels by their names."""
 
+PACKED = ("gzip", "gz")
+"""Encodings of compressed voxels."""
+
 SPACE_KINDS, FRAME_KINDS, UNKNOWN_KINDS = ("domain", "space"), ("list", "time"), ("???", "none")
 """Kinds of an axis of space, of one along which the frames follow each other, and of one that is not known."""
 
@@ -186,7 +189,7 @@ class NrrdHeader:
             voxel_files(self.path),
         )
         skips = {"line skip", "lineskip", "byte skip", "byteskip"} & self.fields.keys()
-        if skips or voxel is None or len(others) > 1 or encoding not in ("raw", "gzip", "gz") or not self.sizes:
+        if skips or voxel is None or len(others) > 1 or encoding not in ("raw", *PACKED) or not self.sizes:
             return None
         file, start = (others[0], 0) if others else (self.path, self.start)
         packed = encoding != "raw"
@@ -199,6 +202,19 @@ class NrrdHeader:
             tuple(self.sizes[::-1]),
             np.dtype(voxel).newbyteorder(order),
         )
+
+    def packed_parts(self) -> list[tuple[Path, int]]:
+        """Return each file with compressed voxels, and the byte at which they begin; none for others.
+
+        A byte skip counts in what they unpack to.
+        """
+        if self.fields.get("encoding", "").lower() not in PACKED:
+            return []
+        lines = self.fields.get("line skip", self.fields.get("lineskip", ""))
+        count = int(lines) if lines.isdecimal() else 0
+        others = voxel_files(self.path)
+        places = [(file, 0) for file in others] or [(self.path, self.start)]
+        return [(file, _after_lines(file, start, count)) for file, start in places]
 
     @contextmanager
     def for_itk(self, axis: int | None) -> Iterator[Path]:
@@ -249,6 +265,15 @@ def read_nrrd_header(path: Path) -> NrrdHeader | None:
             else:
                 fields[name.strip().lower()] = value.strip()
     return NrrdHeader(path, lines, start, fields, keys)
+
+
+def _after_lines(file: Path, start: int, count: int) -> int:
+    """Return the byte of a file after some lines that begin at another one."""
+    with file.open("rb") as content:
+        content.seek(start)
+        for _ in range(count):
+            content.readline(LARGEST_HEADER)
+        return content.tell()
 
 
 def _decoded(line: bytes) -> str:

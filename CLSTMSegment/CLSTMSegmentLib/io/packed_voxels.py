@@ -11,6 +11,24 @@ CHUNK = 2**20
 GZIP_OR_ZLIB = 47
 """What zlib calls either of the two formats."""
 
+GZIP_BEGIN = b"\x1f\x8b"
+"""The first bytes of a part in the format of gzip."""
+
+
+def check_packed(path: Path, start: int) -> None:
+    """Check all compressed parts of a file, each with its checksum; what follows them is not read.
+
+    Args:
+        path, start: see `UnpackedStream`.
+
+    Raises:
+        InputError: the file is truncated or damaged.
+    """
+    stream = UnpackedStream(path, start)
+    stream.check_end()
+    while stream.begins_another_part():
+        stream.check_end()
+
 
 class UnpackedStream:
     """The content of a compressed part of a file, read from its beginning to its end.
@@ -57,6 +75,17 @@ class UnpackedStream:
                     raise InputError(f"{self._path} is truncated: it ends before its checksum")
                 self._unpack(chunk, CHUNK)
             self._position = file.tell()
+
+    def begins_another_part(self) -> bool:
+        """Return whether another part in the format of gzip follows the one that was read to its end; turn to it."""
+        with self._path.open("rb") as file:
+            file.seek(self._position)
+            self._rest += file.read(len(GZIP_BEGIN))
+            self._position = file.tell()
+        if not self._rest.startswith(GZIP_BEGIN):
+            return False
+        self._unpacker = zlib.decompressobj(wbits=GZIP_OR_ZLIB)
+        return True
 
     def _unpack(self, chunk: bytes, most: int) -> bytes:
         try:
