@@ -1,5 +1,7 @@
 """`clstm-segment demo` on a file of the user, and beside files of the user."""
 
+import sys
+
 import pytest
 import SimpleITK as sitk
 from CLSTMSegmentLib.__main__ import main
@@ -50,3 +52,15 @@ def test_demo_does_not_replace_a_file_of_the_user(name, tmp_path, capsys):
     assert f"{name} exists, and no demo wrote it" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_bytes() == b"of the user"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right that users of Windows do not have")
+@pytest.mark.parametrize("name", [*OF_THE_USER, "phantom-report.json"])
+def test_demo_writes_nothing_where_a_result_is_a_link_to_nothing(name, tmp_path, capsys):
+    (tmp_path / name).symlink_to(tmp_path / "missing")
+
+    status = main(["demo", "--out", str(tmp_path)])
+
+    assert status == 2
+    assert f"{name} is a link that leads to nothing" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == [name]

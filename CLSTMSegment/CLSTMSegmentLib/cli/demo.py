@@ -13,7 +13,7 @@ from ..evaluation.metrics import dice
 from ..io.input_files import file_stem
 from ..io.sequence_nrrd import write_sequence
 from ..phantoms.heart import heart_sequence
-from ..pipeline.output_paths import check_own_folder, check_written_before, record_written, replacing_own
+from ..pipeline.output_paths import check_outputs, check_written_before, record_written, replacing_own
 from ..pipeline.result_files import Outputs
 from ..pipeline.segment_to_files import segment_to_files
 from .progress_bar import progress_bar
@@ -45,7 +45,7 @@ def run(options: Namespace) -> None:
         report=out / f"{name}-report.json",
     )
     written = outputs.paths() if options.input else [source, *outputs.paths()]
-    check_own_folder(out)
+    check_outputs(written, inputs=[], own_folder=out)
     check_written_before(out, written, "demo")
     out.mkdir(parents=True, exist_ok=True)
     truth = [] if options.input else write_phantom(source)
