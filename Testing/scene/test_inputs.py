@@ -39,6 +39,24 @@ def test_browser_of_which_the_sequence_is_master_is_preferred(scene, phantom):
     assert resolveInput(sequenceNode).browserNode.GetMasterSequenceNode() is sequenceNode
 
 
+@pytest.mark.parametrize("seen", ["active volume", "slice view"])
+def test_of_two_browsers_of_a_sequence_the_one_is_meant_that_the_user_looks_at(scene, sequenceNode, seen):
+    first = resolveInput(sequenceNode).browserNode
+    second = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", "Second")
+    second.SetAndObserveMasterSequenceNodeID(sequenceNode.GetID())
+    play(second, 4)
+    assert resolveInput(sequenceNode).browserNode is first
+
+    if seen == "active volume":
+        slicer.app.applicationLogic().GetSelectionNode().SetActiveVolumeID(second.GetProxyNode(sequenceNode).GetID())
+    else:
+        view = scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
+        view.SetBackgroundVolumeID(second.GetProxyNode(sequenceNode).GetID())
+
+    assert resolveInput(sequenceNode).browserNode is second
+    assert resolveInput(sequenceNode).shownFrame == 4
+
+
 def test_frames_are_the_volumes_with_their_geometry_and_index_value(sequenceNode, phantom):
     frames = SequenceFrames(sequenceNode)
 

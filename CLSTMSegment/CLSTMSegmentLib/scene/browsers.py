@@ -98,8 +98,12 @@ def _referencedIDs(browserNode: slicer.vtkMRMLSequenceBrowserNode) -> set[str]:
     }
 
 
-def _browsers(scene: slicer.vtkMRMLScene) -> list:
-    collection = scene.GetNodesByClass("vtkMRMLSequenceBrowserNode")
+def _browsers(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLSequenceBrowserNode]:
+    return _nodes(scene, "vtkMRMLSequenceBrowserNode")
+
+
+def _nodes(scene: slicer.vtkMRMLScene, nodeClass: str) -> list:
+    collection = scene.GetNodesByClass(nodeClass)
     collection.UnRegister(None)
     return [collection.GetItemAsObject(n) for n in range(collection.GetNumberOfItems())]
 
@@ -118,6 +122,21 @@ def browsersOf(node: slicer.vtkMRMLSequenceNode) -> list[slicer.vtkMRMLSequenceB
 
 
 def browserOfSequence(node: slicer.vtkMRMLSequenceNode) -> slicer.vtkMRMLSequenceBrowserNode | None:
-    """Return the browser of which the sequence is the master, else any browser that plays it."""
+    """Return the browser of which the sequence is the master, else any browser that plays it.
+
+    Of several ones, it is the one whose proxy of the sequence is the active volume, or shown in a slice view.
+    """
     browsers = browsersOf(node)
-    return next((b for b in browsers if b.GetMasterSequenceNode() is node), browsers[0] if browsers else None)
+    masters = [b for b in browsers if b.GetMasterSequenceNode() is node] or browsers
+    if len(masters) < 2:
+        return masters[0] if masters else None
+    seen = _seenVolumeIDs(node.GetScene())
+    proxies = [(b, proxyNode.GetID()) for b in masters if (proxyNode := b.GetProxyNode(node)) is not None]
+    return next((b for volumeID in seen for b, proxyID in proxies if proxyID == volumeID), masters[0])
+
+
+def _seenVolumeIDs(scene: slicer.vtkMRMLScene) -> list[str | None]:
+    """Return the IDs of the active volume and of the volumes that the slice views show."""
+    selectionNode = scene.GetNodeByID("vtkMRMLSelectionNodeSingleton")
+    active = [selectionNode.GetActiveVolumeID()] if selectionNode is not None else []
+    return active + [view.GetBackgroundVolumeID() for view in _nodes(scene, "vtkMRMLSliceCompositeNode")]
