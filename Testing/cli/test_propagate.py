@@ -100,6 +100,20 @@ def test_label_image_with_the_name_of_another_frame_is_refused(phantom, tmp_path
     assert main([*command, "0"]) == 0
 
 
+def test_label_image_whose_frame_may_be_counted_from_0_or_be_the_number_of_a_file_is_refused(phantom, tmp_path, capsys):
+    (tmp_path / "images").mkdir()
+    for n, frame in enumerate(phantom[0][:3]):
+        sitk.WriteImage(frame.image, str(tmp_path / "images" / f"im_{n + 1}.nrrd"))
+    sitk.WriteImage(phantom[1][1], str(tmp_path / "seg_2.nrrd"))
+    out = tmp_path / "out.seq.nrrd"
+
+    status = main(["propagate", str(tmp_path / "images"), str(tmp_path / "seg_2.nrrd"), "-o", str(out), "--frame", "2"])
+
+    assert status == 2
+    assert "seg_2.nrrd may belong to frame 2, counted from 0, or to im_2.nrrd" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_frame_that_the_sequence_lacks_is_named(cine, drawn, tmp_path, capsys):
     out = tmp_path / "labels.seq.nrrd"
 

@@ -32,8 +32,8 @@ def read_frame_folder(folder: Path, files: Sequence[Path]) -> FileSequence:
     if len(files) > 1 and not any(map(_has_number, files)):
         warnings.append(
             f"{folder.name}: its files have no numbers in their names, so they are taken in the order of the alphabet, "
-            f"from {files[0].name} to {files[-1].name}: if that is not their order in time, or they are no frames of one "
-            "sequence, number them, or segment each of them alone"
+            f"from {files[0].name} to {files[-1].name}: if that is not their order in time, or they are no frames of "
+            "one sequence, number them, or segment each of them alone"
         )
     gap = _gap(files)
     if gap is not None:

@@ -54,13 +54,20 @@ def read_annotated_frame(path: Path, number: int, frames: FileSequence) -> dict[
     """Return the label image in a file by the number of the frame that it annotates.
 
     Raises:
-        InputError: it cannot be read, is no 3D label image, or has the name of the image of another frame.
+        InputError: it cannot be read, is no 3D label image, or has the name of the image of another frame, or the
+            number may be that of the image of another frame.
     """
-    of_name = [n for n, image in enumerate(_own_files(frames)) if file_stem(image) == file_stem(path)]
+    images = _own_files(frames)
+    of_name = [n for n, image in enumerate(images) if file_stem(image) == file_stem(path)]
     if len(frames) > 1 and of_name and of_name != [number]:
         raise InputError(
             f"{path} has the name of the image of frame {of_name[0]}, counted from 0, and not of frame {number}: "
             "correct the number, or rename the file"
+        )
+    other = None if of_name else _other_image(number, images)
+    if other is not None:
+        raise InputError(
+            f"{path} may belong to frame {number}, counted from 0, or to {other.name}: give it the name of its image"
         )
     return {number: _read_labels(read_image(path), path.name)}
 
