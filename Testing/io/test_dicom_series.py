@@ -8,7 +8,7 @@ from CLSTMSegmentLib.io.sequence_files import read_sequence
 from dicom_files import small_image, trigger_time, write_enhanced, write_series
 from pydicom import Dataset, dcmread
 from pydicom.encaps import encapsulate
-from pydicom.uid import ExplicitVRLittleEndian, RLELossless
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, RLELossless
 
 
 def assert_same_frames(frames, found):
@@ -185,4 +185,22 @@ def test_compressed_pixels_are_not_read_as_others_where_the_header_denies_them(t
     with pytest.raises(
         InputError, match=r"1\.dcm is damaged: its pixels are compressed, but its TransferSyntaxUID says"
     ):
+        read_sequence(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "photometric", "message"),
+    [
+        (DeflatedExplicitVRLittleEndian, "MONOCHROME2", "32 bits that are compressed"),
+        (ExplicitVRLittleEndian, "MONOCHROME1", "32 bits that are inverted"),
+    ],
+)
+def test_pixels_of_32_bits_that_simpleitk_does_not_read_are_refused(syntax, photometric, message, tmp_path):
+    voxels = np.arange(12, dtype="<u4").tobytes()
+    sizes = {"BitsAllocated": 32, "BitsStored": 32, "HighBit": 31}
+    image = small_image(0, 0, PixelData=voxels, PhotometricInterpretation=photometric, **sizes)
+    image.file_meta.TransferSyntaxUID = syntax
+    image.save_as(tmp_path / "1.dcm", enforce_file_format=True)
+
+    with pytest.raises(InputError, match=rf"1\.dcm has pixels of {message}, which cannot be read: convert it first"):
         read_sequence(tmp_path)

@@ -10,6 +10,7 @@ import pytest
 import SimpleITK as sitk
 from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.io.sequence_files import read_sequence
+from CLSTMSegmentLib.pipeline.dicom_seg import DicomSegWriter
 from CLSTMSegmentLib.pipeline.result_files import Outputs
 from CLSTMSegmentLib.pipeline.segment_to_files import segment_to_files
 from dicom_files import trigger_time, write_enhanced, write_series
@@ -72,7 +73,7 @@ def test_input_that_is_not_dicom_images_in_files_of_their_own_is_refused(setting
     assert sorted(tmp_path.iterdir()) == before
 
 
-@pytest.mark.parametrize(("attribute", "value"), [("SOPClassUID", "1.2.3.4"), ("StudyInstanceUID", None)])
+@pytest.mark.parametrize(("attribute", "value"), [("SOPClassUID", "1.2.3.4"), ("FrameOfReferenceUID", None)])
 def test_images_of_which_no_object_can_be_made_are_named_before_the_work(
     attribute, value, series, settings, outputs, tmp_path
 ):
@@ -96,18 +97,20 @@ def test_images_of_which_no_object_can_be_made_are_named_before_the_work(
 
 
 @pytest.mark.parametrize("of_another", ["a slice", "a frame"])
-def test_images_of_two_patients_make_no_object(of_another, series, settings, outputs, tmp_path):
+def test_images_of_two_patients_make_no_object(of_another, series, model, settings, outputs, tmp_path):
     shutil.copytree(series, tmp_path / "mixed")
-    for number, path in enumerate(sorted((tmp_path / "mixed").iterdir())):
+    frames = read_sequence(tmp_path / "mixed")
+    files = [[image.path for image in frames.slices(number)] for number in range(len(frames))]
+    for path in files[0][:1] if of_another == "a slice" else files[0]:
         image = dcmread(path)
-        if image.TriggerTime > 0 if of_another == "a frame" else number == 0:
-            image.PatientID = "Somebody^Else"
+        image.PatientID = "Somebody^Else"
         image.save_as(path)
 
-    with pytest.raises(InputError, match=r"of several patients \('1', 'Somebody\^Else'\)"):
+    with pytest.raises(InputError, match="holds 2 different things, of 2 patients or studies"):
         segment_to_files(settings, tmp_path / "mixed", outputs)
-
     assert [path.name for path in tmp_path.iterdir()] == ["mixed"]
+    with pytest.raises(InputError, match=r"of several patients \('1', 'Somebody\^Else'\)"):
+        DicomSegWriter(tmp_path / "seg", model, files.__getitem__).check(range(len(files)))
 
 
 REMOVED = [

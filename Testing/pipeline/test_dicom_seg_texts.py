@@ -63,8 +63,9 @@ def test_names_of_segments_and_patient_are_kept_in_any_script(character_set, pat
     assert found.PatientName == patient
 
 
-def test_title_of_the_model_is_kept_in_any_script(segmented):
-    assert segmented(title="左心室").SeriesDescription == "左心室"
+@pytest.mark.parametrize("title", ["左心室", "", "Ä" * 64 + " and more"])
+def test_title_of_the_model_is_kept_in_any_script(title, segmented):
+    assert segmented(title=title).SeriesDescription == title[:64]
 
 
 CODE = ["SCT", "1", "Meaning"]

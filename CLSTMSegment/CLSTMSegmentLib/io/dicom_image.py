@@ -169,6 +169,12 @@ def _image(header: DicomHeader, number: int, count: int, start: int | None) -> D
     # SimpleITK and Slicer invert the values of MONOCHROME1, whether compressed or not
     inverted = said.value("PhotometricInterpretation") == "MONOCHROME1"
     stored = None if start is None or inverted else _stored(header, said, number, start)
+    bits = header.whole_number("BitsAllocated", 16)
+    if stored is None and bits > 16:  # what SimpleITK reads is memory that nothing was written to, or all 0
+        raise InputError(
+            f"{header.path} has pixels of {bits} bits that are {'inverted' if inverted else 'compressed'}, which "
+            "cannot be read: convert it first"
+        )
     own_number = None if single else number
     return DicomImage(header.path, own_number, origin, _direction(axes, name), (right, down), size, values, stored)
 
