@@ -50,3 +50,12 @@ def test_input_removed_meanwhile_is_told(scene, sequenceNode, logic, bundle):  #
         logic.segment(sequenceNode, model=bundle, device="cpu", progress=remove)
 
     assert slicer.util.getNodesByClass("vtkMRMLTableNode") == []
+
+
+def test_frame_moved_meanwhile_is_named(sequenceNode, logic, bundle):  # noqa: F811
+    move = once(lambda: sequenceNode.GetNthDataNode(0).SetOrigin(300.0, 0.0, 0.0))
+
+    with pytest.raises(InputError, match=r"frame 0 \(.*\) of 'Cine' was moved or resized during the run"):
+        logic.segment(sequenceNode, model=bundle, device="cpu", progress=move)
+
+    assert slicer.util.getNodesByClass("vtkMRMLTableNode") == []

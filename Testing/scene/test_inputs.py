@@ -8,7 +8,8 @@ import vtk
 from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.core.sequence import SequenceIndex
 from CLSTMSegmentLib.scene.images import volumeFromImage
-from CLSTMSegmentLib.scene.inputs import SequenceFrames, regionFromROI, resolveInput, roiAround
+from CLSTMSegmentLib.scene.inputs import SequenceFrames, resolveInput
+from CLSTMSegmentLib.scene.regions import regionFromROI, roiAround
 
 from scene.conftest import addSequence, play
 

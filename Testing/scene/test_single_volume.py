@@ -8,7 +8,8 @@ from CLSTMSegmentLib.engine.segmenter import Segmenter
 from CLSTMSegmentLib.engine.settings import RunSettings
 from CLSTMSegmentLib.model.bundle import load_model
 from CLSTMSegmentLib.scene.images import imageFromVolume, volumeFromImage
-from CLSTMSegmentLib.scene.inputs import resolveInput, roiAround
+from CLSTMSegmentLib.scene.inputs import resolveInput
+from CLSTMSegmentLib.scene.regions import roiAround
 from CLSTMSegmentLib.scene.single_output import SingleOutput
 
 import CLSTMSegment

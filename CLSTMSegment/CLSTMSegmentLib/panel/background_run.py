@@ -13,7 +13,6 @@ from ..core.same_grid import ImageGrid
 from ..core.sequence import SegmentedFrame
 from ..core.volume_curve import VolumeCurve
 from ..engine.run_report import RunReport
-from ..scene.inputs import SequenceFrames
 from ..scene.single_output import outputFor
 from ..worker.events import Done, Event, Failed, FrameDone, Note, Started
 from ..worker.worker_process import MakeWorker
@@ -67,7 +66,7 @@ class BackgroundRun:
         self.texts: dict[str, str] = {}
         self._changed = changed
         self._shown = shown
-        self._frames = SequenceFrames(request.source.sequenceNode)
+        self._frames = request.frames
         self._indexValues = self._frames.index.values
         self.log += self._frames.warnings
         self._grids: dict[int, ImageGrid] = {}
@@ -177,7 +176,9 @@ class BackgroundRun:
                     self.log += [*report.warnings, _reportLine(report)]
                 if len(self.curve.frames) < self.total:
                     raise RunFailed(_("The worker has ended without all frames: start again."))
-                self._end("done", self._replaceOutput() if self._shown else "")
+                self.request.checkPlaces(self.curve.numbers)
+                texts = [self._replaceOutput() if self._shown else "", self.request.editedFrames(self.curve.numbers)]
+                self._end("done", " ".join(filter(None, texts)))
             case Failed(message, details):
                 if details:
                     self.log.append(details)
@@ -191,6 +192,7 @@ class BackgroundRun:
             raise RunFailed(
                 _("The worker sent frame {number}, which it was not given: start again.").format(number=number)
             )
+        self._frames.checkPlace(number)
         frame = self._folder.read_result(event)
         if sitk.GetArrayViewFromImage(frame.labels).max(initial=0) > len(self.curve.segments):
             raise RunFailed(_("Frame {number} has labels that are no segments: start again.").format(number=number))

@@ -94,7 +94,6 @@ class ConsoleLogic(LiveConsole, TeachConsole):
             return self._segmentAt(scheduler, source, run, output, progress, cancelled)
         from ..engine.segmenter import Segmenter
         from ..model.bundle import load_model
-        from ..scene.inputs import SequenceFrames
         from ..scene.single_output import outputFor
         from .run_requests import RunRequest
 
@@ -102,10 +101,9 @@ class ConsoleLogic(LiveConsole, TeachConsole):
         request = RunRequest(source, segmenter.model, run, output)
         finished = outputFor(segmenter.model, source)
         self.report, self.curve = segmenter.report, finished.curve
-        frames = SequenceFrames(source.sequenceNode)
-        for warning in frames.warnings:
+        for warning in request.frames.warnings:
             segmenter.report.warn(warning)
-        for frame in segmenter.segment(frames, progress, cancelled):
+        for frame in segmenter.segment(request.frames, progress, cancelled):
             finished.add(frame)
             self.unfinished = finished
         return self._publish(finished, request)
@@ -195,9 +193,10 @@ class ConsoleLogic(LiveConsole, TeachConsole):
         settings: dict[str, object],
     ) -> tuple:
         """Return the input and the settings of a run; raise what `segment` raises for those that cannot be used."""
-        from ..scene.inputs import regionFromROI, resolveInput
+        from ..scene.inputs import resolveInput
         from ..scene.keywords import runSettings
         from ..scene.output_choice import checkOutputFor
+        from ..scene.regions import regionFromROI
 
         source = resolveInput(inputNode)
         if roi is not None:
@@ -236,7 +235,7 @@ class ConsoleLogic(LiveConsole, TeachConsole):
             Cancelled: `cancelled` returned True.
         """
         from ..propagation.propagator import Propagator
-        from ..scene.inputs import SequenceFrames, resolveInput
+        from ..scene.inputs import resolveInput
         from ..scene.single_output import outputFor
         from .run_requests import PropagationRequest
 
@@ -245,7 +244,7 @@ class ConsoleLogic(LiveConsole, TeachConsole):
         request = PropagationRequest.read(source, annotationNode, cyclic, output)
         finished = outputFor(request.model, source)
         self.curve = finished.curve
-        propagator = Propagator(SequenceFrames(source.sequenceNode), request.annotations, cyclic)
+        propagator = Propagator(request.frames, request.annotations, cyclic)
         for frame in propagator.run(progress, cancelled):
             request.add(finished, frame.result, frame.flags())
         return self._publish(finished, request)
@@ -254,11 +253,12 @@ class ConsoleLogic(LiveConsole, TeachConsole):
         """Add a finished output to the scene, or replace the one that the request names; return its node."""
         from .run_requests import outputToReplace
 
-        request.source.checkUnchanged()
+        numbers = finished.curve.numbers
+        request.checkPlaces(numbers)
         outputNode, text = outputToReplace(request)
         outputNode = finished.publish(outputNode)
         self.volumesTableNode, self.unfinished = finished.tableNode, None
         warnings = self.report.warnings if self.report is not None else []
-        for warning in filter(None, [text, *warnings]):
+        for warning in filter(None, [text, request.editedFrames(numbers), *warnings]):
             logging.warning(warning)
         return outputNode

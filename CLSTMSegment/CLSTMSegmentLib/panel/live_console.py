@@ -42,9 +42,9 @@ class LiveConsole:
             OSError: the process cannot be started.
         """
         from ..model.bundle import load_model
-        from ..scene.inputs import regionFromROI
         from ..scene.keywords import runSettings
         from ..scene.live_input import checkLiveInput
+        from ..scene.regions import regionFromROI
         from .dependencies import TO_SEGMENT, checkInstalled
         from .live_segmentation import LiveRequest, LiveSegmentation
 

@@ -14,10 +14,10 @@ from ..core.volume_curve import FrameVolumes
 from ..engine.settings import RunSettings
 from ..model.description import Model
 from ..scene.images import volumeGeometry
-from ..scene.inputs import regionFromROI
 from ..scene.live_input import LiveInput
 from ..scene.live_output import LiveOutput
 from ..scene.live_recording import LiveRecording, copyOf
+from ..scene.regions import regionFromROI
 from ..worker.events import Event, Failed, FrameArrived, FrameRefused, LiveFrameDone, Note, Started
 from ..worker.live_folder import LiveFolder
 from ..worker.worker_process import LIVE, MakeWorker

@@ -11,7 +11,8 @@ from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 from ..core.boxes import read_shape
 from ..core.errors import InputError
 from ..engine.settings import DEFAULT_MODEL, RunSettings
-from ..scene.inputs import SequenceInput, regionFromROI
+from ..scene.inputs import SequenceInput
+from ..scene.regions import regionFromROI
 
 FrameNumber = Annotated[int, WithinRange(0, 99999)]
 """Without bounds here, binding a spin box to a parameter would remove the bounds of the .ui file."""

@@ -25,15 +25,18 @@ from ..worker.worker_process import CYCLIC, PROPAGATE, SEGMENT
 
 @dataclass(frozen=True)
 class _Request:
-    """What both kinds of requests know of the output that they replace.
+    """What both kinds of requests know of the input and of the output that they replace.
 
     Attributes:
+        frames: the frames of the input.
         contents: what the frames of the output hold as long as the user changes nothing in them.
     """
 
+    frames: SequenceFrames = field(init=False)
     contents: Mapping[str, str] = field(init=False)
 
     def __post_init__(self):
+        object.__setattr__(self, "frames", SequenceFrames(self.source.sequenceNode))
         contents = frameContents(self.outputNode) if self.outputNode is not None else {}
         object.__setattr__(self, "contents", contents)
 
@@ -41,6 +44,22 @@ class _Request:
     def outputIsInUse(self) -> bool:
         """Return whether the user has drawn, renamed or coloured something in the output since the request was made."""
         return self.outputNode is not None and frameContents(self.outputNode) != self.contents
+
+    def checkPlaces(self, numbers: Sequence[int]) -> None:
+        """Raise an InputError if the input is gone, or if frames with these numbers do not lie where they were read."""
+        self.source.checkUnchanged()
+        for number in numbers:
+            self.frames.checkPlace(number)
+
+    def editedFrames(self, numbers: Sequence[int]) -> str:
+        """Return what to tell the user of finished frames that got other voxels since they were read; often empty."""
+        edited = [str(number) for number in self.frames.edited() if number in numbers]
+        if not edited:
+            return ""
+        text = _(
+            "The images of these frames were changed after they were read, and their labels do not follow: {frames}."
+        )
+        return text.format(frames=", ".join(edited))
 
     def after(self, outputNode: slicer.vtkMRMLNode) -> "_Request":
         """Return the request as it is after a run before it, which may have replaced the frames of the same output."""

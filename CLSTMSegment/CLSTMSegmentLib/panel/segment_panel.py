@@ -10,8 +10,9 @@ import vtk
 from slicer.i18n import tr as _
 
 from ..core.errors import InputError, RunFailed
-from ..scene.inputs import holds, resolveInput, roiAround
+from ..scene.inputs import holds, resolveInput
 from ..scene.output_choice import checkOutputFor
+from ..scene.regions import roiAround
 from ..worker.worker_process import MakeWorker, WorkerProcess
 from .background_run import BackgroundRun
 from .choices import fillChoices

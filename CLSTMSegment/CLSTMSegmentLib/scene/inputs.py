@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import slicer
 import vtk
 
 from ..core.errors import InputError, sitk_cause
+from ..core.same_grid import ImageGrid
 from ..core.sequence import Frame, SequenceIndex
-from ..engine.region import Region
 from .browsers import browserOfProxy, browserOfSequence, proxyIDs
-from .images import LPS_FROM_RAS, imageFromVolume
+from .images import imageFromVolume, volumeGrid
 
 SINGLE_VALUE = "0"
 """The index value of a single volume, and of its result."""
@@ -194,11 +193,21 @@ def holds(sequenceNode: slicer.vtkMRMLSequenceNode, nodeClass: str) -> bool:
     return dataNode is not None and dataNode.IsA(nodeClass) and not dataNode.IsA("vtkMRMLLabelMapVolumeNode")
 
 
+@dataclass(frozen=True)
+class _ReadFrame:
+    """What a frame was when it was read: its index value in the sequence, its grid, and when its voxels were set."""
+
+    indexValue: str
+    grid: ImageGrid
+    voxelsMTime: int
+
+
 class SequenceFrames(Sequence):
     """The frames of a sequence node as the engine reads them; each frame is converted when it is read."""
 
     def __init__(self, sequenceNode: slicer.vtkMRMLSequenceNode):
         self._sequenceNode = sequenceNode
+        self._read: dict[int, _ReadFrame] = {}
 
     def __len__(self) -> int:
         return self._sequenceNode.GetNumberOfDataNodes()
@@ -222,57 +231,40 @@ class SequenceFrames(Sequence):
     def __getitem__(self, number: int) -> Frame:
         if not 0 <= number < len(self):
             raise IndexError(number)
-        value = self.index.values[number]
+        value, volumeNode = self.index.values[number], self._sequenceNode.GetNthDataNode(number)
         try:
-            return Frame(imageFromVolume(self._sequenceNode.GetNthDataNode(number)), value)
+            frame = Frame(imageFromVolume(volumeNode), value)
         except RuntimeError as error:
             raise InputError(f"frame {number} ({value}) cannot be read as an image: {sitk_cause(error)}") from error
+        read = _ReadFrame(self._sequenceNode.GetNthIndexValue(number), volumeGrid(volumeNode), _voxelsMTime(volumeNode))
+        self._read.setdefault(number, read)
+        return frame
+
+    def checkPlace(self, number: int) -> None:
+        """Raise an InputError if a frame was moved or resized since it was first read, so that labels lie beside it.
+
+        A frame that was not read, or that was removed since, is not looked at.
+        """
+        read, volumeNode = self._read.get(number), self._nodeNow(number)
+        if volumeNode is not None and not volumeGrid(volumeNode).is_same(read.grid):
+            raise InputError(
+                f"frame {number} ({read.indexValue}) of {self._sequenceNode.GetName()!r} was moved or resized during "
+                "the run, for instance by a hardened transform: start again"
+            )
+
+    def edited(self) -> list[int]:
+        """Return the numbers of the frames that got other voxels since they were first read."""
+        now = {number: self._nodeNow(number) for number in self._read}
+        return [n for n, node in now.items() if node is not None and _voxelsMTime(node) != self._read[n].voxelsMTime]
+
+    def _nodeNow(self, number: int) -> slicer.vtkMRMLScalarVolumeNode | None:
+        """Return the volume of a frame that was read; None if it was not read, or was removed since."""
+        read = self._read.get(number)
+        node = self._sequenceNode.GetDataNodeAtValue(read.indexValue) if read is not None else None
+        return node if node is not None and node.GetImageData() is not None else None
 
 
-def regionFromROI(roiNode: slicer.vtkMRMLMarkupsROINode, proxyNode: slicer.vtkMRMLVolumeNode | None) -> Region:
-    """Return a markups ROI as a box in the coordinates of the input's frames.
-
-    Args:
-        roiNode: the ROI.
-        proxyNode: proxy volume of the input, whose parent transform counts; None for an input without a browser.
-
-    Raises:
-        InputError: the node is not a markups ROI, its volume is 0, or the transform between ROI and image is nonlinear
-            or shears the box.
-    """
-    if not roiNode.IsA("vtkMRMLMarkupsROINode"):
-        raise InputError(f"{roiNode.GetName()!r} is not a markups ROI: create one in the Markups module")
-    fromNode, toNode = roiNode.GetParentTransformNode(), proxyNode.GetParentTransformNode() if proxyNode else None
-    linear = vtk.vtkMatrix4x4()
-    if not slicer.vtkMRMLTransformNode.GetMatrixTransformBetweenNodes(fromNode, toNode, linear):
-        raise InputError(
-            f"ROI {roiNode.GetName()!r} or the image is under a nonlinear transform: harden the transform first"
-        )
-    objectToNode = slicer.util.arrayFromVTKMatrix(roiNode.GetObjectToNodeMatrix())
-    box = slicer.util.arrayFromVTKMatrix(linear) @ objectToNode
-    scales = np.linalg.norm(box[:3, :3], axis=0)
-    axes = (LPS_FROM_RAS @ (box[:3, :3] / scales)).T
-    if not np.allclose(axes @ axes.T, np.eye(3), atol=1e-4):
-        raise InputError(f"ROI {roiNode.GetName()!r} is sheared by its transform: harden or remove the transform")
-    size = np.array(roiNode.GetSize()) * scales
-    return Region(tuple((LPS_FROM_RAS @ box[:3, 3]).tolist()), tuple(size.tolist()), tuple(map(tuple, axes.tolist())))
-
-
-def roiAround(source: SequenceInput) -> slicer.vtkMRMLMarkupsROINode:
-    """Add a ROI to the scene that encloses the first frame exactly and moves with the input's proxy."""
-    sequenceNode = source.sequenceNode
-    volumeNode = sequenceNode.GetNthDataNode(0)
-    ijkToRAS = vtk.vtkMatrix4x4()
-    volumeNode.GetIJKToRASMatrix(ijkToRAS)
-    matrix = slicer.util.arrayFromVTKMatrix(ijkToRAS)
-    dimensions = np.array(volumeNode.GetImageData().GetDimensions())
-    spacing = np.array(volumeNode.GetSpacing())
-    box = np.eye(4)
-    box[:3, :3] = matrix[:3, :3] / spacing
-    box[:3, 3] = (matrix @ [*(dimensions - 1) / 2, 1])[:3]
-    roiNode = source.node.GetScene().AddNewNodeByClass("vtkMRMLMarkupsROINode", f"{sequenceNode.GetName()} region")
-    roiNode.SetAndObserveObjectToNodeMatrix(slicer.util.vtkMatrixFromArray(box))
-    roiNode.SetSize(*(dimensions * spacing))
-    if source.proxyNode is not None:
-        roiNode.SetAndObserveTransformNodeID(source.proxyNode.GetTransformNodeID())
-    return roiNode
+def _voxelsMTime(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> int:
+    """Return a number that changes whenever a volume gets other voxels."""
+    scalars = volumeNode.GetImageData().GetPointData().GetScalars()
+    return scalars.GetMTime() if scalars is not None else 0
