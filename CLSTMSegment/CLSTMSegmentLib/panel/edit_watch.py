@@ -8,6 +8,7 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
+from ..core.errors import InputError
 from ..scene.earlier_outputs import earlierOutputs
 from ..scene.outputs import SegmentationOutput
 from .repeating_timer import RepeatingTimer
@@ -39,49 +40,63 @@ class EditWatch:
         self._tell = telling(label)
         self._edited = edited
         self._isFinished = isFinished
-        self._watched: dict[SegmentationOutput, tuple[slicer.vtkMRMLNode, list[int]]] = {}
-        self._perhapsEdited: set[tuple[SegmentationOutput, int]] = set()
+        self._watched: dict[SegmentationOutput, list[tuple[slicer.vtkMRMLNode, list[int]]]] = {}
+        self._perhapsEdited: set[SegmentationOutput] = set()
         self._timer = RepeatingTimer(EDIT_MS, reporting(label, self.look))
 
     def watch(self, output: SegmentationOutput) -> None:
-        """Watch an output from now on; to watch it again takes the node into account that shows it now."""
-        node = output.editedNode
-        if node is None or (output in self._watched and self._watched[output][0] is node):
-            self._forgetOthers(output)
+        """Watch an output from now on; to watch it again takes the nodes into account that hold and show it now."""
+        self._forgetOthers(output)
+        resultNode, browserNode = output.outputNode, output.source.browserNode
+        nodes = [node for node in (resultNode, browserNode) if node is not None]
+        if resultNode is None or nodes == [node for node, _tags in self._watched.get(output, [])]:
             return
         self._forget(output)
-        self._forgetOthers(output)
-        observer = partial(self._onEvent, output)
-        if node.IsA("vtkMRMLSequenceBrowserNode"):
-            observer = partial(self._onProxyChanged, output)
-            observer.CallDataType = vtk.VTK_OBJECT
-        tags = [node.AddObserver(event, observer, BEFORE_MRML) for event in _editEvents(node)]
-        self._watched[output] = (node, tags)
+        drawn = partial(self._onProxyChanged, output)
+        drawn.CallDataType = vtk.VTK_OBJECT
+        observers = {resultNode: partial(self._onEvent, output), browserNode: drawn}
+        self._watched[output] = [
+            (node, [node.AddObserver(event, observers[node], BEFORE_MRML) for event in _editEvents(node)])
+            for node in nodes
+        ]
 
     def watchScene(self) -> None:
-        """Watch the results too that are in the scene already."""
+        """Watch the results too that are in the scene already, and see what was edited while nobody watched."""
         for output in earlierOutputs(slicer.mrmlScene, [output.outputNode for output in self._watched]):
             self.watch(output)
+        for output in self._watched:
+            self._onEvent(output)
 
     def forgetRemoved(self) -> None:
         """Watch no output any more that has been removed from the scene, or of which the input has."""
-        for output, (node, _tags) in list(self._watched.items()):
-            nodes = (node, output.outputNode, output.source.node)
-            if any(one is None or one.GetScene() is None for one in nodes):
+        for output in list(self._watched):
+            if any(one is None or one.GetScene() is None for one in (output.outputNode, output.source.node)):
                 self._forget(output)
+
+    def lookAtAll(self) -> None:
+        """Measure at once what was edited, also by a script in a frame that nothing shows, of which no event tells."""
+        self._perhapsEdited.update(self._watched)
+        self.look()
 
     def look(self) -> None:
         """Measure at once what was edited."""
         self._timer.stop()
         self.forgetRemoved()
         perhaps, self._perhapsEdited = self._perhapsEdited, set()
-        for output in list(self._watched):
-            numbers = sorted(number for one, number in perhaps if one is output)
-            edited = [number for number in numbers if output.measureAgain(number)]
+        for output in [output for output in self._watched if output in perhaps]:
+            edited = [number for number in output.curve.numbers if self._measureAgain(output, number)]
             if edited:
                 self._edited(output, edited)
             for number in edited:
                 self._tellUnmeasured(output, number)
+
+    def _measureAgain(self, output: SegmentationOutput, number: int) -> bool:
+        """Return whether a frame was edited and measured; say why one that was edited cannot be measured."""
+        try:
+            return output.measureAgain(number)
+        except InputError as error:
+            self._tell(str(error))
+            return False
 
     def _tellUnmeasured(self, output: SegmentationOutput, number: int) -> None:
         """Say which segments of an edited frame are not measured."""
@@ -111,14 +126,11 @@ class EditWatch:
                 "segmented, or once the run has ended."
             )
             self._tell(text.format(number=number))
-        self._onEvent(output)
 
     def _onEvent(self, output: SegmentationOutput, *_event: object) -> None:
-        """Look at the shown frame soon; a stroke changes the node several times, and so does a change of frames."""
-        number = output.shownFrame
-        if number is not None:
-            self._perhapsEdited.add((output, number))
-            self._timer.start()
+        """Look at an output soon: a stroke changes it several times."""
+        self._perhapsEdited.add(output)
+        self._timer.start()
 
     def _forgetOthers(self, output: SegmentationOutput) -> None:
         """Forget the outputs that an output has replaced."""
@@ -126,15 +138,17 @@ class EditWatch:
             self._forget(other)
 
     def _forget(self, output: SegmentationOutput) -> None:
-        node, tags = self._watched.pop(output, (None, []))
-        for tag in tags:
-            node.RemoveObserver(tag)
-        self._perhapsEdited = {one for one in self._perhapsEdited if one[0] is not output}
+        for node, tags in self._watched.pop(output, []):
+            for tag in tags:
+                node.RemoveObserver(tag)
+        self._perhapsEdited.discard(output)
 
 
 def _editEvents(node: slicer.vtkMRMLNode) -> list[int]:
-    """Return the events by which a browser or a segmentation tells that the user may have edited a frame."""
+    """Return the events by which a result or its browser tells that the user may have edited a frame."""
     if node.IsA("vtkMRMLSequenceBrowserNode"):
         return [node.ProxyNodeModifiedEvent]
+    if node.IsA("vtkMRMLSequenceNode"):  # a browser stores what the user draws in it; to show frames does not change it
+        return [vtk.vtkCommand.ModifiedEvent]
     events = node.GetContentModifiedEvents()
     return [events.GetValue(n) for n in range(events.GetNumberOfValues())]

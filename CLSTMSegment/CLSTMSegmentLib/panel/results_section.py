@@ -177,6 +177,7 @@ class ResultsSection:
         self._output.showFrame(self._output.curve.flags[index.row()].frame)
 
     def _onPlot(self) -> None:
+        self._edits.lookAtAll()
         showView(PLOT_VIEW)
         self._plot.show(self._output, self._title)
 
@@ -184,7 +185,7 @@ class ResultsSection:
         path = qt.QFileDialog.getSaveFileName(self._ui.exportButton, _("Export volumes"), "volumes.csv", "CSV (*.csv)")
         if not path:
             return
-        self._edits.look()
+        self._edits.lookAtAll()
         try:
             with replacing(Path(path)) as partial:
                 write_volumes(partial, self._output.curve)

@@ -1,19 +1,21 @@
 """Results that are in the scene already, such as those of a scene that was loaded, with the volumes in their tables."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import slicer
 
 from ..core.errors import InputError
+from ..core.sequence import SequenceIndex
 from ..core.structure import PALETTE, Segment, SegmentSet
 from ..core.volume_curve import FrameVolumes
 from .browsers import browserOfSequence
-from .inputs import SequenceInput, resolveInput, singleInput
+from .inputs import SequenceInput, holds, resolveInput, singleInput
 from .made_frames import rememberedFrames
 from .outputs import SegmentationOutput
 from .single_output import outputFor
-from .volumes_table import SEGMENTS_ATTRIBUTE, TABLE_REFERENCE
+from .volumes_table import INDEX_VALUES_ATTRIBUTE, SEGMENTS_ATTRIBUTE, tableOf
 
 
 def earlierOutputs(scene: slicer.vtkMRMLScene, known: Collection[slicer.vtkMRMLNode]) -> list[SegmentationOutput]:
@@ -24,7 +26,7 @@ def earlierOutputs(scene: slicer.vtkMRMLScene, known: Collection[slicer.vtkMRMLN
     outputs = []
     for nodeClass in ("vtkMRMLSequenceNode", "vtkMRMLSegmentationNode"):
         for node in slicer.util.getNodesByClass(nodeClass, scene):
-            tableNode = node.GetNodeReference(TABLE_REFERENCE)
+            tableNode = tableOf(node)
             if tableNode is None or node in known:
                 continue
             try:
@@ -39,29 +41,69 @@ def _output(node: slicer.vtkMRMLNode, tableNode: slicer.vtkMRMLTableNode) -> Seg
     source = _sourceOf(node)
     segments = _segments(tableNode)
     output = outputFor(SegmentSet(node.GetName(), segments), source)
-    measured = rememberedFrames(node)  # not those that the user drew in frames that were not segmented
-    values = [(number, value) for number, value in enumerate(output.curve.index.values) if value in measured]
-    table = tableNode.GetTable()
-    if not segments or len(values) != table.GetNumberOfRows():
+    rows, table = _rowValues(tableNode, node, output.curve.index), tableNode.GetTable()
+    if not segments or len(rows) != table.GetNumberOfRows():
         raise InputError(f"the table of {node.GetName()!r} does not have its frames")
+    output.curve.index = _withRows(output.curve.index, rows)
     frames = [
-        FrameVolumes(number, value, tuple(table.GetValueByName(row, segment.name).ToDouble() for segment in segments))
-        for row, (number, value) in enumerate(values)
+        FrameVolumes(
+            output.curve.index.values.index(value),
+            value,
+            tuple(table.GetValueByName(row, segment.name).ToDouble() for segment in segments),
+        )
+        for row, value in enumerate(rows)
     ]
-    output.takeOver(node, tableNode, frames)
+    output.takeOver(node, tableNode, sorted(frames, key=lambda frame: frame.number))
     return output
+
+
+def _rowValues(tableNode: slicer.vtkMRMLTableNode, node: slicer.vtkMRMLNode, index: SequenceIndex) -> list[str]:
+    """Return the index value of each row of a table.
+
+    An older table does not tell them: its rows are the frames of the result that were segmented, and not those that the
+    user drew in other frames.
+    """
+    if tableNode.GetAttribute(INDEX_VALUES_ATTRIBUTE) is not None:
+        return _texts(tableNode, INDEX_VALUES_ATTRIBUTE)
+    measured = rememberedFrames(node)
+    return [value for value in index.values if value in measured]
+
+
+def _withRows(index: SequenceIndex, rows: Sequence[str]) -> SequenceIndex:
+    """Return the index of the input with the values of all rows: the user may have removed frames from the input."""
+    values, place = list(index.values), 0
+    for value in rows:
+        if value not in values:
+            values.insert(place, value)
+        place = values.index(value) + 1
+    return replace(index, values=values)
 
 
 def _sourceOf(node: slicer.vtkMRMLNode) -> SequenceInput:
     """Return the input of a result; of a single volume, which is not needed, what has as many frames."""
-    if node.IsA("vtkMRMLSequenceNode"):
-        return resolveInput(browserOfSequence(node))
-    return singleInput(node, slicer.vtkMRMLScalarVolumeNode())
+    if not node.IsA("vtkMRMLSequenceNode"):
+        return singleInput(node, slicer.vtkMRMLScalarVolumeNode())
+    browserNode = browserOfSequence(node)
+    shown = browserNode.GetProxyNode(node) if browserNode is not None else None
+    if shown is not None:  # the grid of what is shown is that of the input, which need not be the master of the browser
+        imageNode = shown.GetNodeReference(shown.GetReferenceImageGeometryReferenceRole())
+        sequenceNode = browserNode.GetSequenceNode(imageNode) if imageNode is not None else None
+        if sequenceNode is not None and holds(sequenceNode, "vtkMRMLScalarVolumeNode"):
+            return SequenceInput(sequenceNode, browserNode, imageNode)
+    return resolveInput(browserNode)
 
 
 def _segments(tableNode: slicer.vtkMRMLTableNode) -> tuple[Segment, ...]:
     """Return the segments of the columns of a table; none if it does not tell their IDs."""
     names = [tableNode.GetColumnName(column) for column in range(1, tableNode.GetNumberOfColumns())]
-    IDs = json.loads(tableNode.GetAttribute(SEGMENTS_ATTRIBUTE) or "[]")
-    columns = zip(IDs, names, strict=False)  # the column of frame numbers may follow
+    columns = zip(_texts(tableNode, SEGMENTS_ATTRIBUTE), names, strict=False)  # that of frame numbers may follow
     return tuple(Segment(ID, name, PALETTE[0]) for ID, name in columns)
+
+
+def _texts(tableNode: slicer.vtkMRMLTableNode, attribute: str) -> list[str]:
+    """Return the list of texts in an attribute of a table; an empty list where it is missing or damaged."""
+    try:
+        texts = json.loads(tableNode.GetAttribute(attribute) or "[]")
+    except ValueError:
+        return []
+    return texts if isinstance(texts, list) and all(isinstance(text, str) for text in texts) else []

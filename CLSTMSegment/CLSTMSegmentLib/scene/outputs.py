@@ -16,7 +16,7 @@ from .edited_frames import editState, measureEdited
 from .frame_reviews import REVIEWS_ATTRIBUTE
 from .inputs import SequenceFrames, SequenceInput
 from .labelmaps import otherSegments
-from .made_frames import FLAGGED, MODEL, PROPAGATED, rememberDrawn, rememberMade
+from .made_frames import FLAGGED, MODEL, PROPAGATED, madeFrames, rememberDrawn, rememberMade
 from .segmentation_nodes import drawnSegmentation, segmentationNode
 from .volumes_plot import removeChart
 from .volumes_table import volumesTable
@@ -42,7 +42,7 @@ class SegmentationOutput:
     def __init__(self, model: Model | SegmentSet, source: SequenceInput | None = None):
         self._model = model
         self.source = source
-        self._measured: dict[int, tuple] = {}
+        self._measured: dict[int, tuple | None] = {}
         self.tableNode: slicer.vtkMRMLTableNode | None = None
         self._proxyNode: slicer.vtkMRMLSegmentationNode | None = None
         self.sequenceNode = slicer.vtkMRMLSequenceNode()
@@ -56,11 +56,6 @@ class SegmentationOutput:
     def outputNode(self) -> slicer.vtkMRMLNode | None:
         """Return the node that is the output; it may be in no scene."""
         return self.sequenceNode
-
-    @property
-    def editedNode(self) -> slicer.vtkMRMLNode | None:
-        """Return the node whose events tell that the user may have edited the output; None where nothing shows it."""
-        return self.source.browserNode
 
     @property
     def shownNode(self) -> slicer.vtkMRMLSegmentationNode | None:
@@ -226,14 +221,15 @@ class SegmentationOutput:
 
         Args:
             outputNode: the result.
-            tableNode: its table.
+            tableNode: its table, which may not know of what was edited while nobody watched.
             frames: the volumes in the table.
         """
         self._setOutputNode(outputNode)
-        self.tableNode = tableNode
+        self.tableNode, asMade = tableNode, madeFrames(outputNode)
         for frame in frames:
             self.curve.add(frame)
-            self._measured[frame.number] = editState(self._frameNode(frame.index_value))
+            isAsMade = frame.index_value in asMade
+            self._measured[frame.number] = editState(self._frameNode(frame.index_value)) if isAsMade else None
 
     def _setOutputNode(self, outputNode: slicer.vtkMRMLNode) -> None:
         self.sequenceNode = outputNode

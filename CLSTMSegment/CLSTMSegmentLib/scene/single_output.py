@@ -30,7 +30,7 @@ class SingleOutput(SegmentationOutput):
         """Return the segmentation node; None before `publish`."""
         return self._segmentationNode
 
-    shownNode = editedNode = outputNode
+    shownNode = outputNode
 
     @property
     def shownFrame(self) -> int:

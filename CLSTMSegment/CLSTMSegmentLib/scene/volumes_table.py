@@ -11,11 +11,24 @@ from ..core.volume_curve import VolumeCurve
 TABLE_REFERENCE = "CLSTMSegment.volumesTable"
 """Reference role under which a segmentation sequence names its table."""
 
+RESULT_REFERENCE = "CLSTMSegment.result"
+"""Reference role under which a table names its result: a copy of the result names the table too, but has none."""
+
 SEGMENTS_ATTRIBUTE = "CLSTMSegment.segments"
 """Attribute of a table: the IDs of the segments of its columns, as a JSON list. The user may rename the segments."""
 
+INDEX_VALUES_ATTRIBUTE = "CLSTMSegment.indexValues"
+"""Attribute of a table: the index values of its rows, verbatim, as a JSON list; a saved table rounds them."""
+
 FRAME_COLUMN = "frame number"
 """Column that a table has only if the index values are texts, which a plot cannot draw."""
+
+
+def tableOf(resultNode: slicer.vtkMRMLNode) -> slicer.vtkMRMLTableNode | None:
+    """Return the table of a result; None without one."""
+    tableNode = resultNode.GetNodeReference(TABLE_REFERENCE)
+    owner = tableNode.GetNodeReference(RESULT_REFERENCE) if tableNode is not None else None
+    return tableNode if owner is None or owner is resultNode else None
 
 
 def volumesTable(sequenceNode: slicer.vtkMRMLSequenceNode, curve: VolumeCurve) -> slicer.vtkMRMLTableNode:
@@ -28,11 +41,12 @@ def volumesTable(sequenceNode: slicer.vtkMRMLSequenceNode, curve: VolumeCurve) -
     Returns:
         The table node, which the sequence node refers to.
     """
-    tableNode = sequenceNode.GetNodeReference(TABLE_REFERENCE)
+    tableNode = tableOf(sequenceNode)
     if tableNode is None:
         scene = sequenceNode.GetScene()
         tableNode = scene.AddNewNodeByClass("vtkMRMLTableNode", f"{sequenceNode.GetName()} volumes")
         sequenceNode.SetNodeReferenceID(TABLE_REFERENCE, tableNode.GetID())
+        tableNode.SetNodeReferenceID(RESULT_REFERENCE, sequenceNode.GetID())
     table = vtk.vtkTable()
     units = {}
 
@@ -55,6 +69,7 @@ def volumesTable(sequenceNode: slicer.vtkMRMLSequenceNode, curve: VolumeCurve) -
     for name, unit in units.items():
         tableNode.SetColumnUnitLabel(name, unit)
     tableNode.SetAttribute(SEGMENTS_ATTRIBUTE, json.dumps([segment.id for segment in curve.segments]))
+    tableNode.SetAttribute(INDEX_VALUES_ATTRIBUTE, json.dumps([frame.index_value for frame in curve.frames]))
     tableNode.EndModify(wasModifying)
     return tableNode
 
