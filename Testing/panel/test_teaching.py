@@ -1,16 +1,21 @@
 """The Teach section used by clicking: from annotated frames to a model that is chosen for the next run."""
 
 import os
+import shutil
 import signal
+from contextlib import ExitStack
 
 import pytest
 import SimpleITK as sitk
 import slicer
+from CLSTMSegmentLib.core.errors import InputError
+from CLSTMSegmentLib.core.own_folder import alone_in
 from CLSTMSegmentLib.core.progress import TeachingProgress
 from CLSTMSegmentLib.panel import annotated_frames_list
 from CLSTMSegmentLib.scene.annotations import annotatedFrames, newAnnotation
 from CLSTMSegmentLib.scene.inputs import resolveInput
 from CLSTMSegmentLib.scene.made_frames import frameContent
+from CLSTMSegmentLib.teaching.teaching_folders import check_nobody_teaches, started_job
 from CLSTMSegmentLib.teaching.training_set import TrainingSet
 from CLSTMSegmentLib.worker.events import Done, Failed, Note
 from CLSTMSegmentLib.worker.scheduler import Scheduler
@@ -278,6 +283,55 @@ def test_failed_teaching_job_shows_its_message_and_keeps_its_folder(fakeAnnotate
     assert not worker.running
     assert TrainingSet.read(worker.folder.path).settings.name == "Failed"
     assert ui.teachButton.enabled
+
+
+def test_running_teaching_job_can_be_told_from_an_unfinished_one(fakeAnnotated, fakes):
+    ui = fakeAnnotated
+    ui.teachNameLineEdit.text = "Running"
+    ui.teachButton.click()
+    (worker,) = fakes
+
+    with pytest.raises(InputError, match="another teaching job is at work"):
+        check_nobody_teaches(worker.folder.path)
+    worker.reported.append(Failed("the disk is full", ""))
+    wait(lambda: not ui.stopTeachingButton.enabled, "the end of the teaching job")
+
+    check_nobody_teaches(worker.folder.path)
+
+
+@pytest.mark.parametrize(
+    "begins", [lambda folder: started_job(folder), lambda folder: alone_in(folder, "teaching job")]
+)
+@pytest.mark.parametrize("whileAsking", [True, False])
+@pytest.mark.parametrize("resume", [True, False])
+def test_teaching_job_that_another_slicer_or_a_command_is_at_is_left_alone(
+    fakeAnnotated, fakes, monkeypatch, begins, whileAsking, resume
+):
+    ui, asked = fakeAnnotated, []
+    ui.teachNameLineEdit.text = "Shared"
+    ui.teachButton.click()
+    (worker,) = fakes
+    folder = worker.folder.path
+    worker.reported.append(Failed("the disk is full", ""))
+    wait(lambda: not ui.stopTeachingButton.enabled, "the end of the teaching job")
+
+    with ExitStack() as other:
+
+        def ask(text, title=None):
+            asked.append(text)
+            other.enter_context(begins(folder))
+            return resume
+
+        monkeypatch.setattr(slicer.util, "confirmYesNoDisplay", ask)
+        if not whileAsking:
+            other.enter_context(begins(folder))
+        ui.teachButton.click()
+
+        assert "another teaching job is at work" in ui.teachStatusLabel.text
+        assert len(asked) == whileAsking
+        assert len(fakes) == 1
+        assert TrainingSet.read(folder).settings.name == "Shared"
+    shutil.rmtree(folder)
 
 
 def test_finished_teaching_job_removes_its_folder(fakeAnnotated, fakes):

@@ -23,7 +23,13 @@ from ..model.description import check_name
 from ..pipeline.output_paths import check_outputs, check_own_folder
 from ..propagation.confident_frames import confident_frames
 from ..teaching.annotation_files import files_of_annotations, other_image, read_annotations
-from ..teaching.teaching_folders import check_new_model, check_no_job, preview_path, teaching_folder
+from ..teaching.teaching_folders import (
+    check_new_model,
+    check_no_job,
+    check_nobody_teaches,
+    preview_path,
+    teaching_folder,
+)
 from ..teaching.teaching_settings import TeachingSettings
 from ..teaching.training_set import TrainingSet, least_complete, write_training_set
 from .progress_bar import progress_bar
@@ -129,6 +135,7 @@ def run(options: Namespace) -> None:
         _write_training_set(folder, options)
     else:
         check_resumed(TrainingSet.read(folder), options)
+        check_nobody_teaches(folder)
     # this needs MONAI, which is not installed everywhere
     from ..teaching.teaching_job import teach
 

@@ -10,6 +10,7 @@ import slicer
 
 from ..core.errors import RunFailed
 from ..core.progress import TeachingProgress
+from ..teaching.teaching_folders import started_job
 from ..worker.events import Done, Failed, Note
 from ..worker.scheduler import Scheduler
 from ..worker.work_folder import STOP, WorkFolder
@@ -102,9 +103,9 @@ def _teachAt(
 ) -> Path:
     """Have the teaching job in a folder done by a cluster, and return the folder of the new model."""
     worker = makeWorkerAt(scheduler, makeLocalWorker())(TEACH, folder, (str(modelsFolder),))
-    worker.start()
-    stopped = False
+    stopped, sign = False, started_job(folder.path)
     try:
+        worker.start()
         while True:
             if not stopped and cancelled is not None and cancelled():
                 stopped = True
@@ -122,3 +123,4 @@ def _teachAt(
             time.sleep(POLL_S)
     finally:
         worker.end()
+        sign.remove()

@@ -11,6 +11,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..core.errors import InputError, RunFailed
+from ..core.own_folder import OwnFolder
 from ..core.progress import TeachingProgress
 from ..model.description import Model, check_name
 from ..scene.annotations import (
@@ -21,7 +22,7 @@ from ..scene.annotations import (
     useAsAnnotation,
 )
 from ..scene.inputs import SequenceFrames, SequenceInput, resolveInput
-from ..teaching.teaching_folders import preview_path, teaching_folder
+from ..teaching.teaching_folders import check_nobody_teaches, preview_path, started_job, teaching_folder
 from ..teaching.teaching_settings import TeachingSettings
 from ..teaching.training_set import least_complete, write_training_set
 from ..worker.events import Done, Event, Failed, Note
@@ -57,6 +58,7 @@ class TeachSection:
         self._parameters: CLSTMSegmentParameterNode | None = None
         self._folder: WorkFolder | None = None
         self._worker: Worker | None = None
+        self._sign: OwnFolder | None = None
         self._frames = AnnotatedFramesList(ui)
         self._timer = RepeatingTimer(TICK_MS, self._tick)
         for widget, signal, slot in (
@@ -159,13 +161,14 @@ class TeachSection:
         if os.path.lexists(self._modelsFolder / name):
             raise InputError(_("There is a model {name!r} already: choose another name.").format(name=name))
         if path.exists():
-            if slicer.util.confirmYesNoDisplay(
-                _(
-                    "A teaching job of this name is not finished. Do you want to resume it, with the annotation that "
-                    "it began with? Choose No to remove it and to start a new job."
-                ),
-                _("Teach"),
-            ):
+            check_nobody_teaches(path)
+            question = _(
+                "A teaching job of this name is not finished. Do you want to resume it, with the annotation that it "
+                "began with? Choose No to remove it and to start a new job."
+            )
+            resume = slicer.util.confirmYesNoDisplay(question, _("Teach"))
+            check_nobody_teaches(path)  # it may have been begun while the question was asked
+            if resume:
                 return WorkFolder(path)
             shutil.rmtree(path)
         self._writeTrainingSet(path, name)
@@ -202,8 +205,13 @@ class TeachSection:
 
     def _start(self, folder: WorkFolder) -> None:
         worker = self._remote.makeWorker(TEACH, folder, (str(self._modelsFolder),))
-        worker.start()
-        self._folder, self._worker = folder, worker
+        sign = started_job(folder.path)
+        try:
+            worker.start()
+        except (InputError, OSError):
+            sign.remove()
+            raise
+        self._folder, self._worker, self._sign = folder, worker, sign
         ui = self._ui
         ui.pauseTeachingButton.checked = False
         ui.pauseTeachingButton.enabled = ui.stopTeachingButton.enabled = True
@@ -267,7 +275,8 @@ class TeachSection:
         self._timer.stop()
         if self._worker is not None:
             self._worker.end()
-        self._folder = self._worker = None
+            self._sign.remove()
+        self._folder = self._worker = self._sign = None
         ui = self._ui
         ui.pauseTeachingButton.enabled = ui.stopTeachingButton.enabled = False
         ui.teachStatusLabel.text = message
