@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-import SimpleITK as sitk
 from tqdm import tqdm
 
 from ..core.atomic_write import write_bytes
@@ -16,13 +14,11 @@ from ..core.device_names import check_device_name
 from ..core.errors import Cancelled, InputError
 from ..core.plain_files import file_version
 from ..core.progress import TeachingProgress
-from ..core.structure import Segment, named_segments, numbered_names
-from ..io.file_sequence import FileSequence
 from ..io.sequence_files import files_of_sequence, read_sequence
 from ..model.description import check_name
 from ..pipeline.output_paths import check_outputs, check_own_folder
 from ..propagation.confident_frames import confident_frames
-from ..teaching.annotation_files import files_of_annotations, other_image, read_annotations
+from ..teaching.annotation_files import files_of_annotations, read_annotations
 from ..teaching.teaching_folders import (
     check_new_model,
     check_no_job,
@@ -32,9 +28,10 @@ from ..teaching.teaching_folders import (
 )
 from ..teaching.teaching_settings import TeachingSettings
 from ..teaching.training_set import TrainingSet, least_complete, write_training_set
+from .annotation_options import MARKS, Annotated, frame_marks, segments_for
 from .progress_bar import progress_bar
 from .resumed_teaching import DEFAULT_MINUTES, check_resumed
-from .run_options import names_in, path_in
+from .run_options import path_in
 from .terminal import show, show_warnings
 
 
@@ -210,12 +207,7 @@ def _write_training_set(folder: Path, options: Namespace) -> None:
         frames = read_sequence(images)
         show_warnings(frames.warnings)
         sequences.append((frames, read_annotations(labels, frames)))
-    marks: dict[tuple[int, int], str] = {}
-    for mark in ("whole", "slices", "partly"):
-        for frame in _marked(mark, getattr(options, mark), sequences):
-            other = marks.setdefault(frame, mark)
-            if other != mark:
-                raise InputError(f"frame {frame[1]} is both in --{other} and in --{mark}: leave it out of one of them")
+    marks = frame_marks({mark: getattr(options, mark) for mark in MARKS}, sequences)
     segments = segments_for(options.segments, options.ejecting_chamber, sequences)
     propagated: tuple[tuple[int, int], ...] = ()
     if options.propagate:
@@ -237,9 +229,7 @@ def _write_training_set(folder: Path, options: Namespace) -> None:
     write_training_set(folder, settings, sequences, marks)
 
 
-def _with_propagated(
-    sequences: list[tuple[FileSequence, dict[int, sitk.Image]]], options: Namespace
-) -> tuple[list[tuple[FileSequence, dict[int, sitk.Image]]], tuple[tuple[int, int], ...]]:
+def _with_propagated(sequences: Annotated, options: Namespace) -> tuple[Annotated, tuple[tuple[int, int], ...]]:
     """Return the sequences with the frames that a propagation annotates too, and these frames by (sequence, number)."""
     complete, propagated = [], []
     for s, (frames, annotations) in enumerate(sequences):
@@ -250,53 +240,3 @@ def _with_propagated(
         complete.append((frames, annotations | found))
         propagated += [(s, number) for number in found]
     return complete, tuple(propagated)
-
-
-def _marked(
-    mark: str, frames: str, sequences: list[tuple[FileSequence, dict[int, sitk.Image]]]
-) -> list[tuple[int, int]]:
-    """Return sequence and number of the annotated frames that an option names."""
-    if frames == "all":
-        return [(s, number) for s, (_, annotations) in enumerate(sequences) for number in annotations]
-    if frames and len(sequences) > 1:
-        raise InputError(f"--{mark} {frames}: with several sequences, only `all` is clear")
-    try:
-        numbers = [int(number) for number in frames.split(",") if number]
-    except ValueError as error:
-        raise InputError(f"--{mark} {frames}: give frame numbers such as 0,12, or all") from error
-    for number in numbers:
-        if number not in sequences[0][1]:
-            raise InputError(f"--{mark} {frames}: frame {number} is not annotated")
-        other = other_image(number, sequences[0][0])
-        if other is not None:
-            raise InputError(
-                f"--{mark} {frames}: {number} may be frame {number}, counted from 0, or {other.name}; number the files "
-                "of the frames from 0, or give all"
-            )
-    return [(0, number) for number in numbers]
-
-
-def segments_for(
-    names: str | None, ejecting_chambers: str, sequences: list[tuple[FileSequence, dict[int, sitk.Image]]]
-) -> tuple[Segment, ...]:
-    """Return a segment for every label.
-
-    Args:
-        names: names of the segments, separated by commas; None for "Segment 1" and so on, as many as there are labels.
-        ejecting_chambers: names of those that are ejecting chambers, separated by commas.
-
-    Raises:
-        InputError: an ejecting chamber is none of the segments, or a segment is drawn in no frame.
-    """
-    annotations = [labels for _, by_number in sequences for labels in by_number.values()]
-    drawn = {int(label) for labels in annotations for label in np.unique(sitk.GetArrayViewFromImage(labels))}
-    segments = named_segments(
-        numbered_names(max(drawn, default=0)) if names is None else names_in(names), names_in(ejecting_chambers)
-    )
-    missing = [f"{segment.name} (label {n})" for n, segment in enumerate(segments, 1) if n not in drawn]
-    if missing and drawn - {0}:
-        raise InputError(
-            f"no frame has a voxel of the segment {missing[0]}, so that nothing could be learnt of it: number the "
-            "labels 1, 2, ... without a gap, or leave the segment out"
-        )
-    return segments
