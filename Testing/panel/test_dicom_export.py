@@ -9,8 +9,10 @@ import pytest
 import SimpleITK as sitk
 import slicer
 from CLSTMSegmentLib.core.sequence import Frame, SegmentedFrame
+from CLSTMSegmentLib.core.structure import Segment
 from CLSTMSegmentLib.engine.run_report import RunReport
 from CLSTMSegmentLib.scene.images import volumeFromImage
+from CLSTMSegmentLib.scene.segmentation_nodes import terminologyEntry
 from CLSTMSegmentLib.worker.events import Done
 from dicom_files import write_series
 from host import qt
@@ -104,6 +106,51 @@ def test_what_the_user_has_removed_from_a_frame_is_not_exported(imported, fakePa
 
     assert voxelsOf(folder / "Cine DICOM SEG" / "frame-0000.dcm", 1) > 0
     assert voxelsOf(folder / "Cine DICOM SEG" / "frame-0001.dcm", 1) == 0
+
+
+@pytest.mark.parametrize("name", ["../x", "/absolute", "a/b", "a\\b", "x" * 260])
+def test_objects_are_written_in_the_chosen_folder_whatever_the_input_is_called(
+    imported, fakePanel, fakes, phantom, folder, name
+):
+    imported.SetName(name)
+    segment(fakePanel, fakes, imported, phantom)
+
+    fakePanel.exportDicomButton.click()
+
+    (written,) = folder.iterdir()
+    assert len(list(written.iterdir())) == len(FRAMES)
+    assert written.name.endswith(" DICOM SEG")
+
+
+def test_segments_are_exported_with_the_names_and_codes_that_the_user_has_given_them(
+    imported, fakePanel, fakes, phantom, folder
+):
+    segment(fakePanel, fakes, imported, phantom)
+    artery = {"category": ["SCT", "123037004", "Anatomical Structure"], "type": ["SCT", "51114001", "Artery"]}
+    for number in range(len(FRAMES)):
+        inner = outputs()[0].GetNthDataNode(number).GetSegmentation().GetSegment("inner")
+        inner.SetName("Aorta")
+        inner.SetTag(
+            inner.GetTerminologyEntryTagName(), terminologyEntry(Segment("a", "Aorta", (1.0, 0.0, 0.0), artery))
+        )
+
+    fakePanel.exportDicomButton.click()
+
+    for file in (folder / "Cine DICOM SEG").iterdir():
+        first = dcmread(file).SegmentSequence[0]
+        assert first.SegmentLabel == "Aorta"
+        assert first.SegmentedPropertyTypeCodeSequence[0].CodeMeaning == "Artery"
+
+
+def test_segment_with_different_names_in_different_frames_is_not_exported(imported, fakePanel, fakes, phantom, folder):
+    segment(fakePanel, fakes, imported, phantom)
+    outputs()[0].GetNthDataNode(1).GetSegmentation().GetSegment("inner").SetName("Aorta")
+
+    fakePanel.exportDicomButton.click()
+
+    assert "a segment is called 'Inner' in frame 0 (" in fakePanel.statusLabel.text
+    assert "and 'Aorta' in frame 1 (" in fakePanel.statusLabel.text
+    assert list(folder.iterdir()) == []
 
 
 def test_single_volume_from_dicom_is_exported_too(scene, imported, fakePanel, fakes, phantom, folder):

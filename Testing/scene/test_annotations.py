@@ -229,3 +229,12 @@ def test_annotation_of_another_patient_is_refused(scene, source, annotationNode,
             use()
 
     assert readAnnotations(annotationNode, source)[1].keys() == {2}
+
+
+def test_result_is_not_used_while_no_frame_is_shown(source, browserNode, annotationNode, phantom):
+    resultNode = finishedOutput(source.sequenceNode, phantom).publish()
+    browserNode.SetSelectedItemNumber(-1)
+
+    for use in (replacesDrawing, useAsAnnotation):
+        with pytest.raises(InputError, match="no frame of 'Cine' is shown: choose one in its browser first"):
+            use(source, resultNode, annotationNode)

@@ -1,5 +1,7 @@
 """The button that writes a result as DICOM SEG objects, for viewers and archives outside of Slicer."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import qt
@@ -12,6 +14,12 @@ from ..scene.outputs import SegmentationOutput
 from .busy import busy
 from .dependencies import checkDicomExport
 from .reported_slots import reporting, telling
+
+NOT_IN_NAMES = r'[\\/:*?"<>|\x00-\x1f]'
+"""Characters that would lead to another folder, or that Windows does not take in names."""
+
+LONGEST_NAME = 100
+"""Number of characters of the name of an input that the name of its folder has at most."""
 
 
 class DicomExport:
@@ -41,7 +49,8 @@ class DicomExport:
         parent = qt.QFileDialog.getExistingDirectory(self._ui.exportDicomButton, _("Folder for the DICOM SEG objects"))
         if not parent:
             return
-        folder = Path(parent) / _("{name} DICOM SEG").format(name=self._output.source.node.GetName())
+        name = _("{name} DICOM SEG").format(name=self._output.source.node.GetName()[:LONGEST_NAME])
+        folder = Path(parent) / re.sub(NOT_IN_NAMES, "_", name)
         if folder.exists():
             raise InputError(_("{folder} exists already: rename or remove it first").format(folder=folder))
         self._write(folder)
@@ -49,12 +58,12 @@ class DicomExport:
 
     def _write(self, folder: Path) -> None:
         from ..pipeline.dicom_seg import DicomSegWriter  # needs highdicom
-        from ..scene.dicom_frames import dicomFrames
+        from ..scene.dicom_frames import dicomFrames, segmentsAsSeen
 
         files: dict[int, list[Path]] = {}
-        count = len(self._output.curve.frames)
+        count, model = len(self._output.curve.frames), replace(self._model, segments=segmentsAsSeen(self._output))
         with busy(self._ui.statusLabel) as show, replacing(folder) as partial:
-            writer = DicomSegWriter(partial, self._model, files.__getitem__)
+            writer = DicomSegWriter(partial, model, files.__getitem__)
             for done, (frame, ownFiles) in enumerate(dicomFrames(self._output), start=1):
                 files[frame.number] = ownFiles
                 show(_("Writing DICOM SEG: {done} of {total}").format(done=done, total=count))

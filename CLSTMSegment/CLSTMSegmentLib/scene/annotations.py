@@ -61,12 +61,12 @@ def replacesDrawing(
     """Return whether `useAsAnnotation` would replace something else that is drawn in the selected frame.
 
     Raises:
-        InputError: the annotation is that of another image.
+        InputError: the annotation is that of another image, or no frame is shown.
     """
-    _checkImage(annotationNode, source)
     browserNode = source.browserNode
     shown = browserNode.GetProxyNode(resultNode) if browserNode is not None else None
-    drawn = annotationNode.GetDataNodeAtValue(source.sequenceNode.GetNthIndexValue(source.shownFrame))
+    number = _numberToAnnotate(source, annotationNode)
+    drawn = annotationNode.GetDataNodeAtValue(source.sequenceNode.GetNthIndexValue(number))
     if shown is None or drawn is None or not drawnSegments(drawn):
         return False
     return frameContent(drawn) != frameContent(shown)
@@ -83,17 +83,16 @@ def useAsAnnotation(
         The number of the frame.
 
     Raises:
-        InputError: the annotation is that of another image, the input's browser does not play the result, or the result
-            has no segments in this frame.
+        InputError: the annotation is that of another image, the input's browser does not play the result or shows no
+            frame, or the result has no segments in this frame.
     """
-    _checkImage(annotationNode, source)
     browserNode = source.browserNode
     shown = browserNode.GetProxyNode(resultNode) if browserNode is not None else None
     if shown is None:
         raise InputError(
             f"{resultNode.GetName()!r} is not a result of this input: the browser of the input does not play it"
         )
-    number = source.shownFrame
+    number = _numberToAnnotate(source, annotationNode)
     if shown.GetSegmentation().GetNumberOfSegments() == 0:
         raise InputError(f"{resultNode.GetName()!r} has no segments in frame {number}")
     value = source.sequenceNode.GetNthIndexValue(number)
@@ -103,6 +102,14 @@ def useAsAnnotation(
         annotationNode.SetDataNodeAtValue(node, value)
         slicer.vtkSlicerSequencesLogic().UpdateProxyNodesFromSequences(browserNode)
     return number
+
+
+def _numberToAnnotate(source: SequenceInput, annotationNode: slicer.vtkMRMLSequenceNode) -> int:
+    """Return the number of the frame that is shown; raise an InputError if it cannot be annotated here."""
+    _checkImage(annotationNode, source)
+    if source.shownFrame is None:
+        raise InputError(f"no frame of {source.sequenceNode.GetName()!r} is shown: choose one in its browser first")
+    return source.shownFrame
 
 
 def annotatedFrames(annotationNode: slicer.vtkMRMLSequenceNode, emptied: bool = False) -> list[int]:
@@ -181,7 +188,7 @@ def readAnnotations(
                         f"{frame}: there are more than {MOST_LABELS} segments of different names in the frames up to "
                         "this one: remove some, or give those of one structure the same name"
                     )
-                segments[segment.GetName()] = _description(_unusedID(segmentID, segments.values()), segment, frame)
+                segments[segment.GetName()] = describedSegment(_unusedID(segmentID, segments.values()), segment, frame)
             mask = maskOn(reference, segment, frame)
             if not mask.any():
                 raise InputError(
@@ -261,7 +268,7 @@ def _unusedID(segmentID: str, segments: Iterable[Segment]) -> str:
     return next(one for one in chain([segmentID], (f"{segmentID}-{n}" for n in count(2))) if one not in used)
 
 
-def _description(segmentID: str, segment: slicer.vtkSegment, frame: str) -> Segment:
+def describedSegment(segmentID: str, segment: slicer.vtkSegment, frame: str) -> Segment:
     """Return what a segment is; raise an InputError that names the frame if it has a name that cannot be used."""
     if not segment.GetName():
         raise InputError(f"{frame}: the segment with the ID {segmentID!r} has no name: give it one")

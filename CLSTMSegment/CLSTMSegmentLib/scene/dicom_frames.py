@@ -1,6 +1,7 @@
 """A result on the grid of the DICOM images from which its input was loaded."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,14 @@ import slicer
 
 from ..core.errors import InputError
 from ..core.sequence import SegmentedFrame
+from ..core.structure import Segment
 from ..io.dicom_groups import images_by_place
 from ..io.dicom_header import DicomHeader
 from ..io.dicom_image import images_in_file, read_pixels
 from ..io.dicom_stack import stack_grid
+from .annotations import describedSegment
 from .inputs import SequenceFrames, SequenceInput
-from .labelmaps import labelsOf, otherSegments
+from .labelmaps import labelsOf, otherSegments, segmentsFor
 from .outputs import SegmentationOutput
 
 INSTANCES = "DICOM.instanceUIDs"
@@ -56,6 +59,36 @@ def dicomFrames(output: SegmentationOutput) -> Iterator[tuple[SegmentedFrame, li
             raise InputError(f"{name} is not what its DICOM images show: it was changed or cropped after it was loaded")
         labels = _on(stack, labelsOf(node, curve.segments, image, name))
         yield SegmentedFrame(finished.number, finished.index_value, labels), files
+
+
+def segmentsAsSeen(output: SegmentationOutput) -> tuple[Segment, ...]:
+    """Return the segments of a result with the names, colours and terminology that the user has given them.
+
+    Raises:
+        InputError: a segment has different names in different frames, or one that cannot be used.
+    """
+    curve, seen = output.curve, {}
+    for finished in curve.frames:
+        frame = f"frame {finished.number} ({finished.index_value})"
+        node = (
+            output.outputNode
+            if output.source.isSingle
+            else output.sequenceNode.GetDataNodeAtValue(finished.index_value)
+        )
+        found = segmentsFor(node, curve.segments, frame) if node is not None else [None] * len(curve.segments)
+        for meant, segment in zip(curve.segments, found, strict=True):
+            if segment is None:
+                continue
+            asSeen, first = seen.setdefault(meant.id, (describedSegment(meant.id, segment, frame), frame))
+            if segment.GetName() != asSeen.name:
+                raise InputError(
+                    f"a segment is called {asSeen.name!r} in {first} and {segment.GetName()!r} in {frame}: give it the "
+                    "same name in all frames"
+                )
+    return tuple(
+        replace(seen[meant.id][0], ejecting_chamber=meant.ejecting_chamber) if meant.id in seen else meant
+        for meant in curve.segments
+    )
 
 
 def _filesOf(source: SequenceInput, number: int) -> list[Path]:
