@@ -7,7 +7,7 @@ import slicer
 from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.core.sequence import SegmentedFrame
 from CLSTMSegmentLib.core.volume_curve import Flag
-from CLSTMSegmentLib.scene.images import orientedImage
+from CLSTMSegmentLib.scene.images import orientedImage, volumeFromImage
 from CLSTMSegmentLib.scene.labelmaps import labelsOf
 from CLSTMSegmentLib.scene.outputs import SegmentationOutput
 
@@ -151,3 +151,20 @@ def test_frame_that_was_not_segmented_is_never_measured(running):
     output, _frames = running
 
     assert not output.measureAgain(5)
+
+
+@pytest.mark.parametrize("size", [[8, 64, 4], [64, 64, 4]])
+def test_frame_is_measured_as_it_is_drawn_though_the_user_has_chosen_a_smaller_grid(
+    scene, sequenceNode, browserNode, phantom, size
+):
+    output = finishedOutput(sequenceNode, phantom)
+    proxyNode = browserNode.GetProxyNode(output.publish())
+    image = phantom[0][0].image
+    small = scene.AddNode(volumeFromImage(sitk.RegionOfInterest(image, size, [0, 0, 0])))
+    proxyNode.SetReferenceImageGeometryParameterFromVolumeNode(small)
+
+    edit(proxyNode, "inner", image, CORRECTION)
+
+    assert output.measureAgain(0)
+    assert output.curve.volumes(0)[0] == pytest.approx(14.4)
+    assert not [flag for flag in output.curve.frame_flags if (flag.frame, flag.segment) == (0, "Inner")]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicer
+import vtk
 from CLSTMSegmentLib.core.sequence import SequenceIndex
 from CLSTMSegmentLib.core.structure import Segment
 from CLSTMSegmentLib.core.volume_curve import FrameVolumes, VolumeCurve
@@ -182,3 +183,57 @@ def test_table_and_marker_never_lose_their_columns(output):
     assert ["x", "y"] in seen
     assert ["time", "Inner", "Outer ü"] in seen
     assert [] not in seen
+
+
+def columnsOf(tableNode):
+    """Return the columns of a table by name, as texts."""
+    table = tableNode.GetTable()
+    columns = [table.GetColumn(n) for n in range(table.GetNumberOfColumns())]
+    rows = range(table.GetNumberOfRows())
+    return {column.GetName(): [column.GetVariantValue(row).ToString() for row in rows] for column in columns}
+
+
+def test_columns_of_the_user_stay_with_their_frames(textTableNode, textCurve):
+    notes, doses = vtk.vtkStringArray(), vtk.vtkDoubleArray()
+    for column, name, values in ((notes, "notes", ["a", "b"]), (doses, "dose", [1.5, 2.5])):
+        column.SetName(name)
+        for value in values:
+            column.InsertNextValue(value)
+        textTableNode.AddColumn(column)
+    later = VolumeCurve(MODEL.segments, SequenceIndex(["late", "latest"], "phase", "", "text"))
+    later.add(FrameVolumes(0, "late", (5.0, 25.0)))
+    later.add(FrameVolumes(1, "latest", (4.0, 26.0)))
+    resultNode = textTableNode.GetNodeReference("CLSTMSegment.result")
+
+    for curve, expected in ((textCurve, ["a", "b"]), (later, ["b", ""])):
+        volumesTable(resultNode, curve)
+
+        assert columnsOf(textTableNode)["notes"] == expected
+    assert columnsOf(textTableNode)["dose"] == ["2.5", "nan"]
+
+
+def test_plot_series_of_the_user_stay_in_the_chart(scene, output):
+    chartNode = volumesChart(output.tableNode, output.curve, "Result")
+    own = scene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", "Drawn by hand")
+    chartNode.AddAndObservePlotSeriesNodeID(own.GetID())
+
+    volumesChart(output.tableNode, output.curve, "Result")
+
+    assert own.GetScene() is scene
+    assert chartNode.HasPlotSeriesNodeID(own.GetID())
+    assert own.GetName() == "Drawn by hand"
+    assert chartNode.GetNumberOfPlotSeriesNodes() == 3
+
+
+def test_segments_that_are_called_like_other_columns_have_columns_of_their_own(scene):
+    segments = (Segment("a", "frame number", (1.0, 0.0, 0.0)), Segment("b", "phase", (0.0, 1.0, 0.0)))
+    curve = VolumeCurve(segments, SequenceIndex(["early"], "phase", "", "text"))
+    curve.add(FrameVolumes(0, "early", (10.0, 20.0)))
+
+    tableNode = volumesTable(scene.AddNewNodeByClass("vtkMRMLSequenceNode"), curve)
+    chartNode = volumesChart(tableNode, curve, "Result")
+
+    columns = columnsOf(tableNode)
+    assert (columns["frame number"], columns["phase"]) == (["10"], ["20"])
+    assert chartNode.GetNthPlotSeriesNode(0).GetXColumnName() == "frame number index"
+    assert columns["frame number index"] == ["0"]

@@ -1,6 +1,5 @@
 """Results that are in the scene already, such as those of a scene that was loaded, with the volumes in their tables."""
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
@@ -15,7 +14,7 @@ from .inputs import SequenceInput, holds, resolveInput, singleInput
 from .made_frames import rememberedFrames
 from .outputs import SegmentationOutput
 from .single_output import outputFor
-from .volumes_table import INDEX_VALUES_ATTRIBUTE, SEGMENTS_ATTRIBUTE, tableOf
+from .volumes_table import INDEX_VALUES_ATTRIBUTE, SEGMENTS_ATTRIBUTE, tableOf, textsIn
 
 
 def earlierOutputs(scene: slicer.vtkMRMLScene, known: Collection[slicer.vtkMRMLNode]) -> list[SegmentationOutput]:
@@ -64,7 +63,7 @@ def _rowValues(tableNode: slicer.vtkMRMLTableNode, node: slicer.vtkMRMLNode, ind
     user drew in other frames.
     """
     if tableNode.GetAttribute(INDEX_VALUES_ATTRIBUTE) is not None:
-        return _texts(tableNode, INDEX_VALUES_ATTRIBUTE)
+        return textsIn(tableNode, INDEX_VALUES_ATTRIBUTE)
     measured = rememberedFrames(node)
     return [value for value in index.values if value in measured]
 
@@ -96,14 +95,5 @@ def _sourceOf(node: slicer.vtkMRMLNode) -> SequenceInput:
 def _segments(tableNode: slicer.vtkMRMLTableNode) -> tuple[Segment, ...]:
     """Return the segments of the columns of a table; none if it does not tell their IDs."""
     names = [tableNode.GetColumnName(column) for column in range(1, tableNode.GetNumberOfColumns())]
-    columns = zip(_texts(tableNode, SEGMENTS_ATTRIBUTE), names, strict=False)  # that of frame numbers may follow
+    columns = zip(textsIn(tableNode, SEGMENTS_ATTRIBUTE), names, strict=False)  # that of frame numbers may follow
     return tuple(Segment(ID, name, PALETTE[0]) for ID, name in columns)
-
-
-def _texts(tableNode: slicer.vtkMRMLTableNode, attribute: str) -> list[str]:
-    """Return the list of texts in an attribute of a table; an empty list where it is missing or damaged."""
-    try:
-        texts = json.loads(tableNode.GetAttribute(attribute) or "[]")
-    except ValueError:
-        return []
-    return texts if isinstance(texts, list) and all(isinstance(text, str) for text in texts) else []

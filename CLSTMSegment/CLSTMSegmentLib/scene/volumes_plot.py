@@ -4,10 +4,13 @@ import slicer
 import vtk
 
 from ..core.volume_curve import VolumeCurve, with_unit
-from .volumes_table import FRAME_COLUMN
+from .volumes_table import frameColumn
 
 CHART_REFERENCE = "CLSTMSegment.volumesChart"
 """Reference role under which a table of volumes names its chart."""
+
+SEGMENTS_REFERENCE = "CLSTMSegment.segmentSeries"
+"""Reference role under which a chart names the plot series of its segments; others are the user's."""
 
 MARKER_REFERENCE = "CLSTMSegment.frameMarker"
 """Reference role under which a chart names the plot series that marks the current frame."""
@@ -36,7 +39,7 @@ def volumesChart(tableNode: slicer.vtkMRMLTableNode, curve: VolumeCurve, title: 
     chartNode.SetTitle(title)
     # numbers of frames stand for index values that are texts, which a plot cannot draw
     numeric = curve.index.is_numeric
-    chartNode.SetXAxisTitle(curve.index_title if numeric else FRAME_COLUMN)
+    chartNode.SetXAxisTitle(curve.index_title if numeric else frameColumn(curve))
     chartNode.SetYAxisTitle(with_unit("volume", "ml"))
     chartNode.SetYAxisRangeAuto(False)
     chartNode.SetYAxisRange(*_range(curve))
@@ -49,11 +52,12 @@ def volumesChart(tableNode: slicer.vtkMRMLTableNode, curve: VolumeCurve, title: 
         else:
             seriesNode = scene.AddNewNodeByClass("vtkMRMLPlotSeriesNode")
             chartNode.AddAndObservePlotSeriesNodeID(seriesNode.GetID())
+            chartNode.AddNodeReferenceID(SEGMENTS_REFERENCE, seriesNode.GetID())
         seriesNode.SetName(segment.name)
         seriesNode.SetAndObserveTableNodeID(tableNode.GetID())
         seriesNode.SetPlotType(slicer.vtkMRMLPlotSeriesNode.PlotTypeScatter)
         seriesNode.SetMarkerStyle(slicer.vtkMRMLPlotSeriesNode.MarkerStyleCircle)
-        seriesNode.SetXColumnName(tableNode.GetColumnName(0) if numeric else FRAME_COLUMN)
+        seriesNode.SetXColumnName(tableNode.GetColumnName(0) if numeric else frameColumn(curve))
         seriesNode.SetYColumnName(segment.name)
         seriesNode.SetLabelColumnName("" if numeric else tableNode.GetColumnName(0))
         seriesNode.SetColor(segment.color)
@@ -113,10 +117,10 @@ def removeChart(tableNode: slicer.vtkMRMLTableNode) -> None:
 
 
 def _segmentSeries(chartNode: slicer.vtkMRMLPlotChartNode) -> list[slicer.vtkMRMLPlotSeriesNode]:
-    """Return all plot series of a chart except for the one that marks the current frame."""
-    series = (chartNode.GetNthPlotSeriesNode(n) for n in range(chartNode.GetNumberOfPlotSeriesNodes()))
-    markerNode = chartNode.GetNodeReference(MARKER_REFERENCE)
-    return [node for node in series if node is not None and node is not markerNode]
+    """Return the plot series of the segments of a chart."""
+    count = chartNode.GetNumberOfNodeReferences(SEGMENTS_REFERENCE)
+    series = [chartNode.GetNthNodeReference(SEGMENTS_REFERENCE, n) for n in range(count)]
+    return [node for node in series if node is not None]
 
 
 def _range(curve: VolumeCurve) -> tuple[float, float]:

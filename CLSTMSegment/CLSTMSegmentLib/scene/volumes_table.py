@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from math import nan
 
 import slicer
 import vtk
@@ -19,6 +20,9 @@ SEGMENTS_ATTRIBUTE = "CLSTMSegment.segments"
 
 INDEX_VALUES_ATTRIBUTE = "CLSTMSegment.indexValues"
 """Attribute of a table: the index values of its rows, verbatim, as a JSON list; a saved table rounds them."""
+
+COLUMNS_ATTRIBUTE = "CLSTMSegment.columns"
+"""Attribute of a table: the names of the columns that this module has made, as a JSON list; others are the user's."""
 
 FRAME_COLUMN = "frame number"
 """Column that a table has only if the index values are texts, which a plot cannot draw."""
@@ -55,23 +59,70 @@ def volumesTable(sequenceNode: slicer.vtkMRMLSequenceNode, curve: VolumeCurve) -
         table.AddColumn(column)
         units[name] = unit
 
-    indexName = curve.index.name or "frame"
-    while indexName in [segment.name for segment in curve.segments]:  # columns are told by their names
-        indexName += " index"
-    add(_indexColumn(curve), indexName, curve.index.unit)
+    add(_indexColumn(curve), _indexName(curve), curve.index.unit)
     for n, segment in enumerate(curve.segments):
         add(_numbers(curve.volumes(n)), segment.name, "ml")
     if not curve.index.is_numeric:
-        add(_numbers(curve.numbers), FRAME_COLUMN, "")
+        add(_numbers(curve.numbers), frameColumn(curve), "")
+    values = [frame.index_value for frame in curve.frames]
+    for column in _columnsOfUser(tableNode, values):
+        if column.GetName() not in units:
+            table.AddColumn(column)
     # all columns are replaced at once: a plot that is shown must never see a table without them
     wasModifying = tableNode.StartModify()
     tableNode.SetAndObserveTable(table)
     for name, unit in units.items():
         tableNode.SetColumnUnitLabel(name, unit)
     tableNode.SetAttribute(SEGMENTS_ATTRIBUTE, json.dumps([segment.id for segment in curve.segments]))
-    tableNode.SetAttribute(INDEX_VALUES_ATTRIBUTE, json.dumps([frame.index_value for frame in curve.frames]))
+    tableNode.SetAttribute(INDEX_VALUES_ATTRIBUTE, json.dumps(values))
+    tableNode.SetAttribute(COLUMNS_ATTRIBUTE, json.dumps(list(units)))
     tableNode.EndModify(wasModifying)
     return tableNode
+
+
+def frameColumn(curve: VolumeCurve) -> str:
+    """Return the name of the column with the numbers of frames."""
+    return _otherName(FRAME_COLUMN, [_indexName(curve), *(segment.name for segment in curve.segments)])
+
+
+def textsIn(tableNode: slicer.vtkMRMLTableNode, attribute: str) -> list[str]:
+    """Return the list of texts in an attribute of a table; an empty list where it is missing or damaged."""
+    try:
+        texts = json.loads(tableNode.GetAttribute(attribute) or "[]")
+    except ValueError:
+        return []
+    return texts if isinstance(texts, list) and all(isinstance(text, str) for text in texts) else []
+
+
+def _indexName(curve: VolumeCurve) -> str:
+    """Return the name of the column with the index values."""
+    return _otherName(curve.index.name or "frame", [segment.name for segment in curve.segments])
+
+
+def _otherName(name: str, taken: list[str]) -> str:
+    """Return a name, or one like it that is not taken: columns are told by their names."""
+    while name in taken:
+        name += " index"
+    return name
+
+
+def _columnsOfUser(tableNode: slicer.vtkMRMLTableNode, values: list[str]) -> list[vtk.vtkAbstractArray]:
+    """Return the columns that the user has added, for rows with these index values; what a new row lacks is empty."""
+    made, rows = textsIn(tableNode, COLUMNS_ATTRIBUTE), textsIn(tableNode, INDEX_VALUES_ATTRIBUTE)
+    columns = [tableNode.GetTable().GetColumn(n) for n in range(tableNode.GetNumberOfColumns())] if made else []
+    copies = []
+    for column in [column for column in columns if column.GetName() not in made]:
+        copy = column.NewInstance()
+        copy.SetName(column.GetName())
+        copy.SetNumberOfComponents(column.GetNumberOfComponents())
+        copy.SetNumberOfTuples(len(values))
+        for row, value in enumerate(values):
+            if value in rows and rows.index(value) < column.GetNumberOfTuples():
+                copy.SetTuple(row, rows.index(value), column)
+            else:
+                copy.SetVariantValue(row, vtk.vtkVariant("" if column.IsA("vtkStringArray") else nan))
+        copies.append(copy)
+    return copies
 
 
 def _indexColumn(curve: VolumeCurve) -> vtk.vtkAbstractArray:
