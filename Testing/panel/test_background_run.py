@@ -273,7 +273,7 @@ def test_run_that_cannot_start_is_told(fakePanel, fakeRun, fakes, monkeypatch):
 def test_scene_event_looks_at_one_frame_at_most(sequence, fakePanel, monkeypatch):
     looks = []
     monkeypatch.setattr("CLSTMSegmentLib.panel.segment_panel.resolveInput", lambda node: looks.append(node))
-    monkeypatch.setattr("CLSTMSegmentLib.panel.parameter_node.regionFromROI", lambda *nodes: looks.append(nodes))
+    monkeypatch.setattr("CLSTMSegmentLib.panel.parameter_node.regionOfRun", lambda *nodes: looks.append(nodes))
     fakePanel.inputSelector.setCurrentNode(sequence)
 
     sequence.GetScene().AddNewNodeByClass("vtkMRMLTextNode")

@@ -91,3 +91,14 @@ def test_frames_that_are_only_looked_at_during_the_run_are_not_taken_for_changed
     finish(ui, worker, segmentedFrames(sequence, phantom))
 
     assert ui.statusLabel.text == "Done: 6 frames."
+
+
+def test_browser_that_records_is_told(sequence, fakePanel, fakes, phantom):
+    browserNode = resolveInput(sequence).browserNode
+    fakePanel.inputSelector.setCurrentNode(sequence)
+    browserNode.SetRecordingActive(True)
+
+    fakePanel.applyButton.click()
+    finish(fakePanel, fakes[-1], segmentedFrames(sequence, phantom))
+
+    assert fakePanel.statusLabel.text == "'Cine browser' is recording: stop the recording, then start again"

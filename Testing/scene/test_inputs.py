@@ -9,7 +9,7 @@ from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.core.sequence import SequenceIndex
 from CLSTMSegmentLib.scene.images import volumeFromImage
 from CLSTMSegmentLib.scene.inputs import SequenceFrames, resolveInput
-from CLSTMSegmentLib.scene.regions import regionFromROI, roiAround
+from CLSTMSegmentLib.scene.regions import regionFromROI, regionOfRun, roiAround
 
 from scene.conftest import addSequence, play
 
@@ -260,3 +260,32 @@ def test_no_frame_is_shown_without_a_browser(scene, phantom):
     source.showFrame(2)
 
     assert source.shownFrame is None
+
+
+def test_roi_that_is_not_under_the_transforms_of_the_frames_is_refused(scene, source, browserNode, proxyNode):
+    motion = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "Motion")
+    for number in range(6):
+        motion.SetDataNodeAtValue(slicer.vtkMRMLLinearTransformNode(), source.sequenceNode.GetNthIndexValue(number))
+    browserNode.AddSynchronizedSequenceNode(motion)
+    play(browserNode)
+    transformNode, roiNode = browserNode.GetProxyNode(motion), addROI(scene, (0, 0, 0), (4, 6, 8))
+    proxyNode.SetAndObserveTransformNodeID(transformNode.GetID())
+
+    with pytest.raises(InputError, match="which differs from frame to frame, and ROI 'Box' is not: put the ROI under"):
+        regionOfRun(roiNode, source)
+    roiNode.SetAndObserveTransformNodeID(transformNode.GetID())
+
+    assert regionOfRun(roiNode, source) == regionFromROI(roiNode, proxyNode)
+
+
+def test_volume_to_which_another_module_refers_from_a_browser_is_an_input(scene, browserNode, phantom):
+    volumeNode = scene.AddNode(volumeFromImage(phantom[0][0].image))
+    browserNode.SetNodeReferenceID("OtherModule.volume", volumeNode.GetID())
+
+    assert resolveInput(volumeNode).isSingle
+
+
+def test_numbers_as_only_python_reads_them_are_texts():
+    for value in ("1_0", "\u0661"):
+        assert not SequenceIndex(["0", value]).is_numeric
+    assert SequenceIndex(["0", "-1e3", "0.5"]).is_numeric

@@ -110,8 +110,9 @@ def _numbered(values: list[str]) -> list[str]:
 
 
 def _is_finite_number(text: str) -> bool:
+    """Return whether Slicer takes a text for a finite number: unlike Python, it reads no 1_000 and no other digits."""
     try:
-        return isfinite(float(text))
+        return text.isascii() and "_" not in text and isfinite(float(text))
     except ValueError:
         return False
 

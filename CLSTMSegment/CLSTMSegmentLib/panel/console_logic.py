@@ -196,11 +196,11 @@ class ConsoleLogic(LiveConsole, TeachConsole):
         from ..scene.inputs import resolveInput
         from ..scene.keywords import runSettings
         from ..scene.output_choice import checkOutputFor
-        from ..scene.regions import regionFromROI
+        from ..scene.regions import regionOfRun
 
         source = resolveInput(inputNode)
         if roi is not None:
-            settings["region"] = regionFromROI(roi, source.proxyNode)
+            settings["region"] = regionOfRun(roi, source)
         if output is not None:
             checkOutputFor(output, source)
         return source, runSettings(model, settings, ["runOn"])

@@ -12,7 +12,7 @@ from ..core.boxes import read_shape
 from ..core.errors import InputError
 from ..engine.settings import DEFAULT_MODEL, RunSettings
 from ..scene.inputs import SequenceInput
-from ..scene.regions import regionFromROI
+from ..scene.regions import regionFromROI, regionOfRun
 
 FrameNumber = Annotated[int, WithinRange(0, 99999)]
 """Without bounds here, binding a spin box to a parameter would remove the bounds of the .ui file."""
@@ -142,7 +142,7 @@ def runSettingsFor(source: SequenceInput, parameters: CLSTMSegmentParameterNode)
     """
     settings = settingsWithoutScene(parameters)
     if parameters.roi is not None:
-        settings = replace(settings, region=regionFromROI(parameters.roi, source.proxyNode))
+        settings = replace(settings, region=regionOfRun(parameters.roi, source))
     if parameters.frames == "current" and not source.isSingle:
         number = source.shownFrame
         if number is None:

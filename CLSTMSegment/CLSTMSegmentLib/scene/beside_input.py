@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import slicer
 
+from ..core.errors import InputError
 from .browsers import othersStay
 from .inputs import SequenceFrames, SequenceInput
 
@@ -25,7 +26,11 @@ def copyIndex(fromNode: slicer.vtkMRMLSequenceNode, toNode: slicer.vtkMRMLSequen
 
 
 def playBeside(source: SequenceInput, sequenceNode: slicer.vtkMRMLSequenceNode) -> None:
-    """Make the input's browser play the output beside the input; the selected item and playback stay as they are."""
+    """Make the input's browser play the output beside the input; the selected item and playback stay as they are.
+
+    Raises:
+        InputError: the browser cannot show the output, because it is recording.
+    """
     browserNode = source.browserNode
     selectedItem, playing = browserNode.GetSelectedItemNumber(), browserNode.GetPlaybackActive()
     with othersStay(sequenceNode, browserNode):
@@ -40,6 +45,8 @@ def playBeside(source: SequenceInput, sequenceNode: slicer.vtkMRMLSequenceNode) 
         # the application does this later by itself, but the proxy is needed now
         slicer.vtkSlicerSequencesLogic().UpdateProxyNodesFromSequences(browserNode)
     proxyNode = browserNode.GetProxyNode(sequenceNode)
+    if proxyNode is None:
+        raise InputError(f"{browserNode.GetName()!r} is recording: stop the recording, then start again")
     placeBeside(source, proxyNode)
     browserNode.SetSelectedItemNumber(selectedItem)
     browserNode.SetPlaybackActive(playing)

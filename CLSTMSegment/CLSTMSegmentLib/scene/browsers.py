@@ -79,21 +79,25 @@ def _silent(browserNode: slicer.vtkMRMLSequenceBrowserNode) -> Iterator[None]:
     finally:
         browserNode.SetDisableModifiedEvent(wasDisabled)
 
+PROXY_ROLE = "dataNodeRef"
+"""Begin of the roles in which a browser refers to its proxies; other modules may refer to nodes in other roles."""
+
 
 def proxyIDs(scene: slicer.vtkMRMLScene) -> set[str]:
-    """Return the IDs of all nodes to which a browser refers; those that are no sequences show the current item of one.
+    """Return the IDs of all nodes that show the current item of a sequence.
 
     This looks at the IDs of references alone: to look up the nodes while one of them is being removed crashes.
     """
-    return {nodeID for browserNode in _browsers(scene) for nodeID in _referencedIDs(browserNode)}
+    return {nodeID for browserNode in _browsers(scene) for nodeID in _proxyIDs(browserNode)}
 
 
-def _referencedIDs(browserNode: slicer.vtkMRMLSequenceBrowserNode) -> set[str]:
+def _proxyIDs(browserNode: slicer.vtkMRMLSequenceBrowserNode) -> set[str]:
     roles: list[str] = []
     browserNode.GetNodeReferenceRoles(roles)
     return {
         browserNode.GetNthNodeReferenceID(role, n)
         for role in roles
+        if role.startswith(PROXY_ROLE)
         for n in range(browserNode.GetNumberOfNodeReferences(role))
     }
 
@@ -109,10 +113,10 @@ def _nodes(scene: slicer.vtkMRMLScene, nodeClass: str) -> list:
 
 
 def browserOfProxy(node: slicer.vtkMRMLNode) -> slicer.vtkMRMLSequenceBrowserNode | None:
-    """Return the browser that shows items of a sequence in a node, which is no sequence itself; see `proxyIDs`."""
+    """Return the browser that shows items of a sequence in a node; see `proxyIDs`."""
     if node.GetScene() is None:
         return None
-    return next((b for b in _browsers(node.GetScene()) if node.GetID() in _referencedIDs(b)), None)
+    return next((b for b in _browsers(node.GetScene()) if node.GetID() in _proxyIDs(b)), None)
 
 
 def browsersOf(node: slicer.vtkMRMLSequenceNode) -> list[slicer.vtkMRMLSequenceBrowserNode]:

@@ -6,6 +6,7 @@ import vtk
 
 from ..core.errors import InputError
 from ..engine.region import Region
+from .browsers import browserOfProxy
 from .images import LPS_FROM_RAS
 from .inputs import SequenceInput
 
@@ -37,6 +38,27 @@ def regionFromROI(roiNode: slicer.vtkMRMLMarkupsROINode, proxyNode: slicer.vtkMR
         raise InputError(f"ROI {roiNode.GetName()!r} is sheared by its transform: harden or remove the transform")
     size = np.array(roiNode.GetSize()) * scales
     return Region(tuple((LPS_FROM_RAS @ box[:3, 3]).tolist()), tuple(size.tolist()), tuple(map(tuple, axes.tolist())))
+
+
+def regionOfRun(roiNode: slicer.vtkMRMLMarkupsROINode, source: SequenceInput) -> Region:
+    """Return a markups ROI as a box that is the same in the coordinates of all frames of an input.
+
+    Raises:
+        InputError: see `regionFromROI`; or the transform between ROI and image differs from frame to frame.
+    """
+    above = _transforms(source.proxyNode.GetParentTransformNode() if source.proxyNode is not None else None)
+    moving = next((one for one in above if browserOfProxy(one) is not None), None)
+    if not source.isSingle and moving is not None and moving not in _transforms(roiNode.GetParentTransformNode()):
+        raise InputError(
+            f"the image is under {moving.GetName()!r}, which differs from frame to frame, and ROI "
+            f"{roiNode.GetName()!r} is not: put the ROI under the same transform, or harden it in all frames"
+        )
+    return regionFromROI(roiNode, source.proxyNode)
+
+
+def _transforms(transformNode: slicer.vtkMRMLTransformNode | None) -> list[slicer.vtkMRMLTransformNode]:
+    """Return a transform and all transforms that it is under; none for None."""
+    return [transformNode, *_transforms(transformNode.GetParentTransformNode())] if transformNode is not None else []
 
 
 def roiAround(source: SequenceInput) -> slicer.vtkMRMLMarkupsROINode:
