@@ -157,3 +157,24 @@ def test_table_with_a_damaged_attribute_does_not_keep_the_module_from_opening(se
     ui.inputSelector.setCurrentNode(sequence)
 
     assert ui.applyButton.enabled
+
+
+def test_drawing_between_two_frames_is_said_not_to_be_kept(scene, fakeWidget, fakes, phantom):
+    cine = addSequence(scene, phantom[0], browser=False)
+    finer = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "ECG")
+    values = [float(cine.GetNthIndexValue(number)) for number in range(6)]
+    for value in [*values, (values[0] + values[1]) / 2]:
+        finer.SetDataNodeAtValue(slicer.vtkMRMLTextNode(), f"{value:g}")
+    browserNode = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode")
+    browserNode.SetAndObserveMasterSequenceNodeID(finer.GetID())
+    browserNode.AddSynchronizedSequenceNode(cine)
+    play(browserNode)
+    ui = fakeWidget.ui
+    ui.inputSelector.setCurrentNode(cine)
+    fakeRun(ui, fakes, segmentedFrames(cine, phantom))
+    play(browserNode, 1)
+    assert "between" not in ui.statusLabel.text
+
+    browserNode.GetProxyNode(outputs()[0]).GetSegmentation().AddEmptySegment("inner", "Inner")
+
+    assert "The browser is between two frames of Cine: what you draw here is not kept." in ui.statusLabel.text

@@ -115,8 +115,17 @@ class EditWatch:
     def _onProxyChanged(
         self, output: SegmentationOutput, _browserNode: object, _event: str, proxyNode: slicer.vtkMRMLNode
     ) -> None:
-        number = output.drawnElsewhere if proxyNode is output.shownNode else None
-        if number is not None and self._isFinished(output):
+        if proxyNode is not output.shownNode:
+            return
+        number = output.drawnElsewhere
+        if output.source.isBetweenFrames and proxyNode.GetSegmentation().GetNumberOfSegments() > 0:
+            self._tell(
+                _(
+                    "The browser is between two frames of {name}: what you draw here is not kept. Choose a frame of "
+                    "it first, for instance by a row of the table."
+                ).format(name=output.source.sequenceNode.GetName())
+            )
+        elif number is not None and self._isFinished(output):
             output.addDrawn(number)
             text = _("Frame {number} was not segmented: what you draw in it is kept, but not measured.")
             self._tell(text.format(number=number))

@@ -55,6 +55,14 @@ class SequenceInput:
         """
         return self._frameAt(self.browserNode.GetSelectedItemNumber()) if self.browserNode is not None else None
 
+    @property
+    def isBetweenFrames(self) -> bool:
+        """Return whether the browser shows an item of its master at whose index value the input has no frame."""
+        masterNode, item = self.browserNode.GetMasterSequenceNode(), self.browserNode.GetSelectedItemNumber()
+        if masterNode is None or not 0 <= item < masterNode.GetNumberOfDataNodes():
+            return False
+        return self.sequenceNode.GetDataNodeAtValue(masterNode.GetNthIndexValue(item)) is None
+
     def showFrame(self, number: int) -> None:
         """Let the browser show a frame; nothing happens without a browser, or if none of its items shows the frame."""
         masterNode = self.browserNode.GetMasterSequenceNode() if self.browserNode is not None else None
