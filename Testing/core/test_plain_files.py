@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from CLSTMSegmentLib.core.errors import InputError
-from CLSTMSegmentLib.core.plain_files import check_path, check_plain_file, read_text
+from CLSTMSegmentLib.core.plain_files import check_path, check_plain_file, file_name, read_text
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX has devices and pipes among its files")
 
@@ -52,3 +52,24 @@ def test_text_that_is_not_utf_8_is_refused_and_a_byte_order_mark_is_not(tmp_path
     with pytest.raises(InputError, match=r"latin\.txt is not a text in UTF-8"):
         read_text(tmp_path / "latin.txt")
     assert read_text(tmp_path / "mark.txt") == "a"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Herz 4 äöü", "Herz 4 äöü"),
+        ("../x", "x"),
+        ("/abs/x", "abs-x"),
+        ("C:\\x:y?*", "C--x-y--"),
+        ("..", "result"),
+        ("", "result"),
+        ("new\nline \udcff. ", "new-line -"),
+    ],
+)
+def test_file_name_made_from_a_text_leads_to_no_other_folder(text, name):
+    assert file_name(text, "result") == name
+
+
+@pytest.mark.parametrize("character", ["x", "心", "𠀀"])
+def test_file_name_made_from_a_long_text_can_be_stored_with_an_ending(character):
+    check_path(Path(file_name(300 * character, "result") + " DICOM SEG"))

@@ -1,6 +1,7 @@
 """Plain files: whether a path names one, its text, and its digest."""
 
 import hashlib
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,22 @@ from .errors import InputError
 
 MOST_NAME_BYTES = 255
 """Longest name of a file or folder, in UTF-8."""
+
+MADE_NAME_BYTES = 200
+"""Longest name that `file_name` makes, so that there is room for an ending."""
+
+
+def file_name(text: str, otherwise: str) -> str:
+    """Return a name of a file or folder, alike on all systems, that is made from a text such as the name of a node.
+
+    It leads to no other folder: characters other than letters, digits, spaces and "_", "-", "." become "-".
+
+    Args:
+        text: any text.
+        otherwise: what to return if nothing of the text is left.
+    """
+    name = re.sub(r"[^\w. -]", "-", text).encode()[:MADE_NAME_BYTES].decode(errors="ignore")
+    return name.lstrip(". -").rstrip(". ") or otherwise
 
 
 def check_path(path: Path) -> None:

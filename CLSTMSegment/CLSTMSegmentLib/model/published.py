@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import InputError
+from ..core.plain_files import file_name
 from ..core.structure import named_segments, numbered_names
 from ..network.options import NetworkOptions
 from .description import Model
@@ -33,7 +34,7 @@ def published_model(path: Path) -> Model:
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     model = Model(
-        name=re.sub(r"[^\w. -]", "-", path.stem[:100]).lstrip(". -") or "model",
+        name=file_name(path.stem[:100], "model"),
         title=path.stem,
         description="Imported from a published checkpoint.",
         segments=named_segments(numbered_names(options.classes)),

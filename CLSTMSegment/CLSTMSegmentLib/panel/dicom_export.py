@@ -1,6 +1,5 @@
 """The button that writes a result as DICOM SEG objects, for viewers and archives outside of Slicer."""
 
-import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,17 +8,12 @@ from slicer.i18n import tr as _
 
 from ..core.atomic_write import replacing
 from ..core.errors import InputError
+from ..core.plain_files import file_name
 from ..model.description import Model
 from ..scene.outputs import SegmentationOutput
 from .busy import busy
 from .dependencies import checkDicomExport
 from .reported_slots import reporting, telling
-
-NOT_IN_NAMES = r'[\\/:*?"<>|\x00-\x1f]'
-"""Characters that would lead to another folder, or that Windows does not take in names."""
-
-LONGEST_NAME = 100
-"""Number of characters of the name of an input that the name of its folder has at most."""
 
 
 class DicomExport:
@@ -49,8 +43,8 @@ class DicomExport:
         parent = qt.QFileDialog.getExistingDirectory(self._ui.exportDicomButton, _("Folder for the DICOM SEG objects"))
         if not parent:
             return
-        name = _("{name} DICOM SEG").format(name=self._output.source.node.GetName()[:LONGEST_NAME])
-        folder = Path(parent) / re.sub(NOT_IN_NAMES, "_", name)
+        name = file_name(self._output.source.node.GetName(), _("result"))
+        folder = Path(parent) / _("{name} DICOM SEG").format(name=name)
         if folder.exists():
             raise InputError(_("{folder} exists already: rename or remove it first").format(folder=folder))
         self._write(folder)
