@@ -18,9 +18,9 @@ EDITED_ML = pytest.approx(14.4)
 """Volume of the voxels of the correction."""
 
 
-def innerVolumes(resultNode):
+def innerVolumes(resultNode, name="Inner"):
     """Return the volumes of the first segment in the table of a result."""
-    return slicer.util.arrayFromTableColumn(resultNode.GetNodeReference("CLSTMSegment.volumesTable"), "Inner").tolist()
+    return slicer.util.arrayFromTableColumn(resultNode.GetNodeReference("CLSTMSegment.volumesTable"), name).tolist()
 
 
 def correct(sequence, resultNode, number, phantom):
@@ -59,6 +59,30 @@ def test_table_summary_and_file_follow_the_corrected_result_of_a_volume(
     assert innerVolumes(node) == [EDITED_ML]
     assert "Inner: 14.4 ml" in ui.summaryLabel.text
     assert ",14.400," in (tmp_path / "volumes.csv").read_text(encoding="utf-8")
+
+
+def test_segment_of_a_volume_that_is_renamed_has_its_new_name_in_panel_table_and_file(
+    volumeNode,  # noqa: F811
+    fakePanel,
+    fakes,
+    phantom,
+    tmp_path,
+):
+    ui = fakePanel
+    ui.inputSelector.setCurrentNode(volumeNode)
+    ui.applyButton.click()
+    finish(ui, fakes[-1], phantom)
+    (node,) = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    before = innerVolumes(node)
+
+    node.GetSegmentation().GetSegment("inner").SetName("Aorta")
+    wait(lambda: ui.volumesTable.horizontalHeaderItem(2).text() == "Aorta [ml]", "the new name")
+    qt.QFileDialog.chosen = str(tmp_path / "volumes.csv")
+    ui.exportButton.click()
+
+    assert innerVolumes(node, "Aorta") == before
+    assert ui.summaryLabel.text.startswith("Aorta: ")
+    assert "Aorta" in (tmp_path / "volumes.csv").read_text(encoding="utf-8")
 
 
 def test_table_of_an_older_result_follows_and_the_newest_stays_as_it_is(sequence, fakeWidget, fakes, phantom):
@@ -117,7 +141,7 @@ def test_segment_of_a_single_volume_that_is_renamed_is_measured_in_a_loaded_scen
     edit(loaded.outputNode, "inner", phantom[0][0].image, CORRECTION)
 
     assert loaded.measureAgain(0)
-    assert innerVolumes(loaded.outputNode) == [EDITED_ML]
+    assert innerVolumes(loaded.outputNode, "Cavity") == [EDITED_ML]
 
 
 def test_segment_that_the_user_adds_to_a_frame_is_said_not_to_be_measured(sequence, fakeWidget, fakes, phantom):

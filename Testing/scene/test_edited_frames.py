@@ -147,6 +147,39 @@ def test_renamed_segments_are_measured_and_exported_by_the_names_that_the_user_s
     assert output.curve.frames[0].ml == pytest.approx(before)  # no segment is called Inner: it is known by its ID
 
 
+def test_segment_that_is_renamed_in_all_frames_has_its_new_name_in_the_table_and_in_the_flags(running):
+    output, frames = running
+    nodes = [output.sequenceNode.GetNthDataNode(number) for number in range(3)]
+    nodes[0].GetSegmentation().RemoveSegment("outer")
+    output.measureAgain(0)
+
+    for number in (0, 1):
+        nodes[number].GetSegmentation().GetSegment("inner").SetName("Cavity")
+        output.measureAgain(number)
+    assert output.tableNode.GetColumnName(1) == "Inner"  # that is its name in frame 2 still
+    nodes[2].GetSegmentation().GetSegment("inner").SetName("Cavity")
+    nodes[2].GetSegmentation().GetSegment("outer").SetName("Wall")
+    nodes[1].GetSegmentation().GetSegment("outer").SetName("Wall")
+    output.measureAgain(1)
+    output.measureAgain(2)
+
+    names = [output.tableNode.GetColumnName(column) for column in range(3)]
+    assert names == ["time", "Cavity", "Wall"]
+    assert Flag(0, "Wall", "empty") in output.curve.flags
+    output.add(frames[0])  # which has the names of the model
+    assert [segment.name for segment in output.curve.segments] == ["Inner", "Outer ü"]
+
+
+def test_name_that_no_segment_can_have_is_not_taken_over(running):
+    output, _frames = running
+
+    for number in range(3):
+        output.sequenceNode.GetNthDataNode(number).GetSegmentation().GetSegment("inner").SetName("frame")
+        assert output.measureAgain(number)
+
+    assert output.tableNode.GetColumnName(1) == "Inner"
+
+
 def test_frame_that_was_not_segmented_is_never_measured(running):
     output, _frames = running
 

@@ -1,12 +1,13 @@
 """Segment volumes over time, from which all tables, plots, reports and scores are made."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
+from .errors import InputError
 from .sequence import SequenceIndex
-from .structure import COLUMNS, Segment
+from .structure import COLUMNS, Segment, check_different
 
 IMAGE = "image"
 """What a flag has in the place of a segment if it is about the image."""
@@ -92,6 +93,17 @@ class VolumeCurve:
         self.frames[self.numbers.index(frame.number)] = frame
         self.frame_flags = [flag for flag in self.frame_flags if flag.frame != frame.number or flag.segment == IMAGE]
         self.frame_flags += flags
+
+    def rename(self, names: Sequence[str]) -> None:
+        """Give the segments other names, also in the flags; names that segments cannot have change nothing."""
+        try:
+            segments = tuple(replace(one, name=name) for one, name in zip(self.segments, names, strict=True))
+            check_different(segments)
+        except InputError:
+            return
+        new = {one.name: name for one, name in zip(self.segments, names, strict=True)}
+        self.frame_flags = [replace(flag, segment=new.get(flag.segment, flag.segment)) for flag in self.frame_flags]
+        self.segments = segments
 
     @property
     def numbers(self) -> list[int]:

@@ -36,6 +36,7 @@ class ResultsSection:
         self._tell = telling(ui.statusLabel)
         self._output: SegmentationOutput | None = None
         self._title = ""
+        self._headers: list[str] = []
         self._finished = False
         self._displayed = False
         self._plot = VolumesPlotView(ui.statusLabel)
@@ -98,7 +99,7 @@ class ResultsSection:
         if run.output is not self._output:
             self.clear()
             self._output, self._title = run.output, run.request.model.title
-            self._setColumns(run.curve)
+        self._setColumns(run.curve)
         self._edits.watch(run.output)
         table, frames = self._ui.volumesTable, run.curve.frames
         for row in range(table.rowCount, len(frames)):
@@ -150,6 +151,9 @@ class ResultsSection:
         # long names in several lines, so that the columns fit beside each other
         names = ["\n".join(textwrap.wrap(title, 16)) for title in curve.volume_titles]
         headers = [*curve.frame_titles, *names]
+        if headers == self._headers:
+            return
+        self._headers = headers
         self._ui.volumesTable.setColumnCount(len(headers))
         self._ui.volumesTable.setHorizontalHeaderLabels(headers)
         self._ui.volumesTable.resizeColumnsToContents()
@@ -163,6 +167,7 @@ class ResultsSection:
         self._plot.update(output)
         if output is not self._output:
             return
+        self._setColumns(output.curve)
         for number in numbers:
             self._fillRow(output.curve.numbers.index(number))
         if self._finished:

@@ -89,6 +89,19 @@ def segmentsFor(
     return found
 
 
+def namesInAll(nodes: Sequence[slicer.vtkMRMLSegmentationNode], descriptions: Sequence[Segment]) -> list[str]:
+    """Return the name that each segment has in all nodes; where they do not agree, the one of its description."""
+    try:
+        found = [segmentsFor(node, descriptions, "") for node in nodes]
+    except InputError:  # two segments of a frame have one name
+        return [description.name for description in descriptions]
+    names = []
+    for description, segments in zip(descriptions, zip(*found, strict=True), strict=True):
+        seen = {segment.GetName() for segment in segments if segment is not None}
+        names.append(seen.pop() if len(seen) == 1 else description.name)
+    return names
+
+
 def otherSegments(node: slicer.vtkMRMLSegmentationNode, descriptions: Sequence[Segment], frame: str) -> list[str]:
     """Return the names of the drawn segments of a node that no description means, see `segmentsFor`."""
     meant = segmentsFor(node, descriptions, frame)

@@ -15,7 +15,7 @@ from .browsers import othersStay
 from .edited_frames import editState, measureEdited
 from .frame_reviews import REVIEWS_ATTRIBUTE
 from .inputs import SequenceFrames, SequenceInput
-from .labelmaps import otherSegments
+from .labelmaps import namesInAll, otherSegments
 from .made_frames import FLAGGED, MODEL, PROPAGATED, madeFrames, rememberDrawn, rememberMade
 from .segmentation_nodes import drawnSegmentation, segmentationNode
 from .volumes_plot import removeChart
@@ -124,6 +124,7 @@ class SegmentationOutput:
             node = self.sequenceNode.SetDataNodeAtValue(node, volumes.index_value)
             node.SetAndObserveSegmentation(segmentation)
             self._measured[volumes.number] = editState(node)
+            self.curve.rename([segment.name for segment in self._model.segments])  # those of the new frame
             self.curve.add(volumes, flags)
             if self.sequenceNode.GetScene() is not None:
                 self._show(self.sequenceNode)
@@ -189,6 +190,8 @@ class SegmentationOutput:
             return False
         self._measured[number] = editState(node)
         self.curve.replace(*measureEdited(node, number, value, self.curve.segments))
+        measured = [self._frameNode(frame.index_value) for frame in self.curve.frames]
+        self.curve.rename(namesInAll([one for one in measured if one is not None], self.curve.segments))
         self.tableNode = volumesTable(self.outputNode, self.curve)
         return True
 
