@@ -8,7 +8,7 @@ import vtk
 from CLSTMSegmentLib.core.sequence import SequenceIndex
 from CLSTMSegmentLib.core.structure import Segment
 from CLSTMSegmentLib.core.volume_curve import FrameVolumes, VolumeCurve
-from CLSTMSegmentLib.scene.volumes_plot import markFrame, volumesChart
+from CLSTMSegmentLib.scene.volumes_plot import fitChart, markFrame, removeChart, volumesChart
 from CLSTMSegmentLib.scene.volumes_table import volumesTable
 
 from scene.segmentations import MODEL, finishedOutput
@@ -126,7 +126,7 @@ def test_axis_of_volumes_fits_the_curves_with_a_little_room(output):
     low, high = chartNode.GetYAxisRange()
     room = 0.05 * (max(volumes) - min(volumes))
     assert not chartNode.GetYAxisRangeAuto()
-    assert (low, high) == pytest.approx((min(volumes) - room, max(volumes) + room))
+    assert (low, high) == pytest.approx((min(volumes) - room, max(volumes) + room), rel=1e-5)
 
 
 @pytest.mark.parametrize("volumes", [(50.0, 50.0), (0.0, 0.0)])
@@ -225,6 +225,15 @@ def test_plot_series_of_the_user_stay_in_the_chart(scene, output):
     assert chartNode.GetNumberOfPlotSeriesNodes() == 3
 
 
+def test_numbers_of_frames_have_a_column_beside_an_index_of_this_name(scene):
+    curve = VolumeCurve(MODEL.segments, SequenceIndex(["ED"], "frame number", "", "text"))
+    curve.add(FrameVolumes(0, "ED", (10.0, 20.0)))
+
+    columns = columnsOf(volumesTable(scene.AddNewNodeByClass("vtkMRMLSequenceNode"), curve))
+
+    assert (columns["frame number"], columns["frame number index"]) == (["ED"], ["0"])
+
+
 def test_segments_that_are_called_like_other_columns_have_columns_of_their_own(scene):
     segments = (Segment("a", "frame number", (1.0, 0.0, 0.0)), Segment("b", "phase", (0.0, 1.0, 0.0)))
     curve = VolumeCurve(segments, SequenceIndex(["early"], "phase", "", "text"))
@@ -237,3 +246,100 @@ def test_segments_that_are_called_like_other_columns_have_columns_of_their_own(s
     assert (columns["frame number"], columns["phase"]) == (["10"], ["20"])
     assert chartNode.GetNthPlotSeriesNode(0).GetXColumnName() == "frame number index"
     assert columns["frame number index"] == ["0"]
+
+
+def notes(tableNode, texts, name="notes"):
+    """Add a column to a table as the user does."""
+    column = vtk.vtkStringArray()
+    column.SetName(name)
+    for text in texts:
+        column.InsertNextValue(text)
+    tableNode.AddColumn(column)
+
+
+def test_columns_of_the_user_stay_where_ours_were_removed_or_get_their_name(output):
+    notes(output.tableNode, ["of the user"] * 6, "Cavity")
+    output.tableNode.RemoveColumn(0)
+    output.curve.rename(["Cavity", "Outer ü"])
+
+    volumesTable(output.sequenceNode, output.curve)
+
+    table = output.tableNode.GetTable()
+    assert columnNames(output.tableNode) == ["time", "Cavity", "Outer ü", "Cavity 2"]
+    assert table.GetValueByName(5, "Cavity").ToDouble() == pytest.approx(output.curve.volumes(0)[5])
+    assert table.GetValueByName(5, "Cavity 2").ToString() == "of the user"
+
+
+def test_column_that_the_user_has_added_to_an_older_table_stays(textTableNode, textCurve):
+    textTableNode.RemoveAttribute("CLSTMSegment.columns")  # as earlier versions of this extension wrote it
+    notes(textTableNode, ["a", "b"])
+
+    volumesTable(textTableNode.GetNodeReference("CLSTMSegment.result"), textCurve)
+
+    assert columnNames(textTableNode) == ["phase", "Inner", "Outer ü", "frame number", "notes"]
+
+
+def test_what_the_user_has_added_to_the_chart_and_its_looks_stay(scene, output):
+    chartNode = volumesChart(output.tableNode, output.curve, "Small")
+    inner = chartNode.GetNthPlotSeriesNode(0)
+    inner.SetColor(0.0, 0.0, 1.0)
+    inner.SetPlotType(slicer.vtkMRMLPlotSeriesNode.PlotTypeBar)
+    own = scene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", "Inner")
+    own.SetAndObserveTableNodeID(output.tableNode.GetID())
+    own.SetYColumnName("Inner")
+    chartNode.AddAndObservePlotSeriesNodeID(own.GetID())
+    chartNode.SetTitle("Patient 7")
+    chartNode.SetXAxisTitle("phase")
+    chartNode.SetYAxisRange(0.0, 1000.0)
+
+    fitChart(chartNode, output.curve)
+    assert volumesChart(output.tableNode, output.curve, "Small") is chartNode
+
+    assert [chartNode.GetNthPlotSeriesNode(n) for n in (0, 2)] == [inner, own]
+    assert chartNode.GetNumberOfPlotSeriesNodes() == 3
+    assert inner.GetColor() == (0.0, 0.0, 1.0)
+    assert inner.GetPlotType() == slicer.vtkMRMLPlotSeriesNode.PlotTypeBar
+    assert (chartNode.GetTitle(), chartNode.GetXAxisTitle()) == ("Patient 7", "phase")
+    assert chartNode.GetYAxisRange() == (0.0, 1000.0)
+    removeChart(output.tableNode)
+    assert own.GetScene() is scene
+
+
+def test_range_that_the_user_has_not_changed_follows_the_volumes_also_of_a_loaded_scene(scene, output, tmp_path):
+    chartNode = volumesChart(output.tableNode, output.curve, "Small")
+    assert scene.WriteToMRB(str(tmp_path / "scene.mrb"))
+    scene.Clear(0)
+    assert scene.ReadFromMRB(str(tmp_path / "scene.mrb"))
+    chartNode = scene.GetFirstNodeByClass("vtkMRMLPlotChartNode")
+    curve = VolumeCurve(MODEL.segments, output.curve.index, [FrameVolumes(0, "0", (5000.0, 1.0))])
+
+    fitChart(chartNode, curve)
+
+    assert chartNode.GetYAxisRange()[1] > 5000
+
+
+def test_series_of_a_renamed_segment_shows_its_column_and_the_one_of_the_user_too(scene, output):
+    chartNode = volumesChart(output.tableNode, output.curve, "Small")
+    own = scene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", "mine")
+    own.SetAndObserveTableNodeID(output.tableNode.GetID())
+    own.SetYColumnName("Inner")
+
+    output.curve.rename(["Cavity", "Outer ü"])
+    volumesTable(output.sequenceNode, output.curve)
+
+    inner = chartNode.GetNthPlotSeriesNode(0)
+    assert (inner.GetName(), inner.GetYColumnName()) == ("Cavity", "Cavity")
+    assert (own.GetName(), own.GetYColumnName()) == ("mine", "Cavity")
+
+
+@pytest.mark.parametrize("attribute", ["{", "5", "null"])
+def test_damaged_attributes_of_a_loaded_table_and_chart_are_ignored(output, attribute):
+    chartNode = volumesChart(output.tableNode, output.curve, "Small")
+    output.tableNode.SetAttribute("CLSTMSegment.columns", attribute)
+    chartNode.SetAttribute("CLSTMSegment.set", attribute)
+
+    volumesTable(output.sequenceNode, output.curve)
+    volumesChart(output.tableNode, output.curve, "Small")
+
+    assert columnNames(output.tableNode) == ["time", "Inner", "Outer ü"]
+    assert chartNode.GetNumberOfPlotSeriesNodes() == 2

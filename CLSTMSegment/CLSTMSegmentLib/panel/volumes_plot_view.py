@@ -5,7 +5,7 @@ import slicer
 import vtk
 
 from ..scene.outputs import SegmentationOutput
-from ..scene.volumes_plot import markFrame, volumesChart
+from ..scene.volumes_plot import fitChart, markFrame, volumesChart
 from .reported_slots import reporting
 
 SELECTED = "dataSelected(vtkStringArray*, vtkCollection*)"
@@ -21,7 +21,6 @@ class VolumesPlotView:
     def __init__(self, label: qt.QLabel):
         self._label = label
         self._output: SegmentationOutput | None = None
-        self._title = ""
         self._chartNode: slicer.vtkMRMLPlotChartNode | None = None
         self._browserTag: int | None = None
         self._views: list = []
@@ -29,7 +28,7 @@ class VolumesPlotView:
     def show(self, output: SegmentationOutput, title: str) -> None:
         """Show the volumes of an output in all plot views of the layout."""
         self.close()
-        self._output, self._title = output, title
+        self._output = output
         self._chartNode = volumesChart(output.tableNode, output.curve, title)
         applicationLogic = slicer.app.applicationLogic()
         applicationLogic.GetSelectionNode().SetActivePlotChartID(self._chartNode.GetID())
@@ -55,7 +54,7 @@ class VolumesPlotView:
     def update(self, output: SegmentationOutput) -> None:
         """Fit the plot to volumes of an output that have changed; the plot may show another one."""
         if output is self._output and self._chartNode is not None and self._output.tableNode is not None:
-            volumesChart(self._output.tableNode, self._output.curve, self._title)
+            fitChart(self._chartNode, self._output.curve)
             self._mark()
 
     def close(self) -> None:

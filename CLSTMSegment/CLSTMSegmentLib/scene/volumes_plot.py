@@ -1,19 +1,24 @@
 """Segment volumes over time as a plot of Slicer, with a line that marks the current frame."""
 
+import json
+
 import slicer
 import vtk
 
 from ..core.volume_curve import VolumeCurve, with_unit
-from .volumes_table import frameColumn
+from .volumes_table import FRAME_COLUMN, columnNames
 
 CHART_REFERENCE = "CLSTMSegment.volumesChart"
 """Reference role under which a table of volumes names its chart."""
 
-SEGMENTS_REFERENCE = "CLSTMSegment.segmentSeries"
-"""Reference role under which a chart names the plot series of its segments; others are the user's."""
-
 MARKER_REFERENCE = "CLSTMSegment.frameMarker"
 """Reference role under which a chart names the plot series that marks the current frame."""
+
+SEGMENTS_REFERENCE = "CLSTMSegment.segmentSeries"
+"""Reference role under which a chart names the plot series of the segments; others are the user's."""
+
+SET_ATTRIBUTE = "CLSTMSegment.set"
+"""Attribute of a chart: the properties that were set last, as JSON; where the chart has others, the user chose them."""
 
 ROOM = 0.05
 """What is left free above and below the curves, as a fraction of their range."""
@@ -21,6 +26,8 @@ ROOM = 0.05
 
 def volumesChart(tableNode: slicer.vtkMRMLTableNode, curve: VolumeCurve, title: str) -> slicer.vtkMRMLPlotChartNode:
     """Draw a table of volumes as a chart with one plot series for each segment.
+
+    What the user has added to the chart stays, and so do the looks that the user has given to it and to its series.
 
     Args:
         tableNode: table in a scene that `volumesTable` filled; its chart is created by the first call.
@@ -35,34 +42,46 @@ def volumesChart(tableNode: slicer.vtkMRMLTableNode, curve: VolumeCurve, title: 
     if chartNode is None:
         chartNode = scene.AddNewNodeByClass("vtkMRMLPlotChartNode", f"{tableNode.GetName()} chart")
         tableNode.SetNodeReferenceID(CHART_REFERENCE, chartNode.GetID())
-    wasModifying = chartNode.StartModify()
-    chartNode.SetTitle(title)
+        chartNode.SetYAxisRangeAuto(False)
     # numbers of frames stand for index values that are texts, which a plot cannot draw
-    numeric = curve.index.is_numeric
-    chartNode.SetXAxisTitle(curve.index_title if numeric else frameColumn(curve))
-    chartNode.SetYAxisTitle(with_unit("volume", "ml"))
-    chartNode.SetYAxisRangeAuto(False)
-    chartNode.SetYAxisRange(*_range(curve))
-    for seriesNode in _segmentSeries(chartNode)[len(curve.segments) :]:  # of another model
-        scene.RemoveNode(seriesNode)
-    for n, segment in enumerate(curve.segments):
-        series = _segmentSeries(chartNode)
-        if n < len(series):
-            seriesNode = series[n]
-        else:
-            seriesNode = scene.AddNewNodeByClass("vtkMRMLPlotSeriesNode")
+    numeric, columns = curve.index.is_numeric, columnNames(curve)
+    xColumn, labelColumn = (columns[0], "") if numeric else (columns[-1], columns[0])
+    wasModifying = chartNode.StartModify()
+    _set(
+        chartNode,
+        Title=title,
+        XAxisTitle=curve.index_title if numeric else FRAME_COLUMN,
+        YAxisTitle=with_unit("volume", "ml"),
+        YAxisRange=_range(curve),
+    )
+    names = [segment.name for segment in curve.segments]
+    shown = {}
+    for seriesNode in _segmentSeries(tableNode, chartNode):
+        if seriesNode.GetYColumnName() in names and seriesNode.GetXColumnName() in columns:
+            shown[seriesNode.GetYColumnName()] = seriesNode
+        else:  # of another model
+            scene.RemoveNode(seriesNode)
+    chartNode.RemoveNodeReferenceIDs(SEGMENTS_REFERENCE)
+    for segment in curve.segments:
+        seriesNode = shown.get(segment.name)
+        if seriesNode is None:
+            seriesNode = scene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", segment.name)
+            seriesNode.SetAndObserveTableNodeID(tableNode.GetID())
+            seriesNode.SetPlotType(slicer.vtkMRMLPlotSeriesNode.PlotTypeScatter)
+            seriesNode.SetMarkerStyle(slicer.vtkMRMLPlotSeriesNode.MarkerStyleCircle)
+            seriesNode.SetXColumnName(xColumn)
+            seriesNode.SetYColumnName(segment.name)
+            seriesNode.SetLabelColumnName(labelColumn)
+            seriesNode.SetColor(segment.color)
             chartNode.AddAndObservePlotSeriesNodeID(seriesNode.GetID())
-            chartNode.AddNodeReferenceID(SEGMENTS_REFERENCE, seriesNode.GetID())
-        seriesNode.SetName(segment.name)
-        seriesNode.SetAndObserveTableNodeID(tableNode.GetID())
-        seriesNode.SetPlotType(slicer.vtkMRMLPlotSeriesNode.PlotTypeScatter)
-        seriesNode.SetMarkerStyle(slicer.vtkMRMLPlotSeriesNode.MarkerStyleCircle)
-        seriesNode.SetXColumnName(tableNode.GetColumnName(0) if numeric else frameColumn(curve))
-        seriesNode.SetYColumnName(segment.name)
-        seriesNode.SetLabelColumnName("" if numeric else tableNode.GetColumnName(0))
-        seriesNode.SetColor(segment.color)
+        chartNode.AddNodeReferenceID(SEGMENTS_REFERENCE, seriesNode.GetID())
     chartNode.EndModify(wasModifying)
     return chartNode
+
+
+def fitChart(chartNode: slicer.vtkMRMLPlotChartNode, curve: VolumeCurve) -> None:
+    """Fit the axis of a chart to volumes that have changed; the plot series follow their table by themselves."""
+    _set(chartNode, YAxisRange=_range(curve))
 
 
 def markFrame(chartNode: slicer.vtkMRMLPlotChartNode, curve: VolumeCurve, number: int) -> None:
@@ -104,11 +123,11 @@ def markFrame(chartNode: slicer.vtkMRMLPlotChartNode, curve: VolumeCurve, number
 
 
 def removeChart(tableNode: slicer.vtkMRMLTableNode) -> None:
-    """Remove the chart of a table of volumes and all its plot series; without a chart, do nothing."""
+    """Remove the chart of a table of volumes and our plot series in it; without a chart, do nothing."""
     chartNode = tableNode.GetNodeReference(CHART_REFERENCE)
     if chartNode is None:
         return
-    nodes = [chartNode, *_segmentSeries(chartNode)]
+    nodes = [chartNode, *_segmentSeries(tableNode, chartNode)]
     markerNode = chartNode.GetNodeReference(MARKER_REFERENCE)
     if markerNode is not None:
         nodes += [markerNode, markerNode.GetTableNode()]
@@ -116,16 +135,45 @@ def removeChart(tableNode: slicer.vtkMRMLTableNode) -> None:
         tableNode.GetScene().RemoveNode(node)
 
 
-def _segmentSeries(chartNode: slicer.vtkMRMLPlotChartNode) -> list[slicer.vtkMRMLPlotSeriesNode]:
-    """Return the plot series of the segments of a chart."""
+def _segmentSeries(
+    tableNode: slicer.vtkMRMLTableNode, chartNode: slicer.vtkMRMLPlotChartNode
+) -> list[slicer.vtkMRMLPlotSeriesNode]:
+    """Return the plot series that `volumesChart` has added to a chart; it has not always referred to them."""
     count = chartNode.GetNumberOfNodeReferences(SEGMENTS_REFERENCE)
     series = [chartNode.GetNthNodeReference(SEGMENTS_REFERENCE, n) for n in range(count)]
+    if count == 0:
+        inChart = map(chartNode.GetNthPlotSeriesNode, range(chartNode.GetNumberOfPlotSeriesNodes()))
+        ofTable = [node for node in inChart if node is not None and node.GetTableNode() is tableNode]
+        series = [node for node in ofTable if node.GetName() == node.GetYColumnName()]
     return [node for node in series if node is not None]
 
 
-def _range(curve: VolumeCurve) -> tuple[float, float]:
-    """Return the range of an axis that shows all volumes with a little room above and below."""
+def _set(chartNode: slicer.vtkMRMLPlotChartNode, **values: str | list[float]) -> None:
+    """Set properties of a chart, except for those that the user has changed since this was done last."""
+    before = _lastSet(chartNode)
+    for name, value in values.items():
+        now = getattr(chartNode, f"Get{name}")()
+        if name not in before or before[name] == (list(now) if isinstance(now, tuple) else now):
+            getattr(chartNode, f"Set{name}")(value)
+            before[name] = value
+    chartNode.SetAttribute(SET_ATTRIBUTE, json.dumps(before))
+
+
+def _lastSet(chartNode: slicer.vtkMRMLPlotChartNode) -> dict[str, object]:
+    """Return the properties of a chart that were set last, by name; none where they are missing or damaged."""
+    try:
+        values = json.loads(chartNode.GetAttribute(SET_ATTRIBUTE) or "{}")
+    except ValueError:
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def _range(curve: VolumeCurve) -> list[float]:
+    """Return the range of an axis that shows all volumes with a little room above and below.
+
+    It has as many digits as a scene file keeps.
+    """
     volumes = [ml for frame in curve.frames for ml in frame.ml]
     least, greatest = min(volumes), max(volumes)
     room = ROOM * (greatest - least) or ROOM * greatest or 1.0
-    return least - room, greatest + room
+    return [float(f"{limit:.6g}") for limit in (least - room, greatest + room)]

@@ -38,6 +38,8 @@ def tableOf(resultNode: slicer.vtkMRMLNode) -> slicer.vtkMRMLTableNode | None:
 def volumesTable(sequenceNode: slicer.vtkMRMLSequenceNode, curve: VolumeCurve) -> slicer.vtkMRMLTableNode:
     """Fill the table of a segmentation sequence with its curve: one row for each frame, one column for each segment.
 
+    Columns that the user has added stay behind these.
+
     Args:
         sequenceNode: segmentation sequence in a scene; its table is created by the first call.
         curve: segment volumes; its index becomes the first column, as numbers where the index is numeric.
@@ -51,38 +53,40 @@ def volumesTable(sequenceNode: slicer.vtkMRMLSequenceNode, curve: VolumeCurve) -
         tableNode = scene.AddNewNodeByClass("vtkMRMLTableNode", f"{sequenceNode.GetName()} volumes")
         sequenceNode.SetNodeReferenceID(TABLE_REFERENCE, tableNode.GetID())
         tableNode.SetNodeReferenceID(RESULT_REFERENCE, sequenceNode.GetID())
+    names, IDs = columnNames(curve), [segment.id for segment in curve.segments]
+    made, madeIDs = _madeColumns(tableNode), textsIn(tableNode, SEGMENTS_ATTRIBUTE)
+    columns = [_indexColumn(curve), *(_numbers(curve.volumes(n)) for n in range(len(IDs)))]
+    units = [curve.index.unit, *["ml"] * len(IDs)]
+    if not curve.index.is_numeric:
+        columns.append(_numbers(curve.numbers))
+        units.append("")
     table = vtk.vtkTable()
-    units = {}
-
-    def add(column: vtk.vtkAbstractArray, name: str, unit: str) -> None:
+    for column, name in zip(columns, names, strict=True):
         column.SetName(name)
         table.AddColumn(column)
-        units[name] = unit
-
-    add(_indexColumn(curve), _indexName(curve), curve.index.unit)
-    for n, segment in enumerate(curve.segments):
-        add(_numbers(curve.volumes(n)), segment.name, "ml")
-    if not curve.index.is_numeric:
-        add(_numbers(curve.numbers), frameColumn(curve), "")
-    values = [frame.index_value for frame in curve.frames]
-    for column in _columnsOfUser(tableNode, values):
-        if column.GetName() not in units:
-            table.AddColumn(column)
+    values, taken = [frame.index_value for frame in curve.frames], list(names)
+    for column in _columnsOfUser(tableNode, made, values):
+        column.SetName(_otherName(column.GetName(), taken, " 2"))  # two columns cannot have one name
+        taken.append(column.GetName())
+        table.AddColumn(column)
     # all columns are replaced at once: a plot that is shown must never see a table without them
     wasModifying = tableNode.StartModify()
     tableNode.SetAndObserveTable(table)
-    for name, unit in units.items():
+    for name, unit in zip(names, units, strict=True):
         tableNode.SetColumnUnitLabel(name, unit)
-    tableNode.SetAttribute(SEGMENTS_ATTRIBUTE, json.dumps([segment.id for segment in curve.segments]))
+    tableNode.SetAttribute(SEGMENTS_ATTRIBUTE, json.dumps(IDs))
     tableNode.SetAttribute(INDEX_VALUES_ATTRIBUTE, json.dumps(values))
-    tableNode.SetAttribute(COLUMNS_ATTRIBUTE, json.dumps(list(units)))
+    tableNode.SetAttribute(COLUMNS_ATTRIBUTE, json.dumps(names))
+    _renameInPlots(tableNode, _byMeaning(made, madeIDs), _byMeaning(names, IDs))
     tableNode.EndModify(wasModifying)
     return tableNode
 
 
-def frameColumn(curve: VolumeCurve) -> str:
-    """Return the name of the column with the numbers of frames."""
-    return _otherName(FRAME_COLUMN, [_indexName(curve), *(segment.name for segment in curve.segments)])
+def columnNames(curve: VolumeCurve) -> list[str]:
+    """Return the names of the columns of a curve, which all differ: the index, the segments, perhaps `FRAME_COLUMN`."""
+    segments = [segment.name for segment in curve.segments]
+    names = [_otherName(curve.index.name or "frame", segments), *segments]
+    return names if curve.index.is_numeric else [*names, _otherName(FRAME_COLUMN, names)]
 
 
 def textsIn(tableNode: slicer.vtkMRMLTableNode, attribute: str) -> list[str]:
@@ -94,22 +98,29 @@ def textsIn(tableNode: slicer.vtkMRMLTableNode, attribute: str) -> list[str]:
     return texts if isinstance(texts, list) and all(isinstance(text, str) for text in texts) else []
 
 
-def _indexName(curve: VolumeCurve) -> str:
-    """Return the name of the column with the index values."""
-    return _otherName(curve.index.name or "frame", [segment.name for segment in curve.segments])
-
-
-def _otherName(name: str, taken: list[str]) -> str:
+def _otherName(name: str, taken: list[str], ending: str = " index") -> str:
     """Return a name, or one like it that is not taken: columns are told by their names."""
     while name in taken:
-        name += " index"
+        name += ending
     return name
 
 
-def _columnsOfUser(tableNode: slicer.vtkMRMLTableNode, values: list[str]) -> list[vtk.vtkAbstractArray]:
+def _madeColumns(tableNode: slicer.vtkMRMLTableNode) -> list[str]:
+    """Return the names of the columns that this module has made; an older table does not tell them."""
+    made = textsIn(tableNode, COLUMNS_ATTRIBUTE)
+    if made:
+        return made
+    names = [tableNode.GetColumnName(n) for n in range(tableNode.GetNumberOfColumns())]
+    most = 1 + len(textsIn(tableNode, SEGMENTS_ATTRIBUTE))
+    return names[:most] + [FRAME_COLUMN] * (FRAME_COLUMN in names[most:])
+
+
+def _columnsOfUser(
+    tableNode: slicer.vtkMRMLTableNode, made: list[str], values: list[str]
+) -> list[vtk.vtkAbstractArray]:
     """Return the columns that the user has added, for rows with these index values; what a new row lacks is empty."""
-    made, rows = textsIn(tableNode, COLUMNS_ATTRIBUTE), textsIn(tableNode, INDEX_VALUES_ATTRIBUTE)
-    columns = [tableNode.GetTable().GetColumn(n) for n in range(tableNode.GetNumberOfColumns())] if made else []
+    rows = textsIn(tableNode, INDEX_VALUES_ATTRIBUTE) or values
+    columns = [tableNode.GetTable().GetColumn(n) for n in range(tableNode.GetNumberOfColumns())]
     copies = []
     for column in [column for column in columns if column.GetName() not in made]:
         copy = column.NewInstance()
@@ -123,6 +134,30 @@ def _columnsOfUser(tableNode: slicer.vtkMRMLTableNode, values: list[str]) -> lis
                 copy.SetVariantValue(row, vtk.vtkVariant("" if column.IsA("vtkStringArray") else nan))
         copies.append(copy)
     return copies
+
+
+def _byMeaning(names: list[str], IDs: list[str]) -> dict[str | None, str]:
+    """Return the names of columns by the IDs of their segments; "" is the index, and None the numbers of frames."""
+    meanings = ["", *IDs, None]
+    return dict(zip(meanings, names, strict=False))
+
+
+def _renameInPlots(
+    tableNode: slicer.vtkMRMLTableNode, before: dict[str | None, str], now: dict[str | None, str]
+) -> None:
+    """Let all plot series of a table, also those of the user, show the columns that they showed before."""
+    new = {before[one]: now[one] for one in before.keys() & now.keys() if before[one] != now[one]}
+    if not new:
+        return
+    for seriesNode in slicer.util.getNodesByClass("vtkMRMLPlotSeriesNode", tableNode.GetScene()):
+        if seriesNode.GetTableNode() is not tableNode:
+            continue
+        x, y, label = seriesNode.GetXColumnName(), seriesNode.GetYColumnName(), seriesNode.GetLabelColumnName()
+        if seriesNode.GetName() == y:
+            seriesNode.SetName(new.get(y, y))
+        seriesNode.SetXColumnName(new.get(x, x))
+        seriesNode.SetYColumnName(new.get(y, y))
+        seriesNode.SetLabelColumnName(new.get(label, label))
 
 
 def _indexColumn(curve: VolumeCurve) -> vtk.vtkAbstractArray:
