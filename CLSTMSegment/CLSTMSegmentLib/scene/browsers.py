@@ -79,6 +79,7 @@ def _silent(browserNode: slicer.vtkMRMLSequenceBrowserNode) -> Iterator[None]:
     finally:
         browserNode.SetDisableModifiedEvent(wasDisabled)
 
+
 PROXY_ROLE = "dataNodeRef"
 """Begin of the roles in which a browser refers to its proxies; other modules may refer to nodes in other roles."""
 
