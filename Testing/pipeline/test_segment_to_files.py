@@ -215,8 +215,8 @@ def test_progress_and_every_finished_frame_are_told(cine, settings, tmp_path):
 
 def test_preview_without_matplotlib_says_what_to_install(cine, settings, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.delitem(sys.modules, "CLSTMSegmentLib.report.preview", raising=False)
-    monkeypatch.delitem(sys.modules, "CLSTMSegmentLib.report.outlines", raising=False)
+    for name in ("preview", "outlines", "figure_text"):
+        monkeypatch.delitem(sys.modules, f"CLSTMSegmentLib.report.{name}", raising=False)
 
     with pytest.raises(InputError, match="pip install matplotlib"):
         segment_to_files(settings, cine, Outputs(tmp_path / "out.seq.nrrd", preview=tmp_path / "out.png"))
