@@ -118,6 +118,39 @@ def test_user_is_asked_before_the_corrected_result_of_a_volume_is_replaced(
     assert "you drew or corrected" in question
 
 
+def complete(outputNode):
+    outputNode.GetNthDataNode(2).GetSegmentation().GetSegment("inner").SetTag("Segmentation.Status", "completed")
+
+
+def setTerminology(outputNode):
+    segment = outputNode.GetNthDataNode(2).GetSegmentation().GetSegment("inner")
+    segment.SetTag(segment.GetTerminologyEntryTagName(), "mine")
+
+
+NOTES = {
+    "status": complete,
+    "terminology": setTerminology,
+    "description": lambda outputNode: outputNode.GetNthDataNode(2).SetDescription("fine"),
+    "attribute": lambda outputNode: outputNode.GetNthDataNode(2).SetAttribute("Reviewer", "me"),
+    "mark": lambda outputNode: reviewFrame(outputNode, outputNode.GetNthIndexValue(2), GOOD),
+}
+
+
+@pytest.mark.parametrize("change", NOTES.values(), ids=NOTES)
+def test_output_in_which_the_user_noted_something_during_the_run_stays(change, sequence, ui, fakes, phantom):
+    mine = finishedOutput(sequence, phantom).publish()
+    ui.outputSelector.setCurrentNode(mine)
+    ui.applyButton.click()
+
+    change(mine)
+    report(fakes[-1], segmentedFrames(sequence, phantom))
+    fakes[-1].reported.append(Done(report=RunReport("cpu")))
+    wait(lambda: not ui.cancelButton.enabled, "the end of the run")
+
+    assert "was edited meanwhile and stays as it is" in ui.statusLabel.text
+    assert len(outputs()) == 2
+
+
 def test_what_the_user_corrects_in_the_output_during_the_run_is_not_replaced(sequence, ui, fakes, phantom):
     mine = finishedOutput(sequence, phantom).publish()
     ui.outputSelector.setCurrentNode(mine)

@@ -10,6 +10,7 @@ from hashlib import blake2b
 
 import numpy as np
 import slicer
+import vtk
 
 from ..core.boxes import bounding_box
 from .frame_reviews import BAD, GOOD, frameReviews
@@ -24,6 +25,9 @@ DRAWN = "drawn"
 
 GRID_TOLERANCE_MM = 0.01
 """A grid that was saved and loaded may differ by less than this."""
+
+STATUS_TAG = "Segmentation.Status"
+"""Tag of a segment with what Segment Editor calls its status, such as completed."""
 
 MADE_ATTRIBUTE = "CLSTMSegment.made"
 """Attribute of the segmentation of a frame, not of its sequence, because a sequence saved alone loses its attributes:
@@ -100,18 +104,33 @@ def trustedFrames(sequenceNode: slicer.vtkMRMLSequenceNode) -> set[str]:
 
 
 def frameContents(resultNode: slicer.vtkMRMLNode) -> dict[str, str]:
-    """Return what `frameContent` returns for each frame of a result, by index value."""
-    return {value: frameContent(node) for value, node in _frames(resultNode).items()}
+    """Return what `frameContent` returns for each frame of a result, with the user's mark, by index value."""
+    reviews = frameReviews(resultNode)
+    return {value: frameContent(node) + reviews.get(value, "") for value, node in _frames(resultNode).items()}
 
 
 def frameContent(node: slicer.vtkMRMLSegmentationNode) -> str:
     """Return a text that is the same for two segmentations of a frame that are drawn alike.
 
-    They have the same segments by ID, name and colour, which are drawn in the same voxels of the same grids.
+    They have the same segments by ID, name, colour, terminology and status, which are drawn in the same voxels of the
+    same grids, and the same description and attributes.
     """
     voxels, grids = _drawing(node)
-    segments = [(segmentID, segment.GetName(), segment.GetColor()) for segmentID, segment in segmentsOf(node)]
-    return f"{voxels} {grids.tolist()} {segments}"
+    segments = [
+        (segmentID, segment.GetName(), segment.GetColor(), _tags(segment)) for segmentID, segment in segmentsOf(node)
+    ]
+    attributes = [(name, node.GetAttribute(name)) for name in sorted(node.GetAttributeNames())]
+    return f"{voxels} {grids.tolist()} {segments} {node.GetDescription()} {attributes}"
+
+
+def _tags(segment: slicer.vtkSegment) -> list[str]:
+    """Return the terminology and the status of a segment; other tags cannot be listed."""
+    tags = []
+    for name in (segment.GetTerminologyEntryTagName(), STATUS_TAG):
+        value = vtk.mutable("")
+        segment.GetTag(name, value)
+        tags.append(str(value))
+    return tags
 
 
 def _drawing(node: slicer.vtkMRMLSegmentationNode) -> tuple[str, np.ndarray]:
