@@ -130,6 +130,22 @@ def test_what_is_drawn_in_a_frame_that_was_not_segmented_stays(sequence, ui, seg
     assert [ui.volumesTable.item(row, 0).text() for row in range(ui.volumesTable.rowCount)] == ["0", "1", "2"]
 
 
+def test_result_whose_display_node_was_removed_gets_another_one(sequence, fakePanel, fakes, phantom):
+    fakePanel.inputSelector.setCurrentNode(sequence)
+    fakeRun(fakePanel, fakes, segmentedFrames(sequence, phantom))
+    proxyNode = resolveInput(sequence).browserNode.GetProxyNode(outputs()[0])
+    for act in (
+        lambda: fakePanel.show3DButton.click(),
+        lambda: setattr(fakePanel.opacitySlider, "value", 30),
+    ):
+        slicer.mrmlScene.RemoveNode(proxyNode.GetDisplayNode())
+
+        act()
+
+        assert proxyNode.GetDisplayNode() is not None
+    assert proxyNode.GetDisplayNode().GetOpacity2DFill() == pytest.approx(0.3)
+
+
 def test_drawing_in_a_frame_that_the_run_has_not_reached_is_said_not_to_be_kept(sequence, ui, fakes, phantom):
     ui.applyButton.click()
     report(fakes[-1], segmentedFrames(sequence, phantom, range(2)))

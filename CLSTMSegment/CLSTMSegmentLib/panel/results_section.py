@@ -211,15 +211,21 @@ class ResultsSection:
         else:
             self._surfaces.stop()
             self._tell("")
-        shownNode.GetDisplayNode().SetVisibility3D(shown)
+        _displayNode(shownNode).SetVisibility3D(shown)
 
     def _onDisplay(self, _value: object = None) -> None:
         shownNode = self._shownNode()
-        if shownNode is not None and shownNode.GetDisplayNode() is not None:
-            displayNode = shownNode.GetDisplayNode()
+        if shownNode is not None:
+            displayNode = _displayNode(shownNode)
             displayNode.SetVisibility2DFill(not self._ui.outlineCheckBox.checked)
             displayNode.SetOpacity2DFill(self._ui.opacitySlider.value / 100)
             displayNode.SetOpacity2DOutline(1.0)
+
+
+def _displayNode(shownNode: slicer.vtkMRMLSegmentationNode) -> slicer.vtkMRMLSegmentationDisplayNode:
+    """Return how a segmentation is displayed; if the user has removed this node, it gets a new one."""
+    shownNode.CreateDefaultDisplayNodes()
+    return shownNode.GetDisplayNode()
 
 
 def summary(curve: VolumeCurve) -> str:
