@@ -9,6 +9,8 @@ import pytest
 import SimpleITK as sitk
 import slicer
 import vtk
+from CLSTMSegment import CLSTMSegmentLogic
+from CLSTMSegmentLib.panel import live_console
 from CLSTMSegmentLib.panel.live_segmentation import LiveSegmentation
 from CLSTMSegmentLib.scene.images import imageFromVolume
 from CLSTMSegmentLib.scene.labelmaps import labelsOf
@@ -17,7 +19,7 @@ from CLSTMSegmentLib.worker.worker_process import LIVE
 from conftest import smallModel
 from host import qt
 
-from panel.conftest import jobFolders
+from panel.conftest import FakeWorker, jobFolders
 
 WHOLE = ((0, 8), (0, 64), (0, 64))
 
@@ -292,6 +294,32 @@ def test_closing_the_scene_or_the_module_ends_it(fakeWidget, fakes, volumeNode, 
         assert segmentations() == []
     fakes.clear()
     assert gone(created)
+
+
+def test_recording_of_a_script_does_not_come_into_the_next_scene(scene, fakes, volumeNode, bundle, monkeypatch):
+    def makeWorker(module, folder, arguments=()):
+        fakes.append(FakeWorker(module, folder, arguments))
+        return fakes[-1]
+
+    monkeypatch.setattr(live_console, "makeLocalWorker", lambda: makeWorker)
+    setImage(volumeNode, 1)
+    states = []
+    live = CLSTMSegmentLogic().live(volumeNode, model=bundle, onChanged=lambda live: states.append(live.state))
+    live.record(True)
+    fakes[-1].reported.append(Started("cpu"))
+    turn()
+    answer(fakes[-1], 0)
+    assert live.recorded == 1
+
+    scene.Clear(0)
+    scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Next patient")
+    turn()
+
+    assert (live.state, live.message) == ("stopped", "The scene was closed: live segmentation has stopped.")
+    assert states[-1] == "stopped"
+    assert live.recorded is None
+    assert not scene.GetFirstNodeByClass("vtkMRMLSequenceNode")
+    assert not scene.GetFirstNodeByClass("vtkMRMLTableNode")
 
 
 def remembering(method, created):

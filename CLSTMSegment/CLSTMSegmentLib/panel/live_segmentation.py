@@ -117,6 +117,8 @@ class LiveSegmentation:
         except OSError:
             self._folder.remove()
             raise
+        self._scene = request.volumeNode.GetScene()
+        self._sceneTag = self._scene.AddObserver(slicer.vtkMRMLScene.StartCloseEvent, self._onSceneClosing)
         self._timer = RepeatingTimer(TICK_MS, self._tick)
         self._timer.start()
 
@@ -159,6 +161,11 @@ class LiveSegmentation:
         self._changed = lambda live: None
         self._recording = None
         self._end("stopped", "")
+
+    def _onSceneClosing(self, *_event: object) -> None:
+        """End without the recording, which would be added to the scene of the next patient."""
+        self._recording = None
+        self._end("stopped", _("The scene was closed: live segmentation has stopped."))
 
     def _tick(self) -> None:
         if self.request.volumeNode.GetScene() is None:
@@ -248,6 +255,7 @@ class LiveSegmentation:
             return
         self.state, self.message = state, message
         self._timer.stop()
+        self._scene.RemoveObserver(self._sceneTag)
         self._worker.end()
         self._folder.remove()
         self._handedOver = self._waitingSince = None
