@@ -296,6 +296,24 @@ def test_closing_the_scene_or_the_module_ends_it(fakeWidget, fakes, volumeNode, 
     assert gone(created)
 
 
+def test_run_into_the_segmentation_in_which_live_goes_on_is_refused(live, fakes, volumeNode):
+    answer(fakes[-1], 0)
+    (node,) = segmentations()
+    live.inputSelector.setCurrentNode(volumeNode)
+    live.outputSelector.setCurrentNode(node)
+    count = len(fakes)
+
+    live.applyButton.click()
+
+    text = f"live segmentation goes on in output '{node.GetName()}': stop it, or choose another output"
+    assert text in live.statusLabel.text
+    assert len(fakes) == count
+    live.liveButton.click()
+    live.applyButton.click()
+    assert len(fakes) == count + 1
+    live.cancelButton.click()
+
+
 def test_recording_of_a_script_does_not_come_into_the_next_scene(scene, fakes, volumeNode, bundle, monkeypatch):
     def makeWorker(module, folder, arguments=()):
         fakes.append(FakeWorker(module, folder, arguments))

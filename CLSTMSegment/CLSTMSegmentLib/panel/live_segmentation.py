@@ -116,6 +116,7 @@ class LiveSegmentation:
             self._worker.start()
         except OSError:
             self._folder.remove()
+            self.output.end()
             raise
         self._scene = request.volumeNode.GetScene()
         self._sceneTag = self._scene.AddObserver(slicer.vtkMRMLScene.StartCloseEvent, self._onSceneClosing)
@@ -258,6 +259,7 @@ class LiveSegmentation:
         self._scene.RemoveObserver(self._sceneTag)
         self._worker.end()
         self._folder.remove()
+        self.output.end()
         self._handedOver = self._waitingSince = None
         self.record(False)
         self._changed(self)

@@ -16,6 +16,7 @@ from ..model.description import Model
 from ..propagation.propagator import check_annotations
 from ..scene.annotations import readAnnotations
 from ..scene.inputs import SequenceFrames, SequenceInput
+from ..scene.live_output import isLive
 from ..scene.made_frames import frameContents
 from ..scene.output_choice import checkOutputFor
 from ..scene.outputs import SegmentationOutput
@@ -218,7 +219,7 @@ def outputToReplace(request: RunRequest | PropagationRequest) -> tuple[slicer.vt
     outputNode = request.outputNode
     if outputNode is None or outputNode.GetScene() is None:  # the user may have removed it
         return None, ""
-    if request.outputIsInUse:
+    if request.outputIsInUse or isLive(outputNode):
         text = _("{name} was edited meanwhile and stays as it is: the result is a new one.")
         return None, text.format(name=outputNode.GetName())
     return outputNode, ""

@@ -1,5 +1,7 @@
 """The result of a live segmentation: one segmentation node, whose segments follow the input."""
 
+from weakref import WeakSet
+
 import numpy as np
 import slicer
 
@@ -11,6 +13,15 @@ from .images import withVoxels
 from .inputs import SequenceInput
 from .labelmaps import binaryLabelmap
 from .segmentation_nodes import segmentationFromLabelmap
+
+
+_live: WeakSet["LiveOutput"] = WeakSet()
+"""The outputs of the live segmentations that go on."""
+
+
+def isLive(node: slicer.vtkMRMLNode) -> bool:
+    """Return whether a live segmentation goes on in a node."""
+    return any(output.node is node for output in _live)
 
 
 class LiveOutput:
@@ -34,6 +45,11 @@ class LiveOutput:
         self._state: tuple = ()
         if earlier is not None and earlier._canGoOn(model, volumeNode):
             self.node, self._labelmap, self._state = earlier.node, earlier._labelmap, earlier._state
+        _live.add(self)
+
+    def end(self) -> None:
+        """Tell that the live segmentation does not go on in the node."""
+        _live.discard(self)
 
     @property
     def isRemoved(self) -> bool:

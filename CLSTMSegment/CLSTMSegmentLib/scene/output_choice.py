@@ -5,6 +5,7 @@ import slicer
 from ..core.errors import InputError
 from .browsers import browserOfProxy
 from .inputs import SequenceInput
+from .live_output import isLive
 
 
 def checkOutputFor(outputNode: slicer.vtkMRMLNode, source: SequenceInput) -> None:
@@ -24,6 +25,8 @@ def checkOutputFor(outputNode: slicer.vtkMRMLNode, source: SequenceInput) -> Non
             raise InputError(f"output {name!r} is not a segmentation: choose one, because the input is a single volume")
         if browserOfProxy(outputNode) is not None:
             raise InputError(f"output {name!r} shows a frame of a sequence, and is no output: choose another one")
+        if isLive(outputNode):
+            raise InputError(f"live segmentation goes on in output {name!r}: stop it, or choose another output")
         return
     if not outputNode.IsA("vtkMRMLSequenceNode"):
         raise InputError(f"output {name!r} is not a sequence: choose a segmentation sequence")
