@@ -9,7 +9,6 @@ import pytest
 import SimpleITK as sitk
 import slicer
 import vtk
-from CLSTMSegment import CLSTMSegmentLogic
 from CLSTMSegmentLib.panel import live_console
 from CLSTMSegmentLib.panel.live_segmentation import LiveSegmentation
 from CLSTMSegmentLib.scene.images import imageFromVolume
@@ -19,6 +18,7 @@ from CLSTMSegmentLib.worker.worker_process import LIVE
 from conftest import smallModel
 from host import qt
 
+from CLSTMSegment import CLSTMSegmentLogic
 from panel.conftest import FakeWorker, jobFolders
 
 WHOLE = ((0, 8), (0, 64), (0, 64))

@@ -6,7 +6,13 @@ import SimpleITK as sitk
 import slicer
 from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.core.sequence import SegmentedFrame
-from CLSTMSegmentLib.scene.annotations import newAnnotation, readAnnotations, replacesDrawing, useAsAnnotation
+from CLSTMSegmentLib.scene.annotations import (
+    annotatedNumbers,
+    newAnnotation,
+    readAnnotations,
+    replacesDrawing,
+    useAsAnnotation,
+)
 from CLSTMSegmentLib.scene.images import orientedImage
 from CLSTMSegmentLib.scene.inputs import resolveInput
 from CLSTMSegmentLib.scene.outputs import SegmentationOutput
@@ -213,6 +219,22 @@ def test_what_the_user_did_in_other_sequences_of_the_browser_stays(scene, source
     assert (slicer.util.arrayFromVolume(source.proxyNode) == 7).all()
     play(browserNode, 0)
     assert points.GetNumberOfControlPoints() == 0  # the browser plays all of them still
+
+
+def test_index_values_of_annotation_and_image_are_compared_as_numbers(scene, source, browserNode, phantom):
+    annotationNode = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "Manual")
+    for number in range(3):
+        value = f"{float(source.sequenceNode.GetNthIndexValue(number)):.6f}"
+        annotationNode.SetDataNodeAtValue(scene.CreateNodeByClass("vtkMRMLSegmentationNode"), value)
+    annotationNode.SetDataNodeAtValue(scene.CreateNodeByClass("vtkMRMLSegmentationNode"), "7777.5")
+    browserNode.AddSynchronizedSequenceNode(annotationNode)
+    draw(annotationNode, 2, {"Valve": blocks(phantom[0][2])[0]}, phantom[0][2])
+
+    assert annotatedNumbers(annotationNode, source.sequenceNode) == [2]
+    assert readAnnotations(annotationNode, source)[1].keys() == {2}
+    draw(annotationNode, 3, {"Valve": blocks(phantom[0][2])[0]}, phantom[0][2])
+    with pytest.raises(InputError, match=r"'Manual' has an annotation at 7777.5, where the input has no frame"):
+        readAnnotations(annotationNode, source)
 
 
 def test_annotation_of_another_patient_is_refused(scene, source, annotationNode, phantom):

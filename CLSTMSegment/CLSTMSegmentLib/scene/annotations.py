@@ -7,17 +7,16 @@ from itertools import chain, count
 import numpy as np
 import SimpleITK as sitk
 import slicer
-import vtk
 
 from ..core.errors import InputError
 from ..core.structure import PALETTE, Segment
 from .beside_input import copyIndex, placeBeside
 from .browsers import browsersOf, othersStay, saveChanges
 from .images import imageFromVolume, imageGeometry, volumeGeometry
-from .inputs import SequenceInput
+from .inputs import SequenceFrames, SequenceInput
 from .labelmaps import drawnSegments, labelsOf, maskOn, sameName
 from .made_frames import drawnFrames, frameContent, trustedFrames
-from .segmentation_nodes import CODES, emptySegmentation
+from .segmentation_nodes import describedSegment, emptySegmentation
 
 MOST_LABELS = 255
 """Number of segments that a label image can tell apart."""
@@ -128,8 +127,8 @@ def annotatedFrames(annotationNode: slicer.vtkMRMLSequenceNode, emptied: bool = 
 
 def annotatedNumbers(annotationNode: slicer.vtkMRMLSequenceNode, inputNode: slicer.vtkMRMLSequenceNode) -> list[int]:
     """Return the numbers of the frames of an input that are annotated, see `annotatedFrames`."""
-    annotated = {annotationNode.GetNthIndexValue(item) for item in annotatedFrames(annotationNode)}
-    return [n for n in range(inputNode.GetNumberOfDataNodes()) if inputNode.GetNthIndexValue(n) in annotated]
+    numbers = _numbersByItem(annotationNode, inputNode)
+    return sorted(numbers[item] for item in annotatedFrames(annotationNode) if item in numbers)
 
 
 def readAnnotations(
@@ -164,14 +163,14 @@ def readAnnotations(
     _checkTransforms(annotationNode, source)
     saveChanges(annotationNode)
     sequenceNode = source.sequenceNode
-    numbers = {sequenceNode.GetNthIndexValue(n): n for n in range(sequenceNode.GetNumberOfDataNodes())}
+    numbers = _numbersByItem(annotationNode, sequenceNode)
     segments: dict[str, Segment] = {}
     annotations: dict[int, sitk.Image] = {}
     for item in annotatedFrames(annotationNode, emptied):
         value, node = annotationNode.GetNthIndexValue(item), annotationNode.GetNthDataNode(item)
-        if value not in numbers:
+        if item not in numbers:
             raise InputError(f"{annotationNode.GetName()!r} has an annotation at {value}, where the input has no frame")
-        number = numbers[value]
+        number = numbers[item]
         frame = f"{annotationNode.GetName()!r}, frame {number} ({value})"
         image = imageFromVolume(sequenceNode.GetNthDataNode(number))
         reference = imageGeometry(image)
@@ -229,13 +228,32 @@ def readPropagated(
     """
     trusted, sequenceNode = trustedFrames(annotationNode), source.sequenceNode
     found = {}
-    for number in range(sequenceNode.GetNumberOfDataNodes()):
-        value = sequenceNode.GetNthIndexValue(number)
+    for item, number in _numbersByItem(annotationNode, sequenceNode).items():
+        value = annotationNode.GetNthIndexValue(item)
         if value in trusted:
             image = imageFromVolume(sequenceNode.GetNthDataNode(number))
-            node = annotationNode.GetDataNodeAtValue(value)
-            found[number] = labelsOf(node, segments, image, f"frame {number} ({value})")
+            found[number] = labelsOf(annotationNode.GetNthDataNode(item), segments, image, f"frame {number} ({value})")
     return found
+
+
+def _numbersByItem(
+    annotationNode: slicer.vtkMRMLSequenceNode, sequenceNode: slicer.vtkMRMLSequenceNode
+) -> dict[int, int]:
+    """Return which frame of a sequence a browser shows with each item of an annotation; not all items have one.
+
+    Numbers are compared as numbers: 0.000 is the index value 0, too.
+    """
+    exact = {sequenceNode.GetNthIndexValue(n): n for n in range(sequenceNode.GetNumberOfDataNodes())}
+    numeric = all(SequenceFrames(node).index.is_numeric for node in (annotationNode, sequenceNode))
+    numbers = {}
+    for item in range(annotationNode.GetNumberOfDataNodes()):
+        value = annotationNode.GetNthIndexValue(item)
+        number = exact.get(value)
+        if number is None and numeric:
+            number = sequenceNode.GetItemNumberFromIndexValue(value, True)
+        if number is not None and number >= 0:
+            numbers[item] = number
+    return numbers
 
 
 def _checkImage(annotationNode: slicer.vtkMRMLSequenceNode, source: SequenceInput) -> None:
@@ -266,21 +284,3 @@ def _unusedID(segmentID: str, segments: Iterable[Segment]) -> str:
     """Return the ID, or one like it: segments of different names may have the same ID in different frames."""
     used = {segment.id for segment in segments}
     return next(one for one in chain([segmentID], (f"{segmentID}-{n}" for n in count(2))) if one not in used)
-
-
-def describedSegment(segmentID: str, segment: slicer.vtkSegment, frame: str) -> Segment:
-    """Return what a segment is; raise an InputError that names the frame if it has a name that cannot be used."""
-    if not segment.GetName():
-        raise InputError(f"{frame}: the segment with the ID {segmentID!r} has no name: give it one")
-    try:
-        return Segment(segmentID, segment.GetName(), tuple(segment.GetColor()), _terminology(segment))
-    except InputError as error:
-        raise InputError(f"{frame}: {error}") from error
-
-
-def _terminology(segment: slicer.vtkSegment) -> dict[str, list[str]]:
-    """Return the codes in a segment's terminology entry, see `segmentation_nodes.terminologyEntry`."""
-    tag = vtk.mutable("")
-    segment.GetTag(segment.GetTerminologyEntryTagName(), tag)
-    codes = {key: field.split("^") for key, field in zip(CODES, str(tag).split("~")[1:], strict=False) if key}
-    return {key: code for key, code in codes.items() if len(code) == 3 and all(code)}

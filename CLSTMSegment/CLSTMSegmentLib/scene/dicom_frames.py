@@ -15,10 +15,10 @@ from ..io.dicom_groups import images_by_place
 from ..io.dicom_header import DicomHeader
 from ..io.dicom_image import images_in_file, read_pixels
 from ..io.dicom_stack import stack_grid
-from .annotations import describedSegment
 from .inputs import SequenceFrames, SequenceInput
 from .labelmaps import labelsOf, otherSegments, segmentsFor
 from .outputs import SegmentationOutput
+from .segmentation_nodes import describedSegment
 
 INSTANCES = "DICOM.instanceUIDs"
 """The attribute in which Slicer keeps from which DICOM images a volume was loaded."""

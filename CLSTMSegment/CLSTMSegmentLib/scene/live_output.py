@@ -14,7 +14,6 @@ from .inputs import SequenceInput
 from .labelmaps import binaryLabelmap
 from .segmentation_nodes import segmentationFromLabelmap
 
-
 _live: WeakSet["LiveOutput"] = WeakSet()
 """The outputs of the live segmentations that go on."""
 

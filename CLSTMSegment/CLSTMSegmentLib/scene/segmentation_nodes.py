@@ -2,8 +2,10 @@
 
 import SimpleITK as sitk
 import slicer
+import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
+from ..core.errors import InputError
 from ..core.structure import Segment, SegmentSet
 from ..model.description import Model
 from .images import imageGeometry, labelmapImage
@@ -103,3 +105,21 @@ def terminologyEntry(segment: Segment) -> str:
     regionContext = "Anatomic codes - DICOM master list" if "region" in segment.terminology else ""
     fields = ["^".join(segment.terminology.get(key, ["", "", ""])) if key else regionContext for key in CODES]
     return "~".join(["Segmentation category and type - DICOM master list", *fields])
+
+
+def describedSegment(segmentID: str, segment: slicer.vtkSegment, frame: str) -> Segment:
+    """Return what a segment is; raise an InputError that names the frame if it has a name that cannot be used."""
+    if not segment.GetName():
+        raise InputError(f"{frame}: the segment with the ID {segmentID!r} has no name: give it one")
+    try:
+        return Segment(segmentID, segment.GetName(), tuple(segment.GetColor()), _terminology(segment))
+    except InputError as error:
+        raise InputError(f"{frame}: {error}") from error
+
+
+def _terminology(segment: slicer.vtkSegment) -> dict[str, list[str]]:
+    """Return the codes in a segment's terminology entry, see `terminologyEntry`."""
+    tag = vtk.mutable("")
+    segment.GetTag(segment.GetTerminologyEntryTagName(), tag)
+    codes = {key: field.split("^") for key, field in zip(CODES, str(tag).split("~")[1:], strict=False) if key}
+    return {key: code for key, code in codes.items() if len(code) == 3 and all(code)}
