@@ -164,3 +164,23 @@ def test_what_the_user_corrects_in_the_output_during_the_run_is_not_replaced(seq
     assert "was edited meanwhile and stays as it is" in ui.statusLabel.text
     assert voxelsOf(mine.GetNthDataNode(0), "inner") == 200
     assert len(outputs()) == 2
+
+
+@pytest.mark.parametrize("agrees", [False, True])
+def test_user_is_asked_before_finished_frames_that_they_corrected_are_discarded(
+    agrees, sequence, ui, fakes, phantom, monkeypatch
+):
+    ui.applyButton.click()
+    report(fakes[-1], segmentedFrames(sequence, phantom)[:2])
+    wait(outputs, "the first frame")
+    ui.cancelButton.click()
+    (kept,) = outputs()
+    correct(sequence, kept, phantom)
+    asked = []
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, title: asked.append(text) or agrees)
+
+    ui.discardButton.click()
+
+    assert asked == ["The finished frames hold what you drew or corrected. Are they to be removed all the same?"]
+    assert outputs() == ([] if agrees else [kept])
+    assert ui.unfinishedWidget.visible != agrees

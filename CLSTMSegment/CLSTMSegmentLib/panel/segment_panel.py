@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 
 from ..core.errors import InputError, RunFailed
 from ..scene.inputs import holds, resolveInput
+from ..scene.made_frames import drawnFrames
 from ..scene.output_choice import checkOutputFor
 from ..scene.regions import roiAround
 from ..worker.worker_process import MakeWorker, WorkerProcess
@@ -230,6 +231,10 @@ class SegmentPanel:
 
     def _onUnfinished(self, keep: bool) -> None:
         if not keep:  # frames that are kept are in the scene already
+            question = _("The finished frames hold what you drew or corrected. Are they to be removed all the same?")
+            drawn = drawnFrames(self._run.output.outputNode, emptied=True)
+            if drawn and not slicer.util.confirmOkCancelDisplay(question, _("Discard the finished frames")):
+                return
             self._run.discard()
             self._results.close()
         self._run = None
