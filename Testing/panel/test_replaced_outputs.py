@@ -11,7 +11,7 @@ from scene.conftest import addSequence
 from scene.segmentations import finishedOutput, segmentedFrames
 from scene.test_edited_frames import CORRECTION, edit, voxelsOf
 
-from panel.conftest import choose, fakeRun, outputs, report, wait
+from panel.conftest import choose, fakeRun, outputs, report, unfinishedFramesAreOffered, wait
 from panel.test_volume_input import finish, volumeNode  # noqa: F401
 
 
@@ -183,4 +183,4 @@ def test_user_is_asked_before_finished_frames_that_they_corrected_are_discarded(
 
     assert asked == ["The finished frames hold what you drew or corrected. Are they to be removed all the same?"]
     assert outputs() == ([] if agrees else [kept])
-    assert ui.unfinishedWidget.visible != agrees
+    assert unfinishedFramesAreOffered(ui) != agrees
