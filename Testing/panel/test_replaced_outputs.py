@@ -3,7 +3,7 @@
 import pytest
 import slicer
 from CLSTMSegmentLib.engine.run_report import RunReport
-from CLSTMSegmentLib.scene.frame_reviews import GOOD, reviewFrame
+from CLSTMSegmentLib.scene.frame_reviews import GOOD, frameReviews, reviewFrame
 from CLSTMSegmentLib.scene.inputs import resolveInput
 from CLSTMSegmentLib.worker.events import Done
 from host import application
@@ -184,3 +184,25 @@ def test_user_is_asked_before_finished_frames_that_they_corrected_are_discarded(
     assert asked == ["The finished frames hold what you drew or corrected. Are they to be removed all the same?"]
     assert outputs() == ([] if agrees else [kept])
     assert unfinishedFramesAreOffered(ui) != agrees
+
+
+def test_frame_that_is_corrected_in_the_first_of_two_runs_is_not_replaced_by_the_second(sequence, ui, fakes, phantom):
+    mine = finishedOutput(sequence, phantom).publish()
+    ui.outputSelector.setCurrentNode(mine)
+    ui.applyButton.click()
+    ui.applyButton.click()
+    report(fakes[0], segmentedFrames(sequence, phantom))
+    wait(lambda: len(outputs()) == 2 and outputs()[1].GetNumberOfDataNodes() == 6, "the frames of the first run")
+    correct(sequence, outputs()[1], phantom)
+    reviewFrame(outputs()[1], mine.GetNthIndexValue(3), GOOD)
+
+    for n in range(2):
+        fakes[n].reported.append(Done(report=RunReport("cpu")))
+        wait(lambda n=n: len(fakes) == 2 or not fakes[n].running, "the end of a run")
+        report(fakes[1], segmentedFrames(sequence, phantom)) if n == 0 else None
+    wait(lambda: not ui.cancelButton.enabled, "the end of both runs")
+
+    assert voxelsOf(mine.GetNthDataNode(0), "inner") == 200
+    assert frameReviews(mine) == {mine.GetNthIndexValue(3): GOOD}
+    assert "was edited meanwhile and stays as it is" in ui.statusLabel.text
+    assert len(outputs()) == 2

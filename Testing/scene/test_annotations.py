@@ -193,6 +193,37 @@ def test_annotation_whose_changes_the_browser_does_not_save_is_read_as_it_is_see
     assert proxyNode.GetSegmentation().GetNumberOfSegments() == 1
 
 
+def test_frame_that_a_script_changed_after_its_proxy_stays_as_it_is(scene, source, browserNode, phantom):
+    annotationNode, _ = ownSequence(scene, browserNode, source.sequenceNode, "vtkMRMLSegmentationNode")
+    first, _ = blocks(phantom[0][2])
+    draw(annotationNode, 2, {"Valve": first}, phantom[0][2])
+
+    _, found = readAnnotations(annotationNode, source)
+
+    assert np.count_nonzero(sitk.GetArrayFromImage(found[2])) == first.sum()
+
+
+@pytest.mark.parametrize("item", [2, 4])
+def test_what_is_drawn_in_the_proxies_of_two_browsers_is_read(item, scene, source, browserNode, phantom):
+    annotationNode, proxyNode = ownSequence(scene, browserNode, source.sequenceNode, "vtkMRMLSegmentationNode")
+    other = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", "Other")
+    other.SetAndObserveMasterSequenceNodeID(source.sequenceNode.GetID())
+    other.AddSynchronizedSequenceNode(annotationNode)
+    play(other, item)
+    first, second = blocks(phantom[0][2])
+    if item == 4:
+        drawIn(proxyNode.GetSegmentation(), {"Valve": first}, phantom[0][2])
+    drawIn(other.GetProxyNode(annotationNode).GetSegmentation(), {"Valve": second}, phantom[0][2])
+
+    _, found = readAnnotations(annotationNode, source)
+
+    counts = {number: np.count_nonzero(sitk.GetArrayFromImage(labels)) for number, labels in found.items()}
+    assert counts == ({2: first.sum(), 4: second.sum()} if item == 4 else {2: second.sum()})
+    play(browserNode, 0)
+    play(other, 0)
+    assert readAnnotations(annotationNode, source)[1].keys() == found.keys()
+
+
 @pytest.mark.parametrize("added", ["frames of a result", "annotation", "frame of an annotation"])
 def test_what_the_user_did_in_other_sequences_of_the_browser_stays(scene, source, browserNode, phantom, added):
     output = finishedOutput(source.sequenceNode, phantom, [2])

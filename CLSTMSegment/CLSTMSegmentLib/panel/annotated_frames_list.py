@@ -7,8 +7,8 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..scene.annotations import annotatedNumbers
-from ..scene.browsers import saveChanges
 from ..scene.inputs import holds
+from ..scene.unsaved_drawings import saveChanges
 
 
 class AnnotatedFramesList:

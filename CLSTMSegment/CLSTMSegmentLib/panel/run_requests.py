@@ -17,7 +17,7 @@ from ..propagation.propagator import check_annotations
 from ..scene.annotations import readAnnotations
 from ..scene.inputs import SequenceFrames, SequenceInput
 from ..scene.live_output import isLive
-from ..scene.made_frames import frameContents
+from ..scene.made_frames import drawnFrames, frameContents
 from ..scene.output_choice import checkOutputFor
 from ..scene.outputs import SegmentationOutput
 from ..worker.job_folder import JobFolder
@@ -63,8 +63,13 @@ class _Request:
         return text.format(frames=", ".join(edited))
 
     def after(self, outputNode: slicer.vtkMRMLNode) -> "_Request":
-        """Return the request as it is after a run before it, which may have replaced the frames of the same output."""
-        return replace(self) if outputNode is self.outputNode else self
+        """Return the request as it is after a run before it, which may have replaced the frames of the same output.
+
+        Where the user corrected some of these frames, the output stays in use.
+        """
+        if outputNode is not self.outputNode or drawnFrames(outputNode, emptied=True):
+            return self
+        return replace(self)
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,13 @@ import slicer
 from ..core.errors import InputError
 from ..core.structure import PALETTE, Segment
 from .beside_input import copyIndex, placeBeside
-from .browsers import browsersOf, othersStay, saveChanges
+from .browsers import browsersOf, othersStay
 from .images import imageFromVolume, imageGeometry, volumeGeometry
 from .inputs import SequenceFrames, SequenceInput
 from .labelmaps import drawnSegments, labelsOf, maskOn, sameName
 from .made_frames import drawnFrames, frameContent, trustedFrames
 from .segmentation_nodes import describedSegment, emptySegmentation
+from .unsaved_drawings import saveChanges
 
 MOST_LABELS = 255
 """Number of segments that a label image can tell apart."""

@@ -48,29 +48,12 @@ def _setPlayback(
 ) -> None:
     """Set for a moment whether browsers play some of their sequences."""
     for browserNode, sequenceNode in played:
-        with _silent(browserNode):
+        with silent(browserNode):
             browserNode.SetPlayback(sequenceNode, playback)
 
 
-def saveChanges(sequenceNode: slicer.vtkMRMLSequenceNode) -> None:
-    """Make the browsers of a sequence store what the user draws in it, and what the user has drawn there just now.
-
-    Otherwise a drawing is shown until the next change of frames, but it is nowhere in the sequence.
-    """
-    logic = slicer.vtkSlicerSequencesLogic()
-    for browserNode in _browsers(sequenceNode.GetScene()):
-        proxyNode = browserNode.GetProxyNode(sequenceNode)
-        if proxyNode is None or browserNode.GetSaveChanges(sequenceNode):
-            continue
-        with _silent(browserNode):  # the application would show the stored frame again, without the drawing
-            browserNode.SetSaveChanges(sequenceNode, True)
-        shown = browserNode.GetMasterSequenceNode().GetNthIndexValue(browserNode.GetSelectedItemNumber())
-        if sequenceNode.GetDataNodeAtValue(shown) is not None:
-            logic.UpdateSequencesFromProxyNodes(browserNode, proxyNode)
-
-
 @contextmanager
-def _silent(browserNode: slicer.vtkMRMLSequenceBrowserNode) -> Iterator[None]:
+def silent(browserNode: slicer.vtkMRMLSequenceBrowserNode) -> Iterator[None]:
     """Change a browser without telling the application, which would copy all selected items into the proxies."""
     wasDisabled = browserNode.GetDisableModifiedEvent()
     browserNode.SetDisableModifiedEvent(True)

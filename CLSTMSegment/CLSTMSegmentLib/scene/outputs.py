@@ -273,7 +273,7 @@ class SegmentationOutput:
         frames = self.sequenceNode
         wasModifying = outputNode.StartModify()
         outputNode.RemoveAllDataNodes()
-        outputNode.RemoveAttribute(REVIEWS_ATTRIBUTE)
+        outputNode.SetAttribute(REVIEWS_ATTRIBUTE, frames.GetAttribute(REVIEWS_ATTRIBUTE))  # what was marked meanwhile
         copyIndex(frames, outputNode)
         for number in range(frames.GetNumberOfDataNodes()):
             outputNode.SetDataNodeAtValue(frames.GetNthDataNode(number), frames.GetNthIndexValue(number))
