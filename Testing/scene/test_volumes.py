@@ -1,5 +1,7 @@
 """Volumes over time: the curve of an output, and the table and the plot that show it."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -268,6 +270,34 @@ def test_columns_of_the_user_stay_where_ours_were_removed_or_get_their_name(outp
     assert columnNames(output.tableNode) == ["time", "Cavity", "Outer ü", "Cavity 2"]
     assert table.GetValueByName(5, "Cavity").ToDouble() == pytest.approx(output.curve.volumes(0)[5])
     assert table.GetValueByName(5, "Cavity 2").ToString() == "of the user"
+
+
+@pytest.mark.parametrize("change", ["a row is removed", "the rows are sorted"])
+def test_columns_of_the_user_stay_with_their_frames_where_rows_were_moved(change, output):
+    notes(output.tableNode, [f"note {n}" for n in range(6)])
+    table = output.tableNode.GetTable()
+    if change == "a row is removed":
+        table.RemoveRow(2)
+    else:
+        columns = range(table.GetNumberOfColumns())
+        rows = [[vtk.vtkVariant(table.GetValue(row, n)) for n in columns] for row in range(6)]
+        for row, n in product(range(6), columns):
+            table.SetValue(row, n, rows[5 - row][n])
+
+    volumesTable(output.sequenceNode, output.curve)
+
+    expected = [f"note {n}" if n != 2 or change == "the rows are sorted" else "" for n in range(6)]
+    assert columnsOf(output.tableNode)["notes"] == expected
+
+
+def test_volumes_follow_in_a_column_that_the_user_has_renamed(output):
+    output.tableNode.RenameColumn(1, "LV")
+    output.curve.replace(FrameVolumes(4, output.curve.frames[4].index_value, (14.4, 20.0)), [])
+
+    volumesTable(output.sequenceNode, output.curve)
+
+    assert columnNames(output.tableNode) == ["time", "Inner", "Outer ü"]
+    assert columnsOf(output.tableNode)["Inner"][4] == "14.4"
 
 
 def test_column_that_the_user_has_added_to_an_older_table_stays(textTableNode, textCurve):

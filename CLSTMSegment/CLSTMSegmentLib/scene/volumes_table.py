@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from math import nan
+from math import isclose, nan
 
 import slicer
 import vtk
@@ -23,6 +23,9 @@ INDEX_VALUES_ATTRIBUTE = "CLSTMSegment.indexValues"
 
 COLUMNS_ATTRIBUTE = "CLSTMSegment.columns"
 """Attribute of a table: the names of the columns that this module has made, as a JSON list; others are the user's."""
+
+SAME_NUMBER = 1e-6
+"""How far an index value in a table may be off, as a fraction: files of tables round numbers."""
 
 FRAME_COLUMN = "frame number"
 """Column that a table has only if the index values are texts, which a plot cannot draw."""
@@ -65,7 +68,7 @@ def volumesTable(sequenceNode: slicer.vtkMRMLSequenceNode, curve: VolumeCurve) -
         column.SetName(name)
         table.AddColumn(column)
     values, taken = [frame.index_value for frame in curve.frames], list(names)
-    for column in _columnsOfUser(tableNode, made, values):
+    for column in _columnsOfUser(tableNode, made, curve):
         column.SetName(_otherName(column.GetName(), taken, " 2"))  # two columns cannot have one name
         taken.append(column.GetName())
         table.AddColumn(column)
@@ -116,24 +119,58 @@ def _madeColumns(tableNode: slicer.vtkMRMLTableNode) -> list[str]:
 
 
 def _columnsOfUser(
-    tableNode: slicer.vtkMRMLTableNode, made: list[str], values: list[str]
+    tableNode: slicer.vtkMRMLTableNode, made: list[str], curve: VolumeCurve
 ) -> list[vtk.vtkAbstractArray]:
-    """Return the columns that the user has added, for rows with these index values; what a new row lacks is empty."""
-    rows = textsIn(tableNode, INDEX_VALUES_ATTRIBUTE) or values
+    """Return the columns that the user has added, for the rows of a curve; what a new row lacks is empty."""
     columns = [tableNode.GetTable().GetColumn(n) for n in range(tableNode.GetNumberOfColumns())]
+    names = [column.GetName() for column in columns]
+    others = [(n, column) for n, column in enumerate(columns) if names[n] not in made]
+    # to look for the rows takes long for many frames, and most tables have no other columns
+    rows = _rowsOf(tableNode, made, [frame.index_value for frame in curve.frames]) if others else []
     copies = []
-    for column in [column for column in columns if column.GetName() not in made]:
+    for n, column in others:
+        isSegment = 0 < n <= len(curve.segments) and n < len(made) and made[n] not in names
+        if isSegment and _holds(column, rows, curve.volumes(n - 1)):  # the user has only renamed it
+            continue
         copy = column.NewInstance()
         copy.SetName(column.GetName())
         copy.SetNumberOfComponents(column.GetNumberOfComponents())
-        copy.SetNumberOfTuples(len(values))
-        for row, value in enumerate(values):
-            if value in rows and rows.index(value) < column.GetNumberOfTuples():
-                copy.SetTuple(row, rows.index(value), column)
+        copy.SetNumberOfTuples(len(rows))
+        for row, before in enumerate(rows):
+            if before is not None and before < column.GetNumberOfTuples():
+                copy.SetTuple(row, before, column)
             else:
                 copy.SetVariantValue(row, vtk.vtkVariant("" if column.IsA("vtkStringArray") else nan))
         copies.append(copy)
     return copies
+
+
+def _rowsOf(tableNode: slicer.vtkMRMLTableNode, made: list[str], values: list[str]) -> list[int | None]:
+    """Return the rows of a table that have some index values; None for a value that is not there.
+
+    The user may have sorted or removed rows. Where they removed the column of the index, the rows are as they were.
+    """
+    column = tableNode.GetTable().GetColumnByName(made[0]) if made else None
+    if column is None:
+        texts = textsIn(tableNode, INDEX_VALUES_ATTRIBUTE) or values
+    else:
+        texts = [column.GetVariantValue(row).ToString() for row in range(column.GetNumberOfTuples())]
+    return [next((row for row, text in enumerate(texts) if _isSame(text, value)), None) for value in values]
+
+
+def _isSame(text: str, value: str) -> bool:
+    """Return whether two index values are the same text, or the same number but for the rounding of a table."""
+    try:
+        return text == value or isclose(float(text), float(value), rel_tol=SAME_NUMBER)
+    except ValueError:
+        return False
+
+
+def _holds(column: vtk.vtkAbstractArray, rows: list[int | None], volumes: list[float]) -> bool:
+    """Return whether a column holds the volumes of a segment in most rows."""
+    found = [column.GetVariantValue(row).ToDouble() if row is not None else nan for row in rows]
+    same = sum(isclose(value, ml, rel_tol=SAME_NUMBER) for value, ml in zip(found, volumes, strict=True))
+    return column.IsNumeric() and 2 * same >= len(rows)
 
 
 def _byMeaning(names: list[str], IDs: list[str]) -> dict[str | None, str]:
