@@ -27,6 +27,8 @@ TOLD_APART = {
     "study": ({"StudyInstanceUID": "1.2.4", "SeriesInstanceUID": "1.2.4.1"}, "of 2 patients or studies"),
     "study of an equal series": ({"StudyInstanceUID": "1.2.4"}, "of 2 patients or studies"),
     "patient": ({"PatientID": "7"}, "of 2 patients or studies"),
+    "patient by the date of birth": ({"PatientBirthDate": "19700101"}, "of 2 patients or studies"),
+    "patient by the sex": ({"PatientSex": "F"}, "of 2 patients or studies"),
     "patient by the name": ({"PatientName": "B"}, "of 2 patients or studies"),
 }
 

@@ -152,6 +152,8 @@ def test_label_sequence_without_comparable_index_values_annotates_the_frames_in_
         (["0.3", "0.2", "0.1", "0"], "s", ["0", "100", "200", "300"], "ms", [3, 2, 1, 0]),
         (["0.1"], "s", ["0", "100", "200", "300"], "ms", [1]),
         (["0", "1", "2", "3"], "s", ["0", "40", "80", "120"], "ms", [0, 1, 2, 3]),  # they are no times
+        (["43200000", "43200040", "43200080"], "ms", ["43200000", "43200040", "43200080"], "ms", [0, 1, 2]),
+        (["43200.04", "43200"], "s", ["43200000", "43200040", "43200080"], "ms", [1, 0]),
     ],
 )
 def test_frames_of_a_label_sequence_that_stand_in_another_order_go_by_their_index_values(
@@ -167,6 +169,7 @@ def test_frames_of_a_label_sequence_that_stand_in_another_order_go_by_their_inde
         (["30", "20", "10", "0"], "%", ["0", "40", "80", "120"], "ms"),
         (["0", "1", "2", "3"], "", ["120", "80", "40", "0"], "ms"),
         (["0", "50", "80", "120"], "ms", ["0", "0.04", "0.08", "0.12"], "s"),
+        (["100", "200", "300", "400"], "", ["0", "100", "200", "300"], "ms"),
     ],
 )
 def test_label_sequence_is_refused_where_order_and_index_values_may_contradict_each_other(

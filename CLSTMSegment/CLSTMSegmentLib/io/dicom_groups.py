@@ -104,7 +104,7 @@ def _without_digits(name: str) -> Callable[[DicomImage], str]:
 
 _series = _text("SeriesInstanceUID")
 
-OWNER = (_text("PatientID"), _text("PatientName"), _text("StudyInstanceUID"))
+OWNER = tuple(map(_text, ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyInstanceUID")))
 """What all images of one sequence have in common: patient and study. Files without a patient's name go by the study."""
 
 FAMILY = (

@@ -29,7 +29,7 @@ UNDEFINED_LENGTH = 0xFFFFFFFF
 """Length of an element whose pixels are compressed."""
 
 KEYWORDS = (
-    *("PatientID", "PatientName"),
+    *("PatientID", "PatientName", "PatientBirthDate", "PatientSex"),
     *("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID", "Modality"),
     *("SeriesNumber", "SeriesDescription", "ProtocolName", "ImageComments", "InstanceNumber"),
     *("ImageType", "FrameType", "ComplexImageComponent", "DataType", "EchoNumbers", "EchoTime", "EffectiveEchoTime"),

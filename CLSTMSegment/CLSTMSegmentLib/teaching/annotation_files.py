@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from math import isclose
+from math import inf, isclose
 from pathlib import Path
 
 import SimpleITK as sitk
@@ -163,7 +163,11 @@ def _frame_numbers(path: Path, labels: SequenceIndex, images: SequenceIndex) -> 
     plain = [str(n) for n in in_order]
     same_unit, as_times = labels.unit == images.unit, {labels.unit, images.unit} <= MILLISECONDS.keys()
     by_order = labels.values == plain or not (same_unit or as_times) or (images.values == plain and not same_unit)
-    if by_order and len(labels.values) == len(in_order) and not (_falls(labels) or _falls(images)):
+    doubtful = False
+    if "" in (labels.unit, images.unit) and plain not in (labels.values, images.values):
+        # an index without a unit may be that of the images, of other frames than those at the same places
+        doubtful = any(_numbers_at(value, 1.0, images) not in ([], [n]) for n, value in enumerate(labels.values))
+    if by_order and len(labels.values) == len(in_order) and not (doubtful or _falls(labels) or _falls(images)):
         return in_order
     if by_order:
         raise InputError(
@@ -178,19 +182,33 @@ def _frame_numbers(path: Path, labels: SequenceIndex, images: SequenceIndex) -> 
     )
 
 
+ROUNDED_STEP = 0.1
+"""How far a rounded index value may be from the number that is meant, in steps between two images."""
+
 MILLISECONDS = {"s": 1000.0, "ms": 1.0, "us": 0.001, "µs": 0.001}
 """The length of the units of time that sequences have, in ms."""
 
 
 def _images_at(value: str, labels: SequenceIndex, images: SequenceIndex) -> list[int]:
-    """Return the numbers of the images at an index value of the labels."""
+    """Return the numbers of the images at an index value of the labels: the same text, or else the same number."""
     if labels.unit == images.unit:
-        factor = 1.0
-    elif {labels.unit, images.unit} <= MILLISECONDS.keys():
-        factor = MILLISECONDS[labels.unit] / MILLISECONDS[images.unit]
-    else:
+        same = [number for number, other in enumerate(images.values) if other == value]
+        return same or _numbers_at(value, 1.0, images)
+    if {labels.unit, images.unit} <= MILLISECONDS.keys():
+        return _numbers_at(value, MILLISECONDS[labels.unit] / MILLISECONDS[images.unit], images)
+    return []
+
+
+def _numbers_at(value: str, factor: float, images: SequenceIndex) -> list[int]:
+    """Return the numbers of the images at an index value in another unit, which may be rounded."""
+    if not (images.is_numeric and SequenceIndex([value]).is_numeric):
         return []
-    return [number for number, other in enumerate(images.values) if _is_same(value, factor, other)]
+    wanted, numbers = factor * float(value), list(map(float, images.values))
+    steps = [abs(after - before) for before, after in pairwise(sorted(numbers)) if after != before]
+    most = ROUNDED_STEP * min(steps, default=inf)
+    return [
+        n for n, number in enumerate(numbers) if isclose(number, wanted, rel_tol=1e-6) and abs(number - wanted) < most
+    ]
 
 
 def _falls(index: SequenceIndex) -> bool:
@@ -200,11 +218,3 @@ def _falls(index: SequenceIndex) -> bool:
 
 def _unit_of(index: SequenceIndex) -> str:
     return f"{index.name} ({index.unit})" if index.unit else f"{index.name} (no unit)"
-
-
-def _is_same(value: str, factor: float, other: str) -> bool:
-    """Return whether two index values are the same text, or the same number in the unit of the other one."""
-    try:
-        return isclose(factor * float(value), float(other), rel_tol=1e-6)
-    except ValueError:
-        return factor == 1.0 and value == other
