@@ -126,10 +126,12 @@ class CLSTMSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeAdded(self, caller: object, event: object, node: slicer.vtkMRMLNode) -> None:
-        """Suggest a sequence that the user loads while the module is open."""
+        """Suggest a sequence that the user loads while the module is open, and follow new results."""
         self.onSceneChanged(caller, event)
         if node.IsA("vtkMRMLSequenceNode"):
             qt.QTimer.singleShot(0, self.panel.preselect)  # once it is loaded completely, and shown
+        elif node.IsA("vtkMRMLTableNode"):
+            qt.QTimer.singleShot(0, self.panel.followResults)  # it may be that of a result of a script
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeAboutToBeRemoved(self, caller: object, event: object, node: slicer.vtkMRMLNode) -> None:

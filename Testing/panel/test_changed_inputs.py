@@ -81,6 +81,18 @@ def test_frames_that_get_other_voxels_during_the_run_are_named(sequence, started
     assert "changed after they were read, and their labels do not follow: 1, 4." in ui.statusLabel.text
 
 
+def test_frames_that_get_other_index_values_once_all_were_read_are_named(sequence, started, phantom):
+    ui, worker = started
+    frames = segmentedFrames(sequence, phantom)
+    for number in (5, 4):
+        sequence.UpdateIndexValue(sequence.GetNthIndexValue(number), str(1000 + number))
+
+    finish(ui, worker, frames)
+
+    assert "Done: 6 frames." in ui.statusLabel.text
+    assert "so that their labels are shown with no image: 4, 5." in ui.statusLabel.text
+
+
 def test_frames_that_are_only_looked_at_during_the_run_are_not_taken_for_changed(sequence, started, phantom):
     ui, worker = started
     browserNode = resolveInput(sequence).browserNode

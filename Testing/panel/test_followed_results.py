@@ -178,3 +178,12 @@ def test_drawing_between_two_frames_is_said_not_to_be_kept(scene, fakeWidget, fa
     browserNode.GetProxyNode(outputs()[0]).GetSegmentation().AddEmptySegment("inner", "Inner")
 
     assert "The browser is between two frames of Cine: what you draw here is not kept." in ui.statusLabel.text
+
+
+def test_result_that_a_script_adds_while_the_panel_is_open_is_followed(sequence, fakeWidget, phantom):
+    resultNode = finishedOutput(sequence, phantom).publish()
+    slicer.app.processEvents()
+
+    correct(sequence, resultNode, 0, phantom)
+
+    wait(lambda: innerVolumes(resultNode)[0] == EDITED_ML, "the new volume")

@@ -7,7 +7,7 @@ from CLSTMSegmentLib.scene.frame_reviews import GOOD, frameReviews, reviewFrame
 from CLSTMSegmentLib.scene.inputs import resolveInput
 from CLSTMSegmentLib.worker.events import Done
 from host import application
-from scene.conftest import addSequence
+from scene.conftest import addSequence, play
 from scene.segmentations import finishedOutput, segmentedFrames
 from scene.test_edited_frames import CORRECTION, edit, voxelsOf
 
@@ -206,3 +206,31 @@ def test_frame_that_is_corrected_in_the_first_of_two_runs_is_not_replaced_by_the
     assert frameReviews(mine) == {mine.GetNthIndexValue(3): GOOD}
     assert "was edited meanwhile and stays as it is" in ui.statusLabel.text
     assert len(outputs()) == 2
+
+
+@pytest.mark.parametrize("drawn", ["before", "during"])
+def test_drawing_in_an_output_whose_changes_the_browser_does_not_save_is_not_lost(
+    drawn, scene, sequence, ui, fakes, phantom
+):
+    mine, browserNode = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "Mine"), resolveInput(sequence).browserNode
+    for number in range(6):
+        node = slicer.vtkMRMLSegmentationNode()
+        node.GetSegmentation().AddEmptySegment("inner", "Inner")
+        mine.SetDataNodeAtValue(node, sequence.GetNthIndexValue(number))
+    browserNode.AddSynchronizedSequenceNode(mine)
+    play(browserNode, 0)
+    ui.outputSelector.setCurrentNode(mine)
+    application.questions.clear()
+    if drawn == "before":
+        correct(sequence, mine, phantom)
+
+    ui.applyButton.click()
+    if drawn == "during":
+        correct(sequence, mine, phantom)
+        report(fakes[-1], segmentedFrames(sequence, phantom))
+        fakes[-1].reported.append(Done(report=RunReport("cpu")))
+        wait(lambda: not ui.cancelButton.enabled, "the end of the run")
+
+    (question,) = application.questions
+    assert ("you drew or corrected" in question) == (drawn == "before")
+    assert voxelsOf(mine.GetNthDataNode(0), "inner") == 200

@@ -271,11 +271,22 @@ def test_roi_that_is_not_under_the_transforms_of_the_frames_is_refused(scene, so
     transformNode, roiNode = browserNode.GetProxyNode(motion), addROI(scene, (0, 0, 0), (4, 6, 8))
     proxyNode.SetAndObserveTransformNodeID(transformNode.GetID())
 
-    with pytest.raises(InputError, match="which differs from frame to frame, and ROI 'Box' is not: put the ROI under"):
+    with pytest.raises(InputError, match="'Motion' differs from frame to frame, so that ROI 'Box'"):
         regionOfRun(roiNode, source)
     roiNode.SetAndObserveTransformNodeID(transformNode.GetID())
 
     assert regionOfRun(roiNode, source) == regionFromROI(roiNode, proxyNode)
+
+
+def test_roi_that_moves_from_frame_to_frame_is_refused(scene, source, browserNode):
+    boxes = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "Boxes")
+    for number in range(6):
+        boxes.SetDataNodeAtValue(slicer.vtkMRMLMarkupsROINode(), source.sequenceNode.GetNthIndexValue(number))
+    browserNode.AddSynchronizedSequenceNode(boxes)
+    play(browserNode)
+
+    with pytest.raises(InputError, match="differs from frame to frame, so that ROI"):
+        regionOfRun(browserNode.GetProxyNode(boxes), source)
 
 
 def test_volume_to_which_another_module_refers_from_a_browser_is_an_input(scene, browserNode, phantom):

@@ -31,7 +31,7 @@ def voxel_files(path: Path) -> list[Path]:
             found = DATA_FILE.match(line)
             if found is not None:
                 name = found[1].decode("utf-8", "surrogateescape")
-                listed = file.read(LARGEST_HEADER).splitlines() if name.split()[0] == "LIST" else []
+                listed = file.read(LARGEST_HEADER).splitlines() if name.split()[:1] == ["LIST"] else []
                 return _places(path.parent, name, [one.decode("utf-8", "surrogateescape") for one in listed])
     return []
 

@@ -177,7 +177,7 @@ class BackgroundRun:
                 if len(self.curve.frames) < self.total:
                     raise RunFailed(_("The worker has ended without all frames: start again."))
                 self.request.checkPlaces(self.curve.numbers)
-                texts = [self._replaceOutput() if self._shown else "", self.request.editedFrames(self.curve.numbers)]
+                texts = [self._replaceOutput() if self._shown else "", self.request.changes(self.curve)]
                 self._end("done", " ".join(filter(None, texts)))
             case Failed(message, details):
                 if details:

@@ -253,12 +253,11 @@ class ConsoleLogic(LiveConsole, TeachConsole):
         """Add a finished output to the scene, or replace the one that the request names; return its node."""
         from .run_requests import outputToReplace
 
-        numbers = finished.curve.numbers
-        request.checkPlaces(numbers)
+        request.checkPlaces(finished.curve.numbers)
         outputNode, text = outputToReplace(request)
         outputNode = finished.publish(outputNode)
         self.volumesTableNode, self.unfinished = finished.tableNode, None
         warnings = self.report.warnings if self.report is not None else []
-        for warning in filter(None, [text, request.editedFrames(numbers), *warnings]):
+        for warning in filter(None, [text, request.changes(finished.curve), *warnings]):
             logging.warning(warning)
         return outputNode

@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 from ..core.errors import InputError
 from ..core.sequence import SegmentedFrame
 from ..core.structure import SegmentSet
-from ..core.volume_curve import Flag
+from ..core.volume_curve import Flag, VolumeCurve
 from ..engine.settings import RunSettings
 from ..model.description import Model
 from ..propagation.propagator import check_annotations
@@ -20,6 +20,7 @@ from ..scene.live_output import isLive
 from ..scene.made_frames import drawnFrames, frameContents
 from ..scene.output_choice import checkOutputFor
 from ..scene.outputs import SegmentationOutput
+from ..scene.unsaved_drawings import saveChanges
 from ..worker.job_folder import JobFolder
 from ..worker.worker_process import CYCLIC, PROPAGATE, SEGMENT
 
@@ -38,13 +39,20 @@ class _Request:
 
     def __post_init__(self):
         object.__setattr__(self, "frames", SequenceFrames(self.source.sequenceNode))
-        contents = frameContents(self.outputNode) if self.outputNode is not None else {}
-        object.__setattr__(self, "contents", contents)
+        object.__setattr__(self, "contents", self._contentsNow())
 
     @property
     def outputIsInUse(self) -> bool:
         """Return whether the user has drawn, renamed or coloured something in the output since the request was made."""
-        return self.outputNode is not None and frameContents(self.outputNode) != self.contents
+        return self._contentsNow() != self.contents
+
+    def _contentsNow(self) -> Mapping[str, str]:
+        """Return what the frames of the output hold, with what the user has drawn there just now."""
+        if self.outputNode is None:
+            return {}
+        if self.outputNode.IsA("vtkMRMLSequenceNode"):
+            saveChanges(self.outputNode)
+        return frameContents(self.outputNode)
 
     def checkPlaces(self, numbers: Sequence[int]) -> None:
         """Raise an InputError if the input is gone, or if frames with these numbers do not lie where they were read."""
@@ -52,15 +60,29 @@ class _Request:
         for number in numbers:
             self.frames.checkPlace(number)
 
-    def editedFrames(self, numbers: Sequence[int]) -> str:
-        """Return what to tell the user of finished frames that got other voxels since they were read; often empty."""
-        edited = [str(number) for number in self.frames.edited() if number in numbers]
-        if not edited:
-            return ""
-        text = _(
-            "The images of these frames were changed after they were read, and their labels do not follow: {frames}."
-        )
-        return text.format(frames=", ".join(edited))
+    def changes(self, curve: VolumeCurve) -> str:
+        """Return what to tell the user of input frames that were changed after they were read; often empty.
+
+        Args:
+            curve: the finished frames.
+        """
+        edited = [str(number) for number in self.frames.edited() if number in curve.numbers]
+        values = self.frames.index.values
+        gone = [str(frame.number) for frame in curve.frames if frame.index_value not in values]
+        texts = []
+        if edited:
+            text = _(
+                "The images of these frames were changed after they were read, and their labels do not follow: "
+                "{frames}."
+            )
+            texts.append(text.format(frames=", ".join(edited)))
+        if gone:
+            text = _(
+                "These frames were removed from the input after they were read, or got other index values, so that "
+                "their labels are shown with no image: {frames}."
+            )
+            texts.append(text.format(frames=", ".join(gone)))
+        return " ".join(texts)
 
     def after(self, outputNode: slicer.vtkMRMLNode) -> "_Request":
         """Return the request as it is after a run before it, which may have replaced the frames of the same output.

@@ -116,6 +116,11 @@ class SegmentPanel:
             suggestInput(self._parameterNode)
             self.update()  # the user may have drawn in the meantime
 
+    def followResults(self) -> None:
+        """Measure again what the user edits in results that other parts of the module have added."""
+        if self._parameterNode is not None:
+            self._results.followScene()
+
     def deselect(self, node: slicer.vtkMRMLNode) -> None:
         """Choose a node no more, because it is about to be removed from the scene."""
         if self._parameterNode is not None:

@@ -46,19 +46,23 @@ def regionOfRun(roiNode: slicer.vtkMRMLMarkupsROINode, source: SequenceInput) ->
     Raises:
         InputError: see `regionFromROI`; or the transform between ROI and image differs from frame to frame.
     """
-    above = _transforms(source.proxyNode.GetParentTransformNode() if source.proxyNode is not None else None)
-    moving = next((one for one in above if browserOfProxy(one) is not None), None)
-    if not source.isSingle and moving is not None and moving not in _transforms(roiNode.GetParentTransformNode()):
+    ofImage = _moving(source.proxyNode) if source.proxyNode is not None and not source.isSingle else []
+    ofROI = [*([roiNode] if browserOfProxy(roiNode) is not None else []), *_moving(roiNode)]
+    others = [one for one in [*ofROI, *ofImage] if (one in ofROI) != (one in ofImage)]
+    if others and not source.isSingle:
         raise InputError(
-            f"the image is under {moving.GetName()!r}, which differs from frame to frame, and ROI "
-            f"{roiNode.GetName()!r} is not: put the ROI under the same transform, or harden it in all frames"
+            f"{others[0].GetName()!r} differs from frame to frame, so that ROI {roiNode.GetName()!r} lies elsewhere in "
+            "the image of each frame: put image and ROI under the same transform, or harden it in all frames"
         )
     return regionFromROI(roiNode, source.proxyNode)
 
 
-def _transforms(transformNode: slicer.vtkMRMLTransformNode | None) -> list[slicer.vtkMRMLTransformNode]:
-    """Return a transform and all transforms that it is under; none for None."""
-    return [transformNode, *_transforms(transformNode.GetParentTransformNode())] if transformNode is not None else []
+def _moving(node: slicer.vtkMRMLTransformableNode) -> list[slicer.vtkMRMLTransformNode]:
+    """Return the transforms above a node that a browser changes from frame to frame."""
+    above = node.GetParentTransformNode()
+    if above is None:
+        return []
+    return [*([above] if browserOfProxy(above) is not None else []), *_moving(above)]
 
 
 def roiAround(source: SequenceInput) -> slicer.vtkMRMLMarkupsROINode:
