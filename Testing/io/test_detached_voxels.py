@@ -46,6 +46,23 @@ def test_files_of_the_voxels_belong_to_the_sequence(suffix, data_file, expected,
     assert [file.name for file in files_of_sequence(path)] == [path.name, *expected]
 
 
+@pytest.mark.parametrize("suffix", ["mhd", "nhdr"])
+@pytest.mark.parametrize(
+    ("data_file", "message"),
+    [
+        (" ", "names no file of its voxels"),
+        ("f%d.raw 0 1 0", "the numbers 0 1 0 stand for 0 files"),
+        ("f%d.raw 5 1 1", "the numbers 5 1 1 stand for 0 files"),
+        ("f%d.raw 0 99999999 1", "the numbers 0 99999999 1 stand for 100000000 files"),
+    ],
+)
+def test_header_that_names_no_files_or_endlessly_many_is_refused(suffix, data_file, message, tmp_path):
+    path = detached(tmp_path, suffix, data_file)
+
+    with pytest.raises(InputError, match=message):
+        read_sequence(path)
+
+
 @pytest.mark.parametrize(
     "data_file", ["data file: all.raw", "data file: LIST 3\nf0.raw\nf1.raw", "data file: f%d.raw 0 1 1 3", "skipped"]
 )

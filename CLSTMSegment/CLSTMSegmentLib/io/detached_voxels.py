@@ -3,7 +3,12 @@
 import re
 from pathlib import Path
 
+from ..core.errors import InputError
+
 SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
+
+MOST_FILES = 100_000
+"""Number of files that a pattern can stand for."""
 
 LARGEST_HEADER = 2**24
 """Bytes; a file with a longer header is no image file."""
@@ -19,6 +24,7 @@ def voxel_files(path: Path) -> list[Path]:
 
     Raises:
         OSError: it cannot be read.
+        InputError: its header names no files, or a pattern that stands for none or for too many.
     """
     if not path.name.lower().endswith(SUFFIXES):
         return []
@@ -31,7 +37,9 @@ def voxel_files(path: Path) -> list[Path]:
             found = DATA_FILE.match(line)
             if found is not None:
                 name = found[1].decode("utf-8", "surrogateescape")
-                listed = file.read(LARGEST_HEADER).splitlines() if name.split()[:1] == ["LIST"] else []
+                if not name.strip():
+                    raise InputError(f"{path} is damaged: its header names no file of its voxels")
+                listed = file.read(LARGEST_HEADER).splitlines() if name.split()[0] == "LIST" else []
                 return _places(path.parent, name, [one.decode("utf-8", "surrogateescape") for one in listed])
     return []
 
@@ -50,12 +58,12 @@ def _places(folder: Path, name: str, listed: list[str]) -> list[Path]:
     if first == "LIST":
         return [folder / one.strip() for one in listed if one.strip()]
     if "%" in first:
-        try:
-            least, most, step = map(int, name.split()[1:4])
-            numbers = range(least, most + (1 if step > 0 else -1), step)
-        except ValueError:
-            numbers = range(0)
-        if numbers:
+        given = name.split()[1:4]
+        if len(given) == 3 and all(re.fullmatch(r"[+-]?\d{1,9}", number) for number in given):
+            least, most, step = map(int, given)
+            numbers = range(least, most + (1 if step > 0 else -1), step) if step else range(0)
+            if not 0 < len(numbers) <= MOST_FILES:  # SimpleITK would crash or not end
+                raise InputError(f"{folder / first}: the numbers {' '.join(given)} stand for {len(numbers)} files")
             return [folder / re.sub(r"%\d*d", lambda found, n=n: found[0] % n, first) for n in numbers]
         pattern = folder / re.sub(r"%\d*d", "*", first)
         return sorted(pattern.parent.glob(pattern.name))
