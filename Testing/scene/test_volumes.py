@@ -354,12 +354,25 @@ def test_series_of_a_renamed_segment_shows_its_column_and_the_one_of_the_user_to
     own.SetAndObserveTableNodeID(output.tableNode.GetID())
     own.SetYColumnName("Inner")
 
-    output.curve.rename(["Cavity", "Outer ü"])
+    chartNode.AddAndObservePlotSeriesNodeID(own.GetID())
+    missing = []  # columns that a chart would look for in vain, whenever it is drawn
+
+    def look(*_):
+        series = [chartNode.GetNthPlotSeriesNode(n) for n in range(chartNode.GetNumberOfPlotSeriesNodes())]
+        missing.extend(
+            one.GetYColumnName() for one in series if one.GetYColumnName() not in columnNames(output.tableNode)
+        )
+
+    for n in range(chartNode.GetNumberOfPlotSeriesNodes()):
+        chartNode.GetNthPlotSeriesNode(n).AddObserver("ModifiedEvent", look)
+
+    output.curve.rename(["Cavity", "Wall"])
     volumesTable(output.sequenceNode, output.curve)
 
     inner = chartNode.GetNthPlotSeriesNode(0)
     assert (inner.GetName(), inner.GetYColumnName()) == ("Cavity", "Cavity")
     assert (own.GetName(), own.GetYColumnName()) == ("mine", "Cavity")
+    assert missing == []
 
 
 @pytest.mark.parametrize("attribute", ["{", "5", "null"])

@@ -186,15 +186,19 @@ def _renameInPlots(
     new = {before[one]: now[one] for one in before.keys() & now.keys() if before[one] != now[one]}
     if not new:
         return
-    for seriesNode in slicer.util.getNodesByClass("vtkMRMLPlotSeriesNode", tableNode.GetScene()):
-        if seriesNode.GetTableNode() is not tableNode:
-            continue
+    allSeries = slicer.util.getNodesByClass("vtkMRMLPlotSeriesNode", tableNode.GetScene())
+    allSeries = [seriesNode for seriesNode in allSeries if seriesNode.GetTableNode() is tableNode]
+    # a chart that is shown draws all its series when one changes, and must never see one whose column is missing
+    wereModifying = [seriesNode.StartModify() for seriesNode in allSeries]
+    for seriesNode in allSeries:
         x, y, label = seriesNode.GetXColumnName(), seriesNode.GetYColumnName(), seriesNode.GetLabelColumnName()
         if seriesNode.GetName() == y:
             seriesNode.SetName(new.get(y, y))
         seriesNode.SetXColumnName(new.get(x, x))
         seriesNode.SetYColumnName(new.get(y, y))
         seriesNode.SetLabelColumnName(new.get(label, label))
+    for seriesNode, wasModifying in zip(allSeries, wereModifying, strict=True):
+        seriesNode.EndModify(wasModifying)
 
 
 def _indexColumn(curve: VolumeCurve) -> vtk.vtkAbstractArray:
