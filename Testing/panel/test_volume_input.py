@@ -88,6 +88,24 @@ def test_volume_that_is_moved_during_the_run_is_told_and_gets_no_result_beside_i
     assert slicer.util.getNodesByClass("vtkMRMLSegmentationNode") == []
 
 
+@pytest.mark.parametrize("changed", [False, True])
+def test_volume_that_gets_another_image_of_the_same_size_during_the_run_is_told(
+    changed, volumeNode, fakePanel, fakes, phantom
+):
+    ui = fakePanel
+    ui.inputSelector.setCurrentNode(volumeNode)
+    ui.applyButton.click()
+    wait(lambda: fakes[-1].folder.has_frame(0), "the frame")
+
+    if changed:
+        other = vtk.vtkImageData()
+        other.DeepCopy(volumeNode.GetImageData())
+        volumeNode.SetAndObserveImageData(other)
+    finish(ui, fakes[-1], phantom)
+
+    assert ("were changed after they were read" in ui.statusLabel.text) == changed
+
+
 def test_proxies_and_labelmaps_are_not_offered(scene, volumeNode, fakePanel, phantom):
     sequenceNode = addSequence(scene, phantom[0][:2])
     scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Labels")

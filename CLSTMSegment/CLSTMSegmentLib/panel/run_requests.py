@@ -66,7 +66,8 @@ class _Request:
         Args:
             curve: the finished frames.
         """
-        edited = [str(number) for number in self.frames.edited() if number in curve.numbers]
+        numbers = [0] if self.source.hasOtherImage else self.frames.edited()
+        edited = [str(number) for number in numbers if number in curve.numbers]
         values = self.frames.index.values
         gone = [str(frame.number) for frame in curve.frames if frame.index_value not in values]
         texts = []

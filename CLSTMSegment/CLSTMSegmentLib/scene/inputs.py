@@ -56,6 +56,11 @@ class SequenceInput:
         return self._frameAt(self.browserNode.GetSelectedItemNumber()) if self.browserNode is not None else None
 
     @property
+    def hasOtherImage(self) -> bool:
+        """Return whether a single volume got another image since it was chosen; its one frame has the former one."""
+        return self.isSingle and self.node.GetImageData() is not self.sequenceNode.GetNthDataNode(0).GetImageData()
+
+    @property
     def isBetweenFrames(self) -> bool:
         """Return whether the browser shows an item of its master at whose index value the input has no frame."""
         masterNode, item = self.browserNode.GetMasterSequenceNode(), self.browserNode.GetSelectedItemNumber()
