@@ -54,6 +54,7 @@ def test_files_of_the_voxels_belong_to_the_sequence(suffix, data_file, expected,
         ("f%d.raw 0 1 0", "the numbers 0 1 0 stand for 0 files"),
         ("f%d.raw 5 1 1", "the numbers 5 1 1 stand for 0 files"),
         ("f%d.raw 0 99999999 1", "the numbers 0 99999999 1 stand for 100000000 files"),
+        ("f%999999999d.raw 0 1 1", "f%999999999d.raw"),
     ],
 )
 def test_header_that_names_no_files_or_endlessly_many_is_refused(suffix, data_file, message, tmp_path):

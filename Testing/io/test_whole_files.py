@@ -149,6 +149,14 @@ def at_odd_place(folder, place):
     return path, path, len(header) + len(b"".join(packed[:-1]))
 
 
+def test_header_that_skips_more_lines_than_there_are_is_refused_at_once(tmp_path):
+    path = tmp_path / "c.nrrd"
+    path.write_bytes(f"{HEADER}line skip: 1000000000000\n\n".encode() + gzip.compress(VOXELS.tobytes()))
+
+    with pytest.raises(InputError, match=r"c\.nrrd"):
+        read_sequence(path)[0]
+
+
 @pytest.mark.parametrize("place", ODD_PLACES)
 def test_compressed_voxels_at_an_odd_place_are_read(place, tmp_path):
     path, _, _ = at_odd_place(tmp_path, place)

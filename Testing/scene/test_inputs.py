@@ -281,7 +281,9 @@ def test_roi_that_is_not_under_the_transforms_of_the_frames_is_refused(scene, so
 def test_roi_that_moves_from_frame_to_frame_is_refused(scene, source, browserNode):
     boxes = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "Boxes")
     for number in range(6):
-        boxes.SetDataNodeAtValue(slicer.vtkMRMLMarkupsROINode(), source.sequenceNode.GetNthIndexValue(number))
+        box = slicer.vtkMRMLMarkupsROINode()
+        box.SetSize(4, 6, 8)
+        boxes.SetDataNodeAtValue(box, source.sequenceNode.GetNthIndexValue(number))
     browserNode.AddSynchronizedSequenceNode(boxes)
     play(browserNode)
 

@@ -10,6 +10,9 @@ SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
 MOST_FILES = 100_000
 """Number of files that a pattern can stand for."""
 
+NUMBER_IN_NAME = r"%\d{0,3}d"
+"""What stands for a number in a pattern; more digits than any name has are no such place."""
+
 LARGEST_HEADER = 2**24
 """Bytes; a file with a longer header is no image file."""
 
@@ -64,7 +67,7 @@ def _places(folder: Path, name: str, listed: list[str]) -> list[Path]:
             numbers = range(least, most + (1 if step > 0 else -1), step) if step else range(0)
             if not 0 < len(numbers) <= MOST_FILES:  # SimpleITK would crash or not end
                 raise InputError(f"{folder / first}: the numbers {' '.join(given)} stand for {len(numbers)} files")
-            return [folder / re.sub(r"%\d*d", lambda found, n=n: found[0] % n, first) for n in numbers]
-        pattern = folder / re.sub(r"%\d*d", "*", first)
+            return [folder / re.sub(NUMBER_IN_NAME, lambda found, n=n: found[0] % n, first) for n in numbers]
+        pattern = folder / re.sub(NUMBER_IN_NAME, "*", first)
         return sorted(pattern.parent.glob(pattern.name))
     return [folder / name]

@@ -272,7 +272,8 @@ def _after_lines(file: Path, start: int, count: int) -> int:
     with file.open("rb") as content:
         content.seek(start)
         for _ in range(count):
-            content.readline(LARGEST_HEADER)
+            if not content.readline(LARGEST_HEADER):  # a header may name more lines than there are
+                break
         return content.tell()
 
 

@@ -11,10 +11,10 @@ try:
     from matplotlib import rc_context, rcdefaults, rcParams, use
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-except (OSError, UnicodeDecodeError) as error:
+except (OSError, ValueError) as error:
     raise InputError(
         f"no picture can be drawn, since matplotlib cannot read its settings ({error}): correct or remove the file "
-        "matplotlibrc in the current folder, or in the folder of matplotlib's settings"
+        "matplotlibrc in the current folder or in the folder of matplotlib's settings, or the variable MPLBACKEND"
     ) from error
 
 __all__ = ["Axes", "Figure", "drawn", "figure_style"]

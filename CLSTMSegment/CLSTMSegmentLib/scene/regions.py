@@ -46,6 +46,7 @@ def regionOfRun(roiNode: slicer.vtkMRMLMarkupsROINode, source: SequenceInput) ->
     Raises:
         InputError: see `regionFromROI`; or the transform between ROI and image differs from frame to frame.
     """
+    region = regionFromROI(roiNode, source.proxyNode)
     ofImage = _moving(source.proxyNode) if source.proxyNode is not None and not source.isSingle else []
     ofROI = [*([roiNode] if browserOfProxy(roiNode) is not None else []), *_moving(roiNode)]
     others = [one for one in [*ofROI, *ofImage] if (one in ofROI) != (one in ofImage)]
@@ -54,7 +55,7 @@ def regionOfRun(roiNode: slicer.vtkMRMLMarkupsROINode, source: SequenceInput) ->
             f"{others[0].GetName()!r} differs from frame to frame, so that ROI {roiNode.GetName()!r} lies elsewhere in "
             "the image of each frame: put image and ROI under the same transform, or harden it in all frames"
         )
-    return regionFromROI(roiNode, source.proxyNode)
+    return region
 
 
 def _moving(node: slicer.vtkMRMLTransformableNode) -> list[slicer.vtkMRMLTransformNode]:
