@@ -1,5 +1,7 @@
 """The files of a folder from which a sequence is read."""
 
+import os
+
 import pytest
 import SimpleITK as sitk
 from CLSTMSegmentLib.core.errors import InputError
@@ -40,3 +42,18 @@ def test_images_in_several_sub_folders_are_refused(tmp_path):
 
     with pytest.raises(InputError, match=r"patient holds images in 2 folders \(rest, stress ...\): give one of them"):
         read_sequence(tmp_path / "patient")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes in folders")
+@pytest.mark.parametrize("odd", ["pipe", "device"])
+def test_frame_that_may_never_end_is_refused(odd, tmp_path):
+    write_frames(tmp_path)
+    last = sorted(tmp_path.iterdir())[-1]
+    last.unlink()
+    if odd == "pipe":
+        os.mkfifo(last)
+    else:
+        last.symlink_to("/dev/zero")
+
+    with pytest.raises(InputError, match="it is a device or a pipe, which may never end"):
+        read_sequence(tmp_path)

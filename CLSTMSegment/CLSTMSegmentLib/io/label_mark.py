@@ -7,6 +7,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from ..core.errors import InputError
+from ..core.plain_files import check_plain_file
 from .image_files import format_of
 from .nifti_header import read_nifti_header
 from .nrrd_header import read_nrrd_header
@@ -27,8 +28,9 @@ def is_marked_as_labels(path: Path) -> bool:
     """Return whether the header of an image file says that it holds labels, as that of a segmentation of Slicer does.
 
     Raises:
-        InputError: the header cannot be read.
+        InputError: the header cannot be read, or the file is a device or a pipe, which may never end.
     """
+    check_plain_file(path)
     if format_of(path) == "NiftiImageIO":
         return read_nifti_header(path).fields["intent"] == NIFTI_LABEL_INTENT
     header = read_nrrd_header(path) if format_of(path) == "NrrdImageIO" else None

@@ -185,7 +185,7 @@ def _frame_numbers(path: Path, labels: SequenceIndex, images: SequenceIndex) -> 
 ROUNDED_STEP = 0.1
 """How far a rounded index value may be from the number that is meant, in steps between two images."""
 
-MILLISECONDS = {"s": 1000.0, "ms": 1.0, "us": 0.001, "µs": 0.001}
+MILLISECONDS = {"min": 60_000.0, "s": 1000.0, "sec": 1000.0, "ms": 1.0, "msec": 1.0, "us": 0.001, "µs": 0.001}
 """The length of the units of time that sequences have, in ms."""
 
 
