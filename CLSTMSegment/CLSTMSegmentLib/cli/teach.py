@@ -6,7 +6,6 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
@@ -25,7 +24,6 @@ from ..teaching.teaching_folders import (
     check_no_job,
     check_nobody_teaches,
     preview_path,
-    started_job,
     teaching_folder,
 )
 from ..teaching.teaching_settings import TeachingSettings
@@ -35,9 +33,6 @@ from .progress_bar import progress_bar
 from .resumed_teaching import DEFAULT_MINUTES, check_resumed
 from .run_options import path_in
 from .terminal import show, show_warnings
-
-if TYPE_CHECKING:
-    from ..teaching.teaching_job import TeachResult
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -138,16 +133,23 @@ def run(options: Namespace) -> None:
     else:
         check_resumed(TrainingSet.read(folder), options)
         check_nobody_teaches(folder)
-    try:
-        result = _teach(folder, options)
-    except KeyboardInterrupt as error:
-        raise Cancelled(
-            f"stopped; the teaching job is not finished: give --resume to go on, or remove {folder}"
-        ) from error
-    except InputError:
-        if not options.resume and not any(folder.rglob("*.pt")):  # nothing was learnt, and the folder holds images
-            shutil.rmtree(folder)
-        raise
+    # this needs MONAI, which is not installed everywhere
+    from ..teaching.teaching_job import teach
+
+    with (
+        _asked_to_stop() as asked,
+        tqdm(total=100, disable=options.quiet or None, bar_format="{desc}|{bar}| {n:.0f} %") as bar,
+    ):
+        try:
+            result = teach(folder, options.models, lambda progress: _show(bar, progress), lambda: bool(asked))
+        except KeyboardInterrupt as error:
+            raise Cancelled(
+                f"stopped; the teaching job is not finished: give --resume to go on, or remove {folder}"
+            ) from error
+        except InputError:
+            if not options.resume and not any(folder.rglob("*.pt")):  # nothing was learnt, and the folder holds images
+                shutil.rmtree(folder)
+            raise
     for note in result.notes:
         show(note)
     if options.picture is not None and preview_path(folder).exists():
@@ -157,22 +159,6 @@ def run(options: Namespace) -> None:
             show_warnings([f"{options.picture} stays as it is: somebody else made or changed it during the job"])
     shutil.rmtree(folder)
     show(f"{result.folder}: clstm-segment segment INPUT -o OUTPUT --model {result.folder}")
-
-
-def _teach(folder: Path, options: Namespace) -> "TeachResult":
-    """Do the job in a folder, of which others see from its begin that somebody is at it, and return what it gives."""
-    sign = started_job(folder)
-    try:
-        # this needs MONAI, which is not installed everywhere, and takes seconds to import
-        from ..teaching.teaching_job import teach
-
-        with (
-            _asked_to_stop() as asked,
-            tqdm(total=100, disable=options.quiet or None, bar_format="{desc}|{bar}| {n:.0f} %") as bar,
-        ):
-            return teach(folder, options.models, lambda progress: _show(bar, progress), lambda: bool(asked))
-    finally:
-        sign.remove()
 
 
 @contextmanager
