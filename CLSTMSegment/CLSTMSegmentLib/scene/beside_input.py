@@ -5,7 +5,6 @@ from itertools import pairwise
 import slicer
 
 from ..core.errors import InputError
-from .browsers import othersStay
 from .inputs import SequenceFrames, SequenceInput
 
 
@@ -28,22 +27,23 @@ def copyIndex(fromNode: slicer.vtkMRMLSequenceNode, toNode: slicer.vtkMRMLSequen
 def playBeside(source: SequenceInput, sequenceNode: slicer.vtkMRMLSequenceNode) -> None:
     """Make the input's browser play the output beside the input; the selected item and playback stay as they are.
 
+    The browser changes, so call this in a block of `browsers.othersStay`.
+
     Raises:
         InputError: the browser cannot show the output, because it is recording.
     """
     browserNode = source.browserNode
     selectedItem, playing = browserNode.GetSelectedItemNumber(), browserNode.GetPlaybackActive()
-    with othersStay(sequenceNode, browserNode):
-        if not browserNode.IsSynchronizedSequenceNode(sequenceNode, True):
-            wasModifying = browserNode.StartModify()
-            browserNode.AddSynchronizedSequenceNode(sequenceNode)
-            browserNode.EndModify(wasModifying)
-        # for a frame that was not segmented nothing is shown, and no item is added to the output
-        browserNode.SetMissingItemMode(sequenceNode, slicer.vtkMRMLSequenceBrowserNode.MissingItemSetToDefault)
-        # without this, what the user edits is thrown away at the next change of frames, with the visibility of segments
-        browserNode.SetSaveChanges(sequenceNode, True)
-        # the application does this later by itself, but the proxy is needed now
-        slicer.vtkSlicerSequencesLogic().UpdateProxyNodesFromSequences(browserNode)
+    if not browserNode.IsSynchronizedSequenceNode(sequenceNode, True):
+        wasModifying = browserNode.StartModify()
+        browserNode.AddSynchronizedSequenceNode(sequenceNode)
+        browserNode.EndModify(wasModifying)
+    # for a frame that was not segmented nothing is shown, and no item is added to the output
+    browserNode.SetMissingItemMode(sequenceNode, slicer.vtkMRMLSequenceBrowserNode.MissingItemSetToDefault)
+    # without this, what the user edits is thrown away at the next change of frames, with the visibility of segments
+    browserNode.SetSaveChanges(sequenceNode, True)
+    # the application does this later by itself, but the proxy is needed now
+    slicer.vtkSlicerSequencesLogic().UpdateProxyNodesFromSequences(browserNode)
     proxyNode = browserNode.GetProxyNode(sequenceNode)
     if proxyNode is None:
         raise InputError(f"{browserNode.GetName()!r} is recording: stop the recording, then start again")
