@@ -38,6 +38,15 @@ def segmentRange(ui, fakes, frames):
     fakeRun(ui, fakes, frames)
 
 
+def resultOfVolume(ui, fakes, volumeNode, phantom):  # noqa: F811
+    """Run a fake worker on a single volume, and return the result."""
+    ui.inputSelector.setCurrentNode(volumeNode)
+    ui.applyButton.click()
+    finish(ui, fakes[-1], phantom)
+    (node,) = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    return node
+
+
 def test_table_summary_and_file_follow_the_corrected_result_of_a_volume(
     volumeNode,  # noqa: F811
     fakePanel,
@@ -45,11 +54,7 @@ def test_table_summary_and_file_follow_the_corrected_result_of_a_volume(
     phantom,
     tmp_path,
 ):
-    ui = fakePanel
-    ui.inputSelector.setCurrentNode(volumeNode)
-    ui.applyButton.click()
-    finish(ui, fakes[-1], phantom)
-    (node,) = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    ui, node = fakePanel, resultOfVolume(fakePanel, fakes, volumeNode, phantom)
 
     edit(node, "inner", phantom[0][0].image, CORRECTION)
     wait(lambda: ui.volumesTable.item(0, 2).text() == "14.4", "the new volume")
@@ -68,11 +73,7 @@ def test_segment_of_a_volume_that_is_renamed_has_its_new_name_in_panel_table_and
     phantom,
     tmp_path,
 ):
-    ui = fakePanel
-    ui.inputSelector.setCurrentNode(volumeNode)
-    ui.applyButton.click()
-    finish(ui, fakes[-1], phantom)
-    (node,) = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    ui, node = fakePanel, resultOfVolume(fakePanel, fakes, volumeNode, phantom)
     before = innerVolumes(node)
 
     node.GetSegmentation().GetSegment("inner").SetName("Aorta")
