@@ -64,6 +64,23 @@ def test_folder_of_a_killed_process_is_removed_though_a_child_of_it_lives(tmp_pa
         process.stdout.close()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows renames no folder with an open file in it")
+def test_process_that_is_killed_before_it_has_marked_its_folder_leaves_none_of_this_name(tmp_path):
+    waiting = (
+        "from CLSTMSegmentLib.core import own_folder\nown_folder._lock = lambda _: print(flush=True) or time.sleep(600)"
+    )
+    slow = MAKER.replace("\nfolder =", f"\n{waiting}\nfolder =")
+    environment = os.environ | {"PYTHONPATH": str(PACKAGE_FOLDER)}
+    command = [sys.executable, "-c", slow, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        process.stdout.readline()
+
+        process.kill()
+
+    assert len(list(tmp_path.iterdir())) == 1
+    assert list(tmp_path.glob("ours-*")) == []
+
+
 def test_folder_of_a_running_process_stays(maker, tmp_path):
     with OwnFolder("ours-", tmp_path), OwnFolder("ours-", tmp_path):
         assert len(list(tmp_path.iterdir())) == 3

@@ -11,6 +11,7 @@ import pytest
 import SimpleITK as sitk
 from CLSTMSegmentLib.__main__ import main
 from CLSTMSegmentLib.cli.teach import read_annotations
+from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.core.own_folder import alone_in
 from CLSTMSegmentLib.core.sequence import SequenceIndex
 from CLSTMSegmentLib.core.structure import named_segments
@@ -21,7 +22,7 @@ from CLSTMSegmentLib.io.sequence_files import read_sequence
 from CLSTMSegmentLib.io.sequence_nrrd import write_sequence
 from CLSTMSegmentLib.model.bundle import load_model
 from CLSTMSegmentLib.phantoms.heart import heart_sequence
-from CLSTMSegmentLib.teaching.teaching_folders import teaching_folder
+from CLSTMSegmentLib.teaching.teaching_folders import check_nobody_teaches, teaching_folder
 from CLSTMSegmentLib.teaching.teaching_settings import TeachingSettings
 from CLSTMSegmentLib.teaching.training_set import TrainingSet, write_training_set
 from CLSTMSegmentLib.worker.worker_process import PACKAGE_FOLDER
@@ -314,6 +315,22 @@ def test_job_at_which_somebody_is_at_work_is_not_taken_for_an_unfinished_one(fil
     error = capsys.readouterr().err
     assert "another teaching job is at work" in error
     assert "--resume" not in error
+
+
+def test_somebody_is_at_the_job_before_its_first_step(files, monkeypatch):
+    seen = []
+
+    def see(folder, *_):
+        with pytest.raises(InputError, match="another teaching job is at work"):
+            check_nobody_teaches(folder)
+        seen.append(folder)
+        raise InputError("the rest of the job is not of interest here")
+
+    monkeypatch.setattr("CLSTMSegmentLib.teaching.teaching_job.teach", see)
+
+    assert main(arguments(files)) == 2
+    assert len(seen) == 1
+    assert not seen[0].exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions")

@@ -24,6 +24,7 @@ from ..teaching.teaching_folders import (
     check_no_job,
     check_nobody_teaches,
     preview_path,
+    started_job,
     teaching_folder,
 )
 from ..teaching.teaching_settings import TeachingSettings
@@ -133,23 +134,25 @@ def run(options: Namespace) -> None:
     else:
         check_resumed(TrainingSet.read(folder), options)
         check_nobody_teaches(folder)
-    # this needs MONAI, which is not installed everywhere
-    from ..teaching.teaching_job import teach
+    with started_job(folder):
+        # this needs MONAI, which is not installed everywhere, and takes seconds to import
+        from ..teaching.teaching_job import teach
 
-    with (
-        _asked_to_stop() as asked,
-        tqdm(total=100, disable=options.quiet or None, bar_format="{desc}|{bar}| {n:.0f} %") as bar,
-    ):
-        try:
-            result = teach(folder, options.models, lambda progress: _show(bar, progress), lambda: bool(asked))
-        except KeyboardInterrupt as error:
-            raise Cancelled(
-                f"stopped; the teaching job is not finished: give --resume to go on, or remove {folder}"
-            ) from error
-        except InputError:
-            if not options.resume and not any(folder.rglob("*.pt")):  # nothing was learnt, and the folder holds images
-                shutil.rmtree(folder)
-            raise
+        with (
+            _asked_to_stop() as asked,
+            tqdm(total=100, disable=options.quiet or None, bar_format="{desc}|{bar}| {n:.0f} %") as bar,
+        ):
+            try:
+                result = teach(folder, options.models, lambda progress: _show(bar, progress), lambda: bool(asked))
+            except KeyboardInterrupt as error:
+                raise Cancelled(
+                    f"stopped; the teaching job is not finished: give --resume to go on, or remove {folder}"
+                ) from error
+            except InputError:
+                # nothing was learnt, and the folder holds images
+                if not options.resume and not any(folder.rglob("*.pt")):
+                    shutil.rmtree(folder)
+                raise
     for note in result.notes:
         show(note)
     if options.picture is not None and preview_path(folder).exists():

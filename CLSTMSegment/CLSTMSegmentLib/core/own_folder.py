@@ -18,6 +18,9 @@ MARKER = ".clstm-segment-owner"
 AT_WORK = ".clstm-segment-at-work-"
 """Begin of the name of the folder that says that somebody works in the folder around it."""
 
+UNMARKED = ".new-"
+"""Begin of the name of a folder that has no marker yet: a process that is killed just now leaves nothing but this."""
+
 _in_use: set[Path] = set()
 """The folders of this process, to which the system would give their locks again."""
 
@@ -40,16 +43,21 @@ class OwnFolder:
 
     def __init__(self, prefix: str, parent: Path):
         remove_orphans(prefix, parent)
-        self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent.resolve()))
-        _in_use.add(self.path)
+        self.path = Path(tempfile.mkdtemp(prefix=f"{UNMARKED}{prefix}", dir=parent.resolve()))
+        path = self.path.with_name(self.path.name.removeprefix(UNMARKED))
+        _in_use.add(path)
         try:
+            if sys.platform == "win32":  # it renames no folder with an open file in it
+                self.path = self.path.rename(path)
             self._marker = (self.path / MARKER).open("w+b")
             # without a lock the marker stays empty, and nobody else removes this folder
             if _lock(self._marker):
-                self._marker.write(_mark(self.path))
+                self._marker.write(_mark(path))
                 self._marker.flush()
+            if sys.platform != "win32":
+                self.path = self.path.rename(path)
         except OSError:
-            _in_use.discard(self.path)
+            _in_use.discard(path)
             _remove(self.path)
             raise
 

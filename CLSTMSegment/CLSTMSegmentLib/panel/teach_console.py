@@ -86,9 +86,11 @@ class TeachConsole:
             model = _teachAt(scheduler, WorkFolder(folder), Path(modelsFolder), progress, cancelled)
             shutil.rmtree(folder)
             return model
-        from ..teaching.teaching_job import teach
+        with started_job(folder):
+            # this needs MONAI, which is not installed everywhere, and takes seconds to import
+            from ..teaching.teaching_job import teach
 
-        self.teachResult = teach(folder, Path(modelsFolder), progress, cancelled)
+            self.teachResult = teach(folder, Path(modelsFolder), progress, cancelled)
         shutil.rmtree(folder)
         logging.info("\n".join(self.teachResult.notes))
         return self.teachResult.folder
