@@ -38,12 +38,12 @@ def cine(path, count):
         (".seq.nrrd", ".nii.gz"),
     ],
 )
-def test_peak_memory_of_100_frames_is_that_of_10(source, target, tmp_path):
+def test_peak_memory_of_120_frames_is_that_of_30(source, target, tmp_path):
     model = smallModel(geometry=GeometryRule())
     write_bundle(model, model.weights, tmp_path / "model")
     peaks = {}
 
-    for count in (10, 100):
+    for count in (30, 120):  # a process takes a little more RAM during its first frames
         path, report = cine(tmp_path / f"{count}{source}", count), tmp_path / f"{count}.json"
         command = [sys.executable, "-m", "CLSTMSegmentLib", "segment", path, "-o", tmp_path / f"out{count}{target}"]
         command += ["--model", tmp_path / "model", "--device", "cpu", "--report", report]
@@ -51,4 +51,4 @@ def test_peak_memory_of_100_frames_is_that_of_10(source, target, tmp_path):
         peaks[count] = json.loads(report.read_text(encoding="utf-8"))["peak_memory_mib"]
 
     print(f"{source} to {target}: peak memory {peaks} MiB by frames")
-    assert peaks[100] <= 1.05 * peaks[10]
+    assert peaks[120] <= 1.05 * peaks[30]
