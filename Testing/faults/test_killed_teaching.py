@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 
+import psutil
 import pytest
 import SimpleITK as sitk
 from CLSTMSegmentLib.__main__ import main
@@ -45,8 +46,10 @@ def killed(words, how, stage):
     command = [sys.executable, "-m", "CLSTMSegmentLib", *words]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, **AS_USUAL) as process:
         wait(stage, pause_s=0.001, patience_s=120, said=lambda: process.poll())
+        children = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(how)
         _, said = process.communicate(timeout=60)
+    assert psutil.wait_procs(children, timeout=20)[1] == []
     return process.returncode, said
 
 

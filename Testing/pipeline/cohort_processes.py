@@ -34,8 +34,9 @@ def dask_cluster(folder, workers=1, tls=(), worker_options=(), **environment):
     """Start a Dask scheduler and workers; yield its address, and a list of the processes, the scheduler first."""
     address_file, protocol = folder / "scheduler.json", "tls" if tls else "tcp"
     scheduler = ["dask", "scheduler", "--protocol", protocol, "--host", "127.0.0.1", "--port", 0, "--no-dashboard"]
+    scheduler += ["--scheduler-file", address_file]
     log = folder / "scheduler.log"
-    processes = [started([*scheduler, *tls, "--scheduler-file", address_file], log)]
+    processes = [started([*scheduler, *tls], log, DASK_TEMPORARY_DIRECTORY=str(folder))]
     try:
         wait_until(lambda: address_file.exists() and address_file.read_text(encoding="utf-8"), log)
         address = json.loads(address_file.read_text(encoding="utf-8"))["address"]

@@ -1,8 +1,11 @@
 """The trainer: seeded, resumable at any step, and with a result however it ends."""
 
 import csv
+import multiprocessing
 import os
+import signal
 import sys
+import tempfile
 from dataclasses import replace
 
 import numpy as np
@@ -99,6 +102,27 @@ def test_second_training_in_a_folder_is_refused(hearts, tmp_path, capsys):
     assert status == 2
     assert "another training is at work" in capsys.readouterr().err
     assert list((tmp_path / "run").iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no alarm, and sockets without paths")
+def test_temporary_folder_with_a_long_path_does_not_stop_the_training(task, tmp_path, monkeypatch):
+    long = tmp_path / ("long" * 20) / ("path" * 20)
+    long.mkdir(parents=True)
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    monkeypatch.delitem(multiprocessing.current_process()._config, "tempdir", raising=False)
+
+    def too_long(*_):
+        raise AssertionError("the first stack has not arrived")
+
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(30)
+    try:
+        result = Trainer(task, tmp_path / "run", CPU).run()
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+    assert result.history[-1].iteration == 8
 
 
 @pytest.mark.slow

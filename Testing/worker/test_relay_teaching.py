@@ -83,7 +83,7 @@ def test_job_on_the_cluster_is_paused_resumed_and_stopped(sharedCluster, job):
     nothing_is_left(sharedCluster)
 
 
-@pytest.mark.slow  # on a busy computer, the first checkpoint can take minutes
+@pytest.mark.slow
 def test_job_whose_worker_was_killed_leaves_nothing_there_and_is_resumed(cluster, sharedCluster, job):
     worker = job.start(cluster, steps=150)
     wait(lambda: list(job.folder.glob("*/checkpoint.pt")) or not worker.running, patience_s=PATIENCE_S)

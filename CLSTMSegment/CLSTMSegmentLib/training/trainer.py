@@ -2,6 +2,9 @@
 
 import csv
 import math
+import multiprocessing
+import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -107,12 +110,15 @@ class Trainer:
         )
         bfloat16 = self._computes_in_bfloat16(span.stage)
         # one worker process prepares the next stacks in the meantime
-        loader = DataLoader(stacks, batch_size=None, sampler=range(state.iteration, span.last), num_workers=1)
+        sampler = range(state.iteration, span.last)
+        loader = DataLoader(
+            stacks, None, sampler=sampler, num_workers=1, collate_fn=_as_arrays, worker_init_fn=_end_with_parent
+        )
         with stopped_after_this():  # PyTorch cannot remove an iterator that is not quite made, and prints many lines
             batches = iter(loader)
         for images, allowed in batches:
             self._prepare_network(span, stacks)
-            loss = self._learn(span, images, allowed, bfloat16)
+            loss = self._learn(span, torch.from_numpy(images), torch.from_numpy(allowed), bfloat16)
             if self._has_ended():
                 return
             self._stopped = cancelled is not None and cancelled()
@@ -244,3 +250,23 @@ def _log(path: Path, entry: HistoryEntry, seconds: float) -> None:
             writer.writerow(["iteration", "seconds", "loss", "validation_mean_dice", "validation_least_dice"])
         row = [f"{seconds:.0f}", f"{entry.loss:.4f}", f"{score.mean:.4f}", f"{score.least:.4f}"]
         writer.writerow([entry.iteration, *row])
+
+
+def _as_arrays(stack: tuple[torch.Tensor, torch.Tensor]) -> tuple[np.ndarray, np.ndarray]:
+    """Return a batch as arrays, which its process sends through a pipe.
+
+    Tensors would go through a socket in the temporary folder and through shared memory: where the path of that folder
+    is too long for a socket, they never arrive, and no error is told.
+    """
+    images, allowed = stack
+    return images.numpy(), allowed.numpy()
+
+
+def _end_with_parent(_: int) -> None:
+    """Let this process end with the one that has started it, to which it would want to send its batches forever."""
+
+    def wait() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
