@@ -30,6 +30,8 @@ TOLD_APART = {
     "patient by the date of birth": ({"PatientBirthDate": "19700101"}, "of 2 patients or studies"),
     "patient by the sex": ({"PatientSex": "F"}, "of 2 patients or studies"),
     "patient by the name": ({"PatientName": "B"}, "of 2 patients or studies"),
+    "patient by who gave the ID": ({"IssuerOfPatientID": "B"}, "of 2 patients or studies"),
+    "subject of a trial": ({"ClinicalTrialSubjectID": "B"}, "of 2 patients or studies"),
 }
 
 
@@ -170,6 +172,47 @@ def test_patients_of_one_study_are_no_phases_of_one_beat(patients, tmp_path):
 
     with pytest.raises(InputError, match="2 different things, of 2 patients or studies"):
         read_sequence(tmp_path)
+
+
+@pytest.mark.parametrize("series", [{}, {"SeriesInstanceUID": None}, None])
+@pytest.mark.parametrize("what", ["FrameOfReferenceUID", "AccessionNumber", "StudyDate", "StudyTime", "StationName"])
+def test_images_without_patient_and_study_are_told_apart_by_what_else_there_is(what, series, tmp_path):
+    # given two acquisitions, of one series, of none or each of its own, in files that name no patient and no study
+    for n, value in enumerate(("1201", "1202") if what == "StudyTime" else ("20200101", "20200102")):
+        own = {"StudyInstanceUID": None, "FrameOfReferenceUID": None, what: value}
+        own |= {"SeriesInstanceUID": f"1.2.3.{80 + n}"} if series is None else series
+        write_small_cine(tmp_path / f"{n}", lambda _, k, own=own, n=n: timed(n, k) | own, times=1)
+
+    # when, then
+    with pytest.raises(InputError, match="2 different things, of 2 patients or studies"):
+        read_sequence(tmp_path)
+
+
+NAMELESS = dict.fromkeys(("PatientID", "PatientName", "StudyInstanceUID", "FrameOfReferenceUID", "StudyDate"))
+
+
+@pytest.mark.parametrize("series", [("1.2.3.80", "1.2.3.81"), (None, None)])
+def test_phases_that_nothing_tells_to_be_of_one_patient_are_warned_of(series, tmp_path):
+    for n, uid in enumerate(series):
+        own = NAMELESS | {"SeriesInstanceUID": uid}
+        write_small_cine(tmp_path / f"{n}", lambda _, k, own=own, n=n: timed(n, k) | own, times=1)
+
+    found = read_sequence(tmp_path)
+
+    assert len(found) == 2
+    assert any("check that the folder holds the images of one patient only" in text for text in found.warnings)
+
+
+@pytest.mark.parametrize("known", ["FrameOfReferenceUID", "StudyInstanceUID"])
+def test_phases_of_an_anonymised_patient_are_one_sequence_without_a_warning(known, tmp_path):
+    for n in range(2):
+        own = NAMELESS | {"SeriesInstanceUID": f"1.2.3.{80 + n}", known: "1.2.3"}
+        write_small_cine(tmp_path / f"{n}", lambda _, k, own=own, n=n: timed(n, k) | own, times=1)
+
+    found = read_sequence(tmp_path)
+
+    assert len(found) == 2
+    assert found.warnings == []
 
 
 def test_localizers_beside_a_sequence_are_left_out(tmp_path):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .dicom_image import DicomImage
+from .dicom_owner import owner_of
 
 SAME_DIRECTION = 1e-3
 """How far the components of two directions may differ, and two spacings as a fraction."""
@@ -24,13 +25,7 @@ SMALLEST_GAP = 0.5
 def _text(*names: str) -> Callable[[DicomImage], str]:
     """Return a function that gives the first of these values of an image as text."""
 
-    def read(image: DicomImage) -> str:
-        value = next((image.values[name] for name in names if name in image.values), "")
-        if isinstance(value, str) or not hasattr(value, "__iter__"):
-            return str(value).strip()
-        return "\\".join(str(part).strip() for part in value)
-
-    return read
+    return lambda image: image.text(*names)
 
 
 def _number(digits: int, *names: str) -> Callable[[DicomImage], str]:
@@ -104,11 +99,7 @@ def _without_digits(name: str) -> Callable[[DicomImage], str]:
 
 _series = _text("SeriesInstanceUID")
 
-OWNER = tuple(map(_text, ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyInstanceUID")))
-"""What all images of one sequence have in common: patient and study. Files without a patient's name go by the study."""
-
 FAMILY = (
-    *OWNER,
     _text("Modality"),
     _text("SOPClassUID"),
     _text("ImageType"),
@@ -145,7 +136,7 @@ class ImageGroup:
     @property
     def owner(self) -> tuple[str, ...]:
         """Return what tells the patient and the study."""
-        return _read(OWNER, self.images[0])
+        return owner_of(self.images[0])
 
     @property
     def is_regular(self) -> bool:
@@ -176,7 +167,7 @@ def group_images(images: Sequence[DicomImage]) -> list[ImageGroup]:
     each slice.
     """
     geometries = _Geometries()
-    series = _partition(images, lambda image: (_series(image), geometries.key(image), *_read(OWNER, image)))
+    series = _partition(images, lambda image: (_series(image), geometries.key(image), *owner_of(image)))
     groups = [group for found in series.values() for group in _told_apart(found)]
     families = _partition(groups, lambda group: _family(group, geometries))
     groups = [group for found in families.values() for group in _joined(found)]
@@ -237,7 +228,7 @@ def _told_apart(images: list[DicomImage]) -> list[ImageGroup]:
 
 def _family(group: ImageGroup, geometries: _Geometries) -> Hashable:
     first = group.images[0]
-    return (geometries.key(first), tuple(group.traits.items()), *_read(FAMILY, first))
+    return (geometries.key(first), tuple(group.traits.items()), group.owner, *_read(FAMILY, first))
 
 
 def _joined(groups: list[ImageGroup]) -> list[ImageGroup]:

@@ -29,7 +29,8 @@ UNDEFINED_LENGTH = 0xFFFFFFFF
 """Length of an element whose pixels are compressed."""
 
 KEYWORDS = (
-    *("PatientID", "PatientName", "PatientBirthDate", "PatientSex"),
+    *("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex", "ClinicalTrialSubjectID"),
+    *("FrameOfReferenceUID", "AccessionNumber", "StudyDate", "StudyTime", "StationName"),
     *("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID", "Modality"),
     *("SeriesNumber", "SeriesDescription", "ProtocolName", "ImageComments", "InstanceNumber"),
     *("ImageType", "FrameType", "ComplexImageComponent", "DataType", "EchoNumbers", "EchoTime", "EffectiveEchoTime"),
@@ -88,6 +89,13 @@ class DicomImage:
     def identity(self) -> str:
         """Return the name of the image in messages."""
         return str(self.path) if self.number is None else f"image {self.number} of {self.path}"
+
+    def text(self, *names: str) -> str:
+        """Return the first of these values of the image as text; empty where there is none of them."""
+        value = next((self.values[name] for name in names if name in self.values), "")
+        if isinstance(value, str) or not hasattr(value, "__iter__"):
+            return str(value).strip()
+        return "\\".join(str(part).strip() for part in value)
 
 
 @dataclass(frozen=True)

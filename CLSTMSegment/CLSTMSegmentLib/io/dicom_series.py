@@ -11,6 +11,7 @@ from .dicom_files import dicom_files
 from .dicom_groups import ImageGroup, group_images
 from .dicom_header import DIRECTORY, DicomHeader, without_remarks
 from .dicom_image import DicomImage, images_in_file, read_pixels
+from .dicom_owner import doubts_of_owner
 from .dicom_stack import stack_grid
 from .dicom_times import order_by_time
 from .file_sequence import FileSequence
@@ -104,7 +105,7 @@ class CineSeries(FileSequence):
             self._volume,
             [grid] * len(frames),
             [sorted({image.path for image in images}) for images in frames],
-            warnings=[*assumed, *order.warnings],
+            warnings=[*doubts_of_owner(group.images), *assumed, *order.warnings],
         )
 
     def slices(self, number: int) -> list[DicomImage]:
