@@ -183,6 +183,28 @@ def test_rescaled_values_that_32_bits_do_not_hold_are_kept(cine):
     assert np.ptp(voxels) == 1
 
 
+def value_table():
+    """Return a table of a DICOM image by which its values fall where those that are stored rise."""
+    table = Dataset()
+    table.add_new("LUTDescriptor", "US", [4096, 0, 16])
+    table.add_new("LUTData", "OW", np.arange(4096, dtype="<u2")[::-1].tobytes())
+    table.ModalityLUTType = "US"
+    return table
+
+
+def test_values_by_a_table_are_refused_and_not_read_as_they_are_stored(tmp_path):
+    small_image(0, 0, ModalityLUTSequence=[value_table()]).save_as(tmp_path / "1.dcm", enforce_file_format=True)
+
+    with pytest.raises(InputError, match=r"1\.dcm stores its values by a table \(ModalityLUTSequence\), .* convert it"):
+        read_sequence(tmp_path)
+
+
+def test_table_that_is_empty_is_none(tmp_path):
+    small_image(0, 0, ModalityLUTSequence=[]).save_as(tmp_path / "1.dcm", enforce_file_format=True)
+
+    assert values_of(read_sequence(tmp_path)) == [[0]]
+
+
 def test_pixels_in_the_highest_bits_are_refused(tmp_path):
     """Readers disagree about them: some take the lowest bits, whatever HighBit says."""
     write_small_cine(tmp_path / "cine", lambda t, k: {"TriggerTime": 30.0 * t, "HighBit": 15})
@@ -229,6 +251,15 @@ def test_compressed_and_big_endian_images_are_read(syntax, tmp_path):
     found = read_sequence(tmp_path)
 
     np.testing.assert_array_equal([sitk.GetArrayFromImage(frame.image) for frame in found], slices)
+
+
+def test_compressed_image_that_simpleitk_does_not_read_is_refused_with_what_to_do(tmp_path):
+    image = small_image(0, 0)  # of so few pixels that GDCM does not decompress them
+    image.compress(RLELossless, generate_instance_uid=False)
+    image.save_as(tmp_path / "1.dcm", enforce_file_format=True)
+
+    with pytest.raises(InputError, match=r"1\.dcm cannot be read as DICOM .* compressed .*: decompress it first"):
+        read_sequence(tmp_path)[0]
 
 
 ULTRASOUND_VOLUME = "1.2.840.10008.5.1.4.1.1.6.2"

@@ -173,6 +173,11 @@ def _image(header: DicomHeader, number: int, count: int, start: int | None) -> D
     for name_of_value, places in VENDOR_VALUES.items():
         found = [value for place in places if (value := said.private(*place)) is not None]
         values |= {name_of_value: found[0]} if found else {}
+    if said.value("ModalityLUTSequence"):
+        raise InputError(
+            f"{name} stores its values by a table (ModalityLUTSequence), which neither SimpleITK nor Slicer applies: "
+            "convert it to a file without such a table first"
+        )
     size = header.whole_number("Columns"), header.whole_number("Rows")
     # SimpleITK and Slicer invert the values of MONOCHROME1, whether compressed or not
     inverted = said.value("PhotometricInterpretation") == "MONOCHROME1"

@@ -137,8 +137,13 @@ def _reading(path: Path, image_io: str) -> Iterator[None]:
         except RuntimeError as error:
             if is_out_of_memory(error):
                 raise MemoryError(f"there is no memory for the voxels of {path}") from error
-            kind = "DICOM" if image_io == DICOM else "an image"
-            raise InputError(f"{path} cannot be read as {kind} ({sitk_cause(error)})") from error
+            cause = sitk_cause(error)
+            if image_io == DICOM:
+                raise InputError(
+                    f"{path} cannot be read as DICOM ({cause}): it is damaged, or its pixels are compressed in a "
+                    "way that SimpleITK does not read: decompress it first, for instance with pydicom"
+                ) from error
+            raise InputError(f"{path} cannot be read as an image ({cause})") from error
 
 
 def write_image(path: Path, image: sitk.Image, compressed: bool = False) -> None:
