@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from CLSTMSegmentLib.core.errors import InputError
+from CLSTMSegmentLib.core.same_grid import ImageGrid
 from CLSTMSegmentLib.io.sequence_files import read_sequence
 
 VOXELS = np.random.default_rng(4).integers(-300, 900, (3, 4, 5, 6)).astype(np.int16)
@@ -48,6 +49,23 @@ def test_frames_are_found_along_their_axis(tmp_path, axis):
     assert (image.GetSpacing(), image.GetOrigin()) == ((3, 2, 7), (4, -5, 6))
     assert sequence.index.values == ["0", "1", "2"]
     assert sequence.warnings == []
+
+
+def test_file_of_very_many_frames_is_opened_with_one_look_at_their_common_grid(tmp_path, monkeypatch):
+    # given
+    looks = []
+    straight = ImageGrid.straight
+    monkeypatch.setattr(ImageGrid, "straight", lambda grid, name: looks.append(name) or straight(grid, name))
+    write_nrrd(
+        tmp_path / "many.nrrd", np.zeros((20_000, 1, 1, 1), np.int16), [*LAST, "kinds: domain domain domain list"]
+    )
+
+    # when
+    found = read_sequence(tmp_path / "many.nrrd")
+
+    # then
+    assert len(found) == len(found.grids) == 20_000
+    assert len(looks) == 1
 
 
 @pytest.mark.parametrize("byte_order", ["Big", "BIG"])

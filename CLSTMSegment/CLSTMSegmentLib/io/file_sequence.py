@@ -35,15 +35,12 @@ class FileSequence(Sequence):
         *,
         warnings: Sequence[str] = (),
     ):
-        for grid, of_frame in dict(zip(grids, files, strict=True)).items():
-            grid.check(str(of_frame[0]))
-        grids = [grid.straight(str(of_frame[0])) for grid, of_frame in zip(grids, files, strict=True)]
         self.index, odd = index.distinct()
-        self.grids = [grids[0] if grids[0].is_same(grid) else grid for grid in grids]
+        self.grids = _straight(grids, files)
         self.warnings = [*warnings, *odd]
         self._image_of = image_of
         self.files = files
-        self._versions = {path: file_version(path) for of_frame in files for path in of_frame}
+        self._versions = {path: file_version(path) for path in {path for of_frame in files for path in of_frame}}
 
     def __len__(self) -> int:
         return len(self.index.values)
@@ -77,6 +74,20 @@ class FileSequence(Sequence):
                 raise InputError(
                     f"{path} was changed, replaced or removed while it was read: run again when it is complete"
                 )
+
+
+def _straight(grids: Sequence[ImageGrid], files: Sequence[Sequence[Path]]) -> list[ImageGrid]:
+    """Return the grids of all frames as `FileSequence` keeps them.
+
+    Each grid is looked at once, however many frames have it: a file of some hundred bytes can have millions of them.
+    """
+    names = {grid: str(of_frame[0]) for grid, of_frame in zip(grids, files, strict=True)}
+    for grid, name in names.items():
+        grid.check(name)
+    straight = {grid: grid.straight(name) for grid, name in names.items()}
+    first = straight[grids[0]]
+    kept = {grid: first if first.is_same(one) else one for grid, one in straight.items()}
+    return [kept[grid] for grid in grids]
 
 
 def frame_axis(path: Path, size: Sequence[int]) -> int | None:
