@@ -1,6 +1,7 @@
 """What a command imports before it works: help and errors come without the libraries that take seconds to import."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -130,17 +131,59 @@ def test_removed_current_folder_is_said_in_one_line(place, cine, bundle, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("wrong", ["file", "variable"])
-def test_settings_that_matplotlib_cannot_read_are_said_before_the_run(wrong, cine, bundle, tmp_path, monkeypatch):
-    if wrong == "file":
-        (tmp_path / "matplotlibrc").write_bytes(b"\xff\xfe garbage")
-    else:
+@pytest.mark.parametrize(
+    ("command", "wrong"),
+    [("segment", "its own file"), ("segment", "variable"), ("batch", "variable"), ("evaluate", "variable")],
+)
+def test_settings_that_matplotlib_cannot_read_are_said_before_the_run(
+    command, wrong, cine, bundle, tmp_path, monkeypatch
+):
+    # given
+    if wrong == "variable":
         monkeypatch.setenv("MPLBACKEND", "nonsense")
+    else:
+        (tmp_path / "settings").mkdir()
+        (tmp_path / "settings" / "matplotlibrc").write_bytes(b"\xff\xfe garbage")
+        monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path / "settings"))
     monkeypatch.chdir(tmp_path)
+    words = {
+        "segment": ("segment", cine, "-o", "out.seq.nrrd", "--preview", "out.png"),
+        "batch": ("batch", cine.parent, "--out", "out"),
+        "evaluate": ("evaluate", "--data", cine.parent, "--page", "out.png"),
+    }
 
-    status, _, text = outcome("segment", cine, "-o", "out.seq.nrrd", "--preview", "out.png", "--model", bundle)
+    # when
+    status, _, text = outcome(*words[command], "--model", bundle)
 
+    # then
     assert status == 2
     assert "Traceback" not in text
-    assert "correct or remove the file matplotlibrc in the current folder" in text
+    assert "correct or remove the file matplotlibrc in the folder of its settings, or the variable MPLBACKEND" in text
     assert not list(tmp_path.glob("out*"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no named pipes in folders")
+@pytest.mark.parametrize(
+    ("importer", "kind"),
+    [
+        ("report.figure_text", "pipe"),
+        ("report.figure_text", "damaged"),
+        pytest.param("training.augmentation", "pipe", marks=pytest.mark.slow),
+    ],
+)
+def test_settings_of_matplotlib_in_the_current_folder_are_not_read(importer, kind, tmp_path):
+    # given
+    if kind == "pipe":
+        os.mkfifo(tmp_path / "matplotlibrc")
+    else:
+        (tmp_path / "matplotlibrc").write_bytes(b"\xff\xfe garbage")
+    package = REPOSITORY / "CLSTMSegment"
+    program = f"import os, sys; sys.path.insert(0, {str(package)!r})\nimport CLSTMSegmentLib.{importer}, matplotlib"
+    program += "\nprint(os.getcwd())"
+
+    # when
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+
+    # then
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(tmp_path.resolve())

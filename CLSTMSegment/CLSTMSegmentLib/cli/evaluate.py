@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..core.atomic_write import replacing, write_text
 from ..core.errors import InputError
+from ..core.matplotlib_import import import_matplotlib
 from ..engine.settings import DEFAULT_MODEL, RunSettings
 from ..evaluation.cases import Case, derived_cases, read_cases
 from ..model.bundle import load_model
@@ -50,6 +51,8 @@ def run(options: Namespace) -> None:
     if not 1 <= options.cycles <= MOST_CYCLES:
         raise InputError(f"--cycles must be at least 1 and at most {MOST_CYCLES}, not {options.cycles}")
     outputs = [path for path in (options.out, options.page) if path is not None]
+    if options.page is not None:
+        import_matplotlib()  # not installed everywhere: the user is told before the work
     names = [name for name in (options.model, options.twin) if name is not None]
     check_outputs(outputs, chain(options.data.rglob("*"), files_of_hearts(options.data)), names)
     model = load_model(options.model)
@@ -104,7 +107,7 @@ def run(options: Namespace) -> None:
     if options.out is not None:
         write_text(options.out, json.dumps(report, indent=1) + "\n")
     if options.page is not None:
-        from ..evaluation.page import write_page  # needs matplotlib, which is not installed everywhere
+        from ..evaluation.page import write_page
 
         with replacing(options.page) as partial:
             write_page(partial, models, cases, scores)

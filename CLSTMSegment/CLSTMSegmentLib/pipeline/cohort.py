@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..core.atomic_write import remove_parts
 from ..core.errors import Cancelled, CohortIncomplete, InputError, StorageError
+from ..core.matplotlib_import import import_matplotlib
 from ..core.own_folder import OwnFolder, alone_in
 from ..engine.settings import RunSettings
 from ..model.bundle import load_model, model_digest, write_bundle
@@ -93,6 +94,7 @@ def segment_cohort(
             f"{cohort.folder} contains results already ({names}): give --resume to segment the others, or choose "
             "another folder"
         )
+    import_matplotlib()  # it takes a second, and may fail: the user is told before the work
     model.build_network()  # checks the weights before anything is written
     if cluster.scheduler is not None and not cohort.folder.exists():
         with connected(cluster.scheduler):  # an address at which nobody answers leaves nothing behind

@@ -4,21 +4,17 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..core.errors import InputError
+from ..core.matplotlib_import import import_matplotlib
 from ..core.plain_text import plain_text
 
-try:
-    from matplotlib import rc_context, rcdefaults, rcParams, use
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-except (OSError, ValueError) as error:
-    raise InputError(
-        f"no picture can be drawn, since matplotlib cannot read its settings ({error}): correct or remove the file "
-        "matplotlibrc in the current folder or in the folder of matplotlib's settings, or the variable MPLBACKEND"
-    ) from error
+import_matplotlib()
+
+from matplotlib import rc_context, rcdefaults, rcParams, use  # noqa: E402
+from matplotlib.axes import Axes  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
 
 __all__ = ["Axes", "Figure", "drawn", "figure_style"]
-"""All pictures take the classes of matplotlib from here, so that settings that it cannot read are told."""
+"""All pictures take the classes of matplotlib from here, so that it is imported in one way."""
 
 use("Agg")
 

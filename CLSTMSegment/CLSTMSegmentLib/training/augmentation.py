@@ -1,9 +1,20 @@
 """Augmentation of training stacks: images and labels move together within their slices, and nothing along them."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..core.boxes import Shape
+from ..core.matplotlib_import import import_matplotlib
+from .sparse_labels import UNKNOWN
+
+with suppress(ImportError):
+    import_matplotlib()  # else MONAI does it; it can do without
+
 from monai.transforms import (
     Compose,
     RandAdjustContrastd,
@@ -12,11 +23,6 @@ from monai.transforms import (
     RandGaussianSmoothd,
     RandScaleIntensityd,
 )
-from torch import Tensor
-from torch.nn import functional
-
-from ..core.boxes import Shape
-from .sparse_labels import UNKNOWN
 
 SCALE = 0.13
 """Standard deviation of the logarithm of the scale."""

@@ -1,0 +1,32 @@
+"""The import of matplotlib, which would else read settings of the current folder."""
+
+import os
+import sys
+from pathlib import Path
+
+from .errors import InputError
+
+
+def import_matplotlib() -> None:
+    """Import matplotlib without the file `matplotlibrc` of the current folder, which may be a folder of somebody else.
+
+    matplotlib looks for this file first, in the current folder of the moment at which it is imported. Where the file
+    is a pipe, it would wait for ever. The user's own settings are read.
+
+    Raises:
+        InputError: matplotlib cannot read the user's settings.
+        ImportError: matplotlib is not installed.
+    """
+    if "matplotlib" in sys.modules:
+        return
+    here = Path.cwd()
+    os.chdir(here.anchor)
+    try:
+        import matplotlib  # noqa: F401
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"matplotlib, which draws the pictures, cannot read its settings ({error}): correct or remove the file "
+            "matplotlibrc in the folder of its settings, or the variable MPLBACKEND"
+        ) from error
+    finally:
+        os.chdir(here)
