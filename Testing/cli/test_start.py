@@ -71,6 +71,10 @@ BAD = {
     "wrong suffix": (["segment", "CINE", "-o", "HERE/out.png"], "give a name that ends in"),
     "output is the input": (["segment", "CINE", "-o", "CINE"], "is an input and would be replaced"),
     "bad number": (["segment", "CINE", "-o", "OUT", "--ram", "much"], "is not a number"),
+    "bad box": (
+        ["segment", "CINE", "-o", "OUT", "--roi", *["1e308", "1.7e308"] * 3],
+        "is 1e+308 mm: give numbers up to",
+    ),
     "bad tile": (["segment", "CINE", "-o", "OUT", "--tile", "16,64"], "give three whole numbers"),
     "bad device": (["segment", "CINE", "-o", "OUT", "--device", "gpu"], "unknown device 'gpu'"),
     "bad frames": (["segment", "CINE", "-o", "OUT", "--frames", "0:9:0"], "give a slice"),
@@ -98,6 +102,7 @@ def test_bad_argument_is_answered_without_torch(words, message, cine, tmp_path):
 
     assert status == 2
     assert message in text
+    assert "RuntimeWarning" not in text
     assert not {"torch", "dask", "distributed", "matplotlib", "monai"} & set(imported)
 
 

@@ -8,6 +8,9 @@ import numpy as np
 
 from ..core.errors import InputError
 
+FARTHEST_MM = 1e100
+"""No place in a region is farther than this from the origin: numbers near the greatest ones that there are overflow."""
+
 
 @dataclass(frozen=True)
 class Region:
@@ -19,7 +22,7 @@ class Region:
         axes: three orthogonal unit vectors (rows), LPS.
 
     Raises:
-        InputError: the box has no volume.
+        InputError: the box has no volume, or reaches farther than `FARTHEST_MM`.
     """
 
     center: tuple[float, float, float]
@@ -29,6 +32,7 @@ class Region:
     def __post_init__(self):
         if not all(np.isfinite(self.center)) or not all(np.isfinite(s) and s > 0 for s in self.size):
             raise InputError(f"the region of interest has no volume: its edges are {self.size} mm")
+        _check_far((*self.center, *self.size))
 
     @classmethod
     def from_dict(cls, content: Mapping[str, object]) -> "Region":
@@ -37,7 +41,12 @@ class Region:
 
     @classmethod
     def from_ras_bounds(cls, bounds: tuple[float, float, float, float, float, float]) -> "Region":
-        """Return the box with the bounds R0 R1 A0 A1 S0 S1 in mm RAS; each pair may come in either order."""
+        """Return the box with the bounds R0 R1 A0 A1 S0 S1 in mm RAS; each pair may come in either order.
+
+        Raises:
+            InputError: see `Region`.
+        """
+        _check_far(bounds)
         low = np.minimum(bounds[0::2], bounds[1::2])
         high = np.maximum(bounds[0::2], bounds[1::2])
         center = (low + high) / 2 * (-1, -1, 1)
@@ -62,6 +71,13 @@ class Region:
             distance = along[0][:, None, None] + along[1][:, None] + along[2] + offset
             inside &= np.abs(distance) <= edge / 2 + 1e-6
         return inside
+
+
+def _check_far(numbers: tuple[float, ...]) -> None:
+    """Raise an InputError if a number of a region is none, or so great that what is computed with it overflows."""
+    far = next((number for number in numbers if not abs(number) <= FARTHEST_MM), None)
+    if far is not None:
+        raise InputError(f"a number of the region of interest is {far:g} mm: give numbers up to {FARTHEST_MM:g} mm")
 
 
 def _tuples(value: object) -> object:
