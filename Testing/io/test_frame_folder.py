@@ -68,14 +68,30 @@ def test_images_of_different_sizes_are_told(tmp_path):
         (("t0.25.mha", "t0.5.mha", "t0.75.mha"), r"the order of t0\.5\.mha and t0\.25\.mha is not clear"),
         (("t0,25.mha", "t0,5.mha", "t0,75.mha"), r"the order of t0,5\.mha and t0,25\.mha is not clear"),
         (("im1.mha", "im01.mha", "im2.mha"), r"im0?1\.mha and im0?1\.mha are the same frame by their names"),
-        (("im1.nrrd", "im2.nrrd", "im2-label.nrrd"), r"im1\.nrrd and im2-label\.nrrd differ in more than numbers"),
+        (("im1.nrrd", "im2.nrrd", "im2-other.nrrd"), r"im1\.nrrd and im2-other\.nrrd differ in more than numbers"),
         (("p1_t1.nrrd", "p1_t2.nrrd", "p2_t1.nrrd", "p2_t2.nrrd"), r"p1_t1\.nrrd and p2_t2\.nrrd, .* several patients"),
-        (("im1.nrrd", "im2.nrrd", "mask.nrrd"), r"im1\.nrrd and mask\.nrrd differ in more than numbers"),
+        (("im1.nrrd", "im2.nrrd", "scout.nrrd"), r"im1\.nrrd and scout\.nrrd differ in more than numbers"),
     ],
 )
 def test_file_that_is_no_frame_is_refused_by_name(tmp_path, names, message):
     with pytest.raises(InputError, match=message):
         read_sequence(folder_of(tmp_path, *names))
+
+
+@pytest.mark.parametrize("labels", [("im2-label.nrrd",), ("mask.nrrd",), ("gt_im1.nrrd", "im2_seg.nrrd")])
+def test_files_that_are_named_as_labels_of_the_frames_are_left_out_and_said(labels, tmp_path):
+    found = read_sequence(folder_of(tmp_path, "im1.nrrd", "im2.nrrd", *labels))
+
+    assert [file.name for files in found.files for file in files] == ["im1.nrrd", "im2.nrrd"]
+    (warning,) = found.warnings
+    assert f"left out as labels, by their names: {labels[0]}" in warning
+
+
+def test_images_that_are_all_named_as_labels_are_the_frames(tmp_path):
+    found = read_sequence(folder_of(tmp_path, "1_mask.nrrd", "2_mask.nrrd"))
+
+    assert len(found) == 2
+    assert found.warnings == []
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,22 @@ def test_labels_are_told_by_the_usual_names(image, labels, tmp_path):
     assert f"  left out: p1: labels, by their names: {labels}.nii.gz" in said
 
 
+def test_folder_of_frames_and_labels_is_read_as_it_is_listed(tmp_path):
+    # given
+    folder = tmp_path / "data" / "p1"
+    for name in ("frame1", "frame2", "frame1_gt", "frame2_gt"):
+        write_3d(folder / f"{name}.nii.gz")
+
+    # when
+    sequences, said = found_in(tmp_path / "data")
+    found = read_sequence(folder)
+
+    # then
+    assert sequences == [("p1", "p1", None)]
+    assert "  left out: p1: labels, by their names: frame1_gt.nii.gz and 1 more" in said
+    assert [files[0].name for files in found.files] == ["frame1.nii.gz", "frame2.nii.gz"]
+
+
 def test_series_that_got_another_number_since_it_was_found_is_not_segmented(bundle, tmp_path):
     source = tmp_path / "archive"
     write_small_cine(source / "p1" / "x", cine(8, "short axis"))

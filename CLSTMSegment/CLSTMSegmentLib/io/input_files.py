@@ -1,5 +1,7 @@
 """The files from which a sequence is read: those of one kind in a folder, and no labels."""
 
+import re
+from collections.abc import Sequence
 from math import prod
 from pathlib import Path
 
@@ -11,6 +13,14 @@ from .image_files import FORMATS, format_of, read_header
 from .label_mark import marked_labels
 from .nifti_image import nifti_grid
 from .nrrd_header import is_slicer_sequence
+
+LABEL_WORD = "(?:gt|seg|segmentations?|labels?|masks?|contours?|manual)"
+
+LABELS_OF = re.compile(rf"(?:{LABEL_WORD}[_.-](?P<after>.+)|(?P<before>.+)[_.-]{LABEL_WORD})", re.IGNORECASE)
+"""Names of files with labels, such as `seg_sa` or `sa-label` beside `sa`."""
+
+LABEL_FILE = re.compile(rf".+_(dseg|probseg|mask)|{LABEL_WORD}", re.IGNORECASE)
+"""Names that only files with labels have, such as those of BIDS, which lie in another folder than the image."""
 
 IMAGE_SUFFIXES = tuple(FORMATS)
 
@@ -35,7 +45,7 @@ def input_files(path: Path) -> list[Path]:
 
     DICOM comes first, in the folder and its sub-folders. Without it, the image files of the folder itself are the
     frames, in natural order; where it has none, those of the only sub-folder that has some. Files that are marked as
-    labels are left out, unless there are no others.
+    labels, or named as labels of others, are left out, unless there are no others.
 
     Args:
         path: a file or a folder.
@@ -53,6 +63,8 @@ def input_files(path: Path) -> list[Path]:
     images = list(filter(is_image_file, visible_files(path)))
     labels = marked_labels(images)
     images = [file for file in images if file not in labels] or labels
+    labels = labels_by_name(images)
+    images = [file for file in images if file not in labels] or labels
     folders = sorted({file.parent for file in images})
     if not images:
         raise InputError(f"{path} holds no image files ({', '.join(IMAGE_SUFFIXES)} or DICOM)")
@@ -61,6 +73,34 @@ def input_files(path: Path) -> list[Path]:
         raise InputError(f"{path} holds images in {len(folders)} folders ({names} ...): give one of them, or use batch")
     chosen = path if path in folders else folders[0]
     return sorted((file for file in images if file.parent == chosen), key=lambda file: natural_key(file.name))
+
+
+def labels_by_name(files: Sequence[Path]) -> list[Path]:
+    """Return the files that are named as labels: `frame1_gt` beside `frame1`, and those of BIDS."""
+    stems = {(file.parent, file_stem(file)) for file in files}
+    return [
+        file
+        for file in files
+        if LABEL_FILE.fullmatch(file_stem(file))
+        or (
+            (found := LABELS_OF.fullmatch(file_stem(file)))
+            and (file.parent, found["after"] or found["before"]) in stems
+        )
+    ]
+
+
+def labels_left_out(files: Sequence[Path]) -> list[str]:
+    """Return a warning if images beside the frames of a sequence were taken for labels by their names, else nothing.
+
+    Args:
+        files: the frames, image files of one folder.
+    """
+    beside = sorted(file for file in files[0].parent.iterdir() if is_image_file(file) and file.is_file())
+    labels = [file for file in labels_by_name(beside) if file not in files]
+    if not labels:
+        return []
+    more = f" and {len(labels) - 1} more" if len(labels) > 1 else ""
+    return [f"{files[0].parent.name}: left out as labels, by their names: {labels[0].name}{more}"]
 
 
 def check_frames(folder: Path, files: list[Path]) -> None:

@@ -9,7 +9,7 @@ from .file_sequence import FileSequence
 from .frame_folder import read_frame_folder
 from .image_4d import read_metaimage, read_nifti
 from .image_files import format_of
-from .input_files import IMAGE_SUFFIXES, check_frames, input_files, is_dicom_input
+from .input_files import IMAGE_SUFFIXES, check_frames, input_files, is_dicom_input, labels_left_out
 from .label_mark import is_marked_as_labels
 from .sequence_nrrd import read_sequence_nrrd
 
@@ -41,7 +41,9 @@ def read_sequence(path: Path, series: int | None = None) -> FileSequence:
             raise InputError(f"{path} is not DICOM: only a DICOM folder or file has a series {series} to choose")
         if path.is_dir():
             check_frames(path, files)
-            return read_frame_folder(path, files)
+            sequence = read_frame_folder(path, files)
+            sequence.warnings += labels_left_out(files)
+            return sequence
         if not path.name.lower().endswith(IMAGE_SUFFIXES):
             raise InputError(f"{path}: unknown file type: give one of {', '.join(IMAGE_SUFFIXES)}, or a folder of them")
         readers = {"NiftiImageIO": read_nifti, "NrrdImageIO": read_sequence_nrrd, "MetaImageIO": read_metaimage}

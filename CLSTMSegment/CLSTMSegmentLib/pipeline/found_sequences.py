@@ -9,19 +9,11 @@ from typing import TYPE_CHECKING
 from ..core.errors import InputError
 from ..core.plain_files import resolved
 from ..io.dicom_files import holds_images, is_dicom, visible_files
-from ..io.input_files import file_stem, is_image_file, is_sequence_file
+from ..io.input_files import file_stem, is_image_file, is_sequence_file, labels_by_name
 from ..io.label_mark import marked_labels
 
 if TYPE_CHECKING:
     from ..io.dicom_groups import ImageGroup
-
-LABEL_WORD = "(?:gt|seg|segmentations?|labels?|masks?|contours?|manual)"
-
-LABELS_OF = re.compile(rf"(?:{LABEL_WORD}[_.-](?P<after>.+)|(?P<before>.+)[_.-]{LABEL_WORD})", re.IGNORECASE)
-"""Names of files with labels, such as `seg_sa` or `sa-label` beside `sa`."""
-
-LABEL_FILE = re.compile(rf".+_(dseg|probseg|mask)|{LABEL_WORD}", re.IGNORECASE)
-"""Names that only files with labels have, such as those of BIDS, which lie in another folder than the image."""
 
 LABEL_FOLDER = re.compile(r"(labels?|masks?|segmentations?|contours?|ground[ _-]?truth)(tr|ts|val)?", re.IGNORECASE)
 """Names of folders with labels, such as `labelsTr` beside `imagesTr`."""
@@ -152,7 +144,7 @@ def _parts(patient: Path, owners: dict[Path, tuple[str, ...]]) -> list[Path]:
 def _sequences_of_files(folder: Path, files: list[Path], top: bool, found: FoundSequences) -> list[FoundSequence]:
     """Return the sequences among the image files of one folder."""
     where = _relative(folder, found.source)
-    for labels_in, told_by in ((_labels_of_others, "names"), (marked_labels, "headers")):
+    for labels_in, told_by in ((labels_by_name, "names"), (marked_labels, "headers")):
         labels = labels_in(files)
         if labels:
             found.left_out.append(f"{where}: labels, by their {told_by}: {_listed(labels)}")
@@ -178,17 +170,6 @@ def _without_label_folders(source: Path, files: list[Path], found: FoundSequence
         held = [file for file in labels if file.parent == folder]
         found.left_out.append(f"{_relative(folder, source)}: labels, by the name of the folder: {_listed(held)}")
     return others
-
-
-def _labels_of_others(files: list[Path]) -> list[Path]:
-    """Return the files that are named as labels: `frame1_gt` beside `frame1`, and those of BIDS."""
-    stems = {file_stem(file) for file in files}
-    return [
-        file
-        for file in files
-        if LABEL_FILE.fullmatch(file_stem(file))
-        or ((found := LABELS_OF.fullmatch(file_stem(file))) and (found["after"] or found["before"]) in stems)
-    ]
 
 
 def _is_sequence_or_damaged(file: Path) -> bool:
