@@ -5,6 +5,7 @@ import json
 import slicer
 
 from .browsers import othersStay
+from .json_attributes import isDict, jsonIn
 
 GOOD, BAD = "good", "bad"
 
@@ -14,11 +15,8 @@ REVIEWS_ATTRIBUTE = "CLSTMSegment.reviews"
 
 def frameReviews(sequenceNode: slicer.vtkMRMLSequenceNode) -> dict[str, str]:
     """Return `GOOD` or `BAD` by index value; a frame that the user has not marked is missing."""
-    try:
-        marks = json.loads(sequenceNode.GetAttribute(REVIEWS_ATTRIBUTE) or "{}")
-    except ValueError:  # a scene that was changed by hand
-        return {}
-    return {value: mark for value, mark in marks.items() if mark in (GOOD, BAD)} if isinstance(marks, dict) else {}
+    marks = jsonIn(sequenceNode, REVIEWS_ATTRIBUTE, isDict) or {}
+    return {value: mark for value, mark in marks.items() if mark in (GOOD, BAD)}
 
 
 def reviewFrame(sequenceNode: slicer.vtkMRMLSequenceNode, indexValue: str, mark: str) -> None:

@@ -15,6 +15,7 @@ import vtk
 from ..core.boxes import bounding_box
 from .frame_reviews import BAD, GOOD, frameReviews
 from .inputs import SINGLE_VALUE
+from .json_attributes import isTexts, jsonIn
 from .labelmaps import drawnSegments, gridOf, segmentsOf, voxelsOf
 
 MODEL, PROPAGATED, FLAGGED = "model", "propagated", "flagged"
@@ -162,9 +163,20 @@ def _made(resultNode: slicer.vtkMRMLNode) -> dict[str, tuple[str, str, list]]:
     """Return what is kept of each frame, by index value."""
     found = {}
     for value, node in _frames(resultNode).items():
-        try:
-            maker, voxels, grids = json.loads(node.GetAttribute(MADE_ATTRIBUTE) or "")
-        except (ValueError, TypeError):  # a frame that the user drew, or a scene that was changed by hand
-            continue
-        found[value] = maker, voxels, grids
+        kept = jsonIn(node, MADE_ATTRIBUTE, _isMade)
+        if kept is not None:  # the user did not draw the frame before it was segmented
+            found[value] = tuple(kept)
     return found
+
+
+def _isMade(value: object) -> bool:
+    """Return whether a value has the shape of what `rememberMade` and `rememberDrawn` keep."""
+    if not isinstance(value, list) or len(value) != 3:
+        return False
+    maker, voxels, grids = value
+    if not isinstance(grids, list) or not isTexts([maker, voxels]):
+        return False
+    try:
+        return grids == [] or np.asarray(grids, float).shape[1:] == (4, 4)
+    except (ValueError, TypeError, OverflowError):  # rows of different lengths, or no numbers that there can be
+        return False

@@ -6,6 +6,7 @@ import slicer
 import vtk
 
 from ..core.volume_curve import VolumeCurve, with_unit
+from .json_attributes import isDict, jsonIn
 from .volumes_table import FRAME_COLUMN, columnNames
 
 CHART_REFERENCE = "CLSTMSegment.volumesChart"
@@ -150,22 +151,13 @@ def _segmentSeries(
 
 def _set(chartNode: slicer.vtkMRMLPlotChartNode, **values: str | list[float]) -> None:
     """Set properties of a chart, except for those that the user has changed since this was done last."""
-    before = _lastSet(chartNode)
+    before = jsonIn(chartNode, SET_ATTRIBUTE, isDict) or {}
     for name, value in values.items():
         now = getattr(chartNode, f"Get{name}")()
         if name not in before or before[name] == (list(now) if isinstance(now, tuple) else now):
             getattr(chartNode, f"Set{name}")(value)
             before[name] = value
     chartNode.SetAttribute(SET_ATTRIBUTE, json.dumps(before))
-
-
-def _lastSet(chartNode: slicer.vtkMRMLPlotChartNode) -> dict[str, object]:
-    """Return the properties of a chart that were set last, by name; none where they are missing or damaged."""
-    try:
-        values = json.loads(chartNode.GetAttribute(SET_ATTRIBUTE) or "{}")
-    except ValueError:
-        return {}
-    return values if isinstance(values, dict) else {}
 
 
 def _range(curve: VolumeCurve) -> list[float]:

@@ -8,6 +8,7 @@ import slicer
 import vtk
 
 from ..core.volume_curve import VolumeCurve
+from .json_attributes import isTexts, jsonIn
 
 TABLE_REFERENCE = "CLSTMSegment.volumesTable"
 """Reference role under which a segmentation sequence names its table."""
@@ -94,11 +95,7 @@ def columnNames(curve: VolumeCurve) -> list[str]:
 
 def textsIn(tableNode: slicer.vtkMRMLTableNode, attribute: str) -> list[str]:
     """Return the list of texts in an attribute of a table; an empty list where it is missing or damaged."""
-    try:
-        texts = json.loads(tableNode.GetAttribute(attribute) or "[]")
-    except ValueError:
-        return []
-    return texts if isinstance(texts, list) and all(isinstance(text, str) for text in texts) else []
+    return jsonIn(tableNode, attribute, isTexts) or []
 
 
 def _otherName(name: str, taken: list[str], ending: str = " index") -> str:
