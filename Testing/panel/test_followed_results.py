@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import slicer
+import vtk
 from CLSTMSegmentLib.scene.inputs import resolveInput
 from host import qt
 from scene.conftest import addSequence, play
@@ -47,6 +48,32 @@ def test_table_follows_after_a_frame_was_removed_and_the_scene_was_loaded(
     rows = innerVolumes(loaded)
     assert rows[1] == rows[5] == EDITED_ML
     assert [rows[n] for n in (0, 2, 3, 4)] == pytest.approx([before[n] for n in (0, 2, 3, 4)], abs=1e-3)
+
+
+@pytest.mark.parametrize("removed", [True, False], ids=["a row is removed", "the rows are sorted"])
+def test_table_whose_rows_the_user_has_removed_or_sorted_follows_after_the_scene_was_loaded(
+    scene, sequence, fakeWidget, phantom, tmp_path, removed
+):
+    sequence.UpdateIndexValue(sequence.GetNthIndexValue(5), "533.3333333333334")
+    resultNode = finishedOutput(sequence, phantom).publish()
+    before = innerVolumes(resultNode)
+    table = resultNode.GetNodeReference("CLSTMSegment.volumesTable").GetTable()
+    if removed:
+        table.RemoveRow(2)
+    else:
+        columns = range(table.GetNumberOfColumns())
+        for n in columns:
+            values = [vtk.vtkVariant(table.GetValue(row, n)) for row in range(6)]
+            for row in range(6):
+                table.SetValue(row, n, values[5 - row])
+    saveAndLoad(scene, tmp_path)
+
+    correct(scene.GetFirstNodeByName("Cine"), outputs()[0], 4, phantom)
+    wait(lambda: EDITED_ML in innerVolumes(outputs()[0]), "the new volume")
+
+    expected = [*before[:4], 14.4, before[5]]
+    frames = [0, 1, 3, 4, 5] if removed else range(6)
+    assert innerVolumes(outputs()[0]) == [pytest.approx(expected[n], abs=1e-3) for n in frames]
 
 
 def test_table_of_a_loaded_result_follows_whatever_else_leads_its_browser(scene, fakeWidget, phantom, tmp_path):

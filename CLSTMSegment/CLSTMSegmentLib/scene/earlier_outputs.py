@@ -14,7 +14,7 @@ from .inputs import SequenceInput, holds, resolveInput, singleInput
 from .made_frames import rememberedFrames
 from .outputs import SegmentationOutput
 from .single_output import outputFor
-from .volumes_table import INDEX_VALUES_ATTRIBUTE, SEGMENTS_ATTRIBUTE, tableOf, textsIn
+from .volumes_table import INDEX_VALUES_ATTRIBUTE, SEGMENTS_ATTRIBUTE, rowsOf, tableOf, textsIn
 
 
 def earlierOutputs(scene: slicer.vtkMRMLScene, known: Collection[slicer.vtkMRMLNode]) -> list[SegmentationOutput]:
@@ -40,32 +40,33 @@ def _output(node: slicer.vtkMRMLNode, tableNode: slicer.vtkMRMLTableNode) -> Seg
     source = _sourceOf(node)
     segments = _segments(tableNode)
     output = outputFor(SegmentSet(node.GetName(), segments), source)
-    rows, table = _rowValues(tableNode, node, output.curve.index), tableNode.GetTable()
-    if not segments or len(rows) != table.GetNumberOfRows():
-        raise InputError(f"the table of {node.GetName()!r} does not have its frames")
-    output.curve.index = _withRows(output.curve.index, rows)
+    rows, table = _rowsByValue(tableNode, node, output.curve.index), tableNode.GetTable()
+    if not segments or sorted(rows.values()) != list(range(table.GetNumberOfRows())):
+        raise InputError(f"the table of {node.GetName()!r} has other rows than those of its frames")
+    output.curve.index = _withRows(output.curve.index, list(rows))
     frames = [
         FrameVolumes(
             output.curve.index.values.index(value),
             value,
             tuple(table.GetValueByName(row, segment.name).ToDouble() for segment in segments),
         )
-        for row, value in enumerate(rows)
+        for value, row in rows.items()
     ]
     output.takeOver(node, tableNode, sorted(frames, key=lambda frame: frame.number))
     return output
 
 
-def _rowValues(tableNode: slicer.vtkMRMLTableNode, node: slicer.vtkMRMLNode, index: SequenceIndex) -> list[str]:
-    """Return the index value of each row of a table.
+def _rowsByValue(tableNode: slicer.vtkMRMLTableNode, node: slicer.vtkMRMLNode, index: SequenceIndex) -> dict[str, int]:
+    """Return the rows of a table by index value; the user may have removed or sorted some.
 
-    An older table does not tell them: its rows are the frames of the result that were segmented, and not those that the
-    user drew in other frames.
+    An older table does not tell its index values: its rows are the frames of the result that were segmented, and not
+    those that the user drew in other frames.
     """
-    if tableNode.GetAttribute(INDEX_VALUES_ATTRIBUTE) is not None:
-        return textsIn(tableNode, INDEX_VALUES_ATTRIBUTE)
-    measured = rememberedFrames(node)
-    return [value for value in index.values if value in measured]
+    values = textsIn(tableNode, INDEX_VALUES_ATTRIBUTE)
+    if not values:
+        measured = rememberedFrames(node)
+        values = [value for value in index.values if value in measured]
+    return {value: row for value, row in zip(values, rowsOf(tableNode, values), strict=True) if row is not None}
 
 
 def _withRows(index: SequenceIndex, rows: Sequence[str]) -> SequenceIndex:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from math import isclose, nan
 
+import numpy as np
 import slicer
 import vtk
 
@@ -123,7 +124,7 @@ def _columnsOfUser(
     names = [column.GetName() for column in columns]
     others = [(n, column) for n, column in enumerate(columns) if names[n] not in made]
     # to look for the rows takes long for many frames, and most tables have no other columns
-    rows = _rowsOf(tableNode, made, [frame.index_value for frame in curve.frames]) if others else []
+    rows = rowsOf(tableNode, [frame.index_value for frame in curve.frames]) if others else []
     copies = []
     for n, column in others:
         isSegment = 0 < n <= len(curve.segments) and n < len(made) and made[n] not in names
@@ -142,25 +143,53 @@ def _columnsOfUser(
     return copies
 
 
-def _rowsOf(tableNode: slicer.vtkMRMLTableNode, made: list[str], values: list[str]) -> list[int | None]:
-    """Return the rows of a table that have some index values; None for a value that is not there.
+def rowsOf(tableNode: slicer.vtkMRMLTableNode, values: list[str]) -> list[int | None]:
+    """Return the rows of a table that have some index values; None for a value that no row has for sure.
 
     The user may have sorted or removed rows. Where they removed the column of the index, the rows are as they were.
     """
+    made = _madeColumns(tableNode)
     column = tableNode.GetTable().GetColumnByName(made[0]) if made else None
     if column is None:
         texts = textsIn(tableNode, INDEX_VALUES_ATTRIBUTE) or values
     else:
         texts = [column.GetVariantValue(row).ToString() for row in range(column.GetNumberOfTuples())]
-    return [next((row for row, text in enumerate(texts) if _isSame(text, value)), None) for value in values]
+    numbers = np.array([_number(value) for value in values])
+    if len(texts) == len(values) and _areSame(texts, values, numbers).all():
+        return list(range(len(values)))
+    rows = {_valueOf(text, values, numbers): row for row, text in reversed(list(enumerate(texts)))}
+    return [rows.get(value) for value in values]
 
 
-def _isSame(text: str, value: str) -> bool:
-    """Return whether two index values are the same text, or the same number but for the rounding of a table."""
+def _valueOf(text: str, values: list[str], numbers: np.ndarray) -> str | None:
+    """Return the index value that a row has; None for none, and where the rounding of a table leaves several.
+
+    Args:
+        text: the index value in the row, where it may be rounded.
+        values: the index values that are there.
+        numbers: these values as numbers, NaN for one that is none.
+    """
+    if text in values:
+        return text
+    for tolerance in (0.0, SAME_NUMBER):
+        same = np.flatnonzero(np.isclose(numbers, _number(text), rtol=tolerance, atol=0))
+        if len(same) == 1:
+            return values[same[0]]
+    return None
+
+
+def _areSame(texts: list[str], values: list[str], numbers: np.ndarray) -> np.ndarray:
+    """Return which texts are the index values at the same places, but for the rounding of a table."""
+    same = np.isclose([_number(text) for text in texts], numbers, rtol=SAME_NUMBER, atol=0)
+    return same | [text == value for text, value in zip(texts, values, strict=True)]
+
+
+def _number(text: str) -> float:
+    """Return a text as a number; NaN if it is none."""
     try:
-        return text == value or isclose(float(text), float(value), rel_tol=SAME_NUMBER)
+        return float(text)
     except ValueError:
-        return False
+        return nan
 
 
 def _holds(column: vtk.vtkAbstractArray, rows: list[int | None], volumes: list[float]) -> bool:
