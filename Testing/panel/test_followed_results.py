@@ -155,6 +155,26 @@ def test_run_into_a_copy_of_a_result_leaves_the_table_of_the_result_alone(scene,
     assert innerVolumes(copy) == [0] * 6
 
 
+@pytest.mark.parametrize("ofCopy", [True, False])
+def test_table_of_an_older_version_is_that_of_the_result_and_not_that_of_its_copies(
+    scene, sequence, fakeWidget, fakes, phantom, tmp_path, ofCopy
+):
+    resultNode = finishedOutput(sequence, phantom).publish()
+    resultNode.GetNodeReference("CLSTMSegment.volumesTable").RemoveNodeReferenceIDs("CLSTMSegment.result")
+    resultNode.SetName("Result")
+    copyOf(scene, resultNode)
+    saveAndLoad(scene, tmp_path)
+    resultNode, copy = scene.GetFirstNodeByName("Result"), scene.GetFirstNodeByName("Backup")
+    cine, before = scene.GetFirstNodeByName("Cine"), innerVolumes(resultNode)
+
+    fakeWidget.ui.inputSelector.setCurrentNode(cine)
+    fakeWidget.ui.outputSelector.setCurrentNode(copy if ofCopy else resultNode)
+    fakeRun(fakeWidget.ui, fakes, [replace(frame, labels=frame.labels * 0) for frame in segmentedFrames(cine, phantom)])
+
+    assert innerVolumes(resultNode) == (before if ofCopy else [0] * 6)
+    assert innerVolumes(copy) == [0] * 6
+
+
 def test_correction_of_a_copy_leaves_the_table_of_a_loaded_result_alone(scene, sequence, fakeWidget, phantom, tmp_path):
     copy = copyOf(scene, finishedOutput(sequence, phantom).publish())
     browserNode = resolveInput(sequence).browserNode

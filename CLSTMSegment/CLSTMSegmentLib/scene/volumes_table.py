@@ -34,10 +34,23 @@ FRAME_COLUMN = "frame number"
 
 
 def tableOf(resultNode: slicer.vtkMRMLNode) -> slicer.vtkMRMLTableNode | None:
-    """Return the table of a result; None without one."""
+    """Return the table of a result; None without one.
+
+    A table of an older version does not name its result. If a result and its copies name such a table, it is that of
+    the result: the scene got the copies later.
+    """
     tableNode = resultNode.GetNodeReference(TABLE_REFERENCE)
-    owner = tableNode.GetNodeReference(RESULT_REFERENCE) if tableNode is not None else None
-    return tableNode if owner is None or owner is resultNode else None
+    if tableNode is None:
+        return None
+    owner = tableNode.GetNodeReference(RESULT_REFERENCE) or _firstThatNames(tableNode)
+    return tableNode if owner is resultNode else None
+
+
+def _firstThatNames(tableNode: slicer.vtkMRMLTableNode) -> slicer.vtkMRMLNode | None:
+    """Return the first node of the scene that names a table as its own."""
+    scene = tableNode.GetScene()
+    nodes = (scene.GetNthNode(n) for n in range(scene.GetNumberOfNodes()))
+    return next((node for node in nodes if node.GetNodeReferenceID(TABLE_REFERENCE) == tableNode.GetID()), None)
 
 
 def volumesTable(sequenceNode: slicer.vtkMRMLSequenceNode, curve: VolumeCurve) -> slicer.vtkMRMLTableNode:
@@ -57,7 +70,7 @@ def volumesTable(sequenceNode: slicer.vtkMRMLSequenceNode, curve: VolumeCurve) -
         scene = sequenceNode.GetScene()
         tableNode = scene.AddNewNodeByClass("vtkMRMLTableNode", f"{sequenceNode.GetName()} volumes")
         sequenceNode.SetNodeReferenceID(TABLE_REFERENCE, tableNode.GetID())
-        tableNode.SetNodeReferenceID(RESULT_REFERENCE, sequenceNode.GetID())
+    tableNode.SetNodeReferenceID(RESULT_REFERENCE, sequenceNode.GetID())
     names, IDs = columnNames(curve), [segment.id for segment in curve.segments]
     made, madeIDs = _madeColumns(tableNode), textsIn(tableNode, SEGMENTS_ATTRIBUTE)
     columns = [_indexColumn(curve), *(_numbers(curve.volumes(n)) for n in range(len(IDs)))]
