@@ -214,6 +214,46 @@ def test_columns_of_the_user_stay_with_their_frames(textTableNode, textCurve):
     assert columnsOf(textTableNode)["dose"] == ["2.5", "nan"]
 
 
+@pytest.mark.parametrize(
+    ("column", "values", "null", "expected"),
+    [
+        (vtk.vtkIntArray(), [3, 4], "", ["4", "nan"]),
+        (vtk.vtkUnsignedCharArray(), [0, 1], "", ["1", "nan"]),
+        (vtk.vtkBitArray(), [0, 1], "", ["1", "nan"]),
+        (vtk.vtkIdTypeArray(), [1, 1202611280000012345], "", ["1202611280000012345", ""]),
+        (vtk.vtkIntArray(), [3, 4], "-1", ["4", "-1"]),
+        (vtk.vtkDoubleArray(), [3.5, 4.5], "0.5", ["4.5", "0.5"]),
+    ],
+    ids=["int", "char", "bit", "many digits", "int with a null value", "double with a null value"],
+)
+def test_column_of_the_user_is_empty_in_a_new_row(textTableNode, column, values, null, expected):
+    column.SetName("age")
+    for value in values:
+        column.InsertNextValue(value)
+    textTableNode.AddColumn(column)
+    if null:
+        textTableNode.SetColumnNullValue("age", null)
+    later = VolumeCurve(MODEL.segments, SequenceIndex(["late", "latest"], "phase", "", "text"))
+    later.add(FrameVolumes(0, "late", (5.0, 25.0)))
+    later.add(FrameVolumes(1, "latest", (4.0, 26.0)))
+
+    volumesTable(textTableNode.GetNodeReference("CLSTMSegment.result"), later)
+
+    assert columnsOf(textTableNode)["age"] == expected
+
+
+def test_column_of_whole_numbers_of_the_user_stays_one_without_new_rows(textTableNode, textCurve):
+    column = vtk.vtkIntArray()
+    column.SetName("age")
+    for value in (3, 4):
+        column.InsertNextValue(value)
+    textTableNode.AddColumn(column)
+
+    volumesTable(textTableNode.GetNodeReference("CLSTMSegment.result"), textCurve)
+
+    assert textTableNode.GetColumnType("age") == vtk.VTK_INT
+
+
 def test_plot_series_of_the_user_stay_in_the_chart(scene, output):
     chartNode = volumesChart(output.tableNode, output.curve, "Result")
     own = scene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", "Drawn by hand")

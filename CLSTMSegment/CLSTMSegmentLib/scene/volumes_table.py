@@ -29,6 +29,9 @@ COLUMNS_ATTRIBUTE = "CLSTMSegment.columns"
 SAME_NUMBER = 1e-6
 """How far an index value in a table may be off, as a fraction: files of tables round numbers."""
 
+REAL_TYPES = (vtk.VTK_FLOAT, vtk.VTK_DOUBLE)
+"""Types of columns that have a value for what is not there: not a number."""
+
 FRAME_COLUMN = "frame number"
 """Column that a table has only if the index values are texts, which a plot cannot draw."""
 
@@ -143,17 +146,34 @@ def _columnsOfUser(
         isSegment = 0 < n <= len(curve.segments) and n < len(made) and made[n] not in names
         if isSegment and _holds(column, rows, curve.volumes(n - 1)):  # the user has only renamed it
             continue
-        copy = column.NewInstance()
-        copy.SetName(column.GetName())
-        copy.SetNumberOfComponents(column.GetNumberOfComponents())
-        copy.SetNumberOfTuples(len(rows))
-        for row, before in enumerate(rows):
-            if before is not None and before < column.GetNumberOfTuples():
-                copy.SetTuple(row, before, column)
-            else:
-                copy.SetVariantValue(row, vtk.vtkVariant("" if column.IsA("vtkStringArray") else nan))
-        copies.append(copy)
+        copies.append(_withRows(column, rows, tableNode.GetColumnNullValue(column.GetName())))
     return copies
+
+
+def _withRows(column: vtk.vtkAbstractArray, rows: list[int | None], null: str) -> vtk.vtkAbstractArray:
+    """Return a column of the user with some of its rows.
+
+    Args:
+        column: the column.
+        rows: its rows; None for a new row, which is empty. There is no empty whole number: a column of whole numbers
+            becomes one of other numbers then, or of texts where these would lose digits.
+        null: what the user has chosen for rows without a value, as a text; empty for nothing.
+    """
+    known = [row if row is not None and row < column.GetNumberOfTuples() else None for row in rows]
+    components, hasNew = column.GetNumberOfComponents(), None in known
+    copy = column.NewInstance()
+    if hasNew and not null and isinstance(column, vtk.vtkDataArray) and column.GetDataType() not in REAL_TYPES:
+        whole = [column.GetVariantValue(n).ToLongLong() for n in range(column.GetNumberOfValues())]
+        copy = vtk.vtkDoubleArray() if all(int(float(n)) == n for n in whole) else vtk.vtkStringArray()
+    empty = null or ("" if copy.IsA("vtkStringArray") else nan)
+    copy.SetName(column.GetName())
+    copy.SetNumberOfComponents(components)
+    copy.SetNumberOfTuples(len(rows))
+    for row, before in enumerate(known):
+        for n in range(components):
+            value = column.GetVariantValue(before * components + n) if before is not None else vtk.vtkVariant(empty)
+            copy.SetVariantValue(row * components + n, value)
+    return copy
 
 
 def rowsOf(tableNode: slicer.vtkMRMLTableNode, values: list[str]) -> list[int | None]:
