@@ -50,7 +50,7 @@ def test_frame_that_is_moved_during_the_run_is_named_and_gets_no_labels_beside_i
     finish(ui, worker, segmentedFrames(sequence, phantom))
 
     value = sequence.GetNthIndexValue(2)
-    assert f"frame 2 ({value}) of 'Cine' was moved or resized during the run" in ui.statusLabel.text
+    assert f"frame 2 ({value}) of 'Cine' was moved or resized after it was read" in ui.statusLabel.text
     assert [node.GetNumberOfDataNodes() for node in outputs()] == [2]
     assert unfinishedFramesAreOffered(ui)
 
@@ -65,7 +65,7 @@ def test_frame_that_is_moved_after_its_labels_came_ends_the_run_as_failed(sequen
     finish(ui, worker, frames[3:])
 
     assert "frame 0 (" in ui.statusLabel.text
-    assert "was moved or resized during the run" in ui.statusLabel.text
+    assert "was moved or resized after it was read" in ui.statusLabel.text
 
 
 def test_frames_that_get_other_voxels_during_the_run_are_named(sequence, started, phantom):

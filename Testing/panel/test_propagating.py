@@ -285,7 +285,7 @@ def test_input_that_is_removed_ends_the_propagation(fakeAnnotated, fakes):
     slicer.mrmlScene.RemoveNode(ui.inputSelector.currentNode())
     wait(ended(ui), "the end of the propagation")
 
-    assert "the input was removed" in ui.propagateStatusLabel.text
+    assert "the input 'Cine' was removed" in ui.propagateStatusLabel.text
     assert not fakes[-1].running
 
 

@@ -84,7 +84,7 @@ def test_volume_that_is_moved_during_the_run_is_told_and_gets_no_result_beside_i
     volumeNode.HardenTransform()
     finish(ui, fakes[-1], phantom)
 
-    assert "'CT' was moved or resized during the run" in ui.statusLabel.text
+    assert "'CT' was moved or resized after it was read" in ui.statusLabel.text
     assert slicer.util.getNodesByClass("vtkMRMLSegmentationNode") == []
 
 

@@ -2,11 +2,11 @@
 
 import pytest
 import slicer
-from CLSTMSegmentLib.core.errors import InputError
+from CLSTMSegmentLib.core.errors import Cancelled, InputError
 
 from scene.segmentations import finishedOutput
 from scene.test_edited_frames import CORRECTION, edit, voxelsOf
-from scene.test_logic import logic  # noqa: F401
+from scene.test_logic import logic, nodesOf  # noqa: F401
 
 
 def once(change):
@@ -46,7 +46,7 @@ def test_output_corrected_meanwhile_stays_as_it_is(
 def test_input_removed_meanwhile_is_told(scene, sequenceNode, logic, bundle):  # noqa: F811
     remove = once(lambda: scene.RemoveNode(sequenceNode))
 
-    with pytest.raises(InputError, match="the input was removed during the run"):
+    with pytest.raises(InputError, match="the input 'Cine' was removed after the run had begun"):
         logic.segment(sequenceNode, model=bundle, device="cpu", progress=remove)
 
     assert slicer.util.getNodesByClass("vtkMRMLTableNode") == []
@@ -55,7 +55,37 @@ def test_input_removed_meanwhile_is_told(scene, sequenceNode, logic, bundle):  #
 def test_frame_moved_meanwhile_is_named(sequenceNode, logic, bundle):  # noqa: F811
     move = once(lambda: sequenceNode.GetNthDataNode(0).SetOrigin(300.0, 0.0, 0.0))
 
-    with pytest.raises(InputError, match=r"frame 0 \(.*\) of 'Cine' was moved or resized during the run"):
+    with pytest.raises(InputError, match=r"frame 0 \(.*\) of 'Cine' was moved or resized after it was read"):
         logic.segment(sequenceNode, model=bundle, device="cpu", progress=move)
 
     assert slicer.util.getNodesByClass("vtkMRMLTableNode") == []
+
+
+CHANGES = {
+    "removed": (lambda scene, node: scene.RemoveNode(node), "the input 'Cine' was removed after the run had begun"),
+    "moved": (
+        lambda _scene, node: node.GetNthDataNode(1).SetOrigin(300.0, 0.0, 0.0),
+        r"frame 1 \(.*\) of 'Cine' was moved or resized after it was read",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), CHANGES.values(), ids=CHANGES)
+def test_unfinished_frames_are_not_added_where_their_input_lay(
+    scene,
+    sequenceNode,
+    logic,  # noqa: F811
+    bundle,
+    change,
+    message,
+):
+    answers = iter([False, False, True])
+    with pytest.raises(Cancelled):
+        logic.segment(sequenceNode, model=bundle, device="cpu", cancelled=lambda: next(answers))
+    change(scene, sequenceNode)
+    before = nodesOf(scene)
+
+    with pytest.raises(InputError, match=message):
+        logic.unfinished.publish()
+
+    assert nodesOf(scene) == before

@@ -61,7 +61,7 @@ class BackgroundRun:
         self.progress: Progress | None = None
         self.message = ""
         self.log: list[str] = []
-        self.output = outputFor(request.model, request.source)
+        self.output = outputFor(request.model, request.source, request.frames)
         self.report: RunReport | None = None
         self.texts: dict[str, str] = {}
         self._changed = changed
@@ -176,7 +176,7 @@ class BackgroundRun:
                     self.log += [*report.warnings, _reportLine(report)]
                 if len(self.curve.frames) < self.total:
                     raise RunFailed(_("The worker has ended without all frames: start again."))
-                self.request.checkPlaces(self.curve.numbers)
+                self.output.checkPlaces()
                 texts = [self._replaceOutput() if self._shown else "", self.request.changes(self.curve)]
                 self._end("done", " ".join(filter(None, texts)))
             case Failed(message, details):

@@ -26,7 +26,7 @@ class ConsoleLogic(LiveConsole, TeachConsole):
         curve: `core.volume_curve.VolumeCurve` of the last run: volume of each segment in ml over time.
         volumesTableNode: the curve of the last finished run as a table.
         unfinished: after a cancelled or failed run, the frames that were finished before; `unfinished.publish()` adds
-            them to the scene as a new sequence. None after a finished run.
+            them to the scene as a new sequence, unless the input was removed or moved. None after a finished run.
         teachResult: `teaching.teaching_job.TeachResult` of the last teaching job: the model's folder, notes and scores.
             None after one on a cluster, whose scores are in the `model.json` of the model.
     """
@@ -99,7 +99,7 @@ class ConsoleLogic(LiveConsole, TeachConsole):
 
         segmenter = Segmenter(load_model(run.model), run)
         request = RunRequest(source, segmenter.model, run, output)
-        finished = outputFor(segmenter.model, source)
+        finished = outputFor(segmenter.model, source, request.frames)
         self.report, self.curve = segmenter.report, finished.curve
         for warning in request.frames.warnings:
             segmenter.report.warn(warning)
@@ -242,7 +242,7 @@ class ConsoleLogic(LiveConsole, TeachConsole):
         self.report = self.curve = self.volumesTableNode = self.unfinished = None
         source = resolveInput(inputNode)
         request = PropagationRequest.read(source, annotationNode, cyclic, output)
-        finished = outputFor(request.model, source)
+        finished = outputFor(request.model, source, request.frames)
         self.curve = finished.curve
         propagator = Propagator(request.frames, request.annotations, cyclic)
         for frame in propagator.run(progress, cancelled):
@@ -253,7 +253,6 @@ class ConsoleLogic(LiveConsole, TeachConsole):
         """Add a finished output to the scene, or replace the one that the request names; return its node."""
         from .run_requests import outputToReplace
 
-        request.checkPlaces(finished.curve.numbers)
         outputNode, text = outputToReplace(request)
         outputNode = finished.publish(outputNode)
         self.volumesTableNode, self.unfinished = finished.tableNode, None

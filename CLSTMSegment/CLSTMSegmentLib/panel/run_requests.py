@@ -54,12 +54,6 @@ class _Request:
             saveChanges(self.outputNode)
         return frameContents(self.outputNode)
 
-    def checkPlaces(self, numbers: Sequence[int]) -> None:
-        """Raise an InputError if the input is gone, or if frames with these numbers do not lie where they were read."""
-        self.source.checkUnchanged()
-        for number in numbers:
-            self.frames.checkPlace(number)
-
     def changes(self, curve: VolumeCurve) -> str:
         """Return what to tell the user of input frames that were changed after they were read; often empty.
 

@@ -40,11 +40,13 @@ class SequenceInput:
     def checkUnchanged(self) -> None:
         """Raise an InputError if the input is gone, or if a result would lie beside it: a single volume was moved."""
         if self.node.GetScene() is None:
-            raise InputError("the input was removed during the run: load it again, and start again")
+            raise InputError(
+                f"the input {self.node.GetName()!r} was removed after the run had begun: load it again, and start again"
+            )
         if self.isSingle and _placeOf(self.node) != _placeOf(self.sequenceNode.GetNthDataNode(0)):
             raise InputError(
-                f"{self.node.GetName()!r} was moved or resized during the run, for instance by a hardened transform: "
-                "start again"
+                f"{self.node.GetName()!r} was moved or resized after it was read, for instance by a hardened "
+                "transform: start again"
             )
 
     @property
@@ -261,8 +263,8 @@ class SequenceFrames(Sequence):
         read, volumeNode = self._read.get(number), self._nodeNow(number)
         if volumeNode is not None and not volumeGrid(volumeNode).is_same(read.grid):
             raise InputError(
-                f"frame {number} ({read.indexValue}) of {self._sequenceNode.GetName()!r} was moved or resized during "
-                "the run, for instance by a hardened transform: start again"
+                f"frame {number} ({read.indexValue}) of {self._sequenceNode.GetName()!r} was moved or resized after "
+                "it was read, for instance by a hardened transform: start again"
             )
 
     def edited(self) -> list[int]:

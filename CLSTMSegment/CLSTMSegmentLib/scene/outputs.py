@@ -31,6 +31,7 @@ class SegmentationOutput:
     Args:
         model: the model that segments, or the segments of a result without a model; every frame gets all of them.
         source: the input that is segmented; None for a sequence that is never published.
+        frames: the frames of the input, by which they are read; None for an output whose frames nobody reads.
 
     Attributes:
         source: the input that is segmented.
@@ -39,9 +40,12 @@ class SegmentationOutput:
         tableNode: the table of the curve; None before `publish`.
     """
 
-    def __init__(self, model: Model | SegmentSet, source: SequenceInput | None = None):
+    def __init__(
+        self, model: Model | SegmentSet, source: SequenceInput | None = None, frames: SequenceFrames | None = None
+    ):
         self._model = model
         self.source = source
+        self._frames = frames
         self._measured: dict[int, tuple | None] = {}
         self.tableNode: slicer.vtkMRMLTableNode | None = None
         self._proxyNode: slicer.vtkMRMLSegmentationNode | None = None
@@ -145,6 +149,12 @@ class SegmentationOutput:
             rememberDrawn(node)
             self._add(frame, node, flags)
 
+    def checkPlaces(self) -> None:
+        """Raise an InputError if the input is gone, or if its frames do not lie where they were when they were read."""
+        self.source.checkUnchanged()
+        for number in self.curve.numbers if self._frames is not None else ():
+            self._frames.checkPlace(number)
+
     def publish(self, outputNode: slicer.vtkMRMLSequenceNode | None = None) -> slicer.vtkMRMLSequenceNode:
         """Add the sequence and its table to the scene of the input, or move the frames into an existing output.
 
@@ -157,7 +167,11 @@ class SegmentationOutput:
 
         Returns:
             The segmentation sequence node in the scene.
+
+        Raises:
+            InputError: see `checkPlaces`; nothing is changed.
         """
+        self.checkPlaces()
         scene = self.source.sequenceNode.GetScene()
         if outputNode is None:
             outputNode = self.sequenceNode

@@ -6,7 +6,7 @@ from ..core.structure import SegmentSet
 from ..model.description import Model
 from .beside_input import placeBeside
 from .edited_frames import editState
-from .inputs import SequenceInput
+from .inputs import SequenceFrames, SequenceInput
 from .made_frames import MODEL, rememberMade
 from .outputs import SegmentationOutput
 from .volumes_plot import removeChart
@@ -19,10 +19,11 @@ class SingleOutput(SegmentationOutput):
     Args:
         model: the model that segments.
         source: a single volume.
+        frames: its one frame, see `SegmentationOutput`.
     """
 
-    def __init__(self, model: Model | SegmentSet, source: SequenceInput):
-        super().__init__(model, source)
+    def __init__(self, model: Model | SegmentSet, source: SequenceInput, frames: SequenceFrames | None = None):
+        super().__init__(model, source, frames)
         self._segmentationNode: slicer.vtkMRMLSegmentationNode | None = None
 
     @property
@@ -46,7 +47,11 @@ class SingleOutput(SegmentationOutput):
 
         Returns:
             The segmentation node in the scene.
+
+        Raises:
+            InputError: see `checkPlaces`; nothing is changed.
         """
+        self.checkPlaces()
         if outputNode is not None:
             self.withdraw()
             self._segmentationNode = outputNode
@@ -89,6 +94,8 @@ class SingleOutput(SegmentationOutput):
                 scene.RemoveNode(one)
 
 
-def outputFor(model: Model | SegmentSet, source: SequenceInput) -> SegmentationOutput:
-    """Return what collects the finished frames of a run on an input."""
-    return SingleOutput(model, source) if source.isSingle else SegmentationOutput(model, source)
+def outputFor(
+    model: Model | SegmentSet, source: SequenceInput, frames: SequenceFrames | None = None
+) -> SegmentationOutput:
+    """Return what collects the finished frames of a run on an input; for the arguments see `SegmentationOutput`."""
+    return (SingleOutput if source.isSingle else SegmentationOutput)(model, source, frames)
