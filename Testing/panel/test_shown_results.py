@@ -2,8 +2,10 @@
 
 import pytest
 import slicer
+from CLSTMSegmentLib.engine.run_report import RunReport
 from CLSTMSegmentLib.scene.annotations import annotatedFrames
 from CLSTMSegmentLib.scene.inputs import resolveInput
+from CLSTMSegmentLib.worker.events import Done
 from host import qt
 from scene.conftest import addSequence, play
 from scene.segmentations import positionsOfSegment, segmentedFrames
@@ -50,6 +52,49 @@ def test_plot_shows_the_latest_result_and_its_marker_follows_after_another_run(s
     table = outputs()[-1].GetNodeReference("CLSTMSegment.volumesTable")
     assert shownChart() is table.GetNodeReference("CLSTMSegment.volumesChart")
     assert markedPosition() == pytest.approx(float(sequence.GetNthIndexValue(4)))
+
+
+@pytest.mark.parametrize("moved", ["output", "input"])
+def test_place_that_the_user_gives_to_a_result_during_the_run_stays_and_is_told_where_it_is_not_that_of_the_input(
+    scene, sequence, ui, fakes, phantom, moved
+):
+    source, frames = resolveInput(sequence), segmentedFrames(sequence, phantom)
+    hierarchyNode = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    folder = hierarchyNode.CreateFolderItem(hierarchyNode.GetSceneItemID(), "Results")
+    ui.applyButton.click()
+    report(fakes[-1], frames[:1])
+    wait(lambda: ui.volumesTable.rowCount == 1, "a frame")
+    shown = source.browserNode.GetProxyNode(outputs()[0])
+    hierarchyNode.CreateItem(hierarchyNode.GetSceneItemID(), resolveInput(sequence).proxyNode)
+    hierarchyNode.CreateItem(folder, shown)
+    transformNode = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    (shown if moved == "output" else source.proxyNode).SetAndObserveTransformNodeID(transformNode.GetID())
+
+    report(fakes[-1], frames[1:])
+    fakes[-1].reported.append(Done(report=RunReport("cpu")))
+    wait(lambda: not ui.cancelButton.enabled, "the end of the run")
+
+    assert hierarchyNode.GetItemParent(hierarchyNode.GetItemByDataNode(shown)) == folder
+    assert shown.GetTransformNodeID() == (transformNode.GetID() if moved == "output" else None)
+    names = f"{shown.GetName()} and {source.proxyNode.GetName()}"
+    assert f"{names} got different transforms during the run" in ui.statusLabel.text
+
+
+def test_result_that_is_replaced_lies_on_its_input_and_stays_in_the_folder_of_the_user(scene, sequence, ui, segment):
+    segment()
+    shown = resolveInput(sequence).browserNode.GetProxyNode(outputs()[0])
+    hierarchyNode = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    folder = hierarchyNode.CreateFolderItem(hierarchyNode.GetSceneItemID(), "Results")
+    hierarchyNode.CreateItem(hierarchyNode.GetSceneItemID(), resolveInput(sequence).proxyNode)
+    hierarchyNode.CreateItem(folder, shown)
+    shown.SetAndObserveTransformNodeID(scene.AddNewNodeByClass("vtkMRMLLinearTransformNode").GetID())
+    ui.outputSelector.setCurrentNode(outputs()[0])
+
+    segment()
+
+    assert hierarchyNode.GetItemParent(hierarchyNode.GetItemByDataNode(shown)) == folder
+    assert shown.GetTransformNodeID() is None
+    assert ui.statusLabel.text == "Done: 6 frames."
 
 
 def test_plot_that_is_not_on_the_screen_is_not_brought_there_by_a_run(sequence, ui, segment):

@@ -211,6 +211,8 @@ class BackgroundRun:
     def _end(self, state: str, message: str) -> None:
         if self.state != "running":
             return
+        if message or state == "done":  # otherwise, the scene is closing
+            message = " ".join(filter(None, [message, self.request.elsewhere(self.output)]))
         self.state, self.message = state, message
         self._timer.stop()
         if message:

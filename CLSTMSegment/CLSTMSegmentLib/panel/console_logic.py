@@ -257,6 +257,6 @@ class ConsoleLogic(LiveConsole, TeachConsole):
         outputNode = finished.publish(outputNode)
         self.volumesTableNode, self.unfinished = finished.tableNode, None
         warnings = self.report.warnings if self.report is not None else []
-        for warning in filter(None, [text, request.changes(finished.curve), *warnings]):
+        for warning in filter(None, [text, request.changes(finished.curve), request.elsewhere(finished), *warnings]):
             logging.warning(warning)
         return outputNode

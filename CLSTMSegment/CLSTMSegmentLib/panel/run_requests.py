@@ -79,6 +79,19 @@ class _Request:
             texts.append(text.format(frames=", ".join(gone)))
         return " ".join(texts)
 
+    def elsewhere(self, output: SegmentationOutput) -> str:
+        """Return what to tell the user if the output is shown in another place than the input; mostly empty."""
+        image, shown = self.source.proxyNode, output.shownNode
+        if any(node is None or node.GetScene() is None for node in (image, shown)):
+            return ""
+        if image.GetTransformNodeID() == shown.GetTransformNodeID():
+            return ""
+        text = _(
+            "{output} and {input} got different transforms during the run, so that the labels do not lie on the "
+            "images: put both under the same transform, or none."
+        )
+        return text.format(output=shown.GetName(), input=image.GetName())
+
     def after(self, outputNode: slicer.vtkMRMLNode) -> "_Request":
         """Return the request as it is after a run before it, which may have replaced the frames of the same output.
 

@@ -24,15 +24,22 @@ def copyIndex(fromNode: slicer.vtkMRMLSequenceNode, toNode: slicer.vtkMRMLSequen
     toNode.SetNumericIndexValueTolerance(tolerance)
 
 
-def playBeside(source: SequenceInput, sequenceNode: slicer.vtkMRMLSequenceNode) -> None:
+def playBeside(source: SequenceInput, sequenceNode: slicer.vtkMRMLSequenceNode, isReplaced: bool = False) -> None:
     """Make the input's browser play the output beside the input; the selected item and playback stay as they are.
 
+    The proxy is placed beside that of the input when it is made, and not again: the user may put it elsewhere then.
     The browser changes, so call this in a block of `browsers.othersStay`.
+
+    Args:
+        source: the input.
+        sequenceNode: the output.
+        isReplaced: whether the output was there before, and has just got other frames, which lie on the input.
 
     Raises:
         InputError: the browser cannot show the output, because it is recording.
     """
     browserNode = source.browserNode
+    isNew = browserNode.GetProxyNode(sequenceNode) is None
     selectedItem, playing = browserNode.GetSelectedItemNumber(), browserNode.GetPlaybackActive()
     if not browserNode.IsSynchronizedSequenceNode(sequenceNode, True):
         wasModifying = browserNode.StartModify()
@@ -47,7 +54,10 @@ def playBeside(source: SequenceInput, sequenceNode: slicer.vtkMRMLSequenceNode) 
     proxyNode = browserNode.GetProxyNode(sequenceNode)
     if proxyNode is None:
         raise InputError(f"{browserNode.GetName()!r} is recording: stop the recording, then start again")
-    placeBeside(source, proxyNode)
+    if isNew:
+        placeBeside(source, proxyNode)
+    elif isReplaced:
+        layOn(source, proxyNode)
     browserNode.SetSelectedItemNumber(selectedItem)
     browserNode.SetPlaybackActive(playing)
 
@@ -55,9 +65,15 @@ def playBeside(source: SequenceInput, sequenceNode: slicer.vtkMRMLSequenceNode) 
 def placeBeside(source: SequenceInput, proxyNode: slicer.vtkMRMLSegmentationNode) -> None:
     """Give a proxy the parent transform, reference geometry and subject hierarchy folder of the input's proxy."""
     if source.proxyNode is not None:
+        layOn(source, proxyNode)
+        moveToFolderOf(source.proxyNode, proxyNode)
+
+
+def layOn(source: SequenceInput, proxyNode: slicer.vtkMRMLSegmentationNode) -> None:
+    """Give a proxy the parent transform and the reference geometry of the input's proxy."""
+    if source.proxyNode is not None:
         proxyNode.SetAndObserveTransformNodeID(source.proxyNode.GetTransformNodeID())
         proxyNode.SetNodeReferenceID(proxyNode.GetReferenceImageGeometryReferenceRole(), source.proxyNode.GetID())
-        moveToFolderOf(source.proxyNode, proxyNode)
 
 
 def moveToFolderOf(neighbour: slicer.vtkMRMLNode, node: slicer.vtkMRMLNode) -> None:

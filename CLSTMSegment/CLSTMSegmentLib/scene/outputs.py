@@ -158,8 +158,8 @@ class SegmentationOutput:
     def publish(self, outputNode: slicer.vtkMRMLSequenceNode | None = None) -> slicer.vtkMRMLSequenceNode:
         """Add the sequence and its table to the scene of the input, or move the frames into an existing output.
 
-        The input's browser plays the output beside the input. The output's proxy gets the parent transform and the
-        subject hierarchy folder of the input's proxy. Without a browser, the output has no proxy.
+        The input's browser plays the output beside the input. The output's proxy gets the parent transform of the
+        input's proxy, and a new proxy its subject hierarchy folder. Without a browser, the output has no proxy.
 
         Args:
             outputNode: output that `checkOutputFor` accepts. Its frames are replaced, its name stays, and the sequence
@@ -172,7 +172,7 @@ class SegmentationOutput:
             InputError: see `checkPlaces`; nothing is changed.
         """
         self.checkPlaces()
-        scene = self.source.sequenceNode.GetScene()
+        scene, isReplaced = self.source.sequenceNode.GetScene(), outputNode is not None
         if outputNode is None:
             outputNode = self.sequenceNode
             if outputNode.GetScene() is None:
@@ -184,7 +184,7 @@ class SegmentationOutput:
                 self._replaceFrames(outputNode)
             self.withdraw()
             self.sequenceNode = outputNode
-        self._show(outputNode)
+        self._show(outputNode, isReplaced)
         return outputNode
 
     def measureAgain(self, number: int) -> bool:
@@ -275,11 +275,11 @@ class SegmentationOutput:
             self.tableNode = None
         scene.RemoveNode(self.sequenceNode)
 
-    def _show(self, outputNode: slicer.vtkMRMLSequenceNode) -> None:
+    def _show(self, outputNode: slicer.vtkMRMLSequenceNode, isReplaced: bool = False) -> None:
         browserNode = self.source.browserNode
         with othersStay(outputNode, browserNode):
             if browserNode is not None and browserNode.GetScene() is not None:  # the user may have removed it
-                playBeside(self.source, outputNode)
+                playBeside(self.source, outputNode, isReplaced)
                 self._proxyNode = browserNode.GetProxyNode(outputNode)  # it stays when the browser is removed
             self.tableNode = volumesTable(outputNode, self.curve)
 

@@ -4,7 +4,7 @@ import slicer
 
 from ..core.structure import SegmentSet
 from ..model.description import Model
-from .beside_input import placeBeside
+from .beside_input import layOn, placeBeside
 from .edited_frames import editState
 from .inputs import SequenceFrames, SequenceInput
 from .made_frames import MODEL, rememberMade
@@ -55,7 +55,7 @@ class SingleOutput(SegmentationOutput):
         if outputNode is not None:
             self.withdraw()
             self._segmentationNode = outputNode
-            placeBeside(self.source, outputNode)
+            layOn(self.source, outputNode)
         elif self._segmentationNode is None:
             scene = self.source.node.GetScene()
             name = scene.GenerateUniqueName(f"{self.source.node.GetName()} {self._model.title}")
