@@ -8,6 +8,7 @@ from CLSTMSegmentLib.scene.frame_reviews import BAD, GOOD, frameReviews
 from CLSTMSegmentLib.scene.inputs import resolveInput
 from CLSTMSegmentLib.worker.events import Done
 from host import application
+from scene.conftest import play
 from scene.segmentations import finishedOutput
 
 from panel.conftest import outputs, wait
@@ -73,6 +74,24 @@ def test_second_press_removes_the_mark(finishedRun):
 
     assert ui.volumesTable.item(1, 0).text() == "1"
     assert frameReviews(outputs()[0]) == {}
+
+
+def test_frame_at_which_the_user_looks_in_a_second_browser_is_marked(finishedRun, scene, sequence, phantom):
+    ui, browserNode = finishedRun
+    second = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", "Second")
+    second.SetAndObserveMasterSequenceNodeID(sequence.GetID())
+    second.AddSynchronizedSequenceNode(outputs()[0])
+    play(second, 4)
+    browserNode.SetSelectedItemNumber(1)
+    selectionNode = slicer.app.applicationLogic().GetSelectionNode()
+    selectionNode.SetActiveVolumeID(second.GetProxyNode(sequence).GetID())
+
+    ui.goodButton.click()
+    marks = frameReviews(outputs()[0])
+    ui.nextToCheckButton.click()
+
+    assert marks == {phantom[0][4].index_value: GOOD}
+    assert (second.GetSelectedItemNumber(), browserNode.GetSelectedItemNumber()) == (flaggedFrames(ui)[-1], 1)
 
 
 def test_buttons_are_disabled_without_a_result(fakePanel):

@@ -118,9 +118,16 @@ def browserOfSequence(node: slicer.vtkMRMLSequenceNode) -> slicer.vtkMRMLSequenc
     masters = [b for b in browsers if b.GetMasterSequenceNode() is node] or browsers
     if len(masters) < 2:
         return masters[0] if masters else None
+    return seenBrowser(node, masters) or masters[0]
+
+
+def seenBrowser(
+    node: slicer.vtkMRMLSequenceNode, browsers: list[slicer.vtkMRMLSequenceBrowserNode]
+) -> slicer.vtkMRMLSequenceBrowserNode | None:
+    """Return the browser whose proxy of a sequence is the active volume, or shown in a slice view; None for none."""
     seen = _seenVolumeIDs(node.GetScene())
-    proxies = [(b, proxyNode.GetID()) for b in masters if (proxyNode := b.GetProxyNode(node)) is not None]
-    return next((b for volumeID in seen for b, proxyID in proxies if proxyID == volumeID), masters[0])
+    proxies = [(b, proxyNode.GetID()) for b in browsers if (proxyNode := b.GetProxyNode(node)) is not None]
+    return next((b for volumeID in seen for b, proxyID in proxies if proxyID == volumeID), None)
 
 
 def _seenVolumeIDs(scene: slicer.vtkMRMLScene) -> list[str | None]:

@@ -1,7 +1,7 @@
 """The input of a run: a sequence, given by itself, its proxy volume or its browser, or a single volume; its frames."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import slicer
 import vtk
@@ -9,7 +9,7 @@ import vtk
 from ..core.errors import InputError, sitk_cause
 from ..core.same_grid import ImageGrid
 from ..core.sequence import Frame, SequenceIndex
-from .browsers import browserOfProxy, browserOfSequence, proxyIDs
+from .browsers import browserOfProxy, browserOfSequence, browsersOf, proxyIDs, seenBrowser
 from .images import imageFromVolume, volumeGrid
 
 SINGLE_VALUE = "0"
@@ -48,6 +48,15 @@ class SequenceInput:
                 f"{self.node.GetName()!r} was moved or resized after it was read, for instance by a hardened "
                 "transform: start again"
             )
+
+    @property
+    def seen(self) -> "SequenceInput":
+        """Return the input with the browser that the user looks at; as it is where none can be told."""
+        browsers = browsersOf(self.sequenceNode)
+        browserNode = seenBrowser(self.sequenceNode, browsers) if len(browsers) > 1 else None
+        if browserNode is None:
+            return self
+        return replace(self, browserNode=browserNode, proxyNode=browserNode.GetProxyNode(self.sequenceNode))
 
     @property
     def shownFrame(self) -> int | None:

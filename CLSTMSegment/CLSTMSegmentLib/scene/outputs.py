@@ -69,21 +69,21 @@ class SegmentationOutput:
 
     @property
     def shownFrame(self) -> int | None:
-        """Return the number that the frame that the browser shows had in the run; None for a frame that was not there.
+        """Return the number that the frame at which the user looks had in the run; None for one that was not there.
 
         Frames go by their index values, because the user may have removed or added frames since.
         """
-        number = self.source.shownFrame
+        number = self.source.seen.shownFrame
         value = self.source.sequenceNode.GetNthIndexValue(number) if number is not None else None
         return self.curve.index.values.index(value) if value in self.curve.index.values else None
 
     def showFrame(self, number: int) -> None:
-        """Let the browser show the frame that had a number in the run.
+        """Let the browser at which the user looks show the frame that had a number in the run.
 
         Raises:
             InputError: the frame was removed from the input since.
         """
-        self.source.showFrame(self.numberNow(number))
+        self.source.seen.showFrame(self.numberNow(number))
 
     def numberNow(self, number: int) -> int:
         """Return the number that a frame of the run has in the input now.
