@@ -6,6 +6,7 @@ import SimpleITK as sitk
 import slicer
 from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.core.sequence import SegmentedFrame
+from CLSTMSegmentLib.panel.run_requests import PropagationRequest
 from CLSTMSegmentLib.scene.annotations import (
     annotatedNumbers,
     newAnnotation,
@@ -266,6 +267,25 @@ def test_index_values_of_annotation_and_image_are_compared_as_numbers(scene, sou
     draw(annotationNode, 3, {"Valve": blocks(phantom[0][2])[0]}, phantom[0][2])
     with pytest.raises(InputError, match=r"'Manual' has an annotation at 7777.5, where the input has no frame"):
         readAnnotations(annotationNode, source)
+
+
+@pytest.mark.parametrize("withOwn", [True, False])
+def test_annotation_between_two_frames_that_are_one_in_the_image_is_refused_with_its_index_value(
+    scene, source, browserNode, phantom, withOwn
+):
+    annotationNode = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "Manual")
+    annotationNode.SetNumericIndexValueTolerance(1e-9)  # that of the image is 0.001
+    own = source.sequenceNode.GetNthIndexValue(2)
+    values = [own] * withOwn + [f"{float(own) + 0.0005}"]
+    for item, value in enumerate(values):
+        annotationNode.SetDataNodeAtValue(scene.CreateNodeByClass("vtkMRMLSegmentationNode"), value)
+        draw(annotationNode, item, {"Valve": blocks(phantom[0][2])[0]}, phantom[0][2])
+    browserNode.AddSynchronizedSequenceNode(annotationNode)
+
+    with pytest.raises(InputError, match=rf"'Manual' has an annotation at {values[-1]}, where the input has no frame"):
+        PropagationRequest.read(source, annotationNode, False, None)
+
+    assert annotatedNumbers(annotationNode, source.sequenceNode) == [2] * withOwn
 
 
 def test_annotation_of_another_patient_is_refused(scene, source, annotationNode, phantom):

@@ -170,7 +170,10 @@ def readAnnotations(
     for item in annotatedFrames(annotationNode, emptied):
         value, node = annotationNode.GetNthIndexValue(item), annotationNode.GetNthDataNode(item)
         if item not in numbers:
-            raise InputError(f"{annotationNode.GetName()!r} has an annotation at {value}, where the input has no frame")
+            raise InputError(
+                f"{annotationNode.GetName()!r} has an annotation at {value}, where the input has no frame: remove it, "
+                "or give it the index value of a frame, in the Sequences module"
+            )
         number = numbers[item]
         frame = f"{annotationNode.GetName()!r}, frame {number} ({value})"
         image = imageFromVolume(sequenceNode.GetNthDataNode(number))
@@ -252,6 +255,11 @@ def _numbersByItem(
         number = exact.get(value)
         if number is None and numeric:
             number = sequenceNode.GetItemNumberFromIndexValue(value, True)
+            # an annotation may tell values apart that are one frame in the input, and which no browser shows there
+            if number >= 0 and annotationNode.GetDataNodeAtValue(sequenceNode.GetNthIndexValue(number)) is not (
+                annotationNode.GetNthDataNode(item)
+            ):
+                number = None
         if number is not None and number >= 0:
             numbers[item] = number
     return numbers
