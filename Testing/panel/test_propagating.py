@@ -225,6 +225,24 @@ def test_another_output_is_replaced_only_if_the_user_agrees(fakeAnnotated, fakes
     assert len(fakes) == workers
 
 
+@pytest.mark.parametrize("agrees", [True, False])
+def test_user_is_asked_before_an_annotation_that_is_propagated_again_loses_frames(
+    fakeAnnotated, fakes, hook, monkeypatch, agrees
+):
+    ui, asked = fakeAnnotated, []
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, title: asked.append(text) or agrees)
+    result, sequence = fakePropagation(ui, fakes, hook), ui.inputSelector.currentNode()
+    for number in (5, 4):
+        sequence.RemoveDataNodeAtValue(sequence.GetNthIndexValue(number))
+    workers = len(fakes)
+
+    ui.propagateButton.click()
+
+    question = f"The 6 frames of {result.GetName()} will be replaced when the run has finished."
+    assert asked == [f"{question} This run makes fewer frames: 4."]
+    assert len(fakes) == workers + agrees
+
+
 @pytest.mark.parametrize("learn", [True, False])
 def test_propagated_frames_without_a_flag_are_taught_if_the_user_wants_it(fakeAnnotated, fakes, hook, learn):
     ui = fakeAnnotated

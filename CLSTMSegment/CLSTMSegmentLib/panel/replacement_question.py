@@ -13,7 +13,8 @@ class ReplacementQuestion:
     """Asks the user before a run replaces something.
 
     The user is asked once for each output and input. They are asked again whenever a run would remove something that
-    they drew, corrected or marked, or would leave fewer frames than there are.
+    they drew, corrected or marked, or would leave fewer frames than there are. A propagation into its own annotation
+    keeps what they drew, and asks only where it would leave fewer frames.
     """
 
     def __init__(self):
@@ -21,12 +22,13 @@ class ReplacementQuestion:
 
     def isAnswered(self, request: RunRequest | PropagationRequest) -> bool:
         """Return whether a run may begin; ask where this is not clear."""
-        outputNode = request.replacedNode
+        outputNode = request.outputNode
         if outputNode is None:
             return True
         pair = (outputNode.GetID(), request.source.node.GetID())
         count, lost = _count(outputNode), _lost(outputNode, request)
-        if count == 0 or (pair in self._agreed and not lost):
+        isFilled = request.replacedNode is None  # an annotation, which is propagated again, gets its frames back
+        if count == 0 or (not lost and (isFilled or pair in self._agreed)):
             return True
         if outputNode.IsA("vtkMRMLSequenceNode"):
             question = _("The {count} frames of {name} will be replaced when the run has finished.")
@@ -52,11 +54,11 @@ def _count(outputNode: slicer.vtkMRMLNode) -> int:
 
 def _lost(outputNode: slicer.vtkMRMLNode, request: RunRequest | PropagationRequest) -> list[str]:
     """Return sentences about what the user would lose, beside frames that a run made."""
-    sentences = []
-    if drawnFrames(outputNode, emptied=True):
+    sentences, isReplaced = [], request.replacedNode is not None
+    if isReplaced and drawnFrames(outputNode, emptied=True):
         sentences.append(_("They hold what you drew or corrected."))
     if outputNode.IsA("vtkMRMLSequenceNode"):
-        if frameReviews(outputNode):
+        if isReplaced and frameReviews(outputNode):
             sentences.append(_("Your marks of good and bad frames will be removed."))
         total = request.total(request.source.sequenceNode.GetNumberOfDataNodes())
         if total < outputNode.GetNumberOfDataNodes():
