@@ -2,10 +2,12 @@
 
 import pytest
 from CLSTMSegmentLib.engine.run_report import RunReport
+from CLSTMSegmentLib.scene.inputs import resolveInput
 from CLSTMSegmentLib.worker.events import Done, Failed
+from scene.conftest import play
 from scene.segmentations import finishedOutput, segmentedFrames
 
-from panel.conftest import outputs, report, wait
+from panel.conftest import choose, outputs, report, wait
 
 
 @pytest.fixture
@@ -41,3 +43,45 @@ def test_run_that_waited_replaces_what_the_run_before_it_has_left(sequence, ui, 
 
     assert ui.statusLabel.text.startswith("Done")
     assert outputs() == [outputNode]
+
+
+def removeFrame(sequence, number):
+    sequence.RemoveDataNodeAtValue(sequence.GetNthIndexValue(number))
+
+
+@pytest.fixture
+def waiting(sequence, phantom, fakePanel, fakes):
+    """The widgets of the panel; one run goes on, and a run of frame 3 waits, which is the current one."""
+    fakePanel.inputSelector.setCurrentNode(sequence)
+    fakePanel.applyButton.click()
+    wait(lambda: fakes[0].folder.has_frame(5), "all frames")
+    play(resolveInput(sequence).browserNode, 3)
+    choose(fakePanel.framesComboBox, "current")
+    fakePanel.applyButton.click()
+    return fakePanel
+
+
+def test_run_of_the_current_frame_that_waited_segments_it_though_frames_were_removed(sequence, waiting, fakes, phantom):
+    frames = segmentedFrames(sequence, phantom)
+    removeFrame(sequence, 1)
+    removeFrame(sequence, 0)
+
+    report(fakes[0], frames)
+    fakes[0].reported.append(Done(report=RunReport("cpu")))
+    wait(lambda: len(fakes) == 2, "the next run")
+
+    settings = fakes[1].folder.settings()
+    assert [fakes[1].folder.index_values()[n] for n in settings.frame_numbers(4)] == [frames[3].index_value]
+
+
+def test_run_that_waited_says_that_its_frame_is_gone(sequence, waiting, fakes, phantom):
+    frames = segmentedFrames(sequence, phantom)
+    removeFrame(sequence, 3)
+
+    report(fakes[0], frames)
+    fakes[0].reported.append(Done(report=RunReport("cpu")))
+    wait(lambda: not fakes[0].running, "the end of the first run")
+
+    text = f"frame 3 ({frames[3].index_value}) was removed from Cine while the run waited: choose other frames"
+    assert text in waiting.statusLabel.text
+    assert len(fakes) == 1

@@ -56,7 +56,7 @@ class BackgroundRun:
         changed: Callable[["BackgroundRun"], None],
         shown: bool = True,
     ):
-        self.request = request
+        self.request = request = request.atStart()
         self.state = "running"
         self.progress: Progress | None = None
         self.message = ""
@@ -187,7 +187,7 @@ class BackgroundRun:
     def _read(self, event: FrameDone) -> SegmentedFrame:
         """Return a finished frame; raise a RunFailed if it is none of the input, as a faulty cluster may send it."""
         number = event.number
-        known = number in range(len(self._frames)) and number not in self.curve.numbers
+        known = number in range(len(self._indexValues)) and number not in self.curve.numbers
         if not known or event.index_value != self._indexValues[number]:
             raise RunFailed(
                 _("The worker sent frame {number}, which it was not given: start again.").format(number=number)

@@ -11,7 +11,7 @@ from ..core.errors import InputError
 from ..core.sequence import SegmentedFrame
 from ..core.structure import SegmentSet
 from ..core.volume_curve import Flag, VolumeCurve
-from ..engine.settings import RunSettings
+from ..engine.settings import RunSettings, frames_text
 from ..model.description import Model
 from ..propagation.propagator import check_annotations
 from ..scene.annotations import readAnnotations
@@ -31,15 +31,32 @@ class _Request:
 
     Attributes:
         frames: the frames of the input.
+        indexValues: the index values of all frames when the request was made.
         contents: what the frames of the output hold as long as the user changes nothing in them.
     """
 
     frames: SequenceFrames = field(init=False)
-    contents: Mapping[str, str] = field(init=False)
+    indexValues: Sequence[str] = field(default=(), kw_only=True)
+    contents: Mapping[str, str] | None = field(default=None, kw_only=True)
 
     def __post_init__(self):
         object.__setattr__(self, "frames", SequenceFrames(self.source.sequenceNode))
-        object.__setattr__(self, "contents", self._contentsNow())
+        if not self.indexValues:
+            object.__setattr__(self, "indexValues", self.frames.index.values)
+        if self.contents is None:
+            object.__setattr__(self, "contents", self._contentsNow())
+
+    def _numberNow(self, number: int) -> int:
+        """Return the number that a frame has in the input now, which had a number when the request was made.
+
+        Raises:
+            InputError: the frame was removed since.
+        """
+        value, values = self.indexValues[number], self.frames.index.values
+        if value not in values:
+            text = _("frame {number} ({value}) was removed from {name} while the run waited: choose other frames")
+            raise InputError(text.format(number=number, value=value, name=self.source.sequenceNode.GetName()))
+        return values.index(value)
 
     @property
     def outputIsInUse(self) -> bool:
@@ -99,7 +116,7 @@ class _Request:
         """
         if outputNode is not self.outputNode or drawnFrames(outputNode, emptied=True):
             return self
-        return replace(self)
+        return replace(self, contents=None)
 
 
 @dataclass(frozen=True)
@@ -126,6 +143,18 @@ class RunRequest(_Request):
     def replacedNode(self) -> slicer.vtkMRMLNode | None:
         """Return the node whose content is lost when the run has finished; None for none."""
         return self.outputNode
+
+    def atStart(self) -> "RunRequest":
+        """Return the request with the numbers that the chosen frames have now, when its turn has come.
+
+        Raises:
+            InputError: the input does not have the frames that the settings name, or has one of them no more.
+        """
+        if self.settings.frames == "all" or self.frames.index.values == self.indexValues:
+            return self
+        numbers = [self._numberNow(number) for number in self.settings.frame_numbers(len(self.indexValues))]
+        settings = replace(self.settings, frames=frames_text(sorted(numbers)))
+        return replace(self, settings=settings, indexValues=())
 
     def total(self, frames: int) -> int:
         """Return how many of the frames of the input are done.
@@ -205,6 +234,14 @@ class PropagationRequest(_Request):
             nodes[number].GetSegmentation().DeepCopy(shown.GetSegmentation())
         model = SegmentSet("propagated", segments)
         return cls(source, annotationNode, model, annotations, nodes, cyclic, outputNode, drawn)
+
+    def atStart(self) -> "PropagationRequest":
+        """Return the request with the numbers that the annotated frames have now; raise what `_numberNow` raises."""
+        if self.frames.index.values == self.indexValues:
+            return self
+        annotations = {self._numberNow(number): labels for number, labels in self.annotations.items()}
+        drawnNodes = {self._numberNow(number): node for number, node in self.drawnNodes.items()}
+        return replace(self, annotations=annotations, drawnNodes=drawnNodes, indexValues=())
 
     @property
     def arguments(self) -> tuple[str, ...]:
