@@ -2,6 +2,7 @@
 
 import gzip
 import re
+import time
 import tracemalloc
 import zlib
 
@@ -131,6 +132,32 @@ def test_long_sequence_is_not_held_in_ram(tmp_path):
     tracemalloc.stop()
 
     assert peak < 2 * 2**20 + 8 * frame_bytes, "of 100 frames"
+
+
+def test_very_many_frames_of_one_index_value_are_numbered_at_once(tmp_path):
+    # given
+    count = 40_000
+    header = f"""NRRD0005
+type: uchar
+dimension: 4
+space: left-posterior-superior
+sizes: 1 1 1 {count}
+space directions: (1,0,0) (0,1,0) (0,0,1) none
+kinds: domain domain domain list
+encoding: raw
+axis 3 index values:={" ".join(["7"] * count)}
+
+"""
+    (tmp_path / "s.seq.nrrd").write_bytes(header.encode() + bytes(count))
+
+    # when
+    began = time.process_time()
+    found = read_sequence(tmp_path / "s.seq.nrrd")
+
+    # then
+    assert time.process_time() - began < 3
+    assert found.index.values[:3] == ["7", "7 (2)", "7 (3)"]
+    assert len(set(found.index.values)) == count
 
 
 def test_text_index_values_keep_their_spaces_and_accents(tmp_path):

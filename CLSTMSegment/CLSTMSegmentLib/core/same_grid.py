@@ -101,8 +101,8 @@ class ImageGrid:
 
     def is_same(self, other: "ImageGrid") -> bool:
         """Return whether another grid has as many voxels at the same places, see `TOLERANCE`."""
-        if self.size != other.size:
-            return False
+        if self == other or self.size != other.size:
+            return self == other
         moved = np.column_stack([np.subtract(self.origin, other.origin), self.steps - other.steps])
         return bool(np.all(np.linalg.norm(moved, axis=0) <= TOLERANCE * min(self.spacing)))
 

@@ -97,13 +97,15 @@ class SequenceIndex:
 def _numbered(values: list[str]) -> list[str]:
     """Return the values, with a number after each one that occurred before; empty values are called "frame"."""
     taken: set[str] = set()
+    counts: dict[str, int] = {}
     numbered = []
     for value in values:
-        name, n = value or "frame", 1
-        wanted = name
+        wanted = value or "frame"
+        name, n = wanted, counts.get(wanted, 1)
         while name in taken:
             n += 1
             name = f"{wanted} ({n})"
+        counts[wanted] = n  # the next one of this value need not try the numbers before
         taken.add(name)
         numbered.append(name)
     return numbered
