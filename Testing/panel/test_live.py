@@ -107,6 +107,87 @@ def test_all_frames_are_shown_in_one_segmentation_beside_the_volume(live, fakes,
     assert node.GetTransformNodeID() == transformNode.GetID()
 
 
+def test_segments_are_known_by_the_names_that_the_user_sees(live, fakes, volumeNode):
+    # given a result of which the user has exchanged the names, because each had that of the other
+    answer(fakes[-1], 0)
+    setImage(volumeNode, 2)
+    turn()
+    segmentation = segmentations()[0].GetSegmentation()
+    segmentation.GetSegment("inner").SetName("Outer")
+    segmentation.GetSegment("outer").SetName("Inner")
+
+    # when
+    answer(fakes[-1], 1, label=1)
+
+    # then
+    assert [segmentation.GetSegment(name).GetLabelValue() for name in ("outer", "inner")] == [1, 2]
+    assert live.liveVolumesLabel.text == "Inner: 1.2 ml\nOuter: 7.5 ml"
+
+
+def test_segments_that_the_user_removed_and_added_in_another_order_are_shown_by_their_names(live, fakes, volumeNode):
+    answer(fakes[-1], 0)
+    setImage(volumeNode, 2)
+    turn()
+    (node,) = segmentations()
+    node.GetSegmentation().RemoveAllSegments()
+    node.GetSegmentation().AddEmptySegment("Segment_1", "Outer")
+    node.GetSegmentation().AddEmptySegment("Segment_2", "Inner")
+
+    answer(fakes[-1], 1, label=2)
+
+    labels = labelsOf(node, smallModel().segments, imageFromVolume(volumeNode), "frame")
+    assert (sitk.GetArrayViewFromImage(labels) == 2).all()
+
+
+def test_names_and_colours_of_the_user_are_shown_and_recorded(live, fakes, volumeNode):
+    # given a frame that is recorded before the names change
+    live.recordButton.click()
+    for number in range(2):
+        answer(fakes[-1], number)
+        setImage(volumeNode, 2 + number)
+        turn()
+    segment = segmentations()[0].GetSegmentation().GetSegment("outer")
+
+    # when
+    segment.SetName("Myocardium")
+    segment.SetColor(0.2, 0.4, 0.6)
+    answer(fakes[-1], 2)
+    shown = live.liveVolumesLabel.text
+    live.recordButton.click()
+
+    # then
+    assert shown == "Inner: 1.2 ml\nMyocardium: 7.5 ml"
+    sequences = slicer.util.getNodesByClass("vtkMRMLSequenceNode")
+    (labels,) = (node for node in sequences if node.GetNthDataNode(0).IsA("vtkMRMLSegmentationNode"))
+    assert labels.GetNumberOfDataNodes() == 2
+    for number in range(2):
+        recorded = labels.GetNthDataNode(number).GetSegmentation().GetSegment("outer")
+        assert (recorded.GetName(), recorded.GetColor()) == ("Myocardium", (0.2, 0.4, 0.6))
+    (tableNode,) = slicer.util.getNodesByClass("vtkMRMLTableNode")
+    assert list(slicer.util.arrayFromTableColumn(tableNode, "Myocardium")) == [7.5, 7.5]
+
+
+def test_segments_of_one_name_are_said_and_the_next_frame_is_shown_once_they_differ(live, fakes, volumeNode):
+    answer(fakes[-1], 0)
+    (node,) = segmentations()
+    outer = node.GetSegmentation().GetSegment("outer")
+    outer.SetName("Inner")
+    outer.SetLabelValue(1)  # both are drawn
+    setImage(volumeNode, 2)
+    turn()
+    answer(fakes[-1], 1)
+
+    assert "two of its segments have the same name 'Inner': rename one of them" in live.liveStatusLabel.text
+
+    outer.SetName("Outer")
+    setImage(volumeNode, 3)
+    turn()
+    answer(fakes[-1], 2, label=2)
+
+    assert outer.GetLabelValue() == 2
+    assert "rename" not in live.liveStatusLabel.text
+
+
 def test_frame_on_another_grid_is_shown_on_its_own(live, fakes, volumeNode):
     answer(fakes[-1], 0)
     volumeNode.SetSpacing(1.0, 2.0, 3.0)

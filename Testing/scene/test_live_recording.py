@@ -40,7 +40,7 @@ def recorded(volumeNode, model, phantom):
 
 
 def test_recording_is_saved_and_reloaded_and_plays_in_step(scene, volumeNode, model, phantom, tmp_path):
-    browserNode = recorded(volumeNode, model, phantom).publish()
+    browserNode = recorded(volumeNode, model, phantom).publish(None)
     assert browserNode.GetProxyNode(browserNode.GetMasterSequenceNode()).GetTransformNodeID() == (
         volumeNode.GetTransformNodeID()
     )
@@ -65,7 +65,7 @@ def test_recording_is_saved_and_reloaded_and_plays_in_step(scene, volumeNode, mo
 
 
 def test_recording_has_a_table_of_its_volumes(scene, volumeNode, model, phantom):
-    recorded(volumeNode, model, phantom).publish()
+    recorded(volumeNode, model, phantom).publish(None)
 
     (tableNode,) = slicer.util.getNodesByClass("vtkMRMLTableNode")
     assert list(slicer.util.arrayFromTableColumn(tableNode, "time")) == [12, 115, 231]
@@ -75,7 +75,7 @@ def test_recording_has_a_table_of_its_volumes(scene, volumeNode, model, phantom)
 def test_recording_without_a_frame_changes_nothing(scene, volumeNode, model):
     before = scene.GetNumberOfNodes()
 
-    assert LiveRecording(model, volumeNode).publish() is None
+    assert LiveRecording(model, volumeNode).publish(None) is None
 
     assert scene.GetNumberOfNodes() == before
 
@@ -84,7 +84,7 @@ def test_recording_whose_input_was_removed_is_kept(scene, volumeNode, model, pha
     recording = recorded(volumeNode, model, phantom)
     scene.RemoveNode(volumeNode)
 
-    assert recording.publish().GetNumberOfItems() == 3
+    assert recording.publish(None).GetNumberOfItems() == 3
 
 
 def test_only_a_change_of_the_image_or_its_place_is_a_new_frame(volumeNode):

@@ -152,6 +152,6 @@ def _state(live: LiveSegmentation) -> str:
 
 def _volumes(live: LiveSegmentation) -> str:
     return "\n".join(
-        _("{segment}: {volume:.1f} ml").format(segment=segment.name, volume=ml)
-        for segment, ml in zip(live.request.model.segments, live.ml, strict=True)
+        _("{segment}: {volume:.1f} ml").format(segment=name, volume=ml)
+        for name, ml in zip(live.output.names, live.ml, strict=True)
     )

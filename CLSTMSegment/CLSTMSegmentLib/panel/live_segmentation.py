@@ -151,7 +151,7 @@ class LiveSegmentation:
             self._recording = LiveRecording(self.request.model, self.request.volumeNode)
         elif not recording and self._recording is not None:
             finished, self._recording = self._recording, None
-            self.browserNode = finished.publish() or self.browserNode
+            self.browserNode = finished.publish(self.output.node) or self.browserNode
 
     def stop(self) -> None:
         """End the worker at once; the newest labels stay in the scene."""
@@ -240,7 +240,11 @@ class LiveSegmentation:
     def _show(self, done: LiveFrameDone) -> None:
         frame, self._handedOver = self._handedOver, None
         labels = self._folder.read_result(done)
-        self.output.show(labels, done.box, frame.geometry)
+        try:
+            self.output.show(labels, done.box, frame.geometry)
+        except InputError as error:
+            self.message = str(error)
+            return
         now = time.perf_counter()
         self._latencies.add(now - frame.arrived)
         self._networkLatencies.add(done.seconds)

@@ -11,7 +11,7 @@ from .beside_input import placeBeside
 from .edited_frames import editState
 from .images import withVoxels
 from .inputs import SequenceInput
-from .labelmaps import binaryLabelmap
+from .labelmaps import binaryLabelmap, namesInAll, segmentsFor
 from .segmentation_nodes import segmentationFromLabelmap
 
 _live: WeakSet["LiveOutput"] = WeakSet()
@@ -51,6 +51,11 @@ class LiveOutput:
         _live.discard(self)
 
     @property
+    def names(self) -> list[str]:
+        """Return the names of the model's segments as the user sees them."""
+        return namesInAll([] if self.node is None else [self.node], self._model.segments)
+
+    @property
     def isRemoved(self) -> bool:
         """Return whether the node was in the scene and is not any more."""
         return self.node is not None and self.node.GetScene() is None
@@ -66,6 +71,9 @@ class LiveOutput:
             labels: uint8 (k, j, i), n for the model's n-th segment, in the box.
             box: the box around all labels, along k, j and i.
             geometry: geometry of the whole frame.
+
+        Raises:
+            InputError: two segments have one name, so that nobody knows where the labels belong.
         """
         labelmap = labelmapOf(labels, box, geometry)
         if self.node is None:
@@ -85,17 +93,20 @@ class LiveOutput:
 
     def _replace(self, labelmap: slicer.vtkOrientedImageData, geometry: slicer.vtkOrientedImageData) -> None:
         """Change the labelmap in place: the segments keep what the user has chosen for their display."""
+        segments = segmentsFor(self.node, self._model.segments, self.node.GetName())
         segmentation, converter = self.node.GetSegmentation(), slicer.vtkSegmentationConverter
         wasModifying = self.node.StartModify()
         segmentation.SetConversionParameter(
             converter.GetReferenceImageGeometryParameterName(), converter.SerializeImageGeometry(geometry)
         )
         self._labelmap.ShallowCopy(labelmap)
-        for value, description in enumerate(self._model.segments, start=1):
-            segment = segmentation.GetSegment(description.id)
-            # the user may have removed a segment, or edited it and so given it a labelmap and a label of its own
-            if segment is not None and segment.GetRepresentation(binaryLabelmap()) is not self._labelmap:
+        for value, segment in enumerate(segments, start=1):
+            if segment is None:  # the user has removed it
+                continue
+            if segment.GetLabelValue() != value:
                 segment.SetLabelValue(value)
+            # the user may have edited it, and so given it a labelmap of its own
+            if segment.GetRepresentation(binaryLabelmap()) is not self._labelmap:
                 segment.AddRepresentation(binaryLabelmap(), self._labelmap)
         self._labelmap.Modified()
         if self.node.GetTransformNodeID() != self._volumeNode.GetTransformNodeID():

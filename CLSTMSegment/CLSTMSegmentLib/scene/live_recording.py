@@ -10,10 +10,11 @@ from ..model.description import Model
 from .beside_input import moveToFolderOf
 from .images import volumeGeometry
 from .inputs import SequenceFrames, SequenceInput, resolveInput
+from .labelmaps import namesInAll
 from .live_output import labelmapOf
 from .made_frames import MODEL, rememberMade
 from .outputs import SegmentationOutput
-from .segmentation_nodes import segmentationFromLabelmap
+from .segmentation_nodes import describeAs, segmentationFromLabelmap
 
 
 class LiveRecording:
@@ -55,8 +56,12 @@ class LiveRecording:
         self._imagesNode.SetDataNodeAtValue(image, volumes.index_value).SetAndObserveImageData(imageData)
         self._output.addMeasured(node, FrameVolumes(self.count - 1, volumes.index_value, volumes.ml), [])
 
-    def publish(self) -> slicer.vtkMRMLSequenceBrowserNode | None:
+    def publish(self, shown: slicer.vtkMRMLSegmentationNode | None) -> slicer.vtkMRMLSequenceBrowserNode | None:
         """Add both sequences, their browser and the table of volumes to the scene; without a frame, do nothing.
+
+        Args:
+            shown: the segmentation in which the user saw the frames, which gives the segments names and colours; None
+                for those of the model.
 
         Returns:
             The browser; None without a frame.
@@ -76,7 +81,12 @@ class LiveRecording:
         self._output.source = resolveInput(imagesNode)
         self._output.curve.index = SequenceFrames(imagesNode).index
         for number in range(self.count):
-            rememberMade(self._output.sequenceNode.GetNthDataNode(number), MODEL)
+            node = self._output.sequenceNode.GetNthDataNode(number)
+            if shown is not None:
+                describeAs(node, shown, self._model.segments)
+            rememberMade(node, MODEL)
+        if shown is not None:
+            self._output.curve.rename(namesInAll([shown], self._model.segments))
         self._output.publish()
         return browserNode
 

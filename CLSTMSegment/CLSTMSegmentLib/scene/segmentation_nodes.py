@@ -9,7 +9,7 @@ from ..core.errors import InputError
 from ..core.structure import Segment, SegmentSet
 from ..model.description import Model
 from .images import imageGeometry, labelmapImage
-from .labelmaps import binaryLabelmap, drawnSegments
+from .labelmaps import binaryLabelmap, drawnSegments, segmentsFor
 
 CODES = ("category", "type", "type_modifier", None, "region", "region_modifier")
 """Keys of a segment's terminology in the order of Slicer's entry; None for the context of the region."""
@@ -107,6 +107,29 @@ def terminologyEntry(segment: Segment) -> str:
     return "~".join(["Segmentation category and type - DICOM master list", *fields])
 
 
+def describeAs(
+    node: slicer.vtkMRMLSegmentationNode, seen: slicer.vtkMRMLSegmentationNode, descriptions: tuple[Segment, ...]
+) -> None:
+    """Give segments that were made with the IDs of descriptions the names, colours and terminology of another node.
+
+    Args:
+        node: the segmentation whose segments are changed.
+        seen: the segmentation that the user sees; where two drawn segments in it have one name, nothing is changed.
+        descriptions: what the segments are, see `labelmaps.segmentsFor`.
+    """
+    try:
+        found = segmentsFor(seen, descriptions, "")
+    except InputError:
+        return
+    for description, segment in zip(descriptions, found, strict=True):
+        own = node.GetSegmentation().GetSegment(description.id)
+        if segment is None or own is None or not segment.GetName():
+            continue
+        own.SetName(segment.GetName())
+        own.SetColor(segment.GetColor())
+        own.SetTag(own.GetTerminologyEntryTagName(), _terminologyTag(segment))
+
+
 def describedSegment(segmentID: str, segment: slicer.vtkSegment, frame: str) -> Segment:
     """Return what a segment is; raise an InputError that names the frame if it has a name that cannot be used."""
     if not segment.GetName():
@@ -119,7 +142,12 @@ def describedSegment(segmentID: str, segment: slicer.vtkSegment, frame: str) -> 
 
 def _terminology(segment: slicer.vtkSegment) -> dict[str, list[str]]:
     """Return the codes in a segment's terminology entry, see `terminologyEntry`."""
+    entry = _terminologyTag(segment)
+    codes = {key: field.split("^") for key, field in zip(CODES, entry.split("~")[1:], strict=False) if key}
+    return {key: code for key, code in codes.items() if len(code) == 3 and all(code)}
+
+
+def _terminologyTag(segment: slicer.vtkSegment) -> str:
     tag = vtk.mutable("")
     segment.GetTag(segment.GetTerminologyEntryTagName(), tag)
-    codes = {key: field.split("^") for key, field in zip(CODES, str(tag).split("~")[1:], strict=False) if key}
-    return {key: code for key, code in codes.items() if len(code) == 3 and all(code)}
+    return str(tag)
