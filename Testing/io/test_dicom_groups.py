@@ -203,6 +203,17 @@ def test_phases_that_nothing_tells_to_be_of_one_patient_are_warned_of(series, tm
     assert any("check that the folder holds the images of one patient only" in text for text in found.warnings)
 
 
+def test_phases_of_one_study_without_a_patient_and_with_different_frames_of_reference_are_warned_of(tmp_path):
+    for n in range(2):
+        own = NAMELESS | {"StudyInstanceUID": "1.2.3", "SeriesInstanceUID": f"1.2.3.{80 + n}"}
+        own |= {"FrameOfReferenceUID": f"1.2.3.{90 + n}"}
+        write_small_cine(tmp_path / f"{n}", lambda _, k, own=own, n=n: timed(n, k) | own, times=1)
+
+    (warning,) = read_sequence(tmp_path).warnings
+
+    assert warning.startswith("the images name no patient, and have different frames of reference")
+
+
 @pytest.mark.parametrize("known", ["FrameOfReferenceUID", "StudyInstanceUID"])
 def test_phases_of_an_anonymised_patient_are_one_sequence_without_a_warning(known, tmp_path):
     for n in range(2):

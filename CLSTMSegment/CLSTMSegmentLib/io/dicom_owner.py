@@ -24,11 +24,25 @@ def owner_of(image: DicomImage) -> tuple[str, ...]:
 
 
 def doubts_of_owner(images: Sequence[DicomImage]) -> tuple[str, ...]:
-    """Return a warning if nothing tells that images of one owner are of one patient: no identity, no common series."""
-    series = {image.text("SeriesInstanceUID") for image in images}
-    if any(map(images[0].text, IDENTITIES)) or (len(series) == 1 and all(series)):
+    """Return a warning if nothing tells that images of one owner are of one patient: no identity, no common series.
+
+    A study alone does not tell it where the frames of reference differ: some anonymisers give one to all patients.
+    """
+    common = {name for name in (*IDENTITIES, "SeriesInstanceUID") if _is_common(name, images)}
+    if common == {"StudyInstanceUID"} and any(image.text("FrameOfReferenceUID") for image in images):
+        return (
+            "the images name no patient, and have different frames of reference (FrameOfReferenceUID), as those of "
+            "several patients do: check that the folder holds the images of one patient only",
+        )
+    if common:
         return ()
     return (
         f"nothing tells that the images are of one patient: they have no {', no '.join(IDENTITIES)} and no common "
         "SeriesInstanceUID: check that the folder holds the images of one patient only",
     )
+
+
+def _is_common(name: str, images: Sequence[DicomImage]) -> bool:
+    """Return whether all images have one and the same value, which is not empty."""
+    values = {image.text(name) for image in images}
+    return len(values) == 1 and all(values)
