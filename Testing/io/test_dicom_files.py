@@ -262,6 +262,15 @@ def test_compressed_image_that_simpleitk_does_not_read_is_refused_with_what_to_d
         read_sequence(tmp_path)[0]
 
 
+def test_rescale_slope_of_0_does_not_make_all_values_the_same(tmp_path):
+    small_image(3, 0, RescaleSlope=0, RescaleIntercept=5).save_as(tmp_path / "IM0", enforce_file_format=True)
+
+    found = read_sequence(tmp_path)[0].image
+
+    in_simpleitk = sitk.ReadImage(str(tmp_path / "IM0"), imageIO="GDCMImageIO")
+    assert found[0, 0, 0] == in_simpleitk[0, 0, 0] == 35
+
+
 ULTRASOUND_VOLUME = "1.2.840.10008.5.1.4.1.1.6.2"
 
 

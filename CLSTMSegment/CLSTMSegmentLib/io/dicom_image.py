@@ -245,6 +245,8 @@ def _scale(header: DicomHeader, said: Lookup, keyword: str, default: float) -> f
         number = nan
     if not isfinite(number):
         raise InputError(f"{header.path} is damaged: its {keyword} is {value}")
+    if keyword == "RescaleSlope" and number == 0:
+        return 1.0  # as in SimpleITK: 0 would make all values the same
     return number
 
 
