@@ -1,6 +1,7 @@
 """The command line `clstm-segment`."""
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -76,7 +77,11 @@ def _print_error(message: str, status: int) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors can name any file."""
+    """A parser whose errors can name any file, and that takes -1e3 and -inf for numbers, not for options."""
+
+    def __init__(self, *arguments: object, **options: object):
+        super().__init__(*arguments, **options)
+        self._negative_number_matcher = re.compile(r"-(\d|\.\d|inf|nan)")  # as it is from Python 3.14 on
 
     def error(self, message: str) -> NoReturn:
         super().error(plain_text(message))

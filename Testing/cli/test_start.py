@@ -79,6 +79,10 @@ BAD = {
     "bad device": (["segment", "CINE", "-o", "OUT", "--device", "gpu"], "unknown device 'gpu'"),
     "bad frames": (["segment", "CINE", "-o", "OUT", "--frames", "0:9:0"], "give a slice"),
     "frame that is not there": (["segment", "CINE", "-o", "OUT", "--frames", "7"], "frames 0 to 1"),
+    "negative numbers with an exponent": (
+        ["segment", "CINE", "-o", "OUT", "--roi", "-1e2", "-1.5e+1", "-.5E3", "0", "-inf", "1"],
+        "error: a number of the region of interest is -inf mm",
+    ),
     "unknown model": (["segment", "CINE", "-o", "OUT", "--model", "liver"], "no model 'liver'"),
     "no model": (["model", "info", "liver"], "no model 'liver'"),
     "missing table": (["batch", "HERE/missing.csv", "--out", "HERE/cohort"], "missing.csv"),
