@@ -11,6 +11,7 @@ from CLSTMSegmentLib.core.errors import StorageError
 from CLSTMSegmentLib.core.sequence import SegmentedFrame
 from CLSTMSegmentLib.core.volume_curve import IMAGE, Flag
 from CLSTMSegmentLib.scene.annotations import annotatedFrames, readAnnotations
+from CLSTMSegmentLib.scene.frame_reviews import GOOD, reviewFrame
 from CLSTMSegmentLib.scene.inputs import resolveInput
 from CLSTMSegmentLib.teaching.training_set import TrainingSet
 from CLSTMSegmentLib.worker.events import Done, Failed
@@ -241,6 +242,22 @@ def test_user_is_asked_before_an_annotation_that_is_propagated_again_loses_frame
     question = f"The 6 frames of {result.GetName()} will be replaced when the run has finished."
     assert asked == [f"{question} This run makes fewer frames: 4."]
     assert len(fakes) == workers + agrees
+
+
+def test_user_is_asked_before_an_annotation_that_is_propagated_again_loses_marks(
+    fakeAnnotated, fakes, hook, monkeypatch
+):
+    ui, asked = fakeAnnotated, []
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, title: asked.append(text) or False)
+    result = fakePropagation(ui, fakes, hook)
+    correct(ui, result, 1)
+    reviewFrame(result, result.GetNthIndexValue(2), GOOD)
+
+    ui.propagateButton.click()
+
+    question = f"The 6 frames of {result.GetName()} will be replaced when the run has finished."
+    assert asked == [f"{question} Your marks of good and bad frames will be removed."]
+    assert len(fakes) == 1
 
 
 @pytest.mark.parametrize("learn", [True, False])

@@ -14,7 +14,7 @@ class ReplacementQuestion:
 
     The user is asked once for each output and input. They are asked again whenever a run would remove something that
     they drew, corrected or marked, or would leave fewer frames than there are. A propagation into its own annotation
-    keeps what they drew, and asks only where it would leave fewer frames.
+    keeps what they drew, and asks only where it would remove marks or leave fewer frames.
     """
 
     def __init__(self):
@@ -54,11 +54,11 @@ def _count(outputNode: slicer.vtkMRMLNode) -> int:
 
 def _lost(outputNode: slicer.vtkMRMLNode, request: RunRequest | PropagationRequest) -> list[str]:
     """Return sentences about what the user would lose, beside frames that a run made."""
-    sentences, isReplaced = [], request.replacedNode is not None
-    if isReplaced and drawnFrames(outputNode, emptied=True):
+    sentences = []
+    if request.replacedNode is not None and drawnFrames(outputNode, emptied=True):
         sentences.append(_("They hold what you drew or corrected."))
     if outputNode.IsA("vtkMRMLSequenceNode"):
-        if isReplaced and frameReviews(outputNode):
+        if frameReviews(outputNode):
             sentences.append(_("Your marks of good and bad frames will be removed."))
         total = request.total(request.source.sequenceNode.GetNumberOfDataNodes())
         if total < outputNode.GetNumberOfDataNodes():
