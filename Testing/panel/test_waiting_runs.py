@@ -6,8 +6,11 @@ from CLSTMSegmentLib.scene.inputs import resolveInput
 from CLSTMSegmentLib.worker.events import Done, Failed
 from scene.conftest import play
 from scene.segmentations import finishedOutput, segmentedFrames
+from scene.test_annotations import draw
 
 from panel.conftest import choose, outputs, report, wait
+from panel.test_propagating import fakeAnnotated, hook, hookMask  # noqa: F401
+from panel.test_propagating import report as reportPropagated
 
 
 @pytest.fixture
@@ -85,3 +88,45 @@ def test_run_that_waited_says_that_its_frame_is_gone(sequence, waiting, fakes, p
     text = f"frame 3 ({frames[3].index_value}) was removed from Cine while the run waited: choose other frames"
     assert text in waiting.statusLabel.text
     assert len(fakes) == 1
+
+
+def test_run_of_a_range_that_waited_segments_the_frames_that_were_chosen(sequence, fakePanel, fakes, phantom):
+    ui, frames = fakePanel, segmentedFrames(sequence, phantom)
+    ui.inputSelector.setCurrentNode(sequence)
+    ui.applyButton.click()
+    wait(lambda: fakes[0].folder.has_frame(5), "all frames")
+    choose(ui.framesComboBox, "range")
+    ui.firstFrameSpinBox.value, ui.lastFrameSpinBox.value = 3, 5
+    ui.applyButton.click()
+    removeFrame(sequence, 1)
+
+    report(fakes[0], frames)
+    fakes[0].reported.append(Done(report=RunReport("cpu")))
+    wait(lambda: len(fakes) == 2, "the next run")
+
+    assert fakes[1].folder.settings().frames == "2,3,4"
+
+
+@pytest.mark.parametrize("removed", [1, 4])
+def test_propagation_that_waited_begins_with_the_frames_that_were_drawn_or_says_which_is_gone(
+    fakeAnnotated,  # noqa: F811
+    fakes,
+    hook,  # noqa: F811
+    removed,
+):
+    ui, cine = fakeAnnotated, fakeAnnotated.inputSelector.currentNode()
+    draw(ui.annotationSelector.currentNode(), 4, {"Hook": hookMask(hook, 4)}, hook[0][4])
+    for _ in range(2):
+        ui.propagateButton.click()
+    wait(lambda: fakes[0].folder.has_frame(5), "all frames")
+    removeFrame(cine, removed)
+
+    reportPropagated(fakes[0], hook, range(6))
+    fakes[0].reported.append(Done())
+    wait(lambda: not fakes[0].running, "the end of the first run")
+
+    if removed == 4:
+        assert len(fakes) == 1
+        assert f"frame 4 ({hook[0][4].index_value}) was removed from Cine" in ui.propagateStatusLabel.text
+    else:
+        assert sorted(fakes[1].folder.annotations()) == [0, 3]
