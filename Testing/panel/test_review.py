@@ -76,15 +76,19 @@ def test_second_press_removes_the_mark(finishedRun):
     assert frameReviews(outputs()[0]) == {}
 
 
-def test_frame_at_which_the_user_looks_in_a_second_browser_is_marked(finishedRun, scene, sequence, phantom):
+@pytest.mark.parametrize("isActive", [True, False], ids=["active volume", "in a slice view"])
+def test_frame_at_which_the_user_looks_in_a_second_browser_is_marked(finishedRun, scene, sequence, phantom, isActive):
     ui, browserNode = finishedRun
     second = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", "Second")
     second.SetAndObserveMasterSequenceNodeID(sequence.GetID())
     second.AddSynchronizedSequenceNode(outputs()[0])
     play(second, 4)
     browserNode.SetSelectedItemNumber(1)
-    selectionNode = slicer.app.applicationLogic().GetSelectionNode()
-    selectionNode.SetActiveVolumeID(second.GetProxyNode(sequence).GetID())
+    proxyID = second.GetProxyNode(sequence).GetID()
+    if isActive:
+        slicer.app.applicationLogic().GetSelectionNode().SetActiveVolumeID(proxyID)
+    else:  # the selector of a slice view leaves the active volume as it is, which is that of the first browser
+        scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode", "Yellow").SetBackgroundVolumeID(proxyID)
 
     ui.goodButton.click()
     marks = frameReviews(outputs()[0])

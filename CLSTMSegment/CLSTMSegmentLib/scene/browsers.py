@@ -112,7 +112,7 @@ def browsersOf(node: slicer.vtkMRMLSequenceNode) -> list[slicer.vtkMRMLSequenceB
 def browserOfSequence(node: slicer.vtkMRMLSequenceNode) -> slicer.vtkMRMLSequenceBrowserNode | None:
     """Return the browser of which the sequence is the master, else any browser that plays it.
 
-    Of several ones, it is the one whose proxy of the sequence is the active volume, or shown in a slice view.
+    Of several ones, it is the one whose proxy of the sequence is shown in a slice view, or the active volume.
     """
     browsers = browsersOf(node)
     masters = [b for b in browsers if b.GetMasterSequenceNode() is node] or browsers
@@ -124,14 +124,18 @@ def browserOfSequence(node: slicer.vtkMRMLSequenceNode) -> slicer.vtkMRMLSequenc
 def seenBrowser(
     node: slicer.vtkMRMLSequenceNode, browsers: list[slicer.vtkMRMLSequenceBrowserNode]
 ) -> slicer.vtkMRMLSequenceBrowserNode | None:
-    """Return the browser whose proxy of a sequence is the active volume, or shown in a slice view; None for none."""
+    """Return the browser whose proxy of a sequence is shown in a slice view, or the active volume; None for none."""
     seen = _seenVolumeIDs(node.GetScene())
     proxies = [(b, proxyNode.GetID()) for b in browsers if (proxyNode := b.GetProxyNode(node)) is not None]
     return next((b for volumeID in seen for b, proxyID in proxies if proxyID == volumeID), None)
 
 
 def _seenVolumeIDs(scene: slicer.vtkMRMLScene) -> list[str | None]:
-    """Return the IDs of the active volume and of the volumes that the slice views show."""
+    """Return the IDs of the volumes that the slice views show, and of the active volume.
+
+    The active volume comes first if a slice view shows it, else last: a slice view lets the user choose another one.
+    """
     selectionNode = scene.GetNodeByID("vtkMRMLSelectionNodeSingleton")
     active = [selectionNode.GetActiveVolumeID()] if selectionNode is not None else []
-    return active + [view.GetBackgroundVolumeID() for view in _nodes(scene, "vtkMRMLSliceCompositeNode")]
+    shown = [view.GetBackgroundVolumeID() for view in _nodes(scene, "vtkMRMLSliceCompositeNode")]
+    return [volumeID for volumeID in active if volumeID in shown] + shown + active
