@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from ..core.atomic_write import replacing, write_text
 from ..core.errors import InputError
-from ..core.matplotlib_import import import_matplotlib
 from ..engine.settings import DEFAULT_MODEL, RunSettings
 from ..evaluation.cases import Case, derived_cases, read_cases
 from ..model.bundle import load_model
 from ..pipeline.output_paths import check_outputs
 from ..pipeline.result_files import check_unchanged, versions_of
+from ..report.matplotlib_import import import_matplotlib
 from ..training.labelled_hearts import files_of_hearts
 from .run_options import path_in
 from .terminal import show, show_warnings

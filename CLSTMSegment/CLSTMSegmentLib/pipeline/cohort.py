@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from ..core.atomic_write import remove_parts
 from ..core.errors import Cancelled, CohortIncomplete, InputError, StorageError
-from ..core.matplotlib_import import import_matplotlib
 from ..core.own_folder import OwnFolder, alone_in
 from ..engine.settings import RunSettings
 from ..model.bundle import load_model, model_digest, write_bundle
 from ..model.description import Model
 from ..report.cohort_summary import CohortRow, summarised_names, write_overview, write_summary
 from ..report.csv_table import cell
+from ..report.matplotlib_import import import_matplotlib
 from ..worker.scheduler import Scheduler, connected
 from .cohort_table import Cohort, CohortSequence
 from .local_workers import segment_on_this_computer

@@ -4,8 +4,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..core.matplotlib_import import import_matplotlib
 from ..core.plain_text import plain_text
+from .matplotlib_import import import_matplotlib
 
 import_matplotlib()
 

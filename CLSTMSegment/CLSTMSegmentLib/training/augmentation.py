@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..core.boxes import Shape
-from ..core.matplotlib_import import import_matplotlib
+from ..report.matplotlib_import import import_matplotlib
 from .sparse_labels import UNKNOWN
 
 with suppress(ImportError):

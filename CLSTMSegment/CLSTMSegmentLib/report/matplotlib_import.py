@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from .errors import InputError
+from ..core.errors import InputError
 
 
 def import_matplotlib() -> None:
