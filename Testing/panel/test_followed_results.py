@@ -6,6 +6,7 @@ import pytest
 import slicer
 import vtk
 from CLSTMSegmentLib.scene.inputs import resolveInput
+from CLSTMSegmentLib.scene.made_frames import frameContent
 from host import qt
 from scene.conftest import addSequence, play
 from scene.segmentations import finishedOutput, segmentedFrames
@@ -115,6 +116,22 @@ def test_frame_that_is_corrected_in_another_browser_is_measured(scene, sequence,
     edit(other.GetProxyNode(resultNode), "inner", phantom[0][4].image, CORRECTION)
 
     wait(lambda: innerVolumes(resultNode)[4] == EDITED_ML, "the new volume")
+
+
+def test_what_is_drawn_in_a_browser_that_saves_no_changes_is_kept_when_surfaces_are_made(
+    scene, sequence, fakeWidget, fakes, phantom
+):
+    fakeRun(fakeWidget.ui, fakes, segmentedFrames(sequence, phantom))
+    (resultNode,) = outputs()
+    other = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode")
+    other.SetAndObserveMasterSequenceNodeID(resultNode.GetID())
+    play(other, 4)
+    edit(other.GetProxyNode(resultNode), "inner", phantom[0][4].image, CORRECTION)
+
+    fakeWidget.ui.show3DButton.click()
+
+    wait(lambda: innerVolumes(resultNode)[4] == EDITED_ML, "the new volume")
+    assert frameContent(other.GetProxyNode(resultNode)) == frameContent(resultNode.GetNthDataNode(4))
 
 
 def test_stored_frame_that_a_script_edits_is_measured_for_the_file(sequence, fakeWidget, fakes, phantom, tmp_path):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import slicer
 from slicer.i18n import tr as _
 
+from ..scene.unsaved_drawings import saveChanges
 from .repeating_timer import RepeatingTimer
 
 
@@ -23,6 +24,7 @@ class SurfaceMaker:
 
     def start(self, sequenceNode: slicer.vtkMRMLSequenceNode, shownNode: slicer.vtkMRMLSegmentationNode) -> None:
         """Make the surfaces of the frame that is shown now, then those of all frames; surfaces that exist stay."""
+        saveChanges(sequenceNode)  # the application shows the stored frames again when they get surfaces
         shownNode.CreateClosedSurfaceRepresentation()
         self._sequenceNode, self._number = sequenceNode, 0
         self._timer.start()
