@@ -56,19 +56,23 @@ def test_plot_marks_the_current_frame(sequence, widget):
         assert marker.GetValue(0, 0).ToDouble() == pytest.approx(float(sequence.GetNthIndexValue(number)))
 
 
-def test_click_on_a_point_of_the_plot_goes_to_its_frame(sequence, widget):
+@pytest.mark.parametrize(("removedRow", "frame"), [(None, 1), (0, 2)])
+def test_click_on_a_point_of_the_plot_goes_to_its_frame(removedRow, frame, sequence, widget):
     browserNode = resolveInput(sequence).browserNode
     runToEnd(widget)
     widget.ui.plotButton.click()
     chartNode = slicer.mrmlScene.GetNthNodeByClass(0, "vtkMRMLPlotChartNode")
+    seriesNode = chartNode.GetNthPlotSeriesNode(1)
+    if removedRow is not None:
+        seriesNode.GetTableNode().RemoveRow(removedRow)
     seriesIDs, points, selections = vtk.vtkStringArray(), vtk.vtkIdTypeArray(), vtk.vtkCollection()
-    seriesIDs.InsertNextValue(chartNode.GetNthPlotSeriesNode(1).GetID())
+    seriesIDs.InsertNextValue(seriesNode.GetID())
     points.InsertNextValue(1)
     selections.AddItem(points)
 
     slicer.app.layoutManager().plotWidget(0).plotView().dataSelected.emit(seriesIDs, selections)
 
-    assert browserNode.GetSelectedItemNumber() == 1
+    assert browserNode.GetSelectedItemNumber() == frame
 
 
 def test_plotting_again_adds_no_series(sequence, widget):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicer
+import vtk
 from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.core.sequence import SegmentedFrame
 from CLSTMSegmentLib.core.volume_curve import Flag
@@ -201,3 +202,17 @@ def test_frame_is_measured_as_it_is_drawn_though_the_user_has_chosen_a_smaller_g
     assert output.measureAgain(0)
     assert output.curve.volumes(0)[0] == pytest.approx(14.4)
     assert not [flag for flag in output.curve.frame_flags if (flag.frame, flag.segment) == (0, "Inner")]
+
+
+def test_frame_that_was_sheared_and_scaled_by_a_hardened_transform_has_the_volume_of_its_voxels(sequenceNode, phantom):
+    output = finishedOutput(sequenceNode, phantom)
+    outputNode = output.publish()
+    before = output.curve.frames[1].ml[0]
+    transform = vtk.vtkTransform()
+    transform.Concatenate([1, 0.5, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1])
+    transform.Scale(1.1, 1.2, 1.5)
+
+    outputNode.GetNthDataNode(1).ApplyTransform(transform)
+    output.measureAgain(1)
+
+    assert output.curve.frames[1].ml[0] == pytest.approx(1.1 * 1.2 * 1.5 * before, rel=1e-4)

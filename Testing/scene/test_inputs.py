@@ -101,6 +101,12 @@ def sequenceWithAnEmptyFrame(scene):
     return node
 
 
+def sequenceWithoutATime(scene):
+    node = sequenceWithAnEmptyFrame(scene)
+    node.UpdateIndexValue("40", "nan")
+    return node
+
+
 def volumeOutsideAnySequence(scene):
     return scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Odd")
 
@@ -121,6 +127,7 @@ def browserOfNothing(scene):
         (sequenceOfModels, r"frame 0 \(0\) of sequence 'Odd' is a Model node"),
         (sequenceOfColours, "colour"),
         (sequenceWithAnEmptyFrame, r"frame 0 \(40\) of sequence 'Odd' has no image data"),
+        (sequenceWithoutATime, r"frame 0 \(nan\) of sequence 'Odd' has an index value that is no number"),
         (volumeOutsideAnySequence, "volume 'Odd' has no image data"),
         (labelmapOutsideAnySequence, "'Odd' is neither a sequence nor a scalar volume"),
         (browserOfNothing, "'Odd' plays no sequence"),

@@ -6,6 +6,7 @@ import vtk
 
 from ..scene.outputs import SegmentationOutput
 from ..scene.volumes_plot import fitChart, markFrame, volumesChart
+from ..scene.volumes_table import rowsOf
 from .reported_slots import reporting
 
 SELECTED = "dataSelected(vtkStringArray*, vtkCollection*)"
@@ -83,8 +84,16 @@ class VolumesPlotView:
                 and seriesNode.GetTableNode() is self._output.tableNode
                 and points.GetNumberOfValues() > 0
             ):
-                reporting(self._label, self._output.showFrame)(self._output.curve.numbers[points.GetValue(0)])
+                number = self._frameInRow(points.GetValue(0))
+                if number is not None:
+                    reporting(self._label, self._output.showFrame)(number)
                 return
+
+    def _frameInRow(self, row: int) -> int | None:
+        """Return the number of the frame in a row of the table, which the user may have sorted; None for none."""
+        curve = self._output.curve
+        rows = rowsOf(self._output.tableNode, [frame.index_value for frame in curve.frames])
+        return curve.numbers[rows.index(row)] if row in rows else None
 
 
 def _makeReadable(plotView: object) -> None:

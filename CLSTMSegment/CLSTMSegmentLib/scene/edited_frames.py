@@ -45,11 +45,19 @@ def measureEdited(
         if segment is not None and not isEmpty(segment):
             array[maskOn(geometry, segment, frame)] = 1
         labels = sitk.GetImageFromArray(array)
-        labels.SetSpacing(geometry.GetSpacing())
+        labels.SetSpacing(_edges(geometry))
         measured, found = measure_frame(SegmentedFrame(number, indexValue, labels), (description,))
         volumes += measured.ml
         flags += found
     return FrameVolumes(number, indexValue, tuple(volumes)), flags
+
+
+def _edges(geometry: slicer.vtkOrientedImageData) -> list[float]:
+    """Return the edges of a box in mm that has the volume of a voxel, which a hardened transform may have sheared."""
+    toWorld = vtk.vtkMatrix4x4()
+    geometry.GetImageToWorldMatrix(toWorld)
+    edges = np.array(geometry.GetSpacing())
+    return (edges * np.cbrt(abs(toWorld.Determinant()) / np.prod(edges))).tolist()
 
 
 def _gridAround(

@@ -190,7 +190,11 @@ def _checkSequence(sequenceNode: slicer.vtkMRMLSequenceNode) -> None:
     if sequenceNode.GetNumberOfDataNodes() == 0:
         raise InputError(f"sequence {name!r} has no frames: load or record some first")
     for number in range(sequenceNode.GetNumberOfDataNodes()):
-        frame = f"frame {number} ({sequenceNode.GetNthIndexValue(number)}) of sequence {name!r}"
+        value = sequenceNode.GetNthIndexValue(number)
+        frame = f"frame {number} ({value}) of sequence {name!r}"
+        if sequenceNode.GetIndexType() == sequenceNode.NumericIndex and value.strip().lower().lstrip("+-")[:3] == "nan":
+            # MRML would look for it without end
+            raise InputError(f"{frame} has an index value that is no number: correct it in the module Sequences")
         checkVolume(sequenceNode.GetNthDataNode(number), frame)
 
 
