@@ -55,6 +55,11 @@ def test_files_of_the_voxels_belong_to_the_sequence(suffix, data_file, expected,
         ("f%d.raw 5 1 1", "the numbers 5 1 1 stand for 0 files"),
         ("f%d.raw 0 99999999 1", "the numbers 0 99999999 1 stand for 100000000 files"),
         ("f%999999999d.raw 0 1 1", "f%999999999d.raw"),
+        ("f%d.raw", "not three whole numbers after it"),
+        ("f%d.raw 0 1", "not three whole numbers after it"),
+        ("f%d%d.raw", "not three whole numbers after it"),
+        ("**/f%02d.raw", "not three whole numbers after it"),
+        ("a\0b.raw", "a character NUL"),
     ],
 )
 def test_header_that_names_no_files_or_endlessly_many_is_refused(suffix, data_file, message, tmp_path):
@@ -80,6 +85,16 @@ def test_voxels_beside_a_header_with_an_axis_of_frames_are_read(data_file, tmp_p
 
     np.testing.assert_array_equal([sitk.GetArrayFromImage(frame.image) for frame in found], VOXELS)
     assert found[0].image.GetSpacing() == (3, 3, 8)
+
+
+@pytest.mark.parametrize("data_file", ["50%.raw", "*.raw", "[1].raw"])
+def test_name_of_voxels_without_a_place_for_a_number_is_taken_as_it_is(data_file, tmp_path):
+    path = detached(tmp_path, "nhdr", data_file)
+    (tmp_path / data_file).write_bytes(VOXELS.tobytes())
+
+    found = read_sequence(path)
+
+    np.testing.assert_array_equal([sitk.GetArrayFromImage(frame.image) for frame in found], VOXELS)
 
 
 @pytest.mark.parametrize("suffix", ["mha", "nrrd", "nii"])

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from ..core.errors import InputError
+from ..core.plain_files import check_path
 
 SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
 
@@ -27,7 +28,8 @@ def voxel_files(path: Path) -> list[Path]:
 
     Raises:
         OSError: it cannot be read.
-        InputError: its header names no files, or a pattern that stands for none or for too many.
+        InputError: its header names no files, what no path can have, or a pattern that stands for no files or for too
+            many.
     """
     if not path.name.lower().endswith(SUFFIXES):
         return []
@@ -43,7 +45,10 @@ def voxel_files(path: Path) -> list[Path]:
                 if not name.strip():
                     raise InputError(f"{path} is damaged: its header names no file of its voxels")
                 listed = file.read(LARGEST_HEADER).splitlines() if name.split()[0] == "LIST" else []
-                return _places(path.parent, name, [one.decode("utf-8", "surrogateescape") for one in listed])
+                places = _places(path.parent, name, [one.decode("utf-8", "surrogateescape") for one in listed])
+                for place in places:
+                    check_path(place)
+                return places
     return []
 
 
@@ -60,14 +65,16 @@ def _places(folder: Path, name: str, listed: list[str]) -> list[Path]:
         return []
     if first == "LIST":
         return [folder / one.strip() for one in listed if one.strip()]
-    if "%" in first:
+    if "%" in first and (len(name.split()) > 1 or re.search(NUMBER_IN_NAME, first)):
         given = name.split()[1:4]
-        if len(given) == 3 and all(re.fullmatch(r"[+-]?\d{1,9}", number) for number in given):
-            least, most, step = map(int, given)
-            numbers = range(least, most + (1 if step > 0 else -1), step) if step else range(0)
-            if not 0 < len(numbers) <= MOST_FILES:  # SimpleITK would crash or not end
-                raise InputError(f"{folder / first}: the numbers {' '.join(given)} stand for {len(numbers)} files")
-            return [folder / re.sub(NUMBER_IN_NAME, lambda found, n=n: found[0] % n, first) for n in numbers]
-        pattern = folder / re.sub(NUMBER_IN_NAME, "*", first)
-        return sorted(pattern.parent.glob(pattern.name))
+        if len(given) < 3 or not all(re.fullmatch(r"[+-]?\d{1,9}", number) for number in given):  # ITK may crash
+            raise InputError(
+                f"{folder / first}: the header gives this name for numbered files of voxels, but not three whole "
+                "numbers after it: the first, the last and the step: correct the header"
+            )
+        least, most, step = map(int, given)
+        numbers = range(least, most + (1 if step > 0 else -1), step) if step else range(0)
+        if not 0 < len(numbers) <= MOST_FILES:  # SimpleITK would crash or not end
+            raise InputError(f"{folder / first}: the numbers {' '.join(given)} stand for {len(numbers)} files")
+        return [folder / re.sub(NUMBER_IN_NAME, lambda found, n=n: found[0] % n, first) for n in numbers]
     return [folder / name]
