@@ -16,11 +16,14 @@ from CLSTMSegmentLib.__main__ import main
 from CLSTMSegmentLib.core.errors import InputError, RunFailed
 from CLSTMSegmentLib.engine.segmenter import Segmenter
 from CLSTMSegmentLib.engine.settings import RunSettings
+from CLSTMSegmentLib.engine.stream import SegmentationStream
 from CLSTMSegmentLib.model.bundle import load_model
 from CLSTMSegmentLib.pipeline.watch_to_files import WatchSettings, watch_folder
 from CLSTMSegmentLib.pipeline.watched_folder import WatchedFolder
 
 from pipeline.cohort_processes import started, wait_until
+
+HEADER = b"NRRD0004\ntype: short\ndimension: 3\nsizes: 32 32 6\nencoding: raw\n"
 
 
 @pytest.fixture
@@ -199,6 +202,69 @@ def test_file_without_its_voxels_is_said(phantom, folder):
 
     (note,) = notes
     assert "a.mhd waits for its voxels" in note
+
+
+def test_file_whose_voxels_did_not_come_until_the_end_is_said(bundle, phantom, folder, tmp_path):
+    write(phantom[0][0], folder / "1.mhd")
+    write(phantom[0][1], folder / "2.mhd")
+    (folder / "2.raw").unlink()
+
+    curve, notes = watched(bundle, folder, tmp_path / "labels", patience_s=60.0, quiet_s=0.7)
+
+    assert names_of(curve) == ["1.mhd"]
+    (note,) = notes
+    assert "2.mhd waits for its voxels" in note
+    assert "the file is left out" in note
+
+
+def test_file_that_is_segmented_when_the_watch_is_stopped_is_said(bundle, phantom, folder, tmp_path, monkeypatch):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SegmentationStream, "push", stopped)
+    write(phantom[0][0], folder / "1.nrrd")
+
+    curve, notes = watched(bundle, folder, tmp_path / "labels")
+
+    assert names_of(curve) == []
+    assert any("1.nrrd is left out" in note and "stopped" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("0.nhdr", HEADER + b"data file: a\0b.raw\n", "a character NUL"),
+        ("0.nhdr", HEADER + b"data file: s%d%d.raw\n", "not three whole numbers"),
+        ("0.nrrd", HEADER.replace(b"32 32 6", b"32 nan 6") + b"\n", "0.nrrd"),
+        ("a" * 245 + ".nrrd", None, "257 bytes, more than any disk can store"),
+    ],
+)
+def test_bad_file_does_not_end_the_watch(name, content, said, bundle, phantom, folder, tmp_path):
+    write(phantom[0][0], folder / "b.nrrd")
+    (folder / name).write_bytes((folder / "b.nrrd").read_bytes() if content is None else content)
+
+    curve, notes = watched(bundle, folder, tmp_path / "labels", patience_s=0.2, quiet_s=0.7)
+
+    assert names_of(curve) == ["b.nrrd"]
+    (note,) = notes
+    assert said in note
+    assert "left out" in note
+
+
+@pytest.mark.parametrize("error", [ValueError("what no reader foresaw"), MemoryError()])
+def test_file_that_a_reader_fails_on_in_any_way_is_left_out(error, folder, phantom, monkeypatch):
+    def fails(*_):
+        raise error
+
+    notes = []
+    files = WatchedFolder(folder, "name", 0.1, notes.append)
+    write(phantom[0][0], folder / "0.nrrd")
+    monkeypatch.setattr("CLSTMSegmentLib.pipeline.watched_folder.read_sequence", fails)
+
+    wait_until(lambda: files.look() or notes, folder / "0.nrrd")
+
+    (note,) = notes
+    assert "0.nrrd cannot be read" in note
 
 
 def test_watch_does_not_end_while_a_file_may_become_complete(bundle, phantom, folder, tmp_path):

@@ -13,7 +13,7 @@ from ..core.atomic_write import replacing
 from ..core.errors import InputError, StorageError, sitk_cause
 from ..core.latency import Latency
 from ..core.own_folder import AT_WORK, alone_in
-from ..core.plain_files import resolved
+from ..core.plain_files import check_path, resolved
 from ..core.sequence import SequenceIndex
 from ..core.volume_curve import FrameVolumes, VolumeCurve
 from ..engine.quality import measure_frame
@@ -113,9 +113,12 @@ def _watch(
             try:
                 result = stream.push(image, path.name)
                 _write_labels(watch.out, path, result.labels)
-            except InputError as error:
-                on_note(f"{path.name} is left out: {error}")
+            except (InputError, MemoryError) as error:
+                on_note(f"{path.name} is left out: {error or 'there is not enough memory for it'}")
                 continue
+            except KeyboardInterrupt:
+                on_note(f"{path.name} is left out: the watch was stopped before its labels were written")
+                raise
             names.append(path.name)
             volumes, flags = measure_frame(result, segmenter.model.segments)
             curve.add(volumes, flags)
@@ -149,12 +152,13 @@ def _write_labels(folder: Path, file: Path, labels: sitk.Image) -> None:
         file: the volume file.
 
     Raises:
-        InputError: there is such a file already.
+        InputError: there is such a file already, or its name would be too long.
         StorageError: the disk is full or cannot be written, or the folder was removed.
     """
     target = folder / f"{file_stem(file)}-labels.nrrd"
     if not folder.is_dir():
         raise StorageError(f"{folder} was removed during the watch, so that no labels can be written")
+    check_path(target)
     if target.exists():
         raise InputError(
             f"{target.name} exists already, from a file of the same name but another suffix, or from another program"

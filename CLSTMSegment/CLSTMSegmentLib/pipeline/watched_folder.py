@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,12 +28,14 @@ class _WatchedFile:
     """A file that has not been taken yet.
 
     Attributes:
-        status: versions of the file and of those that hold its voxels, see `file_version`.
+        files: the file, and those that hold its voxels.
+        status: the version of each of them, see `file_version`.
         since: when this status was seen first, in seconds of a monotonic clock.
         problem: why the file could not be read so far; empty for none.
         refused: whether that was noted, and the file left out.
     """
 
+    files: list[Path]
     status: tuple
     since: float
     problem: str = ""
@@ -90,7 +93,7 @@ class WatchedFolder:
                     return None
                 self._refuse(file)
                 continue
-            if _status(path) != file.status:
+            if _status_of(file.files) != file.status:
                 return None
             for warning in warnings:
                 self._on_note(warning)
@@ -103,10 +106,15 @@ class WatchedFolder:
 
     def end(self) -> None:
         """Note the files that are there, and were not taken."""
+        with suppress(RunFailed):  # the folder was removed, which is said elsewhere
+            self._update()
         for path, file in self._waiting.items():
             if not file.refused:
                 file.problem = file.problem or f"{path.name} was not complete, or not its turn, when the watch ended"
                 self._refuse(file)
+        for path, since in self._incomplete.items():
+            if since != math.inf:
+                self._on_note(f"{_without_voxels(path)}: the file is left out")
 
     def _refuse(self, file: _WatchedFile) -> None:
         file.refused = True
@@ -121,7 +129,8 @@ class WatchedFolder:
         if self._order == "name" and self._before is not None:
             self._note_unclear_order(*sorted((self._before, path), key=lambda file: natural_key(file.name)))
         self._before = path
-        self._taken[path] = [path, *voxel_files(path)], self._waiting.pop(path).status
+        file = self._waiting.pop(path)
+        self._taken[path] = file.files, file.status
         return path
 
     def _note_unclear_order(self, before: Path, after: Path) -> None:
@@ -139,12 +148,13 @@ class WatchedFolder:
             images = [path for path in self._folder.iterdir() if is_image_file(path) and not path.is_dir()]
         except OSError as error:
             raise RunFailed(f"{self._folder} cannot be read any more ({error.strerror})") from error
-        there = {path: _status(path) for path in images if path not in self._taken}
+        there = {path: _files_of(path) for path in images if path not in self._taken}
+        versions = {path: _status_of(files) for path, files in there.items()}
         self._note_changes()
-        self._note_incomplete([path for path, status in there.items() if status is None])
+        self._note_incomplete([path for path, status in versions.items() if status is None])
         self._waiting = {
-            path: known if (known := self._waiting.get(path)) and known.status == status else _new(status)
-            for path, status in there.items()
+            path: known if (known := self._waiting.get(path)) and known.status == status else _new(there[path], status)
+            for path, status in versions.items()
             if status is not None
         }
 
@@ -162,10 +172,11 @@ class WatchedFolder:
     def _note_incomplete(self, paths: Iterable[Path]) -> None:
         """Note files that are incomplete for a long time."""
         now = time.monotonic()
-        for path in paths:
-            if now - self._incomplete.setdefault(path, now) > self._patience_s:
+        self._incomplete = {path: self._incomplete.get(path, now) for path in paths}
+        for path, since in self._incomplete.items():
+            if now - since > self._patience_s:
                 self._incomplete[path] = math.inf
-                self._on_note(f"{path.name} waits for its voxels: it, or a file that holds them, cannot be found")
+                self._on_note(_without_voxels(path))
 
     def _key(self, path: Path) -> tuple:
         name = natural_key(path.name)
@@ -178,22 +189,31 @@ def _read(path: Path) -> tuple[sitk.Image, list[str]]:
     Raises:
         InputError: the file cannot be read, or has several frames.
     """
-    frames = read_sequence(path)
-    if len(frames) > 1:
-        raise InputError(f"{path} has {len(frames)} frames: a watch segments files of one volume each")
-    return frames[0].image, frames.warnings
-
-
-def _new(status: tuple) -> _WatchedFile:
-    return _WatchedFile(status, time.monotonic())
-
-
-def _status(path: Path) -> tuple | None:
-    """Return the versions of a file and of those that hold its voxels; None where one of them is not there."""
     try:
-        return _status_of([path, *(voxel_files(path) if path.is_file() else ())])  # to open a pipe can take for ever
+        frames = read_sequence(path)
+        if len(frames) > 1:
+            raise InputError(f"{path} has {len(frames)} frames: a watch segments files of one volume each")
+        return frames[0].image, frames.warnings
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{path} cannot be read ({error or repr(error)})") from error
+
+
+def _new(files: list[Path], status: tuple) -> _WatchedFile:
+    return _WatchedFile(files, status, time.monotonic())
+
+
+def _without_voxels(path: Path) -> str:
+    return f"{path.name} waits for its voxels: it, or a file that holds them, cannot be found"
+
+
+def _files_of(path: Path) -> list[Path]:
+    """Return a file and those that hold its voxels; the file alone where they are not known."""
+    try:
+        return [path, *(voxel_files(path) if path.is_file() else ())]  # to open a pipe can take for ever
     except (OSError, InputError):
-        return None
+        return [path]  # to read it tells why
 
 
 def _status_of(files: Iterable[Path]) -> tuple | None:
