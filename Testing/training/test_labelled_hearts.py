@@ -154,6 +154,8 @@ BROKEN = {
         "the first before the last",
     ),
     "class": ("labels.json", lambda frame: frame.update(labelled_classes=[9]), "must name classes from 1 to 2"),
+    "no class": ("labels.json", lambda frame: frame.update(labelled_classes=[]), "must name classes from 1 to 2"),
+    "decimal": ("labels.json", lambda frame: frame.update(labelled_classes=[1.0]), "must name classes from 1 to 2"),
     "slice": ("labels.json", lambda frame: frame.update(labelled_slices=[0, 99]), "and slices of the image"),
     "no slices": ("labels.json", lambda frame: frame.pop("labelled_slices"), "is not complete"),
     "no numbers": ("labels.json", lambda frame: frame.update(labelled_slices=["a", "b"]), "is not complete"),
@@ -192,3 +194,35 @@ def test_annotation_that_lies_elsewhere_is_refused_with_the_heart(hearts, tmp_pa
 
     with pytest.raises(InputError, match=r"A, ED: its annotation lies up to .* mm away"):
         read_phases(tmp_path / "data")
+
+
+def test_cine_without_an_annotated_frame_is_refused(hearts, tmp_path):
+    data = changed(hearts, tmp_path / "data", "labels.json", lambda content: next(iter(content.values())).clear())
+
+    with pytest.raises(InputError, match="names no annotated frame"):
+        read_cines(data)
+
+
+def with_labels(hearts, folder, change):
+    """Copy a folder of hearts, and change the label image of one."""
+    shutil.copytree(hearts, folder)
+    path = next(folder.rglob("A_ED_cavity.nrrd"))
+    sitk.WriteImage(change(sitk.ReadImage(str(path))), str(path))
+    return folder
+
+
+@pytest.mark.parametrize("kind", [sitk.sitkFloat32, sitk.sitkFloat64, sitk.sitkInt64, sitk.sitkUInt64])
+def test_labels_that_are_whole_numbers_of_any_type_are_taken(kind, hearts, tmp_path):
+    data = with_labels(hearts, tmp_path / "data", lambda labels: sitk.Cast(labels, kind))
+
+    found, expected = (read_phases(folder)["A"]["ED"][1].labels for folder in (data, hearts))
+
+    assert found.GetPixelID() == sitk.sitkUInt8
+    assert sitk.Hash(found) == sitk.Hash(sitk.Cast(expected, sitk.sitkUInt8))
+
+
+def test_labels_that_are_no_whole_numbers_are_refused_with_their_file(hearts, tmp_path):
+    data = with_labels(hearts, tmp_path / "data", lambda labels: sitk.Cast(labels, sitk.sitkFloat32) * 0.5)
+
+    with pytest.raises(InputError, match=r"A_ED_cavity\.nrrd: labels must be whole numbers from 0 to 255"):
+        read_phases(data)

@@ -13,8 +13,9 @@ from ..io.file_sequence import FileSequence
 from ..io.frame_folder import changing_numbers
 from ..io.image_files import format_of, read_image
 from ..io.input_files import file_stem
+from ..io.label_images import check_labels
 from ..io.sequence_files import IMAGE_SUFFIXES, files_of_sequence, read_sequence
-from .training_set import check_labels
+from .teaching_settings import MOST_SEGMENTS
 
 
 def read_annotations(path: Path, frames: FileSequence) -> dict[int, sitk.Image]:
@@ -73,7 +74,7 @@ def read_annotated_frame(path: Path, number: int, frames: FileSequence) -> dict[
 
 
 def _read_labels(labels: sitk.Image, name: str) -> sitk.Image:
-    check_labels(labels, name)
+    check_labels(labels, name, MOST_SEGMENTS)
     return labels
 
 

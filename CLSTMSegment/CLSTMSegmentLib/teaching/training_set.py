@@ -24,9 +24,10 @@ from ..core.same_grid import check_same_grid
 from ..core.sequence import Frame, check_frame
 from ..engine.intensity_window import IntensityWindow, find_intensity_window
 from ..io.image_files import read_image, write_image
+from ..io.label_images import check_labels
 from ..model.rules import IntensityRule
 from .teaching_folders import check_no_job
-from .teaching_settings import MOST_SEGMENTS, TeachingSettings
+from .teaching_settings import TeachingSettings
 
 MARKS = ("partly", "slices", "drawn", "whole")
 """What `AnnotatedFrame.mark` can be, from the least to the most complete annotation."""
@@ -229,20 +230,6 @@ def _check_annotation(annotated: AnnotatedFrame, frame: Frame, labels: sitk.Imag
     check_same_grid(frame.image, labels, name)
     if annotated.mark != "whole" and not sitk.GetArrayViewFromImage(labels).any():
         raise InputError(f"{name}: nothing is drawn in it")
-
-
-def check_labels(labels: sitk.Image, name: str, greatest: int = MOST_SEGMENTS) -> None:
-    """Raise an InputError unless an image is a 3D label image with the labels 0 to `greatest`.
-
-    Args:
-        name: what the image is called in the message.
-    """
-    kind = labels.GetPixelIDTypeAsString()
-    if labels.GetDimension() != 3 or labels.GetNumberOfComponentsPerPixel() != 1 or "complex" in kind:
-        raise InputError(f"{name}: its annotation must be a 3D label image, not {labels.GetDimension()}D of {kind}")
-    values = np.unique(sitk.GetArrayViewFromImage(labels))
-    if not np.isin(values, range(greatest + 1)).all():
-        raise InputError(f"{name}: labels must be whole numbers from 0 to {greatest}")
 
 
 def _window_of(images: Sequence[Frame], rule: IntensityRule, report: Callable[[], None]) -> IntensityWindow:

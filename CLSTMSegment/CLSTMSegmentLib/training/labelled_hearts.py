@@ -19,7 +19,7 @@ from ..engine.intensity_window import find_intensity_window
 from ..engine.preparation import prepare, prepare_labels
 from ..io.detached_voxels import voxel_files
 from ..io.file_sequence import FileSequence
-from ..io.image_files import read_image
+from ..io.label_images import read_labels
 from ..io.sequence_files import read_sequence
 from ..model.rules import GeometryRule, IntensityRule
 from .sparse_labels import BACKGROUND, UNKNOWN, Border, allowed_classes, certain_labels
@@ -143,10 +143,12 @@ def read_cines(
             if hearts is not None and names.get(case, case) not in hearts:
                 continue
             _check_new(case, cines, index)
+            if not labelled:
+                raise InputError(f"{index}: the entry {case!r} names no annotated frame")
             with _entry_of(index, case):
                 annotations = {
                     int(t): Annotation(
-                        read_image(index.parent / entry["file"]),
+                        read_labels(index.parent / entry["file"]),
                         list(entry["labelled_classes"]),
                         tuple(range(entry["labelled_slices"][0], entry["labelled_slices"][1] + 1)),
                         entry["phase"],
@@ -182,7 +184,7 @@ def read_phases(
             stacks[name] = {}
             for phase, entry in phases.items():
                 image = read_sequence(index.parent / f"{name}_{phase}.nrrd")[0].image
-                labels = read_image(index.parent / f"{name}_{phase}_cavity.nrrd")
+                labels = read_labels(index.parent / f"{name}_{phase}_cavity.nrrd")
                 with _entry_of(index, name):
                     first = int(entry["slices"][0])
                 right = tuple(n for n in range(image.GetDepth()) if first + n not in masked.get(name, ()))
@@ -239,8 +241,8 @@ def _check_annotation(annotation: Annotation, image: sitk.Image, name: str) -> N
     """Raise an InputError unless an annotation lies on its image and names classes and slices that there can be."""
     check_same_grid(image, annotation.labels, name)
     known, slices = range(1, CLASSES), range(image.GetDepth())
-    right = all(c in known for c in annotation.classes) and all(n in slices for n in annotation.slices)
-    if not right or not annotation.slices:
+    right = all(type(c) is int and c in known for c in annotation.classes) and annotation.classes
+    if not right or not annotation.slices or any(n not in slices for n in annotation.slices):
         known_slices = "slices of the image, the first before the last"
         raise InputError(f"{name}: its annotation must name classes from 1 to {CLASSES - 1} and {known_slices}")
 
