@@ -140,12 +140,40 @@ def test_removed_current_folder_is_said_in_one_line(place, cine, bundle, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.fixture
+def picture_words(cine):
+    """Command lines of runs that make a picture, in the current folder, by their commands."""
+    return {
+        "segment": ("segment", cine, "-o", "out.seq.nrrd", "--preview", "out.png"),
+        "batch": ("batch", cine.parent, "--out", "out"),
+        "evaluate": ("evaluate", "--data", cine.parent, "--page", "out.png"),
+    }
+
+
+@pytest.mark.parametrize("command", ["segment", "batch", "evaluate"])
+def test_picture_without_matplotlib_is_refused_before_the_run(command, picture_words, bundle, tmp_path, monkeypatch):
+    # given
+    (tmp_path / "missing").mkdir()
+    (tmp_path / "missing" / "matplotlib.py").write_text("raise ModuleNotFoundError('No module')", encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "missing"))
+    monkeypatch.chdir(tmp_path)
+
+    # when
+    status, _, text = outcome(*picture_words[command], "--model", bundle)
+
+    # then
+    assert status == 2
+    assert "Traceback" not in text
+    assert "pip install matplotlib" in text.splitlines()[-1]
+    assert not list(tmp_path.glob("out*"))
+
+
 @pytest.mark.parametrize(
     ("command", "wrong"),
     [("segment", "its own file"), ("segment", "variable"), ("batch", "variable"), ("evaluate", "variable")],
 )
 def test_settings_that_matplotlib_cannot_read_are_said_before_the_run(
-    command, wrong, cine, bundle, tmp_path, monkeypatch
+    command, wrong, picture_words, bundle, tmp_path, monkeypatch
 ):
     # given
     if wrong == "variable":
@@ -155,14 +183,9 @@ def test_settings_that_matplotlib_cannot_read_are_said_before_the_run(
         (tmp_path / "settings" / "matplotlibrc").write_bytes(b"\xff\xfe garbage")
         monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path / "settings"))
     monkeypatch.chdir(tmp_path)
-    words = {
-        "segment": ("segment", cine, "-o", "out.seq.nrrd", "--preview", "out.png"),
-        "batch": ("batch", cine.parent, "--out", "out"),
-        "evaluate": ("evaluate", "--data", cine.parent, "--page", "out.png"),
-    }
 
     # when
-    status, _, text = outcome(*words[command], "--model", bundle)
+    status, _, text = outcome(*picture_words[command], "--model", bundle)
 
     # then
     assert status == 2

@@ -151,10 +151,8 @@ class _Preview:
     """Keeps the frames that the preview shows, and draws it."""
 
     def __init__(self, path: Path, frames: FileSequence, numbers: list[int]):
-        try:
-            from ..report.preview import example_frames, write_preview
-        except ImportError as error:
-            raise InputError("a preview needs matplotlib: pip install matplotlib") from error
+        from ..report.preview import example_frames, write_preview  # with matplotlib, which is not installed everywhere
+
         self._draw = write_preview
         self._path = path
         self._frames = frames

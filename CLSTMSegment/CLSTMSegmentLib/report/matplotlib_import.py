@@ -14,15 +14,18 @@ def import_matplotlib() -> None:
     is a pipe, it would wait for ever. The user's own settings are read.
 
     Raises:
-        InputError: matplotlib cannot read the user's settings.
-        ImportError: matplotlib is not installed.
+        InputError: matplotlib is not installed, or cannot read the user's settings.
     """
-    if "matplotlib" in sys.modules:
+    if sys.modules.get("matplotlib") is not None:
         return
     here = Path.cwd()
     os.chdir(here.anchor)
     try:
         import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise InputError(
+            f"pictures need matplotlib, which is not installed ({error}): pip install matplotlib"
+        ) from error
     except (OSError, ValueError) as error:
         raise InputError(
             f"matplotlib, which draws the pictures, cannot read its settings ({error}): correct or remove the file "

@@ -9,10 +9,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..core.boxes import Shape
+from ..core.errors import InputError
 from ..report.matplotlib_import import import_matplotlib
 from .sparse_labels import UNKNOWN
 
-with suppress(ImportError):
+with suppress(InputError):
     import_matplotlib()  # else MONAI does it; it can do without
 
 from monai.transforms import (
