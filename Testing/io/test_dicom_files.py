@@ -157,16 +157,24 @@ def test_bits_that_do_not_belong_to_a_pixel_are_left_out(signed, stored, tmp_pat
     assert values_of(read_sequence(tmp_path / "cine"))[0] == [-1 if signed else 0x123] * 2
 
 
-def test_inverted_images_are_read_as_slicer_reads_them(cine):
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", " MONOCHROME1"])
+def test_inverted_images_are_read_as_slicer_reads_them(photometric, cine):
     for path in cine.iterdir():
         file = dcmread(path)
-        file.PhotometricInterpretation = "MONOCHROME1"
+        file.PhotometricInterpretation = photometric
         file.save_as(path)
     found = read_sequence(cine)
 
     values = np.concatenate([sitk.GetArrayFromImage(frame.image).ravel() for frame in found])
     stored = np.concatenate([sitk.GetArrayFromImage(sitk.ReadImage(str(path))).ravel() for path in cine.iterdir()])
     np.testing.assert_array_equal(np.sort(values), np.sort(stored))
+
+
+def test_image_that_only_others_would_invert_is_refused_by_name(tmp_path):
+    small_image(0, 0, PhotometricInterpretation="monochrome1").save_as(tmp_path / "1.dcm", enforce_file_format=True)
+
+    with pytest.raises(InputError, match=r"1\.dcm has the PhotometricInterpretation monochrome1, which must be in cap"):
+        read_sequence(tmp_path)
 
 
 def test_rescaled_values_that_32_bits_do_not_hold_are_kept(cine):

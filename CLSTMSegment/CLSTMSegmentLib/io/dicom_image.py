@@ -180,7 +180,13 @@ def _image(header: DicomHeader, number: int, count: int, start: int | None) -> D
         )
     size = header.whole_number("Columns"), header.whole_number("Rows")
     # SimpleITK and Slicer invert the values of MONOCHROME1, whether compressed or not
-    inverted = said.value("PhotometricInterpretation") == "MONOCHROME1"
+    photometric = str(said.value("PhotometricInterpretation")).strip()
+    inverted = photometric == "MONOCHROME1"
+    if not inverted and photometric.upper() == "MONOCHROME1":
+        raise InputError(
+            f"{name} has the PhotometricInterpretation {photometric}, which must be in capitals: SimpleITK and Slicer "
+            "would not invert it; correct it"
+        )
     stored = None if start is None or inverted else _stored(header, said, number, start)
     bits = header.whole_number("BitsAllocated", 16)
     if stored is None and bits > 16:  # what SimpleITK reads is memory that nothing was written to, or all 0
