@@ -89,3 +89,33 @@ def test_unfinished_frames_are_not_added_where_their_input_lay(
         logic.unfinished.publish()
 
     assert nodesOf(scene) == before
+
+
+def test_nothing_is_added_while_the_browser_records(scene, sequenceNode, browserNode, logic, bundle):  # noqa: F811
+    answers = iter([False, False, True])
+    with pytest.raises(Cancelled):
+        logic.segment(sequenceNode, model=bundle, device="cpu", cancelled=lambda: next(answers))
+    browserNode.SetRecordingActive(True)
+    before = nodesOf(scene)
+
+    with pytest.raises(InputError, match="is recording: stop the recording"):
+        logic.unfinished.publish()
+
+    assert nodesOf(scene) == before
+    browserNode.SetRecordingActive(False)
+    assert logic.unfinished.publish().GetNumberOfDataNodes() > 0
+
+
+def test_output_that_the_browser_plays_already_is_replaced_while_it_records(
+    sequenceNode,
+    browserNode,
+    logic,  # noqa: F811
+    bundle,
+    phantom,
+):
+    oldNode = finishedOutput(sequenceNode, phantom, [0]).publish()
+    browserNode.SetRecordingActive(True)
+
+    assert logic.segment(sequenceNode, model=bundle, output=oldNode, device="cpu") is oldNode
+
+    assert oldNode.GetNumberOfDataNodes() == 6

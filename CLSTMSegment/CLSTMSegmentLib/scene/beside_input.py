@@ -24,6 +24,19 @@ def copyIndex(fromNode: slicer.vtkMRMLSequenceNode, toNode: slicer.vtkMRMLSequen
     toNode.SetNumericIndexValueTolerance(tolerance)
 
 
+def checkNotRecording(source: SequenceInput, sequenceNode: slicer.vtkMRMLSequenceNode) -> None:
+    """Raise an InputError if the input's browser is recording, so that it cannot begin to show an output.
+
+    Args:
+        source: the input.
+        sequenceNode: the output.
+    """
+    browserNode = source.browserNode
+    isThere = browserNode is not None and browserNode.GetScene() is not None
+    if isThere and browserNode.GetRecordingActive() and browserNode.GetProxyNode(sequenceNode) is None:
+        raise InputError(f"{browserNode.GetName()!r} is recording: stop the recording, then start again")
+
+
 def playBeside(source: SequenceInput, sequenceNode: slicer.vtkMRMLSequenceNode, isReplaced: bool = False) -> None:
     """Make the input's browser play the output beside the input; the selected item and playback stay as they are.
 
@@ -34,9 +47,6 @@ def playBeside(source: SequenceInput, sequenceNode: slicer.vtkMRMLSequenceNode, 
         source: the input.
         sequenceNode: the output.
         isReplaced: whether the output was there before, and has just got other frames, which lie on the input.
-
-    Raises:
-        InputError: the browser cannot show the output, because it is recording.
     """
     browserNode = source.browserNode
     isNew = browserNode.GetProxyNode(sequenceNode) is None
@@ -52,8 +62,6 @@ def playBeside(source: SequenceInput, sequenceNode: slicer.vtkMRMLSequenceNode, 
     # the application does this later by itself, but the proxy is needed now
     slicer.vtkSlicerSequencesLogic().UpdateProxyNodesFromSequences(browserNode)
     proxyNode = browserNode.GetProxyNode(sequenceNode)
-    if proxyNode is None:
-        raise InputError(f"{browserNode.GetName()!r} is recording: stop the recording, then start again")
     if isNew:
         placeBeside(source, proxyNode)
     elif isReplaced:

@@ -10,7 +10,7 @@ from ..core.structure import SegmentSet
 from ..core.volume_curve import Flag, FrameVolumes, VolumeCurve
 from ..engine.quality import measure_frame
 from ..model.description import Model
-from .beside_input import copyIndex, playBeside
+from .beside_input import checkNotRecording, copyIndex, playBeside
 from .browsers import othersStay
 from .edited_frames import editState, measureEdited
 from .frame_reviews import REVIEWS_ATTRIBUTE
@@ -169,9 +169,10 @@ class SegmentationOutput:
             The segmentation sequence node in the scene.
 
         Raises:
-            InputError: see `checkPlaces`; nothing is changed.
+            InputError: see `checkPlaces` and `checkNotRecording`; nothing is changed.
         """
         self.checkPlaces()
+        checkNotRecording(self.source, self.sequenceNode if outputNode is None else outputNode)
         scene, isReplaced = self.source.sequenceNode.GetScene(), outputNode is not None
         if outputNode is None:
             outputNode = self.sequenceNode
