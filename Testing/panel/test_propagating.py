@@ -233,14 +233,15 @@ def test_user_is_asked_before_an_annotation_that_is_propagated_again_loses_frame
     ui, asked = fakeAnnotated, []
     monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, title: asked.append(text) or agrees)
     result, sequence = fakePropagation(ui, fakes, hook), ui.inputSelector.currentNode()
-    for number in (5, 4):
-        sequence.RemoveDataNodeAtValue(sequence.GetNthIndexValue(number))
+    lost = [sequence.GetNthIndexValue(number) for number in (4, 5)]
+    for value in lost:
+        sequence.RemoveDataNodeAtValue(value)
     workers = len(fakes)
 
     ui.propagateButton.click()
 
     question = f"The 6 frames of {result.GetName()} will be replaced when the run has finished."
-    assert asked == [f"{question} This run makes fewer frames: 4."]
+    assert asked == [f"{question} This run does not make the frames at {', '.join(lost)}."]
     assert len(fakes) == workers + agrees
 
 
@@ -258,6 +259,21 @@ def test_user_is_asked_before_an_annotation_that_is_propagated_again_loses_marks
     question = f"The 6 frames of {result.GetName()} will be replaced when the run has finished."
     assert asked == [f"{question} Your marks of good and bad frames will be removed."]
     assert len(fakes) == 1
+
+
+def test_user_is_asked_before_an_annotation_that_is_propagated_again_gets_as_many_other_frames(
+    fakeAnnotated, fakes, hook, monkeypatch
+):
+    ui, asked = fakeAnnotated, []
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, title: asked.append(text) or False)
+    fakePropagation(ui, fakes, hook)
+    sequence = ui.inputSelector.currentNode()
+    lost = sequence.GetNthIndexValue(5)
+    sequence.UpdateIndexValue(lost, "99999")
+
+    ui.propagateButton.click()
+
+    assert [f"This run does not make the frames at {lost}." in text for text in asked] == [True]
 
 
 @pytest.mark.parametrize("learn", [True, False])

@@ -93,7 +93,8 @@ def test_user_is_asked_again_before_a_result_with_fewer_frames_replaces_the_outp
 
     ui.applyButton.click()
 
-    assert "This run makes fewer frames: 1." in application.questions[-1]
+    lost = ", ".join(sequence.GetNthIndexValue(number) for number in range(1, 6))
+    assert f"This run does not make the frames at {lost}." in application.questions[-1]
 
 
 def test_user_is_asked_before_the_corrected_result_of_a_volume_is_replaced(

@@ -73,7 +73,7 @@ class BackgroundRun:
         self._toHandOver = deque(range(len(self._frames)))
         self._checkedAt: int | None = None
         self._events: deque[Event] = deque()
-        self.total = request.total(len(self._frames))
+        self.total = len(request.numbers(len(self._frames)))
         self._folder = request.makeFolder(self._indexValues)
         try:
             self._worker = makeWorker(request.module, self._folder, request.arguments)

@@ -8,13 +8,16 @@ from ..scene.made_frames import drawnFrames
 from .reported_slots import plain
 from .run_requests import PropagationRequest, RunRequest
 
+VALUES_SHOWN = 5
+"""Number of the frames that are named in the question."""
+
 
 class ReplacementQuestion:
     """Asks the user before a run replaces something.
 
     The user is asked once for each output and input. They are asked again whenever a run would remove something that
-    they drew, corrected or marked, or would leave fewer frames than there are. A propagation into its own annotation
-    keeps what they drew, and asks only where it would remove marks or leave fewer frames.
+    they drew, corrected or marked, or would not make a frame that is there. A propagation into its own annotation
+    keeps what they drew, and asks only where it would remove marks or not make a frame that is there.
     """
 
     def __init__(self):
@@ -60,7 +63,17 @@ def _lost(outputNode: slicer.vtkMRMLNode, request: RunRequest | PropagationReque
     if outputNode.IsA("vtkMRMLSequenceNode"):
         if frameReviews(outputNode):
             sentences.append(_("Your marks of good and bad frames will be removed."))
-        total = request.total(request.source.sequenceNode.GetNumberOfDataNodes())
-        if total < outputNode.GetNumberOfDataNodes():
-            sentences.append(_("This run makes fewer frames: {total}.").format(total=total))
+        lost = _lostFrames(outputNode, request)
+        if lost:
+            more = " ..." if len(lost) > VALUES_SHOWN else ""
+            values = ", ".join(lost[:VALUES_SHOWN]) + more
+            sentences.append(_("This run does not make the frames at {values}.").format(values=values))
     return sentences
+
+
+def _lostFrames(outputNode: slicer.vtkMRMLSequenceNode, request: RunRequest | PropagationRequest) -> list[str]:
+    """Return the index values of the frames that an output has, and would not have after a run."""
+    inputNode = request.source.sequenceNode
+    made = set(request.numbers(inputNode.GetNumberOfDataNodes()))
+    values = [outputNode.GetNthIndexValue(number) for number in range(outputNode.GetNumberOfDataNodes())]
+    return [value for value in values if inputNode.GetItemNumberFromIndexValue(value, True) not in made]

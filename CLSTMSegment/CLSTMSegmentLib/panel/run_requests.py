@@ -156,13 +156,13 @@ class RunRequest(_Request):
         settings = replace(self.settings, frames=frames_text(sorted(numbers)))
         return replace(self, settings=settings, indexValues=())
 
-    def total(self, frames: int) -> int:
-        """Return how many of the frames of the input are done.
+    def numbers(self, frames: int) -> Sequence[int]:
+        """Return the numbers of the frames that are done, of so many frames of the input.
 
         Raises:
             InputError: the input does not have the frames that the settings name.
         """
-        return len(self.settings.frame_numbers(frames))
+        return self.settings.frame_numbers(frames)
 
     def makeFolder(self, indexValues: list[str]) -> JobFolder:
         """Return the job folder of the worker.
@@ -258,9 +258,9 @@ class PropagationRequest(_Request):
         """Return whether the user has drawn or renamed something in the annotation since the request was made."""
         return frameContents(self.annotationNode) != self.drawn
 
-    def total(self, frames: int) -> int:
-        """Return how many of the frames of the input are done."""
-        return frames
+    def numbers(self, frames: int) -> Sequence[int]:
+        """Return the numbers of the frames that are done, of so many frames of the input."""
+        return range(frames)
 
     def makeFolder(self, indexValues: list[str]) -> JobFolder:
         """Return the job folder of the worker, with the annotations.
