@@ -72,6 +72,24 @@ def test_number_that_may_be_that_of_another_image_file_is_refused(tmp_path):
         read_annotations(tmp_path / "labels", frame_folder(tmp_path / "from 1", first=1))
 
 
+@pytest.mark.parametrize("values", [["1", "2"], ["2"], ["1"]])
+def test_label_sequence_whose_numbers_may_be_those_of_other_image_files_is_refused(values, tmp_path):
+    assert annotated_frames(tmp_path, values, frame_folder(tmp_path / "from 0", first=0), "") == list(map(int, values))
+    with pytest.raises(InputError, match=rf"its frame 0 may belong to frame {values[0]}, counted from 0, or to pat"):
+        annotated_frames(tmp_path, values, frame_folder(tmp_path / "from 1", first=1), "")
+
+
+def test_numbers_from_0_are_those_of_the_frames_where_no_image_file_has_a_0_in_its_name(tmp_path):
+    frames = frame_folder(tmp_path / "images", first=1)
+    (tmp_path / "labels").mkdir()
+    for name in ("0.nrrd", "2.nrrd"):
+        sitk.WriteImage(labels(), str(tmp_path / "labels" / name))
+
+    assert sorted(read_annotations(tmp_path / "labels", frames)) == [0, 2]
+    assert annotated_frames(tmp_path, ["0", "2"], frames, "") == [0, 2]
+    assert annotated_frames(tmp_path, ["0", "1", "2"], frames, "") == [0, 1, 2]
+
+
 def test_files_of_dicom_images_say_nothing_of_the_numbers_of_frames(tmp_path):
     (tmp_path / "labels").mkdir()
     sitk.WriteImage(labels(), str(tmp_path / "labels" / "2.nrrd"))

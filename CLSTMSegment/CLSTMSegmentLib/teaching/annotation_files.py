@@ -1,6 +1,6 @@
 """Annotations in files: a folder of label images, or a label sequence, for the frames of a sequence."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import inf, isclose
 from pathlib import Path
@@ -39,7 +39,12 @@ def read_annotations(path: Path, frames: FileSequence) -> dict[int, sitk.Image]:
             "number of the frame, such as 7.nrrd for frame 7"
         )
     annotations = {}
-    for n, number in enumerate(_frame_numbers(path, sequence.index, frames.index)):
+    numbers = _frame_numbers(path, sequence.index, frames.index)
+    if frames.index.values == [str(n) for n in range(len(frames))]:
+        _check_counted_from_0(
+            {number: f"{path}: its frame {n}" for n, number in enumerate(numbers)}, _own_files(frames)
+        )
+    for n, number in enumerate(numbers):
         labels = _read_labels(sequence[n].image, f"frame {n} of {path.name}")
         if sitk.GetArrayViewFromImage(labels).any():
             annotations[number] = labels
@@ -65,11 +70,8 @@ def read_annotated_frame(path: Path, number: int, frames: FileSequence) -> dict[
             f"{path} has the name of the image of frame {of_name[0]}, counted from 0, and not of frame {number}: "
             "correct the number, or rename the file"
         )
-    other = None if of_name else _other_image(number, images)
-    if other is not None:
-        raise InputError(
-            f"{path} may belong to frame {number}, counted from 0, or to {other.name}: give it the name of its image"
-        )
+    if not of_name:
+        _check_counted_from_0({number: str(path)}, images)
     return {number: _read_labels(read_image(path), path.name)}
 
 
@@ -89,6 +91,7 @@ def _numbered_files(folder: Path, frames: FileSequence) -> dict[int, Path]:
     own_files = _own_files(frames)
     by_name = {file_stem(path): number for number, path in enumerate(own_files)}
     by_number: dict[int, Path] = {}
+    counted: dict[int, str] = {}
     for file in sorted(folder.iterdir()):
         suffix = next((suffix for suffix in IMAGE_SUFFIXES if file.name.lower().endswith(suffix)), None)
         if suffix is None:
@@ -96,35 +99,41 @@ def _numbered_files(folder: Path, frames: FileSequence) -> dict[int, Path]:
         stem = file.name[: -len(suffix)]
         number = by_name.get(stem)
         if number is None:
-            number = _number_of(file, stem, own_files)
+            number = _number_of(file, stem)
+            counted[number] = str(file)
         other = by_number.setdefault(number, file)
         if other != file:
             raise InputError(f"{folder}: {other.name} and {file.name} annotate the same frame: remove one of them")
+    _check_counted_from_0(counted, own_files)
     if not by_number:
         raise InputError(f"{folder} must contain label images named by frame number, such as 0.nrrd")
     return by_number
 
 
-def _number_of(file: Path, stem: str, images: Sequence[Path]) -> int:
-    """Return the frame number that is the name of a label image.
-
-    Args:
-        file, stem: the file, and its name without suffixes.
-        images: the file of the image of each frame; empty where they have no files of their own.
-    """
+def _number_of(file: Path, stem: str) -> int:
+    """Return the frame number that is the name of a label image; `stem` is its name without suffixes."""
     if not stem.isdecimal() or len(stem) > 9:
         raise InputError(
             f"{file.parent} must contain label images named by frame number, such as 0.nrrd, or as the files of the "
             f"images, and no others: {file.name}"
         )
-    number = int(stem)
-    other = _other_image(number, images)
-    if other is not None:
+    return int(stem)
+
+
+def _check_counted_from_0(labels: Mapping[int, str], images: Sequence[Path]) -> None:
+    """Raise an InputError if the numbers of annotated frames may all be those in the names of other images.
+
+    Args:
+        labels: what the label image is called in the message, by the number of its frame.
+        images: the file of the image of each frame; empty where they have no files of their own.
+    """
+    others = {number: _other_image(number, images) for number in labels}
+    number = next((number for number, other in others.items() if other is not None), None)
+    if number is not None and labels.keys() <= set(changing_numbers(images)[1]):
         raise InputError(
-            f"{file} may belong to frame {number}, counted from 0, or to {other.name}: give the label images the names "
-            "of the images"
+            f"{labels[number]} may belong to frame {number}, counted from 0, or to {others[number].name}: put the "
+            "label images into a folder, under the names of their images"
         )
-    return number
 
 
 def other_image(number: int, frames: FileSequence) -> Path | None:
