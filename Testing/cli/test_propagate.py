@@ -55,6 +55,24 @@ def test_all_frames_are_labelled_from_one(suffix, cine, drawn, phantom, tmp_path
             assert dice(labels == 1, sitk.GetArrayFromImage(truth) == 1) > 0.75
 
 
+def test_names_in_the_header_are_those_of_the_volumes_and_given_names_must_not_contradict_them(
+    cine, drawn, phantom, tmp_path, capsys
+):
+    labels, volumes = phantom[1][0] + 0, tmp_path / "volumes.csv"
+    for n, name in enumerate(("Cavity", "Muscle")):
+        labels.SetMetaData(f"Segment{n}_Name", name)
+        labels.SetMetaData(f"Segment{n}_LabelValue", str(n + 1))
+    sitk.WriteImage(labels, str(drawn / "0.nrrd"))
+    arguments = ["propagate", str(cine), str(drawn), "-o", str(tmp_path / "out.seq.nrrd"), "--quiet"]
+
+    contradicts = main([*arguments, "--segments", "Muscle,Cavity"])
+    status = main([*arguments, "--measurements", str(volumes)])
+
+    assert (contradicts, status) == (2, 0)
+    assert "Cavity is label 2 by the names that you give, and label 1 by the header" in capsys.readouterr().err
+    assert "Cavity [ml],Muscle [ml]" in volumes.read_text(encoding="utf-8")
+
+
 def test_label_image_of_one_frame_is_taken_with_its_number(cine, drawn, phantom, tmp_path):
     out = tmp_path / "labels.seq.nrrd"
 

@@ -152,6 +152,20 @@ def test_propagated_frames_without_a_flag_are_learnt_from_too(few_steps, tmp_pat
     assert "5 propagated frames are learnt from too, and 0 are not" in capsys.readouterr().out
 
 
+def test_label_files_whose_headers_name_one_label_differently_are_refused_before_the_work(files, hook, capsys):
+    for number, name in zip(ANNOTATED, ("Hook", "Eye", "Hook"), strict=False):
+        labels = hook[1][number] + 0
+        labels.SetMetaData("Segment0_Name", name)
+        labels.SetMetaData("Segment0_LabelValue", "1")
+        sitk.WriteImage(labels, str(files / "labels" / f"{number}.nrrd"))
+
+    status = main(arguments(files))
+
+    assert status == 2
+    assert "contradict each other: label 1 is Hook in the first one, and label 1 is Eye" in capsys.readouterr().err
+    assert list((files / "models").iterdir()) == []
+
+
 def test_cyclic_without_a_propagation_is_refused(files, capsys):
     assert main(arguments(files, "--cyclic")) == 2
 

@@ -1,14 +1,16 @@
 """What the options of `clstm-segment teach` say of the annotations: how complete they are, and what the labels mean."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
 from ..core.errors import InputError
-from ..core.structure import Segment, named_segments, numbered_names
+from ..core.structure import Segment, named_segments
 from ..io.file_sequence import FileSequence
 from ..teaching.annotation_files import other_image
+from ..teaching.label_names import label_names
 from .run_options import names_in
 
 MARKS = ("whole", "slices", "partly")
@@ -59,21 +61,25 @@ def _marked(mark: str, frames: str, sequences: Annotated) -> list[tuple[int, int
     return [(0, number) for number in numbers]
 
 
-def segments_for(names: str | None, ejecting_chambers: str, sequences: Annotated) -> tuple[Segment, ...]:
+def segments_for(
+    names: str | None, ejecting_chambers: str, sequences: Annotated, files: Sequence[Path]
+) -> tuple[Segment, ...]:
     """Return a segment for every label.
 
     Args:
-        names: names of the segments, separated by commas; None for "Segment 1" and so on, as many as there are labels.
+        names: names of the segments, separated by commas; for None see `label_names`.
         ejecting_chambers: names of those that are ejecting chambers, separated by commas.
+        sequences: the annotated sequences.
+        files: the files of their annotations.
 
     Raises:
-        InputError: an ejecting chamber is none of the segments, or a segment is drawn in no frame.
+        InputError: an ejecting chamber is none of the segments, a segment is drawn in no frame, or the files or the
+            names contradict each other.
     """
     annotations = [labels for _, by_number in sequences for labels in by_number.values()]
     drawn = {int(label) for labels in annotations for label in np.unique(sitk.GetArrayViewFromImage(labels))}
-    segments = named_segments(
-        numbered_names(max(drawn, default=0)) if names is None else names_in(names), names_in(ejecting_chambers)
-    )
+    given = None if names is None else names_in(names)
+    segments = named_segments(label_names(files, max(drawn, default=0), given), names_in(ejecting_chambers))
     missing = [f"{segment.name} (label {n})" for n, segment in enumerate(segments, 1) if n not in drawn]
     if missing and drawn - {0}:
         raise InputError(

@@ -29,7 +29,9 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--frame", type=int, metavar="N", help="number of the frame that LABELS annotates, from 0")
     parser.add_argument("--cyclic", action="store_true", help="the first frame follows the last one, as in a heartbeat")
     parser.add_argument(
-        "--segments", metavar="NAME,NAME", help="names of the labels 1, 2, ... (default: Segment 1, ...)"
+        "--segments",
+        metavar="NAME,NAME",
+        help="names of the labels 1, 2, ... (default: those in the headers of all label files, or Segment 1, ...)",
     )
     parser.add_argument("--measurements", type=path_in, metavar="CSV", help="write segment volumes over time")
     parser.add_argument("--quiet", action="store_true", help="show no progress bar")

@@ -55,7 +55,9 @@ def add_options(parser: ArgumentParser) -> None:
         help="folder in which the folder of the model is made (default: the current folder)",
     )
     parser.add_argument(
-        "--segments", metavar="NAME,NAME", help="names of the labels 1, 2, ... (default: Segment 1, ...)"
+        "--segments",
+        metavar="NAME,NAME",
+        help="names of the labels 1, 2, ... (default: those in the headers of all label files, or Segment 1, ...)",
     )
     parser.add_argument(
         "--ejecting-chamber",
@@ -210,8 +212,9 @@ def _write_training_set(folder: Path, options: Namespace) -> None:
         frames = read_sequence(images)
         show_warnings(frames.warnings)
         sequences.append((frames, read_annotations(labels, frames)))
+    files = [file for labels in options.pairs[1::2] for file in files_of_annotations(labels)]
     marks = frame_marks({mark: getattr(options, mark) for mark in MARKS}, sequences)
-    segments = segments_for(options.segments, options.ejecting_chamber, sequences)
+    segments = segments_for(options.segments, options.ejecting_chamber, sequences, files)
     propagated: tuple[tuple[int, int], ...] = ()
     if options.propagate:
         annotated, (sequences, propagated) = sequences, _with_propagated(sequences, options)

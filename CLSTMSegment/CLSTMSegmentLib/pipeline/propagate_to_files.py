@@ -6,13 +6,14 @@ from pathlib import Path
 
 from ..core.errors import InputError
 from ..core.progress import Progress
-from ..core.structure import Segment, SegmentSet, named_segments, numbered_names
+from ..core.structure import Segment, SegmentSet, named_segments
 from ..core.volume_curve import VolumeCurve
 from ..engine.quality import measure_frame
 from ..io.sequence_files import files_of_sequence, read_sequence
 from ..propagation.propagator import Propagator
 from ..report.volumes_csv import write_volumes
 from ..teaching.annotation_files import files_of_annotations, read_annotated_frame, read_annotations
+from ..teaching.label_names import label_names
 from .output_paths import check_outputs
 from .result_files import Outputs
 from .writers import check_storable, check_suffix, open_writer, storing
@@ -27,7 +28,7 @@ class PropagationSettings:
         annotations: annotated frames, as `read_annotations` accepts them, or a label image of one frame.
         frame: number of the annotated frame, if `annotations` is a label image of one frame; else None.
         cyclic: whether the first frame follows the last one, as in a heartbeat.
-        segment_names: names of the labels 1, 2, ...; None for "Segment 1" and so on.
+        segment_names: names of the labels 1, 2, ...; for None see `label_names`.
     """
 
     sequence: Path
@@ -72,7 +73,7 @@ def propagate_to_files(
     else:
         annotations = read_annotated_frame(settings.annotations, settings.frame, frames)
     propagator = Propagator(frames, annotations, settings.cyclic)
-    segments = SegmentSet("propagated", _segments(settings.segment_names, propagator.greatest_label))
+    segments = SegmentSet("propagated", _segments(settings, propagator.greatest_label))
     curve = VolumeCurve(segments.segments, frames.index)
     with outputs.replaced_at_the_end() as partial:
         writer = open_writer(partial.labels, segments, frames.index)
@@ -90,10 +91,9 @@ def propagate_to_files(
     return curve
 
 
-def _segments(names: tuple[str, ...] | None, labels: int) -> tuple[Segment, ...]:
+def _segments(settings: PropagationSettings, labels: int) -> tuple[Segment, ...]:
     """Return a segment for each label from 1 to the greatest one that is annotated."""
-    if names is None:
-        names = numbered_names(labels)
+    names = label_names(files_of_annotations(settings.annotations), labels, settings.segment_names)
     if len(names) < labels:
         raise InputError(f"the annotations have labels up to {labels}, but there are {len(names)} names of segments")
     return named_segments(names)
