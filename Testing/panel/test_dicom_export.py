@@ -17,7 +17,7 @@ from CLSTMSegmentLib.worker.events import Done
 from dicom_files import write_series
 from host import qt
 from pydicom import dcmread
-from scene.conftest import addSequence
+from scene.conftest import addSequence, secondBrowser
 from scene.segmentations import segmentedFrames
 from scene.test_edited_frames import CORRECTION, edit
 
@@ -105,6 +105,15 @@ def test_what_the_user_has_removed_from_a_frame_is_not_exported(imported, fakePa
     fakePanel.exportDicomButton.click()
 
     assert voxelsOf(folder / "Cine DICOM SEG" / "frame-0000.dcm", 1) > 0
+    assert voxelsOf(folder / "Cine DICOM SEG" / "frame-0001.dcm", 1) == 0
+
+
+def test_frame_is_exported_as_the_user_has_left_it_in_a_second_browser(imported, fakePanel, fakes, phantom, folder):
+    segment(fakePanel, fakes, imported, phantom)
+    secondBrowser(imported, outputs()[0], 1).GetSegmentation().RemoveSegment("inner")
+
+    fakePanel.exportDicomButton.click()
+
     assert voxelsOf(folder / "Cine DICOM SEG" / "frame-0001.dcm", 1) == 0
 
 

@@ -8,7 +8,7 @@ import vtk
 from CLSTMSegmentLib.scene.inputs import resolveInput
 from CLSTMSegmentLib.scene.made_frames import frameContent
 from host import qt
-from scene.conftest import addSequence, play
+from scene.conftest import addSequence, play, secondBrowser
 from scene.segmentations import finishedOutput, segmentedFrames
 from scene.test_edited_frames import CORRECTION, edit
 
@@ -132,6 +132,16 @@ def test_what_is_drawn_in_a_browser_that_saves_no_changes_is_kept_when_surfaces_
 
     wait(lambda: innerVolumes(resultNode)[4] == EDITED_ML, "the new volume")
     assert frameContent(other.GetProxyNode(resultNode)) == frameContent(resultNode.GetNthDataNode(4))
+
+
+def test_drawing_in_a_browser_that_saves_no_changes_is_in_the_file(sequence, fakeWidget, fakes, phantom, tmp_path):
+    fakeRun(fakeWidget.ui, fakes, segmentedFrames(sequence, phantom))
+    edit(secondBrowser(sequence, outputs()[0], 5), "inner", phantom[0][5].image, CORRECTION)
+
+    qt.QFileDialog.chosen = str(tmp_path / "volumes.csv")
+    fakeWidget.ui.exportButton.click()
+
+    assert ",14.400," in (tmp_path / "volumes.csv").read_text(encoding="utf-8").splitlines()[-1]
 
 
 def test_stored_frame_that_a_script_edits_is_measured_for_the_file(sequence, fakeWidget, fakes, phantom, tmp_path):

@@ -7,7 +7,7 @@ from CLSTMSegmentLib.scene.frame_reviews import GOOD, frameReviews, reviewFrame
 from CLSTMSegmentLib.scene.inputs import resolveInput
 from CLSTMSegmentLib.worker.events import Done
 from host import application
-from scene.conftest import addSequence, play
+from scene.conftest import addSequence, play, secondBrowser
 from scene.segmentations import finishedOutput, segmentedFrames
 from scene.test_edited_frames import CORRECTION, edit, voxelsOf
 
@@ -168,15 +168,19 @@ def test_what_the_user_corrects_in_the_output_during_the_run_is_not_replaced(seq
 
 
 @pytest.mark.parametrize("agrees", [False, True])
+@pytest.mark.parametrize("browser", ["own", "second"])
 def test_user_is_asked_before_finished_frames_that_they_corrected_are_discarded(
-    agrees, sequence, ui, fakes, phantom, monkeypatch
+    browser, agrees, sequence, ui, fakes, phantom, monkeypatch
 ):
     ui.applyButton.click()
     report(fakes[-1], segmentedFrames(sequence, phantom)[:2])
     wait(outputs, "the first frame")
     ui.cancelButton.click()
     (kept,) = outputs()
-    correct(sequence, kept, phantom)
+    if browser == "own":
+        correct(sequence, kept, phantom)
+    else:
+        edit(secondBrowser(sequence, kept, 0), "inner", phantom[0][0].image, CORRECTION)
     asked = []
     monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, title: asked.append(text) or agrees)
 
@@ -235,3 +239,25 @@ def test_drawing_in_an_output_whose_changes_the_browser_does_not_save_is_not_los
     (question,) = application.questions
     assert ("you drew or corrected" in question) == (drawn == "before")
     assert voxelsOf(mine.GetNthDataNode(0), "inner") == 200
+
+
+@pytest.mark.parametrize("finished", [4, 6])
+def test_drawing_in_the_frames_of_a_run_in_a_second_browser_stays_when_frames_are_added_and_replace_an_output(
+    finished, sequence, ui, fakes, phantom
+):
+    frames = segmentedFrames(sequence, phantom)
+    mine = finishedOutput(sequence, phantom).publish()
+    ui.outputSelector.setCurrentNode(mine)
+    ui.applyButton.click()
+    report(fakes[-1], frames[:finished])
+    wait(lambda: len(outputs()) == 2 and outputs()[1].GetNumberOfDataNodes() == finished, "the first frames")
+
+    shown = secondBrowser(outputs()[1], outputs()[1], 2)
+    edit(shown, "inner", phantom[0][2].image, CORRECTION)
+    report(fakes[-1], frames[finished:])
+    fakes[-1].reported.append(Done(report=RunReport("cpu")))
+    wait(lambda: not ui.cancelButton.enabled, "the end of the run")
+
+    assert outputs() == [mine]
+    assert voxelsOf(mine.GetNthDataNode(2), "inner") == 200
+    wait(lambda: ui.volumesTable.item(2, 2).text() == "14.4", "the new volume")

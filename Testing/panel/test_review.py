@@ -8,8 +8,9 @@ from CLSTMSegmentLib.scene.frame_reviews import BAD, GOOD, frameReviews
 from CLSTMSegmentLib.scene.inputs import resolveInput
 from CLSTMSegmentLib.worker.events import Done
 from host import application
-from scene.conftest import play
+from scene.conftest import play, secondBrowser
 from scene.segmentations import finishedOutput
+from scene.test_edited_frames import CORRECTION, edit, voxelsOf
 
 from panel.conftest import outputs, wait
 from panel.test_background_run import labels
@@ -96,6 +97,16 @@ def test_frame_at_which_the_user_looks_in_a_second_browser_is_marked(finishedRun
 
     assert marks == {phantom[0][4].index_value: GOOD}
     assert (second.GetSelectedItemNumber(), browserNode.GetSelectedItemNumber()) == (flaggedFrames(ui)[-1], 1)
+
+
+def test_drawing_in_a_second_browser_stays_when_a_frame_is_marked(finishedRun, sequence, phantom):
+    ui, _ = finishedRun
+    shown = secondBrowser(sequence, outputs()[0], 4)
+    edit(shown, "inner", phantom[0][4].image, CORRECTION)
+
+    ui.goodButton.click()
+
+    assert voxelsOf(shown, "inner") == 200
 
 
 def test_buttons_are_disabled_without_a_result(fakePanel):

@@ -7,7 +7,7 @@ from CLSTMSegmentLib.scene.annotations import annotatedFrames
 from CLSTMSegmentLib.scene.inputs import resolveInput
 from CLSTMSegmentLib.worker.events import Done
 from host import qt
-from scene.conftest import addSequence, play
+from scene.conftest import addSequence, play, secondBrowser
 from scene.segmentations import positionsOfSegment, segmentedFrames
 from scene.test_edited_frames import CORRECTION, edit
 
@@ -161,9 +161,11 @@ def test_what_is_drawn_in_a_frame_that_was_not_segmented_stays(sequence, ui, seg
         play(browserNode, number)
     assert outputNode.GetNumberOfDataNodes() == 3
 
-    proxyNode = browserNode.GetProxyNode(outputNode)
+    proxyNode, elsewhere = browserNode.GetProxyNode(outputNode), secondBrowser(sequence, outputNode, 1)
+    edit(elsewhere, "inner", phantom[0][1].image, CORRECTION)
     segmentID = proxyNode.GetSegmentation().AddEmptySegment("mine", "Mine")
     edit(proxyNode, segmentID, phantom[0][4].image, CORRECTION)
+    assert len(positionsOfSegment(elsewhere, "inner")) == 200
     assert "Frame 4 was not segmented: what you draw in it is kept, but not measured." in ui.statusLabel.text
     for number in (0, 5, 4):
         play(browserNode, number)
@@ -171,7 +173,7 @@ def test_what_is_drawn_in_a_frame_that_was_not_segmented_stays(sequence, ui, seg
     values = [outputNode.GetNthIndexValue(n) for n in range(outputNode.GetNumberOfDataNodes())]
     assert values == [sequence.GetNthIndexValue(n) for n in (0, 1, 2, 4)]
     assert len(positionsOfSegment(proxyNode, "mine")) == 200
-    assert annotatedFrames(outputNode) == [3]  # the number of the item
+    assert annotatedFrames(outputNode) == [1, 3]  # the numbers of the items
     assert [ui.volumesTable.item(row, 0).text() for row in range(ui.volumesTable.rowCount)] == ["0", "1", "2"]
 
 

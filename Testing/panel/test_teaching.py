@@ -5,6 +5,7 @@ import shutil
 import signal
 from contextlib import ExitStack
 
+import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicer
@@ -12,7 +13,7 @@ from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.core.own_folder import alone_in
 from CLSTMSegmentLib.core.progress import TeachingProgress
 from CLSTMSegmentLib.panel import annotated_frames_list
-from CLSTMSegmentLib.scene.annotations import annotatedFrames, newAnnotation
+from CLSTMSegmentLib.scene.annotations import annotatedFrames, newAnnotation, readAnnotations
 from CLSTMSegmentLib.scene.inputs import resolveInput
 from CLSTMSegmentLib.scene.made_frames import frameContent
 from CLSTMSegmentLib.teaching.teaching_folders import check_nobody_teaches, started_job
@@ -21,8 +22,8 @@ from CLSTMSegmentLib.worker.events import Done, Failed, Note
 from CLSTMSegmentLib.worker.scheduler import Scheduler
 from CLSTMSegmentLib.worker.worker_process import RELAY, TEACH
 from hook_phantom import SMALL, hook_sequence
-from scene.conftest import addSequence
-from scene.test_annotations import draw
+from scene.conftest import addSequence, secondBrowser
+from scene.test_annotations import draw, drawIn
 
 from panel.conftest import choose, modelsFolder, outputs, runToEnd, wait
 
@@ -153,6 +154,26 @@ def test_drawing_is_replaced_by_the_shown_frame_only_if_the_user_agrees(annotate
     assert (frameContent(annotationNode.GetNthDataNode(0)) != before) is agrees
     ui.useAsAnnotationButton.click()
     assert len(asked) == (1 if agrees else 2)  # the same drawing is not asked about
+
+
+@pytest.mark.parametrize("drawn", ["annotation", "result"])
+def test_shown_frame_is_used_as_it_is_drawn_in_a_second_browser(fakeAnnotated, hook, drawn, monkeypatch):
+    ui, asked = fakeAnnotated, []
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, title=None: asked.append(text))
+    source, annotationNode = resolveInput(ui.inputSelector.currentNode()), ui.annotationSelector.currentNode()
+    result = newAnnotation(source, "Result")
+    draw(result, 3, {"Hook": sitk.GetArrayViewFromImage(hook[1][3]) == 1}, hook[0][3])
+    ui.outputSelector.setCurrentNode(result)
+    source.browserNode.SetSelectedItemNumber(3)
+    second = sitk.GetArrayViewFromImage(hook[1][1]) == 1
+    node = annotationNode if drawn == "annotation" else result
+    drawIn(secondBrowser(source.sequenceNode, node, 3).GetSegmentation(), {"Hook": second}, hook[0][3])
+
+    ui.useAsAnnotationButton.click()
+
+    assert len(asked) == (drawn == "annotation")
+    labels = readAnnotations(annotationNode, source)[1][3]
+    assert np.count_nonzero(sitk.GetArrayViewFromImage(labels)) == second.sum()
 
 
 def test_annotation_is_not_looked_through_while_the_section_is_closed(annotated, monkeypatch):

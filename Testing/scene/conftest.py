@@ -62,3 +62,14 @@ def play(browserNode, item=None):
     if item is not None:
         browserNode.SetSelectedItemNumber(item)
     slicer.vtkSlicerSequencesLogic().UpdateProxyNodesFromSequences(browserNode)
+
+
+def secondBrowser(masterNode, segmentationsNode, item):
+    """Return what shows an item of a segmentation sequence in a second browser, which saves no changes by default."""
+    browserNode = masterNode.GetScene().AddNewNodeByClass("vtkMRMLSequenceBrowserNode", "Second browser")
+    browserNode.SetAndObserveMasterSequenceNodeID(masterNode.GetID())
+    if segmentationsNode is not masterNode:
+        browserNode.AddSynchronizedSequenceNode(segmentationsNode)
+    play(browserNode, item)
+    assert not browserNode.GetSaveChanges(segmentationsNode)
+    return browserNode.GetProxyNode(segmentationsNode)

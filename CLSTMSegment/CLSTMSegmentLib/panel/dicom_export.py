@@ -11,6 +11,7 @@ from ..core.errors import InputError
 from ..core.plain_files import file_name
 from ..model.description import Model
 from ..scene.outputs import SegmentationOutput
+from ..scene.unsaved_drawings import saveChanges
 from .busy import busy
 from .dependencies import checkDicomExport
 from .reported_slots import reporting, telling
@@ -54,6 +55,7 @@ class DicomExport:
         from ..pipeline.dicom_seg import DicomSegWriter  # needs highdicom
         from ..scene.dicom_frames import dicomFrames, segmentsAsSeen
 
+        saveChanges(self._output.outputNode)
         files: dict[int, list[Path]] = {}
         count, model = len(self._output.curve.frames), replace(self._model, segments=segmentsAsSeen(self._output))
         with busy(self._ui.statusLabel) as show, replacing(folder) as partial:

@@ -13,6 +13,7 @@ from ..core.volume_curve import VolumeCurve
 from ..model.description import Model
 from ..report.volumes_csv import write_volumes
 from ..scene.outputs import SegmentationOutput
+from ..scene.unsaved_drawings import saveChanges
 from .background_run import BackgroundRun
 from .busy import busy
 from .dicom_export import DicomExport
@@ -99,6 +100,9 @@ class ResultsSection:
         if run.output is not self._output:
             self.clear()
             self._output, self._title = run.output, run.request.model.title
+        hasEnded = run.state != "running" and not self._finished
+        if hasEnded:
+            self._edits.look()  # what was edited just now, before the frames moved into an output
         self._setColumns(run.curve)
         self._edits.watch(run.output)
         table, frames = self._ui.volumesTable, run.curve.frames
@@ -108,7 +112,7 @@ class ResultsSection:
         if not self._displayed and frames:
             self._displayed = True
             self._onDisplay()
-        if run.state != "running" and not self._finished:
+        if hasEnded:
             self._finished = True
             self._showSummary()
             shown = bool(frames) and run.output.tableNode is not None
@@ -190,6 +194,7 @@ class ResultsSection:
         path = qt.QFileDialog.getSaveFileName(self._ui.exportButton, _("Export volumes"), "volumes.csv", "CSV (*.csv)")
         if not path:
             return
+        saveChanges(self._output.outputNode)
         self._edits.lookAtAll()
         try:
             with replacing(Path(path)) as partial:

@@ -6,6 +6,7 @@ from slicer.i18n import tr as _
 
 from ..scene.frame_reviews import BAD, GOOD, frameReviews, reviewFrame
 from ..scene.outputs import SegmentationOutput
+from ..scene.unsaved_drawings import saveChanges
 from .reported_slots import reporting
 
 
@@ -63,5 +64,6 @@ class ReviewButtons:
         if number not in output.curve.numbers:
             self._ui.statusLabel.text = _("The frame that is shown was not segmented: choose another one.")
             return
+        saveChanges(output.sequenceNode)
         reviewFrame(output.sequenceNode, output.curve.index.values[number], mark)
         self._marked(number)

@@ -67,8 +67,7 @@ class _Request:
         """Return what the frames of the output hold, with what the user has drawn there just now."""
         if self.outputNode is None:
             return {}
-        if self.outputNode.IsA("vtkMRMLSequenceNode"):
-            saveChanges(self.outputNode)
+        saveChanges(self.outputNode)
         return frameContents(self.outputNode)
 
     def changes(self, curve: VolumeCurve) -> str:
@@ -256,6 +255,7 @@ class PropagationRequest(_Request):
     @property
     def annotationIsChanged(self) -> bool:
         """Return whether the user has drawn or renamed something in the annotation since the request was made."""
+        saveChanges(self.annotationNode)
         return frameContents(self.annotationNode) != self.drawn
 
     def numbers(self, frames: int) -> Sequence[int]:

@@ -14,6 +14,7 @@ from ..scene.inputs import holds, resolveInput
 from ..scene.made_frames import drawnFrames
 from ..scene.output_choice import checkOutputFor
 from ..scene.regions import roiAround
+from ..scene.unsaved_drawings import saveChanges
 from ..worker.worker_process import MakeWorker, WorkerProcess
 from .background_run import BackgroundRun
 from .choices import fillChoices
@@ -237,6 +238,7 @@ class SegmentPanel:
     def _onUnfinished(self, keep: bool) -> None:
         if not keep:  # frames that are kept are in the scene already
             question = _("The finished frames hold what you drew or corrected. Are they to be removed all the same?")
+            saveChanges(self._run.output.outputNode)
             drawn = drawnFrames(self._run.output.outputNode, emptied=True)
             if drawn and not slicer.util.confirmOkCancelDisplay(question, _("Discard the finished frames")):
                 return

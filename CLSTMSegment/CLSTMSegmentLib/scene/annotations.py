@@ -63,6 +63,8 @@ def replacesDrawing(
     Raises:
         InputError: the annotation is that of another image, or no frame is shown.
     """
+    for node in (resultNode, annotationNode):
+        saveChanges(node)
     browserNode = source.browserNode
     shown = browserNode.GetProxyNode(resultNode) if browserNode is not None else None
     number = _numberToAnnotate(source, annotationNode)
@@ -86,6 +88,8 @@ def useAsAnnotation(
         InputError: the annotation is that of another image, the input's browser does not play the result or shows no
             frame, or the result has no segments in this frame.
     """
+    for node in (resultNode, annotationNode):
+        saveChanges(node)
     browserNode = source.browserNode
     shown = browserNode.GetProxyNode(resultNode) if browserNode is not None else None
     if shown is None:

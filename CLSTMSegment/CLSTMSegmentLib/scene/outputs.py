@@ -18,6 +18,7 @@ from .inputs import SequenceFrames, SequenceInput
 from .labelmaps import namesInAll, otherSegments
 from .made_frames import FLAGGED, MODEL, PROPAGATED, madeFrames, rememberDrawn, rememberMade
 from .segmentation_nodes import drawnSegmentation, segmentationNode
+from .unsaved_drawings import saveChanges
 from .volumes_plot import removeChart
 from .volumes_table import volumesTable
 
@@ -124,6 +125,7 @@ class SegmentationOutput:
         segmentation = node.GetSegmentation()
         node.SetAndObserveSegmentation(None)  # the sequence would copy the labelmaps
         node.SetName(f"{self._model.title} {volumes.number}")
+        saveChanges(self.sequenceNode)
         with othersStay(self.sequenceNode):
             node = self.sequenceNode.SetDataNodeAtValue(node, volumes.index_value)
             node.SetAndObserveSegmentation(segmentation)
@@ -181,6 +183,7 @@ class SegmentationOutput:
                 outputNode.SetName(scene.GenerateUniqueName(f"{base} {self._model.title}"))
                 scene.AddNode(outputNode)
         else:
+            saveChanges(self.sequenceNode)
             with othersStay(outputNode):
                 self._replaceFrames(outputNode)
             self.withdraw()
@@ -229,6 +232,7 @@ class SegmentationOutput:
 
         At the end of the event that tells of it, MRML shows nothing in such a frame again, unless it was added before.
         """
+        saveChanges(self.sequenceNode)
         with othersStay(self.sequenceNode):
             self.sequenceNode.SetDataNodeAtValue(self.shownNode, self.source.sequenceNode.GetNthIndexValue(number))
 

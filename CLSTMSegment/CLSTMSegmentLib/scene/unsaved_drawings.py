@@ -15,12 +15,19 @@ class _Drawing(NamedTuple):
     segmentation: slicer.vtkSegmentation
 
 
-def saveChanges(sequenceNode: slicer.vtkMRMLSequenceNode) -> None:
+def saveChanges(sequenceNode: slicer.vtkMRMLNode) -> None:
     """Make the browsers of a segmentation sequence save changes, and store what the user has drawn in it just now.
 
-    Otherwise a drawing is shown until the next change of frames, but it is nowhere in the sequence. A frame that was
+    Otherwise a drawing is shown until the next change of frames, but it is nowhere in the sequence. Call this before
+    you change a sequence that is in the scene, read what is drawn in it, or ask whether anything is. A frame that was
     changed after its proxy stays as it is. Of two proxies of one frame, the one that was changed last counts.
+
+    Args:
+        sequenceNode: the sequence. A segmentation, as the result of a single volume is, stays as it is: what the user
+            draws in it is in it.
     """
+    if not sequenceNode.IsA("vtkMRMLSequenceNode"):
+        return
     browserNodes = [b for b in browsersOf(sequenceNode) if not b.GetSaveChanges(sequenceNode)]
     if not browserNodes:
         return
