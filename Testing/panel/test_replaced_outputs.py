@@ -5,6 +5,7 @@ import slicer
 from CLSTMSegmentLib.engine.run_report import RunReport
 from CLSTMSegmentLib.scene.frame_reviews import GOOD, frameReviews, reviewFrame
 from CLSTMSegmentLib.scene.inputs import resolveInput
+from CLSTMSegmentLib.scene.made_frames import frameContents
 from CLSTMSegmentLib.worker.events import Done
 from host import application
 from scene.conftest import addSequence, play, secondBrowser
@@ -210,6 +211,34 @@ def test_frame_that_is_corrected_in_the_first_of_two_runs_is_not_replaced_by_the
     assert voxelsOf(mine.GetNthDataNode(0), "inner") == 200
     assert frameReviews(mine) == {mine.GetNthIndexValue(3): GOOD}
     assert "was edited meanwhile and stays as it is" in ui.statusLabel.text
+    assert len(outputs()) == 2
+
+
+def setColor(outputNode):
+    outputNode.GetNthDataNode(2).GetSegmentation().GetSegment("inner").SetColor(0.1, 0.9, 0.3)
+
+
+@pytest.mark.parametrize("change", [*NOTES.values(), setColor], ids=[*NOTES, "colour"])
+def test_what_the_user_notes_in_the_first_of_two_runs_is_not_replaced_by_the_second(
+    change, sequence, ui, fakes, phantom
+):
+    mine = finishedOutput(sequence, phantom).publish()
+    ui.outputSelector.setCurrentNode(mine)
+    ui.applyButton.click()
+    ui.applyButton.click()
+    report(fakes[0], segmentedFrames(sequence, phantom))
+    wait(lambda: len(outputs()) == 2 and outputs()[1].GetNumberOfDataNodes() == 6, "the frames of the first run")
+
+    change(outputs()[1])
+    contents = frameContents(outputs()[1])
+    fakes[0].reported.append(Done(report=RunReport("cpu")))
+    wait(lambda: len(fakes) == 2, "the second run")
+    report(fakes[1], segmentedFrames(sequence, phantom))
+    fakes[1].reported.append(Done(report=RunReport("cpu")))
+    wait(lambda: not ui.cancelButton.enabled, "the end of both runs")
+
+    assert "was edited meanwhile and stays as it is" in ui.statusLabel.text
+    assert frameContents(mine) == contents
     assert len(outputs()) == 2
 
 

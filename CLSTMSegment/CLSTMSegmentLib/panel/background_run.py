@@ -13,6 +13,8 @@ from ..core.same_grid import ImageGrid
 from ..core.sequence import SegmentedFrame
 from ..core.volume_curve import VolumeCurve
 from ..engine.run_report import RunReport
+from ..scene.frame_reviews import frameReviews
+from ..scene.made_frames import drawnFrames, frameNotes
 from ..scene.single_output import outputFor
 from ..worker.events import Done, Event, Failed, FrameDone, Note, Started
 from ..worker.worker_process import MakeWorker
@@ -73,6 +75,7 @@ class BackgroundRun:
         self._toHandOver = deque(range(len(self._frames)))
         self._checkedAt: int | None = None
         self._events: deque[Event] = deque()
+        self._notes: dict[str, str] = {}
         self.total = len(request.numbers(len(self._frames)))
         self._folder = request.makeFolder(self._indexValues)
         try:
@@ -88,6 +91,15 @@ class BackgroundRun:
     def curve(self) -> VolumeCurve:
         """Return the segment volumes and quality flags of the frames finished so far."""
         return self.output.curve
+
+    @property
+    def outputIsChanged(self) -> bool:
+        """Return whether the user has drawn, marked, renamed or coloured something in the finished frames."""
+        outputNode = self.output.outputNode
+        if drawnFrames(outputNode, emptied=True) or frameReviews(outputNode):
+            return True
+        frames = {value: self.output.sequenceNode.GetDataNodeAtValue(value) for value in self._notes}
+        return any(node is not None and frameNotes(node) != self._notes[value] for value, node in frames.items())
 
     def wait(self, cancelled: Callable[[], bool]) -> None:
         """Return when the run has ended, without a turn of the event loop.
@@ -168,6 +180,8 @@ class BackgroundRun:
                 self.progress = event
             case FrameDone():
                 self.request.add(self.output, self._read(event), event.flags)
+                node = self.output.sequenceNode.GetDataNodeAtValue(event.index_value)
+                self._notes[event.index_value] = frameNotes(node)
                 if self._shown and len(self.curve.frames) == 1:
                     self.output.publish()
             case Done(report):

@@ -17,7 +17,7 @@ from ..propagation.propagator import check_annotations
 from ..scene.annotations import readAnnotations
 from ..scene.inputs import SequenceFrames, SequenceInput
 from ..scene.live_output import isLive
-from ..scene.made_frames import drawnFrames, frameContents
+from ..scene.made_frames import frameContents
 from ..scene.output_choice import checkOutputFor
 from ..scene.outputs import SegmentationOutput
 from ..scene.unsaved_drawings import saveChanges
@@ -108,14 +108,14 @@ class _Request:
         )
         return text.format(output=shown.GetName(), input=image.GetName())
 
-    def after(self, outputNode: slicer.vtkMRMLNode) -> "_Request":
+    def after(self, outputNode: slicer.vtkMRMLNode, isChanged: bool) -> "_Request":
         """Return the request as it is after a run before it, which may have replaced the frames of the same output.
 
-        Where the user corrected some of these frames, the output stays in use.
+        Args:
+            outputNode: the output of the run before.
+            isChanged: whether the user has changed something in its frames. The output is in use then.
         """
-        if outputNode is not self.outputNode or drawnFrames(outputNode, emptied=True):
-            return self
-        return replace(self, contents=None)
+        return self if outputNode is not self.outputNode or isChanged else replace(self, contents=None)
 
 
 @dataclass(frozen=True)

@@ -271,7 +271,8 @@ class SegmentPanel:
         if run.state != "done":
             self._dropWaiting()
         elif self._waiting:
-            self._waiting = deque(request.after(run.output.outputNode) for request in self._waiting)
+            after = run.output.outputNode, run.outputIsChanged
+            self._waiting = deque(request.after(*after) for request in self._waiting)
             self._start(self._waiting.popleft())
 
     def close(self) -> None:

@@ -117,11 +117,16 @@ def frameContent(node: slicer.vtkMRMLSegmentationNode) -> str:
     same grids, and the same description and attributes.
     """
     voxels, grids = _drawing(node)
+    return f"{voxels} {grids.tolist()} {frameNotes(node)}"
+
+
+def frameNotes(node: slicer.vtkMRMLSegmentationNode) -> str:
+    """Return what `frameContent` returns, but for the voxels: it is quick to compute."""
     segments = [
         (segmentID, segment.GetName(), segment.GetColor(), _tags(segment)) for segmentID, segment in segmentsOf(node)
     ]
     attributes = [(name, node.GetAttribute(name)) for name in sorted(node.GetAttributeNames())]
-    return f"{voxels} {grids.tolist()} {segments} {node.GetDescription()} {attributes}"
+    return f"{segments} {node.GetDescription()} {attributes}"
 
 
 def _tags(segment: slicer.vtkSegment) -> list[str]:
