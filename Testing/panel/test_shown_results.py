@@ -11,7 +11,8 @@ from scene.conftest import addSequence, play, secondBrowser
 from scene.segmentations import positionsOfSegment, segmentedFrames
 from scene.test_edited_frames import CORRECTION, edit
 
-from panel.conftest import choose, fakeRun, outputs, report, wait
+import CLSTMSegment
+from panel.conftest import FakeWorker, choose, fakeRun, outputs, report, wait
 
 
 @pytest.fixture
@@ -293,3 +294,29 @@ def test_results_of_an_output_that_is_removed_are_shown_no_more(sequence, ui, se
 
     assert ui.volumesTable.rowCount == 0
     assert not ui.plotButton.enabled
+
+
+def test_drawing_in_a_frame_that_a_run_of_the_console_has_not_reached_is_said_not_to_be_kept(
+    sequence, ui, fakes, bundle, phantom, monkeypatch
+):
+    def makeFake(module, folder, arguments=()):
+        fakes.append(FakeWorker(module, folder, arguments))
+        return fakes[-1]
+
+    monkeypatch.setattr("CLSTMSegmentLib.panel.console_logic.makeWorkerAt", lambda *_: makeFake)
+    run = CLSTMSegment.CLSTMSegmentLogic().process(sequence, model=bundle, device="cpu")
+    report(fakes[-1], segmentedFrames(sequence, phantom, range(2)))
+    wait(lambda: len(run.curve.frames) == 2, "two frames")
+    (outputNode,) = outputs()
+    browserNode = resolveInput(sequence).browserNode
+    ui.inputSelector.setCurrentNode(sequence)  # the panel looks at the scene
+
+    for state in ("running", "cancelled"):
+        play(browserNode, 4)
+        proxyNode = browserNode.GetProxyNode(outputNode)
+        proxyNode.GetSegmentation().AddEmptySegment("mine", "Mine")
+
+        expected = {"running": "Frame 4 is not segmented yet: what you draw in it now is not kept."}
+        assert expected.get(state, "Frame 4 was not segmented: what you draw in it is kept") in ui.statusLabel.text
+        assert outputNode.GetNumberOfDataNodes() == (2 if state == "running" else 3)
+        run.cancel()

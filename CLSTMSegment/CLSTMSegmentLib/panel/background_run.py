@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable
 
 import SimpleITK as sitk
+import slicer
 from slicer.i18n import tr as _
 
 from ..core.errors import InputError, RunFailed
@@ -23,6 +24,14 @@ from .reported_slots import unexpected
 from .run_requests import PropagationRequest, RunRequest, outputToReplace
 
 TICK_MS = 20
+
+_going: set["BackgroundRun"] = set()
+"""The runs that go on, of the panel and of the console."""
+
+
+def isBeingMade(outputNode: slicer.vtkMRMLNode) -> bool:
+    """Return whether a run goes on that adds its finished frames to this output."""
+    return any(run.output.outputNode is outputNode for run in _going)
 
 
 class BackgroundRun:
@@ -86,6 +95,7 @@ class BackgroundRun:
             raise
         self._timer = RepeatingTimer(TICK_MS, self._tick)
         self._timer.start()
+        _going.add(self)
 
     @property
     def curve(self) -> VolumeCurve:
@@ -228,6 +238,7 @@ class BackgroundRun:
         if message or state == "done":  # otherwise, the scene is closing
             message = " ".join(filter(None, [message, self.request.elsewhere(self.output)]))
         self.state, self.message = state, message
+        _going.discard(self)
         self._timer.stop()
         if message:
             self.log.append(message)

@@ -14,7 +14,7 @@ from ..model.description import Model
 from ..report.volumes_csv import write_volumes
 from ..scene.outputs import SegmentationOutput
 from ..scene.unsaved_drawings import saveChanges
-from .background_run import BackgroundRun
+from .background_run import BackgroundRun, isBeingMade
 from .busy import busy
 from .dicom_export import DicomExport
 from .edit_watch import EditWatch
@@ -44,7 +44,7 @@ class ResultsSection:
         self._review = ReviewButtons(ui, lambda number: self._fillRow(self._output.curve.numbers.index(number)))
         self._dicomExport = DicomExport(ui)
         self._surfaces = SurfaceMaker(self._tell)
-        self._edits = EditWatch(ui.statusLabel, self._onEdited, self._isFinished)
+        self._edits = EditWatch(ui.statusLabel, self._onEdited, lambda output: not isBeingMade(output.outputNode))
         for widget, signal, slot in (
             # by mouse or Enter; Tab, which reaches a row too, must not change the frame
             (ui.volumesTable, "cellClicked(int,int)", self._onRow),
@@ -163,9 +163,6 @@ class ResultsSection:
         self._ui.volumesTable.resizeColumnsToContents()
 
     # -- what the user edits ----------------------------------------------------------------------
-
-    def _isFinished(self, output: SegmentationOutput) -> bool:
-        return self._finished or output is not self._output
 
     def _onEdited(self, output: SegmentationOutput, numbers: list[int]) -> None:
         self._plot.update(output)
