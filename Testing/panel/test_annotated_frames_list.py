@@ -48,3 +48,23 @@ def test_no_box_stays_checked_for_another_annotation_or_sequence(shown, scene, p
     frames.show(annotationNode, sequenceNode)
 
     assert frames.marks([1, 4]) == {1: "drawn", 4: "drawn"}
+
+
+def test_no_box_stays_checked_for_the_patient_of_the_next_scene(scene, fakeWidget, phantom):
+    ui, nodeIDs = fakeWidget.ui, []
+    for patient in range(2):
+        sequenceNode = addSequence(scene, phantom[0])
+        ui.inputSelector.setCurrentNode(sequenceNode)
+        annotationNode = newAnnotation(resolveInput(sequenceNode), "Annotation")
+        draw(annotationNode, 1, {"Valve": blocks(phantom[0][1])[0]}, phantom[0][1])
+        ui.annotationSelector.setCurrentNode(annotationNode)
+        ui.teachCollapsibleButton.collapsed = False
+        nodeIDs.append((sequenceNode.GetID(), annotationNode.GetID()))
+        box = ui.annotatedFramesList.item(0)
+        assert box.checkState() == qt.Qt.CheckState.Unchecked
+        if patient == 0:
+            box.setCheckState(qt.Qt.CheckState.Checked)
+            ui.teachCollapsibleButton.collapsed = True
+            scene.Clear(0)
+
+    assert nodeIDs[0] == nodeIDs[1]  # both patients have nodes of the same IDs

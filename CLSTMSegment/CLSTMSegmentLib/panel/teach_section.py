@@ -288,3 +288,4 @@ class TeachSection:
         if self._worker is not None:
             self._end("")
         self._parameters = None
+        self._frames.show(None, None)  # nodes of the next scene may have the same IDs, and are those of other patients
