@@ -129,6 +129,11 @@ def frameNotes(node: slicer.vtkMRMLSegmentationNode) -> str:
     return f"{segments} {node.GetDescription()} {attributes}"
 
 
+def isDrawnAs(node: slicer.vtkMRMLSegmentationNode, other: slicer.vtkMRMLSegmentationNode) -> bool:
+    """Return whether the same voxels of the same segments are drawn in two segmentations, whatever else they have."""
+    return _isSameDrawing(_drawing(node), *_drawing(other))
+
+
 def _tags(segment: slicer.vtkSegment) -> list[str]:
     """Return the terminology and the status of a segment; other tags cannot be listed."""
     tags = []
@@ -157,7 +162,7 @@ def _drawing(node: slicer.vtkMRMLSegmentationNode) -> tuple[str, np.ndarray]:
     return digest.hexdigest(), np.array(grids)
 
 
-def _isSameDrawing(drawing: tuple[str, np.ndarray], voxels: str, kept: list) -> bool:
+def _isSameDrawing(drawing: tuple[str, np.ndarray], voxels: str, kept: list | np.ndarray) -> bool:
     """Return whether a drawing is the one that was kept, but for the digits that its grids lose in files."""
     digest, grids = drawing
     same = digest == voxels and grids.shape == np.shape(kept)

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import slicer
 
 from .browsers import browsersOf, othersStay, silent
-from .labelmaps import binaryLabelmap, segmentsOf
-from .made_frames import frameContent
+from .labelmaps import binaryLabelmap, drawnSegments, segmentsOf
+from .made_frames import frameContent, isDrawnAs
 
 
 class _Drawing(NamedTuple):
@@ -28,7 +28,10 @@ def saveChanges(sequenceNode: slicer.vtkMRMLNode) -> None:
     """
     if not sequenceNode.IsA("vtkMRMLSequenceNode"):
         return
-    browserNodes = [b for b in browsersOf(sequenceNode) if not b.GetSaveChanges(sequenceNode)]
+    # the proxy of a sequence that a browser does not play now may show any frame
+    browserNodes = [
+        b for b in browsersOf(sequenceNode) if b.GetPlayback(sequenceNode) and not b.GetSaveChanges(sequenceNode)
+    ]
     if not browserNodes:
         return
     # all of them are read before one is stored: the application then shows the stored frames in all proxies
@@ -36,10 +39,16 @@ def saveChanges(sequenceNode: slicer.vtkMRMLNode) -> None:
     for browserNode in browserNodes:
         with silent(browserNode):  # the application would show the stored frame again, without the drawing
             browserNode.SetSaveChanges(sequenceNode, True)
+            if browserNode.GetMissingItemMode(sequenceNode) == browserNode.MissingItemCreateFromPrevious:
+                # else what is drawn in one frame would be stored in each frame that is shown next
+                browserNode.SetMissingItemMode(sequenceNode, browserNode.MissingItemCreateFromDefault)
     drawings = sorted((one for one in found if one is not None), key=lambda one: one.drawnAt)
     with othersStay(sequenceNode):
         for drawing in drawings:
-            sequenceNode.GetDataNodeAtValue(drawing.indexValue).GetSegmentation().DeepCopy(drawing.segmentation)
+            storedNode = sequenceNode.GetDataNodeAtValue(drawing.indexValue)
+            if storedNode is None:
+                storedNode = sequenceNode.SetDataNodeAtValue(slicer.vtkMRMLSegmentationNode(), drawing.indexValue)
+            storedNode.GetSegmentation().DeepCopy(drawing.segmentation)
         for browserNode in browserNodes if drawings else []:
             slicer.vtkSlicerSequencesLogic().UpdateProxyNodesFromSequences(browserNode)
 
@@ -53,13 +62,26 @@ def _unsaved(
         return None
     value = masterNode.GetNthIndexValue(browserNode.GetSelectedItemNumber())
     storedNode = sequenceNode.GetDataNodeAtValue(value)
-    if storedNode is None or _drawnAt(proxyNode) <= _drawnAt(storedNode):
-        return None
-    if frameContent(proxyNode) == frameContent(storedNode):
+    if storedNode is None:
+        if not _isDrawnAnew(browserNode, sequenceNode, value):
+            return None
+    elif _drawnAt(proxyNode) <= _drawnAt(storedNode) or frameContent(proxyNode) == frameContent(storedNode):
         return None
     segmentation = slicer.vtkSegmentation()
     segmentation.DeepCopy(proxyNode.GetSegmentation())
     return _Drawing(_drawnAt(proxyNode), value, segmentation)
+
+
+def _isDrawnAnew(
+    browserNode: slicer.vtkMRMLSequenceBrowserNode, sequenceNode: slicer.vtkMRMLSequenceNode, indexValue: str
+) -> bool:
+    """Return whether something is drawn in the proxy of a sequence that has no frame at the selected index value."""
+    proxyNode, mode = browserNode.GetProxyNode(sequenceNode), browserNode.GetMissingItemMode(sequenceNode)
+    if mode in (browserNode.MissingItemIgnore, browserNode.MissingItemDisplayHidden):  # it shows another frame still
+        return False
+    isCopied = mode == browserNode.MissingItemCreateFromPrevious
+    before = sequenceNode.GetDataNodeAtValue(indexValue, False) if isCopied else None
+    return bool(drawnSegments(proxyNode)) and (before is None or not isDrawnAs(proxyNode, before))
 
 
 def _drawnAt(node: slicer.vtkMRMLSegmentationNode) -> int:
