@@ -272,8 +272,7 @@ def load_hearts(
     Raises:
         InputError: the folder has no labelled hearts.
     """
-    sequences = []
-    names = same_heart or {}
+    sequences, names = [], same_heart or {}
     for case, (frames, annotations) in read_cines(data).items():
         sequences.append(to_grid(names.get(case, case), list(frames), annotations, geometry, intensity, border))
     for name, phases in read_phases(data, masked=masked).items():
