@@ -1,7 +1,9 @@
 """Runs that wait for another one, with fake workers: they start right after it or never."""
 
 import pytest
+from CLSTMSegmentLib.core.errors import InputError
 from CLSTMSegmentLib.engine.run_report import RunReport
+from CLSTMSegmentLib.panel.run_requests import PropagationRequest
 from CLSTMSegmentLib.scene.inputs import resolveInput
 from CLSTMSegmentLib.worker.events import Done, Failed
 from scene.conftest import play
@@ -130,3 +132,14 @@ def test_propagation_that_waited_begins_with_the_frames_that_were_drawn_or_says_
         assert f"frame 4 ({hook[0][4].index_value}) was removed from Cine" in ui.propagateStatusLabel.text
     else:
         assert sorted(fakes[1].folder.annotations()) == [0, 3]
+
+
+def test_propagation_that_waited_says_that_an_annotated_frame_was_moved(fakeAnnotated):  # noqa: F811
+    ui = fakeAnnotated
+    source, annotationNode = resolveInput(ui.inputSelector.currentNode()), ui.annotationSelector.currentNode()
+    request = PropagationRequest.read(source, annotationNode, cyclic=False, outputNode=None)
+    for number in range(source.sequenceNode.GetNumberOfDataNodes()):
+        source.sequenceNode.GetNthDataNode(number).SetOrigin(300, 0, 0)
+
+    with pytest.raises(InputError, match="frame 0"):
+        request.atStart()

@@ -235,12 +235,14 @@ class PropagationRequest(_Request):
         return cls(source, annotationNode, model, annotations, nodes, cyclic, outputNode, drawn)
 
     def atStart(self) -> "PropagationRequest":
-        """Return the request with the numbers that the annotated frames have now; raise what `_numberNow` raises."""
-        if self.frames.index.values == self.indexValues:
-            return self
-        annotations = {self._numberNow(number): labels for number, labels in self.annotations.items()}
-        drawnNodes = {self._numberNow(number): node for number, node in self.drawnNodes.items()}
-        return replace(self, annotations=annotations, drawnNodes=drawnNodes, indexValues=())
+        """Return it with the frame numbers of now; raise an InputError if an annotated frame was removed or moved."""
+        request = self
+        if self.frames.index.values != self.indexValues:
+            annotations = {self._numberNow(number): labels for number, labels in self.annotations.items()}
+            drawnNodes = {self._numberNow(number): node for number, node in self.drawnNodes.items()}
+            request = replace(self, annotations=annotations, drawnNodes=drawnNodes, indexValues=())
+        check_annotations(request.frames, request.annotations)
+        return request
 
     @property
     def arguments(self) -> tuple[str, ...]:
