@@ -52,6 +52,16 @@ def test_input_removed_meanwhile_is_told(scene, sequenceNode, logic, bundle):  #
     assert slicer.util.getNodesByClass("vtkMRMLTableNode") == []
 
 
+@pytest.mark.parametrize("removed", [0, 5], ids=["the first frame", "the last frame"])
+def test_frame_removed_before_it_was_read_is_told(sequenceNode, logic, bundle, removed):  # noqa: F811
+    remove = once(lambda: sequenceNode.RemoveDataNodeAtValue(sequenceNode.GetNthIndexValue(removed)))
+
+    with pytest.raises(InputError, match="the input sequence 'Cine' was changed before all of it was read"):
+        logic.segment(sequenceNode, model=bundle, device="cpu", progress=remove)
+
+    assert slicer.util.getNodesByClass("vtkMRMLTableNode") == []
+
+
 def test_frame_moved_meanwhile_is_named(sequenceNode, logic, bundle):  # noqa: F811
     move = once(lambda: sequenceNode.GetNthDataNode(0).SetOrigin(300.0, 0.0, 0.0))
 

@@ -106,3 +106,9 @@ def _directionsInRAS(image: sitk.Image) -> vtk.vtkMatrix4x4:
     matrix = np.eye(4)
     matrix[:3, :3] = LPS_FROM_RAS @ np.array(image.GetDirection()).reshape(3, 3)
     return slicer.util.vtkMatrixFromArray(matrix)
+
+
+def voxelsMTime(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> int:
+    """Return a number that changes whenever a volume gets other voxels."""
+    scalars = volumeNode.GetImageData().GetPointData().GetScalars()
+    return scalars.GetMTime() if scalars is not None else 0

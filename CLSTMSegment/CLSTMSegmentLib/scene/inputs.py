@@ -10,7 +10,7 @@ from ..core.errors import InputError, sitk_cause
 from ..core.same_grid import ImageGrid
 from ..core.sequence import Frame, SequenceIndex
 from .browsers import browserOfProxy, browserOfSequence, browsersOf, proxyIDs, seenBrowser
-from .images import imageFromVolume, volumeGrid
+from .images import imageFromVolume, volumeGrid, voxelsMTime
 
 SINGLE_VALUE = "0"
 """The index value of a single volume, and of its result."""
@@ -235,6 +235,7 @@ class SequenceFrames(Sequence):
 
     def __init__(self, sequenceNode: slicer.vtkMRMLSequenceNode):
         self._sequenceNode = sequenceNode
+        self._valuesAtFirst: list[str] = []
         self._read: dict[int, _ReadFrame] = {}
 
     def __len__(self) -> int:
@@ -252,19 +253,25 @@ class SequenceFrames(Sequence):
 
     def _distinctIndex(self) -> tuple[SequenceIndex, list[str]]:
         node = self._sequenceNode
-        values = [node.GetNthIndexValue(number) for number in range(len(self))]
-        index = SequenceIndex(values, node.GetIndexName(), node.GetIndexUnit(), node.GetIndexTypeAsString())
+        index = SequenceIndex(self._valuesNow(), node.GetIndexName(), node.GetIndexUnit(), node.GetIndexTypeAsString())
         return index.distinct()
 
+    def _valuesNow(self) -> list[str]:
+        return [self._sequenceNode.GetNthIndexValue(number) for number in range(len(self))]
+
     def __getitem__(self, number: int) -> Frame:
-        if not 0 <= number < len(self):
+        values, name = self._valuesNow(), self._sequenceNode.GetName()
+        self._valuesAtFirst = self._valuesAtFirst or values
+        if not 0 <= number < len(self._valuesAtFirst):
             raise IndexError(number)
+        if values[number : number + 1] != self._valuesAtFirst[number : number + 1]:
+            raise InputError(f"the input sequence {name!r} was changed before all of it was read: start again")
         value, volumeNode = self.index.values[number], self._sequenceNode.GetNthDataNode(number)
         try:
             frame = Frame(imageFromVolume(volumeNode), value)
         except RuntimeError as error:
             raise InputError(f"frame {number} ({value}) cannot be read as an image: {sitk_cause(error)}") from error
-        read = _ReadFrame(self._sequenceNode.GetNthIndexValue(number), volumeGrid(volumeNode), _voxelsMTime(volumeNode))
+        read = _ReadFrame(self._sequenceNode.GetNthIndexValue(number), volumeGrid(volumeNode), voxelsMTime(volumeNode))
         self._read.setdefault(number, read)
         return frame
 
@@ -283,16 +290,10 @@ class SequenceFrames(Sequence):
     def edited(self) -> list[int]:
         """Return the numbers of the frames that got other voxels since they were first read."""
         now = {number: self._nodeNow(number) for number in self._read}
-        return [n for n, node in now.items() if node is not None and _voxelsMTime(node) != self._read[n].voxelsMTime]
+        return [n for n, node in now.items() if node is not None and voxelsMTime(node) != self._read[n].voxelsMTime]
 
     def _nodeNow(self, number: int) -> slicer.vtkMRMLScalarVolumeNode | None:
         """Return the volume of a frame that was read; None if it was not read, or was removed since."""
         read = self._read.get(number)
         node = self._sequenceNode.GetDataNodeAtValue(read.indexValue) if read is not None else None
         return node if node is not None and node.GetImageData() is not None else None
-
-
-def _voxelsMTime(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> int:
-    """Return a number that changes whenever a volume gets other voxels."""
-    scalars = volumeNode.GetImageData().GetPointData().GetScalars()
-    return scalars.GetMTime() if scalars is not None else 0
