@@ -44,6 +44,16 @@ def test_damaged_attribute_is_taken_for_a_missing_one_by_all_that_read_it(sequen
     assert textsIn(output.tableNode, "CLSTMSegment.segments") == []
 
 
+def test_grid_of_texts_is_no_grid(sequenceNode, phantom):
+    node = finishedOutput(sequenceNode, phantom).publish()
+    for n in range(6):
+        maker, voxels, grids = json.loads(node.GetNthDataNode(n).GetAttribute("CLSTMSegment.made"))
+        texts = [[[str(one) for one in row] for row in grid] for grid in grids]
+        node.GetNthDataNode(n).SetAttribute("CLSTMSegment.made", json.dumps([maker, voxels, texts]))
+
+    assert (madeFrames(node), rememberedFrames(node)) == ({}, set())
+
+
 def test_mark_that_is_unknown_does_not_remove_the_others(sequenceNode):
     sequenceNode.SetAttribute("CLSTMSegment.reviews", json.dumps({"0": "good", "1": "perhaps", "2": ["bad"]}))
 

@@ -54,11 +54,13 @@ def rememberDrawn(node: slicer.vtkMRMLSegmentationNode) -> None:
 def madeFrames(resultNode: slicer.vtkMRMLNode) -> dict[str, str]:
     """Return the maker by index value, for each frame that is as it was made."""
     frames = _frames(resultNode)
-    return {
-        value: maker
-        for value, (maker, voxels, grids) in _made(resultNode).items()
-        if maker != DRAWN and _isSameDrawing(_drawing(frames[value]), voxels, grids)
-    }
+    return {value: maker for value, (maker, *_kept) in _made(resultNode).items() if isAsMade(frames[value])}
+
+
+def isAsMade(node: slicer.vtkMRMLSegmentationNode) -> bool:
+    """Return whether the segmentation of a frame is as a program made it."""
+    kept = jsonIn(node, MADE_ATTRIBUTE, _isMade)
+    return kept is not None and kept[0] != DRAWN and _isSameDrawing(_drawing(node), *kept[1:])
 
 
 def drawnFrames(resultNode: slicer.vtkMRMLNode, emptied: bool = False) -> list[str]:
@@ -187,6 +189,7 @@ def _isMade(value: object) -> bool:
     if not isinstance(grids, list) or not isTexts([maker, voxels]):
         return False
     try:
-        return grids == [] or np.asarray(grids, float).shape[1:] == (4, 4)
-    except (ValueError, TypeError, OverflowError):  # rows of different lengths, or no numbers that there can be
+        array = np.asarray(grids)
+        return grids == [] or (array.dtype.kind in "if" and array.shape[1:] == (4, 4))
+    except (ValueError, OverflowError):  # rows of different lengths, or no numbers that there can be
         return False
