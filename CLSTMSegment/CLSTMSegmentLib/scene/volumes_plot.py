@@ -7,7 +7,7 @@ import vtk
 
 from ..core.volume_curve import VolumeCurve, with_unit
 from .json_attributes import isDict, jsonIn
-from .volumes_table import FRAME_COLUMN, columnNames
+from .table_columns import FRAME_COLUMN, columnNames
 
 CHART_REFERENCE = "CLSTMSegment.volumesChart"
 """Reference role under which a table of volumes names its chart."""
@@ -55,7 +55,7 @@ def volumesChart(tableNode: slicer.vtkMRMLTableNode, curve: VolumeCurve, title: 
         YAxisTitle=with_unit("volume", "ml"),
         YAxisRange=_range(curve),
     )
-    names = [segment.name for segment in curve.segments]
+    names = columns[1 : 1 + len(curve.segments)]
     shown = {}
     for seriesNode in _segmentSeries(tableNode, chartNode):
         if seriesNode.GetYColumnName() in names and seriesNode.GetXColumnName() in columns:
@@ -63,15 +63,15 @@ def volumesChart(tableNode: slicer.vtkMRMLTableNode, curve: VolumeCurve, title: 
         else:  # of another model
             scene.RemoveNode(seriesNode)
     chartNode.RemoveNodeReferenceIDs(SEGMENTS_REFERENCE)
-    for segment in curve.segments:
-        seriesNode = shown.get(segment.name)
+    for segment, name in zip(curve.segments, names, strict=True):
+        seriesNode = shown.get(name)
         if seriesNode is None:
-            seriesNode = scene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", segment.name)
+            seriesNode = scene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", name)
             seriesNode.SetAndObserveTableNodeID(tableNode.GetID())
             seriesNode.SetPlotType(slicer.vtkMRMLPlotSeriesNode.PlotTypeScatter)
             seriesNode.SetMarkerStyle(slicer.vtkMRMLPlotSeriesNode.MarkerStyleCircle)
             seriesNode.SetXColumnName(xColumn)
-            seriesNode.SetYColumnName(segment.name)
+            seriesNode.SetYColumnName(name)
             seriesNode.SetLabelColumnName(labelColumn)
             seriesNode.SetColor(segment.color)
             chartNode.AddAndObservePlotSeriesNodeID(seriesNode.GetID())

@@ -1,15 +1,16 @@
 """Segment volumes over time as a table node."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping
 from math import isclose, nan
 
-import numpy as np
 import slicer
 import vtk
 
 from ..core.volume_curve import VolumeCurve
 from .json_attributes import isTexts, jsonIn
+from .table_columns import FRAME_COLUMN, columnNames, indexColumn, numbersColumn, otherName, repairSchema, storable
+from .table_rows import matchedRows, numberOf
 
 TABLE_REFERENCE = "CLSTMSegment.volumesTable"
 """Reference role under which a segmentation sequence names its table."""
@@ -20,20 +21,20 @@ RESULT_REFERENCE = "CLSTMSegment.result"
 SEGMENTS_ATTRIBUTE = "CLSTMSegment.segments"
 """Attribute of a table: the IDs of the segments of its columns, as a JSON list. The user may rename the segments."""
 
+NAMES_ATTRIBUTE = "CLSTMSegment.segmentNames"
+"""Attribute of a table: the names of the segments of its columns, as a JSON list; those of the columns can differ."""
+
 INDEX_VALUES_ATTRIBUTE = "CLSTMSegment.indexValues"
 """Attribute of a table: the index values of its rows, verbatim, as a JSON list; a saved table rounds them."""
 
 COLUMNS_ATTRIBUTE = "CLSTMSegment.columns"
 """Attribute of a table: the names of the columns that this module has made, as a JSON list; others are the user's."""
 
-SAME_NUMBER = 1e-6
-"""How far an index value in a table may be off, as a fraction: files of tables round numbers."""
+SAME_VOLUME = 1e-5
+"""How far a volume in a table may be off, as a fraction: files of tables round numbers."""
 
 REAL_TYPES = (vtk.VTK_FLOAT, vtk.VTK_DOUBLE)
 """Types of columns that have a value for what is not there: not a number."""
-
-FRAME_COLUMN = "frame number"
-"""Column that a table has only if the index values are texts, which a plot cannot draw."""
 
 
 def tableOf(resultNode: slicer.vtkMRMLNode) -> slicer.vtkMRMLTableNode | None:
@@ -56,7 +57,9 @@ def _firstThatNames(tableNode: slicer.vtkMRMLTableNode) -> slicer.vtkMRMLNode | 
     return next((node for node in nodes if node.GetNodeReferenceID(TABLE_REFERENCE) == tableNode.GetID()), None)
 
 
-def volumesTable(sequenceNode: slicer.vtkMRMLSequenceNode, curve: VolumeCurve) -> slicer.vtkMRMLTableNode:
+def volumesTable(
+    sequenceNode: slicer.vtkMRMLSequenceNode, curve: VolumeCurve, renamed: Mapping[str, str] | None = None
+) -> slicer.vtkMRMLTableNode:
     """Fill the table of a segmentation sequence with its curve: one row for each frame, one column for each segment.
 
     Columns that the user has added stay behind these.
@@ -64,6 +67,7 @@ def volumesTable(sequenceNode: slicer.vtkMRMLSequenceNode, curve: VolumeCurve) -
     Args:
         sequenceNode: segmentation sequence in a scene; its table is created by the first call.
         curve: segment volumes; its index becomes the first column, as numbers where the index is numeric.
+        renamed: by index value, the one that the frame had when the table was filled last, if it was another one.
 
     Returns:
         The table node, which the sequence node refers to.
@@ -74,28 +78,28 @@ def volumesTable(sequenceNode: slicer.vtkMRMLSequenceNode, curve: VolumeCurve) -
         tableNode = scene.AddNewNodeByClass("vtkMRMLTableNode", f"{sequenceNode.GetName()} volumes")
         sequenceNode.SetNodeReferenceID(TABLE_REFERENCE, tableNode.GetID())
     tableNode.SetNodeReferenceID(RESULT_REFERENCE, sequenceNode.GetID())
+    repairSchema(tableNode)
     names, IDs = columnNames(curve), [segment.id for segment in curve.segments]
-    made, madeIDs = _madeColumns(tableNode), textsIn(tableNode, SEGMENTS_ATTRIBUTE)
-    columns = [_indexColumn(curve), *(_numbers(curve.volumes(n)) for n in range(len(IDs)))]
-    units = [curve.index.unit, *["ml"] * len(IDs)]
+    made, madeIDs = madeColumns(tableNode), textsIn(tableNode, SEGMENTS_ATTRIBUTE)
+    columns = [indexColumn(curve), *(numbersColumn(curve.volumes(n)) for n in range(len(IDs)))]
+    units = [storable(curve.index.unit), *["ml"] * len(IDs)]
     if not curve.index.is_numeric:
-        columns.append(_numbers(curve.numbers))
+        columns.append(numbersColumn(curve.numbers))
         units.append("")
     table = vtk.vtkTable()
     for column, name in zip(columns, names, strict=True):
         column.SetName(name)
         table.AddColumn(column)
-    values, taken = [frame.index_value for frame in curve.frames], list(names)
-    for column in _columnsOfUser(tableNode, made, curve):
-        column.SetName(_otherName(column.GetName(), taken, " 2"))  # two columns cannot have one name
-        taken.append(column.GetName())
-        table.AddColumn(column)
+    values = [frame.index_value for frame in curve.frames]
+    former = [(renamed or {}).get(value, value) for value in values]
+    _addColumns(table, _columnsOfUser(tableNode, made, former, curve))
     # all columns are replaced at once: a plot that is shown must never see a table without them
     wasModifying = tableNode.StartModify()
     tableNode.SetAndObserveTable(table)
     for name, unit in zip(names, units, strict=True):
         tableNode.SetColumnUnitLabel(name, unit)
     tableNode.SetAttribute(SEGMENTS_ATTRIBUTE, json.dumps(IDs))
+    tableNode.SetAttribute(NAMES_ATTRIBUTE, json.dumps([segment.name for segment in curve.segments]))
     tableNode.SetAttribute(INDEX_VALUES_ATTRIBUTE, json.dumps(values))
     tableNode.SetAttribute(COLUMNS_ATTRIBUTE, json.dumps(names))
     _renameInPlots(tableNode, _byMeaning(made, madeIDs), _byMeaning(names, IDs))
@@ -103,11 +107,23 @@ def volumesTable(sequenceNode: slicer.vtkMRMLSequenceNode, curve: VolumeCurve) -
     return tableNode
 
 
-def columnNames(curve: VolumeCurve) -> list[str]:
-    """Return the names of the columns of a curve, which all differ: the index, the segments, perhaps `FRAME_COLUMN`."""
-    segments = [segment.name for segment in curve.segments]
-    names = [_otherName(curve.index.name or "frame", segments), *segments]
-    return names if curve.index.is_numeric else [*names, _otherName(FRAME_COLUMN, names)]
+def takeColumns(tableNode: slicer.vtkMRMLTableNode, other: slicer.vtkMRMLTableNode, curve: VolumeCurve) -> None:
+    """Add to a table, which a curve has just filled, the columns that the user has added to another table of it."""
+    values = [frame.index_value for frame in curve.frames]
+    table = vtk.vtkTable()
+    table.ShallowCopy(tableNode.GetTable())
+    _addColumns(table, _columnsOfUser(other, madeColumns(other), values, curve))
+    if table.GetNumberOfColumns() > tableNode.GetNumberOfColumns():
+        tableNode.SetAndObserveTable(table)
+
+
+def _addColumns(table: vtk.vtkTable, columns: list[vtk.vtkAbstractArray]) -> None:
+    """Add columns of the user to a table, under names that are not taken: two columns cannot have one name."""
+    taken = [table.GetColumnName(n) for n in range(table.GetNumberOfColumns())]
+    for column in columns:
+        column.SetName(otherName(column.GetName(), taken, " 2"))
+        taken.append(column.GetName())
+        table.AddColumn(column)
 
 
 def textsIn(tableNode: slicer.vtkMRMLTableNode, attribute: str) -> list[str]:
@@ -115,14 +131,7 @@ def textsIn(tableNode: slicer.vtkMRMLTableNode, attribute: str) -> list[str]:
     return jsonIn(tableNode, attribute, isTexts) or []
 
 
-def _otherName(name: str, taken: list[str], ending: str = " index") -> str:
-    """Return a name, or one like it that is not taken: columns are told by their names."""
-    while name in taken:
-        name += ending
-    return name
-
-
-def _madeColumns(tableNode: slicer.vtkMRMLTableNode) -> list[str]:
+def madeColumns(tableNode: slicer.vtkMRMLTableNode) -> list[str]:
     """Return the names of the columns that this module has made; an older table does not tell them."""
     made = textsIn(tableNode, COLUMNS_ATTRIBUTE)
     if made:
@@ -133,14 +142,21 @@ def _madeColumns(tableNode: slicer.vtkMRMLTableNode) -> list[str]:
 
 
 def _columnsOfUser(
-    tableNode: slicer.vtkMRMLTableNode, made: list[str], curve: VolumeCurve
+    tableNode: slicer.vtkMRMLTableNode, made: list[str], values: list[str], curve: VolumeCurve
 ) -> list[vtk.vtkAbstractArray]:
-    """Return the columns that the user has added, for the rows of a curve; what a new row lacks is empty."""
+    """Return the columns that the user has added, for the rows of a curve; what a new row lacks is empty.
+
+    Args:
+        tableNode: the table.
+        made: what `madeColumns` returns for it.
+        values: the index value of each row of the curve in the table.
+        curve: the curve.
+    """
     columns = [tableNode.GetTable().GetColumn(n) for n in range(tableNode.GetNumberOfColumns())]
     names = [column.GetName() for column in columns]
     others = [(n, column) for n, column in enumerate(columns) if names[n] not in made]
     # to look for the rows takes long for many frames, and most tables have no other columns
-    rows = rowsOf(tableNode, [frame.index_value for frame in curve.frames]) if others else []
+    rows = rowsOf(tableNode, values) if others else []
     copies = []
     for n, column in others:
         isSegment = 0 < n <= len(curve.segments) and n < len(made) and made[n] not in names
@@ -181,55 +197,19 @@ def rowsOf(tableNode: slicer.vtkMRMLTableNode, values: list[str]) -> list[int | 
 
     The user may have sorted or removed rows. Where they removed the column of the index, the rows are as they were.
     """
-    made = _madeColumns(tableNode)
+    made = madeColumns(tableNode)
     column = tableNode.GetTable().GetColumnByName(made[0]) if made else None
-    if column is None:
-        texts = textsIn(tableNode, INDEX_VALUES_ATTRIBUTE) or values
-    else:
-        texts = [column.GetVariantValue(row).ToString() for row in range(column.GetNumberOfTuples())]
-    numbers = np.array([_number(value) for value in values])
-    if len(texts) == len(values) and _areSame(texts, values, numbers).all():
-        return list(range(len(values)))
-    rows = {_valueOf(text, values, numbers): row for row, text in reversed(list(enumerate(texts)))}
+    if column is not None:
+        return matchedRows(column, values)
+    rows = {value: row for row, value in enumerate(textsIn(tableNode, INDEX_VALUES_ATTRIBUTE) or values)}
     return [rows.get(value) for value in values]
 
 
-def _valueOf(text: str, values: list[str], numbers: np.ndarray) -> str | None:
-    """Return the index value that a row has; None for none, and where the rounding of a table leaves several.
-
-    Args:
-        text: the index value in the row, where it may be rounded.
-        values: the index values that are there.
-        numbers: these values as numbers, NaN for one that is none.
-    """
-    if text in values:
-        return text
-    for tolerance in (0.0, SAME_NUMBER):
-        same = np.flatnonzero(np.isclose(numbers, _number(text), rtol=tolerance, atol=0))
-        if len(same) == 1:
-            return values[same[0]]
-    return None
-
-
-def _areSame(texts: list[str], values: list[str], numbers: np.ndarray) -> np.ndarray:
-    """Return which texts are the index values at the same places, but for the rounding of a table."""
-    same = np.isclose([_number(text) for text in texts], numbers, rtol=SAME_NUMBER, atol=0)
-    return same | [text == value for text, value in zip(texts, values, strict=True)]
-
-
-def _number(text: str) -> float:
-    """Return a text as a number; NaN if it is none."""
-    try:
-        return float(text)
-    except ValueError:
-        return nan
-
-
 def _holds(column: vtk.vtkAbstractArray, rows: list[int | None], volumes: list[float]) -> bool:
-    """Return whether a column holds the volumes of a segment in most rows."""
-    found = [column.GetVariantValue(row).ToDouble() if row is not None else nan for row in rows]
-    same = sum(isclose(value, ml, rel_tol=SAME_NUMBER) for value, ml in zip(found, volumes, strict=True))
-    return column.IsNumeric() and 2 * same >= len(rows)
+    """Return whether a column holds the volumes of a segment in most rows; files can make texts of them."""
+    found = [numberOf(column.GetVariantValue(row).ToString()) if row is not None else nan for row in rows]
+    same = sum(isclose(value, ml, rel_tol=SAME_VOLUME) for value, ml in zip(found, volumes, strict=True))
+    return 2 * same >= len(rows)
 
 
 def _byMeaning(names: list[str], IDs: list[str]) -> dict[str | None, str]:
@@ -258,20 +238,3 @@ def _renameInPlots(
         seriesNode.SetLabelColumnName(new.get(label, label))
     for seriesNode, wasModifying in zip(allSeries, wereModifying, strict=True):
         seriesNode.EndModify(wasModifying)
-
-
-def _indexColumn(curve: VolumeCurve) -> vtk.vtkAbstractArray:
-    values = [frame.index_value for frame in curve.frames]
-    if curve.index.is_numeric:
-        return _numbers(values)
-    column = vtk.vtkStringArray()
-    for value in values:
-        column.InsertNextValue(value)
-    return column
-
-
-def _numbers(values: Iterable[float | str]) -> vtk.vtkDoubleArray:
-    column = vtk.vtkDoubleArray()
-    for value in values:
-        column.InsertNextValue(float(value))
-    return column
