@@ -9,7 +9,7 @@ import vtk
 from slicer.i18n import tr as _
 
 from ..core.errors import InputError
-from ..scene.earlier_outputs import earlierOutputs
+from ..scene.earlier_outputs import earlierOutputs, readAgain
 from ..scene.outputs import SegmentationOutput
 from .repeating_timer import RepeatingTimer
 from .reported_slots import reporting, telling
@@ -84,9 +84,10 @@ class EditWatch:
         self.forgetRemoved()
         perhaps, self._perhapsEdited = self._perhapsEdited, set()
         for output in [output for output in self._watched if output in perhaps]:
+            hasChanged = any([readAgain(output), output.followIndex()])
             edited = [number for number in output.curve.numbers if self._measureAgain(output, number)]
-            if edited:
-                self._edited(output, edited)
+            if edited or hasChanged:
+                self._edited(output, output.curve.numbers if hasChanged else edited)
             for number in edited:
                 self._tellUnmeasured(output, number)
 

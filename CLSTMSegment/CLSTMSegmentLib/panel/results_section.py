@@ -169,6 +169,8 @@ class ResultsSection:
         if output is not self._output:
             return
         self._setColumns(output.curve)
+        if self._finished:  # a script may have replaced the frames
+            self._ui.volumesTable.setRowCount(len(output.curve.frames))
         for number in numbers:
             self._fillRow(output.curve.numbers.index(number))
         if self._finished:

@@ -4,7 +4,9 @@ import qt
 import slicer
 import vtk
 
+from ..core.volume_curve import VolumeCurve
 from ..scene.outputs import SegmentationOutput
+from ..scene.table_columns import columnNames
 from ..scene.volumes_plot import fitChart, markFrame, volumesChart
 from ..scene.volumes_table import rowsOf
 from .reported_slots import reporting
@@ -25,12 +27,15 @@ class VolumesPlotView:
         self._chartNode: slicer.vtkMRMLPlotChartNode | None = None
         self._browserTag: int | None = None
         self._views: list = []
+        self._title = ""
+        self._drawn: list[str] = []
 
     def show(self, output: SegmentationOutput, title: str) -> None:
         """Show the volumes of an output in all plot views of the layout."""
         self.close()
         self._output = output
-        self._chartNode = volumesChart(output.tableNode, output.curve, title)
+        self._title = title
+        self._draw()
         applicationLogic = slicer.app.applicationLogic()
         applicationLogic.GetSelectionNode().SetActivePlotChartID(self._chartNode.GetID())
         applicationLogic.PropagatePlotChartSelection()
@@ -55,8 +60,15 @@ class VolumesPlotView:
     def update(self, output: SegmentationOutput) -> None:
         """Fit the plot to volumes of an output that have changed; the plot may show another one."""
         if output is self._output and self._chartNode is not None and self._output.tableNode is not None:
-            fitChart(self._chartNode, self._output.curve)
+            if self._drawn == _columnsOf(output.curve):
+                fitChart(self._chartNode, output.curve)
+            else:
+                self._draw()
             self._mark()
+
+    def _draw(self) -> None:
+        self._chartNode = volumesChart(self._output.tableNode, self._output.curve, self._title)
+        self._drawn = _columnsOf(self._output.curve)
 
     def close(self) -> None:
         """Follow the browser no more; the plot itself stays."""
@@ -94,6 +106,11 @@ class VolumesPlotView:
         curve = self._output.curve
         rows = rowsOf(self._output.tableNode, [frame.index_value for frame in curve.frames])
         return curve.numbers[rows.index(row)] if row in rows else None
+
+
+def _columnsOf(curve: VolumeCurve) -> list[str]:
+    """Return the titles of the axes and curves in the plot of a curve."""
+    return [curve.index_title, *columnNames(curve)]
 
 
 def _makeReadable(plotView: object) -> None:

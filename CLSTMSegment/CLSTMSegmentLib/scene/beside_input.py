@@ -5,6 +5,7 @@ from itertools import pairwise
 import slicer
 
 from ..core.errors import InputError
+from .frame_reviews import REVIEWS_ATTRIBUTE
 from .inputs import SequenceFrames, SequenceInput
 
 
@@ -96,3 +97,14 @@ def moveToFolderOf(neighbour: slicer.vtkMRMLNode, node: slicer.vtkMRMLNode) -> N
         hierarchyNode.SetItemParent(item, parentItem)
     else:
         hierarchyNode.CreateItem(parentItem, node)
+
+
+def replaceFrames(outputNode: slicer.vtkMRMLSequenceNode, frames: slicer.vtkMRMLSequenceNode) -> None:
+    """Replace the frames of a result, their index and the marks of the user by those of another sequence."""
+    wasModifying = outputNode.StartModify()
+    outputNode.RemoveAllDataNodes()
+    outputNode.SetAttribute(REVIEWS_ATTRIBUTE, frames.GetAttribute(REVIEWS_ATTRIBUTE))  # what was marked meanwhile
+    copyIndex(frames, outputNode)
+    for number in range(frames.GetNumberOfDataNodes()):
+        outputNode.SetDataNodeAtValue(frames.GetNthDataNode(number), frames.GetNthIndexValue(number))
+    outputNode.EndModify(wasModifying)

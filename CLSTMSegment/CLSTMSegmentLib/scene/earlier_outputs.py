@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from math import nan
 
 import slicer
 
@@ -13,8 +14,18 @@ from .browsers import browserOfSequence
 from .inputs import SequenceInput, holds, resolveInput, singleInput
 from .made_frames import rememberedFrames
 from .outputs import SegmentationOutput
+from .renamed_frames import valuesNow
 from .single_output import outputFor
-from .volumes_table import INDEX_VALUES_ATTRIBUTE, SEGMENTS_ATTRIBUTE, rowsOf, tableOf, textsIn
+from .volumes_table import (
+    INDEX_VALUES_ATTRIBUTE,
+    NAMES_ATTRIBUTE,
+    SEGMENTS_ATTRIBUTE,
+    filledWith,
+    madeColumns,
+    rowsOf,
+    tableOf,
+    textsIn,
+)
 
 
 def earlierOutputs(scene: slicer.vtkMRMLScene, known: Collection[slicer.vtkMRMLNode]) -> list[SegmentationOutput]:
@@ -35,38 +46,68 @@ def earlierOutputs(scene: slicer.vtkMRMLScene, known: Collection[slicer.vtkMRMLN
     return outputs
 
 
-def _output(node: slicer.vtkMRMLNode, tableNode: slicer.vtkMRMLTableNode) -> SegmentationOutput:
-    """Return a result; raise an InputError if its input is missing, or the table does not have its frames."""
-    source = _sourceOf(node)
-    segments = _segments(tableNode)
-    output = outputFor(SegmentSet(node.GetName(), segments), source)
-    rows, table = _rowsByValue(tableNode, node, output.curve.index), tableNode.GetTable()
-    if not segments or sorted(rows.values()) != list(range(table.GetNumberOfRows())):
-        raise InputError(f"the table of {node.GetName()!r} has other rows than those of its frames")
-    output.curve.index = _withRows(output.curve.index, list(rows))
+def readAgain(output: SegmentationOutput) -> bool:
+    """Read a result anew if another run has gone on with it, or replaced it, since the output was made.
+
+    Returns:
+        Whether the output is another one now.
+    """
+    tableNode = tableOf(output.outputNode)
+    if tableNode is None or output.tableNode is None or filledWith(tableNode) == output.tableContent:
+        return False
+    try:
+        output.becomes(_output(output.outputNode, tableNode, output))
+    except InputError:
+        return False
+    return True
+
+
+def _output(
+    node: slicer.vtkMRMLNode, tableNode: slicer.vtkMRMLTableNode, earlier: SegmentationOutput | None = None
+) -> SegmentationOutput:
+    """Return a result; raise an InputError if its input is missing, or its table does not tell its segments.
+
+    Where the table was damaged in a file, or lacks columns of segments, the frames are measured at once.
+
+    Args:
+        node: the result.
+        tableNode: its table.
+        earlier: the result as it was before another run went on with it; None for a result that was not known.
+    """
+    output = outputFor(SegmentSet(node.GetName(), _segments(node, tableNode)), _sourceOf(node))
+    table = tableNode.GetTable()
+    before = _indexValues(tableNode, node, output.curve.index)
+    values = valuesNow(before, node) if node.IsA("vtkMRMLSequenceNode") else before
+    columns = [table.GetColumnByName(name) for name in madeColumns(tableNode)[1 : 1 + len(output.curve.segments)]]
+    rows = [row if row in range(table.GetNumberOfRows()) else None for row in rowsOf(tableNode, before)]
+    isWhole = None not in columns and {*rows, None} == {*range(table.GetNumberOfRows()), None}
+    found = [(value, row) for value, row in zip(values, rows, strict=True) if row is not None or not isWhole]
+    output.curve.index = _withRows(output.curve.index, [value for value, _row in found])
     frames = [
         FrameVolumes(
             output.curve.index.values.index(value),
             value,
-            tuple(table.GetValueByName(row, segment.name).ToDouble() for segment in segments),
+            tuple(one.GetVariantValue(row).ToDouble() if None not in (one, row) else nan for one in columns),
         )
-        for value, row in rows.items()
+        for value, row in found
     ]
-    output.takeOver(node, tableNode, sorted(frames, key=lambda frame: frame.number))
+    output.takeOver(node, tableNode, sorted(frames, key=lambda frame: frame.number), earlier)
+    if not isWhole or values != before:
+        output.measureAll(dict(zip(before, values, strict=True)))
     return output
 
 
-def _rowsByValue(tableNode: slicer.vtkMRMLTableNode, node: slicer.vtkMRMLNode, index: SequenceIndex) -> dict[str, int]:
-    """Return the rows of a table by index value; the user may have removed or sorted some.
+def _indexValues(tableNode: slicer.vtkMRMLTableNode, node: slicer.vtkMRMLNode, index: SequenceIndex) -> list[str]:
+    """Return the index values of the frames that a table was made of; the user may have removed or sorted its rows.
 
     An older table does not tell its index values: its rows are the frames of the result that were segmented, and not
     those that the user drew in other frames.
     """
     values = textsIn(tableNode, INDEX_VALUES_ATTRIBUTE)
-    if not values:
-        measured = rememberedFrames(node)
-        values = [value for value in index.values if value in measured]
-    return {value: row for value, row in zip(values, rowsOf(tableNode, values), strict=True) if row is not None}
+    if values:
+        return values
+    measured = rememberedFrames(node)
+    return [value for value in index.values if value in measured]
 
 
 def _withRows(index: SequenceIndex, rows: Sequence[str]) -> SequenceIndex:
@@ -93,8 +134,10 @@ def _sourceOf(node: slicer.vtkMRMLNode) -> SequenceInput:
     return resolveInput(browserNode)
 
 
-def _segments(tableNode: slicer.vtkMRMLTableNode) -> tuple[Segment, ...]:
-    """Return the segments of the columns of a table; none if it does not tell their IDs."""
-    names = [tableNode.GetColumnName(column) for column in range(1, tableNode.GetNumberOfColumns())]
-    columns = zip(textsIn(tableNode, SEGMENTS_ATTRIBUTE), names, strict=False)  # that of frame numbers may follow
-    return tuple(Segment(ID, name, PALETTE[0]) for ID, name in columns)
+def _segments(node: slicer.vtkMRMLNode, tableNode: slicer.vtkMRMLTableNode) -> tuple[Segment, ...]:
+    """Return the segments of a table; raise an InputError if it does not tell them."""
+    IDs, columns = textsIn(tableNode, SEGMENTS_ATTRIBUTE), madeColumns(tableNode)
+    names = textsIn(tableNode, NAMES_ATTRIBUTE) or columns[1:]  # an older table has the names of the segments
+    if not IDs or min(len(names), len(columns) - 1) < len(IDs):
+        raise InputError(f"the table of {node.GetName()!r} does not tell its segments")
+    return tuple(Segment(ID, name, PALETTE[0]) for ID, name in zip(IDs, names, strict=False))

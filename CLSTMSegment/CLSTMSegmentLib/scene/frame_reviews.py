@@ -1,6 +1,7 @@
 """What the user thinks of the frames of a result: good or bad; it is saved with the scene."""
 
 import json
+from collections.abc import Mapping
 
 import slicer
 
@@ -28,3 +29,17 @@ def reviewFrame(sequenceNode: slicer.vtkMRMLSequenceNode, indexValue: str, mark:
         marks[indexValue] = mark
     with othersStay(sequenceNode):
         sequenceNode.SetAttribute(REVIEWS_ATTRIBUTE, json.dumps(marks))
+
+
+def renameReviews(sequenceNode: slicer.vtkMRMLSequenceNode, new: Mapping[str, str]) -> None:
+    """Let the marks follow frames that have got other index values.
+
+    Args:
+        sequenceNode: the result.
+        new: the new index value of a frame by the former one.
+    """
+    marks = frameReviews(sequenceNode)
+    if not new.keys().isdisjoint(marks):
+        marks = {new.get(value, value): mark for value, mark in marks.items()}
+        with othersStay(sequenceNode):
+            sequenceNode.SetAttribute(REVIEWS_ATTRIBUTE, json.dumps(marks))

@@ -4,26 +4,24 @@ from collections.abc import Sequence
 
 import slicer
 
-from ..core.errors import InputError
 from ..core.sequence import SegmentedFrame, SequenceIndex
 from ..core.structure import SegmentSet
 from ..core.volume_curve import Flag, FrameVolumes, VolumeCurve
 from ..engine.quality import measure_frame
 from ..model.description import Model
-from .beside_input import checkNotRecording, copyIndex, playBeside
+from .beside_input import checkNotRecording, copyIndex, playBeside, replaceFrames
 from .browsers import othersStay
-from .edited_frames import editState, measureEdited
-from .frame_reviews import REVIEWS_ATTRIBUTE
+from .edited_frames import editState
 from .inputs import SequenceFrames, SequenceInput
-from .labelmaps import namesInAll, otherSegments
-from .made_frames import FLAGGED, MODEL, PROPAGATED, madeFrames, rememberDrawn, rememberMade
+from .made_frames import FLAGGED, MODEL, PROPAGATED, rememberDrawn, rememberMade
+from .measured_frames import MeasuredFrames
 from .segmentation_nodes import drawnSegmentation, segmentationNode
 from .unsaved_drawings import saveChanges
 from .volumes_plot import removeChart
-from .volumes_table import volumesTable
+from .volumes_table import takeColumns
 
 
-class SegmentationOutput:
+class SegmentationOutput(MeasuredFrames):
     """Collects finished frames in a segmentation sequence, which is outside the scene until `publish` adds it.
 
     Once the sequence is in the scene, frames that are added later are shown at once, and what the user edits in a frame
@@ -44,10 +42,10 @@ class SegmentationOutput:
     def __init__(
         self, model: Model | SegmentSet, source: SequenceInput | None = None, frames: SequenceFrames | None = None
     ):
+        super().__init__()
         self._model = model
         self.source = source
         self._frames = frames
-        self._measured: dict[int, tuple | None] = {}
         self.tableNode: slicer.vtkMRMLTableNode | None = None
         self._proxyNode: slicer.vtkMRMLSegmentationNode | None = None
         self.sequenceNode = slicer.vtkMRMLSequenceNode()
@@ -67,43 +65,6 @@ class SegmentationOutput:
         """Return the segmentation that shows the output, or its current frame; None where nothing shows it."""
         browserNode = self.source.browserNode
         return browserNode.GetProxyNode(self.sequenceNode) if browserNode is not None else None
-
-    @property
-    def shownFrame(self) -> int | None:
-        """Return the number that the frame at which the user looks had in the run; None for one that was not there.
-
-        Frames go by their index values, because the user may have removed or added frames since.
-        """
-        number = self.source.seen.shownFrame
-        value = self.source.sequenceNode.GetNthIndexValue(number) if number is not None else None
-        return self.curve.index.values.index(value) if value in self.curve.index.values else None
-
-    def showFrame(self, number: int) -> None:
-        """Let the browser at which the user looks show the frame that had a number in the run.
-
-        Raises:
-            InputError: the frame was removed from the input since.
-        """
-        self.source.seen.showFrame(self.numberNow(number))
-
-    def numberNow(self, number: int) -> int:
-        """Return the number that a frame of the run has in the input now.
-
-        Raises:
-            InputError: it was removed from the input since.
-        """
-        value, values = self.curve.index.values[number], self._valuesNow()
-        if value not in values:
-            name = self.source.sequenceNode.GetName()
-            raise InputError(f"the frame at {value} is in {name!r} no more: choose another one, or segment again")
-        return values.index(value)
-
-    def isInInput(self, number: int) -> bool:
-        """Return whether a frame of the run is in the input still."""
-        return self.curve.index.values[number] in self._valuesNow()
-
-    def _valuesNow(self) -> list[str]:
-        return SequenceFrames(self.source.sequenceNode).index.values
 
     def add(self, frame: SegmentedFrame, maker: str = MODEL, flags: Sequence[Flag] = ()) -> None:
         """Add a finished frame at its index value, and measure it.
@@ -129,7 +90,7 @@ class SegmentationOutput:
         with othersStay(self.sequenceNode):
             node = self.sequenceNode.SetDataNodeAtValue(node, volumes.index_value)
             node.SetAndObserveSegmentation(segmentation)
-            self._measured[volumes.number] = editState(node)
+            self._nodes[volumes.number], self._measured[volumes.number] = node, editState(node)
             self.curve.rename([segment.name for segment in self._model.segments])  # those of the new frame
             self.curve.add(volumes, flags)
             if self.sequenceNode.GetScene() is not None:
@@ -175,7 +136,7 @@ class SegmentationOutput:
         """
         self.checkPlaces()
         checkNotRecording(self.source, self.sequenceNode if outputNode is None else outputNode)
-        scene, isReplaced = self.source.sequenceNode.GetScene(), outputNode is not None
+        scene, isReplaced, interim = self.source.sequenceNode.GetScene(), outputNode is not None, self.tableNode
         if outputNode is None:
             outputNode = self.sequenceNode
             if outputNode.GetScene() is None:
@@ -185,38 +146,14 @@ class SegmentationOutput:
         else:
             saveChanges(self.sequenceNode)
             with othersStay(outputNode):
-                self._replaceFrames(outputNode)
+                replaceFrames(outputNode, self.sequenceNode)
             self.withdraw()
             self.sequenceNode = outputNode
+            self._nodes = {frame.number: self._frameNode(frame.index_value) for frame in self.curve.frames}
         self._show(outputNode, isReplaced)
+        if interim is not None and interim is not self.tableNode:
+            takeColumns(self.tableNode, interim, self.curve)
         return outputNode
-
-    def measureAgain(self, number: int) -> bool:
-        """Measure a frame once more if it was edited, and show its new volumes in the table.
-
-        Args:
-            number: number of a frame; one that is not in the output is not edited.
-
-        Returns:
-            Whether it was edited since it was measured.
-        """
-        if number not in self._measured:
-            return False
-        value = self.curve.index.values[number]
-        node = self._frameNode(value)
-        if node is None or editState(node) == self._measured[number]:
-            return False
-        self._measured[number] = editState(node)
-        self.curve.replace(*measureEdited(node, number, value, self.curve.segments))
-        measured = [self._frameNode(frame.index_value) for frame in self.curve.frames]
-        self.curve.rename(namesInAll([one for one in measured if one is not None], self.curve.segments))
-        self.tableNode = volumesTable(self.outputNode, self.curve)
-        return True
-
-    def unmeasured(self, number: int) -> list[str]:
-        """Return the names of the segments that the user has added to a frame: they are not measured."""
-        value = self.curve.index.values[number]
-        return otherSegments(self._frameNode(value), self.curve.segments, f"frame {number} ({value})")
 
     @property
     def drawnElsewhere(self) -> int | None:
@@ -236,29 +173,10 @@ class SegmentationOutput:
         with othersStay(self.sequenceNode):
             self.sequenceNode.SetDataNodeAtValue(self.shownNode, self.source.sequenceNode.GetNthIndexValue(number))
 
-    def takeOver(
-        self, outputNode: slicer.vtkMRMLNode, tableNode: slicer.vtkMRMLTableNode, frames: Sequence[FrameVolumes]
-    ) -> None:
-        """Go on with a result that is in the scene already.
-
-        Args:
-            outputNode: the result.
-            tableNode: its table, which may not know of what was edited while nobody watched.
-            frames: the volumes in the table.
-        """
-        self._setOutputNode(outputNode)
-        self.tableNode, asMade = tableNode, madeFrames(outputNode)
-        for frame in frames:
-            self.curve.add(frame)
-            isAsMade = frame.index_value in asMade
-            self._measured[frame.number] = editState(self._frameNode(frame.index_value)) if isAsMade else None
-
-    def _setOutputNode(self, outputNode: slicer.vtkMRMLNode) -> None:
-        self.sequenceNode = outputNode
-
-    def _frameNode(self, value: str) -> slicer.vtkMRMLSegmentationNode | None:
-        """Return the segmentation at an index value of the output; None where it was removed."""
-        return self.sequenceNode.GetDataNodeAtValue(value)
+    def becomes(self, other: "SegmentationOutput") -> None:
+        """Be what another output is, which was read from the same result later."""
+        self._model, self.curve, self.tableNode = other._model, other.curve, other.tableNode
+        self._nodes, self._measured, self.tableContent = other._nodes, other._measured, other.tableContent
 
     def withdraw(self) -> None:
         """Remove the sequence, its proxy, its table and its chart from the scene, if they are in it."""
@@ -286,14 +204,4 @@ class SegmentationOutput:
             if browserNode is not None and browserNode.GetScene() is not None:  # the user may have removed it
                 playBeside(self.source, outputNode, isReplaced)
                 self._proxyNode = browserNode.GetProxyNode(outputNode)  # it stays when the browser is removed
-            self.tableNode = volumesTable(outputNode, self.curve)
-
-    def _replaceFrames(self, outputNode: slicer.vtkMRMLSequenceNode) -> None:
-        frames = self.sequenceNode
-        wasModifying = outputNode.StartModify()
-        outputNode.RemoveAllDataNodes()
-        outputNode.SetAttribute(REVIEWS_ATTRIBUTE, frames.GetAttribute(REVIEWS_ATTRIBUTE))  # what was marked meanwhile
-        copyIndex(frames, outputNode)
-        for number in range(frames.GetNumberOfDataNodes()):
-            outputNode.SetDataNodeAtValue(frames.GetNthDataNode(number), frames.GetNthIndexValue(number))
-        outputNode.EndModify(wasModifying)
+            self._fillTable()

@@ -10,7 +10,7 @@ from .inputs import SequenceFrames, SequenceInput
 from .made_frames import MODEL, rememberMade
 from .outputs import SegmentationOutput
 from .volumes_plot import removeChart
-from .volumes_table import volumesTable
+from .volumes_table import takeColumns
 
 
 class SingleOutput(SegmentationOutput):
@@ -52,6 +52,7 @@ class SingleOutput(SegmentationOutput):
             InputError: see `checkPlaces`; nothing is changed.
         """
         self.checkPlaces()
+        interim = self.tableNode
         if outputNode is not None:
             self.withdraw()
             self._segmentationNode = outputNode
@@ -69,8 +70,10 @@ class SingleOutput(SegmentationOutput):
         outputNode.GetSegmentation().DeepCopy(result.GetSegmentation())
         rememberMade(outputNode, MODEL)
         outputNode.EndModify(wasModifying)
-        self._measured[0] = editState(outputNode)
-        self.tableNode = volumesTable(outputNode, self.curve)
+        self._nodes[0], self._measured[0] = outputNode, editState(outputNode)
+        self._fillTable()
+        if interim is not None and interim is not self.tableNode:
+            takeColumns(self.tableNode, interim, self.curve)
         return outputNode
 
     def _setOutputNode(self, outputNode: slicer.vtkMRMLNode) -> None:

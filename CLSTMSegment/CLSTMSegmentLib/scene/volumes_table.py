@@ -117,6 +117,11 @@ def takeColumns(tableNode: slicer.vtkMRMLTableNode, other: slicer.vtkMRMLTableNo
         tableNode.SetAndObserveTable(table)
 
 
+def filledWith(tableNode: slicer.vtkMRMLTableNode) -> tuple[list[str], list[str]]:
+    """Return the index values of the frames and the IDs of the segments with which a table was filled last."""
+    return textsIn(tableNode, INDEX_VALUES_ATTRIBUTE), textsIn(tableNode, SEGMENTS_ATTRIBUTE)
+
+
 def _addColumns(table: vtk.vtkTable, columns: list[vtk.vtkAbstractArray]) -> None:
     """Add columns of the user to a table, under names that are not taken: two columns cannot have one name."""
     taken = [table.GetColumnName(n) for n in range(table.GetNumberOfColumns())]

@@ -1,0 +1,59 @@
+"""Index values that the user has changed since a result was made, for instance from milliseconds to seconds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import slicer
+
+from ..core.sequence import SequenceIndex
+from .made_frames import rememberedFrames
+
+
+def indexNow(
+    index: SequenceIndex,
+    nodes: Mapping[int, slicer.vtkMRMLNode | None],
+    sequenceNode: slicer.vtkMRMLSequenceNode,
+    inputValues: list[str],
+) -> SequenceIndex:
+    """Return the index of a run with the index values, the name and the unit that its result has now.
+
+    Args:
+        index: the index of the run, as it was.
+        nodes: the segmentations by the numbers of their frames: a frame is known by its node.
+        sequenceNode: the result.
+        inputValues: the index values of the input now; they tell those of the frames that were not segmented, if the
+            user has changed both sequences alike.
+    """
+    now = dict(zip(_nodesOf(sequenceNode), _valuesOf(sequenceNode), strict=True))
+    found = {number: now[node] for number, node in nodes.items() if node in now}
+    values = [found.get(number, value) for number, value in enumerate(index.values)]
+    if len(inputValues) == len(values) and all(inputValues[number] == value for number, value in found.items()):
+        values = inputValues
+    return replace(index, values=values, name=sequenceNode.GetIndexName(), unit=sequenceNode.GetIndexUnit())
+
+
+def valuesNow(before: Sequence[str], sequenceNode: slicer.vtkMRMLSequenceNode) -> list[str]:
+    """Return the index values that the frames of a result have now.
+
+    If as many of the former values are missing as there are other ones of segmented frames, they belong to the same
+    frames in this order. Otherwise, the missing ones stay as they were: their frames were removed.
+
+    Args:
+        before: the index values that the frames had.
+        sequenceNode: the result.
+    """
+    missing = sorted(set(before).difference(_valuesOf(sequenceNode)), key=before.index)
+    if not missing:
+        return list(before)
+    segmented = rememberedFrames(sequenceNode)
+    other = [value for value in _valuesOf(sequenceNode) if value in segmented and value not in before]
+    new = dict(zip(missing, other, strict=True)) if len(missing) == len(other) else {}
+    return [new.get(value, value) for value in before]
+
+
+def _nodesOf(sequenceNode: slicer.vtkMRMLSequenceNode) -> list[slicer.vtkMRMLNode]:
+    return [sequenceNode.GetNthDataNode(number) for number in range(sequenceNode.GetNumberOfDataNodes())]
+
+
+def _valuesOf(sequenceNode: slicer.vtkMRMLSequenceNode) -> list[str]:
+    return [sequenceNode.GetNthIndexValue(number) for number in range(sequenceNode.GetNumberOfDataNodes())]
