@@ -16,7 +16,7 @@ from CLSTMSegmentLib.panel import annotated_frames_list
 from CLSTMSegmentLib.scene.annotations import annotatedFrames, newAnnotation, readAnnotations
 from CLSTMSegmentLib.scene.inputs import resolveInput
 from CLSTMSegmentLib.scene.made_frames import frameContent
-from CLSTMSegmentLib.teaching.teaching_folders import check_nobody_teaches, started_job
+from CLSTMSegmentLib.teaching.teaching_folders import check_nobody_teaches, preview_path, started_job
 from CLSTMSegmentLib.teaching.training_set import TrainingSet
 from CLSTMSegmentLib.worker.events import Done, Failed, Note
 from CLSTMSegmentLib.worker.scheduler import Scheduler
@@ -304,6 +304,23 @@ def test_failed_teaching_job_shows_its_message_and_keeps_its_folder(fakeAnnotate
     assert not worker.running
     assert TrainingSet.read(worker.folder.path).settings.name == "Failed"
     assert ui.teachButton.enabled
+
+
+def test_picture_and_message_of_a_teaching_job_are_not_shown_beside_the_next_patient(scene, hook, fakeWidget, fakes):
+    ui = fakeWidget.ui
+    annotate(ui, scene, hook)
+    ui.teachNameLineEdit.text = "Gone"
+    ui.teachButton.click()
+    (worker,) = fakes
+    sitk.WriteImage(sitk.Image(64, 64, sitk.sitkUInt8), str(preview_path(worker.folder.path)))
+    worker.reported += [TeachingProgress(2, 5, 30, 400, 0.7, 65, 0.8), Failed("the disk is full", "")]
+    wait(lambda: not ui.stopTeachingButton.enabled, "the end of the teaching job")
+    assert ui.teachPreviewLabel.pixmap.width() == 360
+
+    scene.Clear(0)
+
+    assert ui.teachPreviewLabel.pixmap.isNull()
+    assert (ui.teachStatusLabel.text, ui.teachPreviewLabel.toolTip) == ("", "")
 
 
 def test_running_teaching_job_can_be_told_from_an_unfinished_one(fakeAnnotated, fakes):

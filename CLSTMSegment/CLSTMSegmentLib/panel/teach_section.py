@@ -284,8 +284,9 @@ class TeachSection:
             self.update(self._parameters)
 
     def close(self) -> None:
-        """End the worker; the teaching job can be resumed later."""
-        if self._worker is not None:
-            self._end("")
+        """End the worker, and show nothing of its patient any more; the teaching job can be resumed later."""
+        self._end("")
+        self._ui.teachPreviewLabel.clear()
+        self._ui.teachPreviewLabel.toolTip = ""
         self._parameters = None
         self._frames.show(None, None)  # nodes of the next scene may have the same IDs, and are those of other patients
