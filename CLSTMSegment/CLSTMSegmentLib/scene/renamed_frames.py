@@ -42,11 +42,13 @@ def valuesNow(before: Sequence[str], sequenceNode: slicer.vtkMRMLSequenceNode) -
         before: the index values that the frames had.
         sequenceNode: the result.
     """
-    missing = sorted(set(before).difference(_valuesOf(sequenceNode)), key=before.index)
+    now = _valuesOf(sequenceNode)
+    known, there = set(before), set(now)
+    missing = [value for value in before if value not in there]
     if not missing:
         return list(before)
     segmented = rememberedFrames(sequenceNode)
-    other = [value for value in _valuesOf(sequenceNode) if value in segmented and value not in before]
+    other = [value for value in now if value in segmented and value not in known]
     new = dict(zip(missing, other, strict=True)) if len(missing) == len(other) else {}
     return [new.get(value, value) for value in before]
 
