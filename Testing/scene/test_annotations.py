@@ -311,3 +311,14 @@ def test_result_is_not_used_while_no_frame_is_shown(source, browserNode, annotat
     for use in (replacesDrawing, useAsAnnotation):
         with pytest.raises(InputError, match="no frame of 'Cine' is shown: choose one in its browser first"):
             use(source, resultNode, annotationNode)
+
+
+def test_no_annotation_is_added_while_the_browser_records(scene, source, browserNode):
+    browserNode.SetRecordingActive(True)
+    before = scene.GetNumberOfNodes()
+
+    with pytest.raises(InputError, match="is recording: stop the recording"):
+        newAnnotation(source, "Annotation")
+
+    assert scene.GetNumberOfNodes() == before
+    browserNode.SetRecordingActive(False)

@@ -10,7 +10,7 @@ import slicer
 
 from ..core.errors import InputError
 from ..core.structure import PALETTE, Segment
-from .beside_input import copyIndex, placeBeside
+from .beside_input import checkNotRecording, copyIndex, placeBeside
 from .browsers import browsersOf, othersStay
 from .images import imageFromVolume, imageGeometry, volumeGeometry
 from .inputs import SequenceFrames, SequenceInput
@@ -31,13 +31,14 @@ def newAnnotation(source: SequenceInput, name: str) -> slicer.vtkMRMLSequenceNod
         name: name of the new sequence; a number is appended if the scene has this name already.
 
     Raises:
-        InputError: no browser plays the input, but one is needed to select frames for drawing.
+        InputError: no browser plays the input, but one is needed to select frames for drawing; or it is recording.
     """
     browserNode, sequenceNode = source.browserNode, source.sequenceNode
     if browserNode is None:
         raise InputError("no browser plays this sequence: make one in the Sequences module first")
     scene = sequenceNode.GetScene()
     annotationNode = slicer.vtkMRMLSequenceNode()
+    checkNotRecording(source, annotationNode)
     copyIndex(sequenceNode, annotationNode)
     for number in range(sequenceNode.GetNumberOfDataNodes()):
         node = emptySegmentation(volumeGeometry(sequenceNode.GetNthDataNode(number)))
