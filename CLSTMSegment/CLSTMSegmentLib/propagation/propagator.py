@@ -150,7 +150,7 @@ class Propagator:
         image = self._image(annotated)
         labels = self._cropped(self._annotations[annotated])
         registration = Registration(image)
-        near = sitk.GetArrayViewFromImage(sitk.BinaryDilate(labels > 0, [3, 3, 1])) > 0
+        near = sitk.GetArrayFromImage(sitk.BinaryDilate(labels > 0, [3, 3, 1])) > 0
         found, begin, similar = {}, None, 1.0
         for number in numbers:
             clock.begin_registration()

@@ -42,7 +42,7 @@ def write_quick_picture(
 
     grey = row((np.clip(image, 0, 1) * 255).astype(np.uint8))
     picture = sitk.GetArrayFromImage(sitk.LabelOverlay(grey, row(annotated), opacity=0.3))
-    picture[sitk.GetArrayViewFromImage(sitk.LabelContour(row(found))) > 0] = 255
+    picture[sitk.GetArrayFromImage(sitk.LabelContour(row(found))) > 0] = 255
     with replacing(path) as partial:
         try:
             sitk.WriteImage(sitk.GetImageFromArray(picture, isVector=True), str(partial))
