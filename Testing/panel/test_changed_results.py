@@ -8,11 +8,12 @@ import slicer
 import vtk
 from CLSTMSegmentLib.core.structure import Segment
 from CLSTMSegmentLib.engine.run_report import RunReport
+from CLSTMSegmentLib.scene.frame_reviews import frameReviews, reviewFrame
 from CLSTMSegmentLib.scene.inputs import resolveInput
 from CLSTMSegmentLib.scene.outputs import SegmentationOutput
 from CLSTMSegmentLib.worker.events import Done
 from host import qt
-from scene.conftest import play
+from scene.conftest import addSequence, play
 from scene.segmentations import MODEL, finishedOutput, segmentedFrames
 from scene.test_edited_frames import CORRECTION, edit
 
@@ -232,3 +233,62 @@ def test_notes_in_the_table_of_a_running_result_stay_when_it_replaces_another(se
     assert outputs() == [mine]
     assert texts(mine, "notes") == [f"n{n}" for n in range(6)]
     assert texts(mine, "notes 2") == ["a", "b", "c", "", "", ""]
+
+
+def renumber(sequenceNode, values):
+    """Give all frames of a sequence other index values; None removes a frame."""
+    before = [sequenceNode.GetNthIndexValue(n) for n in range(sequenceNode.GetNumberOfDataNodes())]
+    for n, value in enumerate(before):
+        sequenceNode.UpdateIndexValue(value, str(10**6 + n))
+    for n, value in enumerate(values):
+        if value is None:
+            sequenceNode.RemoveDataNodeAtValue(str(10**6 + n))
+        else:
+            sequenceNode.UpdateIndexValue(str(10**6 + n), value)
+
+
+@pytest.mark.parametrize("isOpen", [True, False], ids=["the module is open", "the module is opened later"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["500", "400", "300", "200", "100", "0"],
+        ["100", "200", "300", "400", "500", "600"],
+        ["0", "100", None, "200", "300", "400"],
+    ],
+    ids=["reversed", "shifted", "one removed"],
+)
+def test_volumes_notes_and_marks_stay_with_frames_that_get_index_values_of_others(
+    scene, phantom, smallModelAdded, request, values, isOpen
+):
+    sequence = addSequence(scene, [replace(frame, index_value=str(100 * n)) for n, frame in enumerate(phantom[0])])
+    if isOpen:
+        request.getfixturevalue("fakeWidget")
+    resultNode = outputOf(sequence, phantom).publish()
+    volumes = innerVolumes(resultNode)
+    addNotes(resultNode, [f"n{n}" for n in range(6)])
+    reviewFrame(resultNode, "200", "bad")
+    reviewFrame(resultNode, "400", "good")
+    qt.application().processEvents()
+
+    for node in (sequence, resultNode):
+        renumber(node, values)
+    request.getfixturevalue("fakeWidget")
+
+    marks = {value: mark for value, mark in ((values[2], "bad"), (values[4], "good")) if value is not None}
+    wait(lambda: frameReviews(resultNode) == marks, "the marks of the frames")
+    expected = [n for _value, n in sorted((float(value), n) for n, value in enumerate(values) if value is not None)]
+    assert texts(resultNode, "notes") == [f"n{n}" for n in expected]
+    assert innerVolumes(resultNode) == pytest.approx([volumes[n] for n in expected])
+
+
+def test_frame_over_which_another_one_was_copied_before_the_module_is_opened_is_measured(sequence, phantom, request):
+    resultNode = outputOf(sequence, phantom).publish()
+    volumes = innerVolumes(resultNode)
+    copy = slicer.vtkMRMLSegmentationNode()
+    copy.Copy(resultNode.GetNthDataNode(4))
+    resultNode.SetDataNodeAtValue(copy, resultNode.GetNthIndexValue(2))
+
+    request.getfixturevalue("fakeWidget")
+
+    wait(lambda: innerVolumes(resultNode)[2] == pytest.approx(volumes[4]), "the new volume")
+    assert innerVolumes(resultNode)[3:] == pytest.approx(volumes[3:])

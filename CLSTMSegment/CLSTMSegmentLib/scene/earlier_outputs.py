@@ -14,9 +14,10 @@ from .browsers import browserOfSequence
 from .inputs import SequenceInput, holds, resolveInput, singleInput
 from .made_frames import rememberedFrames
 from .outputs import SegmentationOutput
-from .renamed_frames import valuesNow
+from .renamed_frames import areThere, valuesNow
 from .single_output import outputFor
 from .volumes_table import (
+    FRAMES_ATTRIBUTE,
     INDEX_VALUES_ATTRIBUTE,
     NAMES_ATTRIBUTE,
     SEGMENTS_ATTRIBUTE,
@@ -47,19 +48,26 @@ def earlierOutputs(scene: slicer.vtkMRMLScene, known: Collection[slicer.vtkMRMLN
 
 
 def readAgain(output: SegmentationOutput) -> bool:
-    """Read a result anew if another run has gone on with it, or replaced it, since the output was made.
+    """Read a result anew if another run has gone on with it or replaced it, or if frames have changed places.
 
     Returns:
         Whether the output is another one now.
     """
     tableNode = tableOf(output.outputNode)
-    if tableNode is None or output.tableNode is None or filledWith(tableNode) == output.tableContent:
+    if tableNode is None or output.tableNode is None:
+        return False
+    if filledWith(tableNode) == output.tableContent and _hasItsFrames(tableNode, output.outputNode):
         return False
     try:
         output.becomes(_output(output.outputNode, tableNode, output))
     except InputError:
         return False
     return True
+
+
+def _hasItsFrames(tableNode: slicer.vtkMRMLTableNode, node: slicer.vtkMRMLNode) -> bool:
+    """Return whether no other frames of a result have the index values with which its table was filled."""
+    return areThere(textsIn(tableNode, INDEX_VALUES_ATTRIBUTE), textsIn(tableNode, FRAMES_ATTRIBUTE), node)
 
 
 def _output(
@@ -77,11 +85,16 @@ def _output(
     output = outputFor(SegmentSet(node.GetName(), _segments(node, tableNode)), _sourceOf(node))
     table = tableNode.GetTable()
     before = _indexValues(tableNode, node, output.curve.index)
-    values = valuesNow(before, node) if node.IsA("vtkMRMLSequenceNode") else before
+    identities = textsIn(tableNode, FRAMES_ATTRIBUTE)
+    values = valuesNow(before, identities, node) if node.IsA("vtkMRMLSequenceNode") else before
     columns = [table.GetColumnByName(name) for name in madeColumns(tableNode)[1 : 1 + len(output.curve.segments)]]
     rows = [row if row in range(table.GetNumberOfRows()) else None for row in rowsOf(tableNode, before)]
     isWhole = None not in columns and {*rows, None} == {*range(table.GetNumberOfRows()), None}
-    found = [(value, row) for value, row in zip(values, rows, strict=True) if row is not None or not isWhole]
+    found = [
+        (value, row)
+        for value, row in zip(values, rows, strict=True)
+        if value is not None and (row is not None or not isWhole)
+    ]
     output.curve.index = _withRows(output.curve.index, [value for value, _row in found])
     frames = [
         FrameVolumes(
@@ -92,7 +105,7 @@ def _output(
         for value, row in found
     ]
     output.takeOver(node, tableNode, sorted(frames, key=lambda frame: frame.number), earlier)
-    if not isWhole or values != before:
+    if not isWhole or values != before or not _hasItsFrames(tableNode, node):
         output.measureAll(dict(zip(before, values, strict=True)))
     return output
 

@@ -31,15 +31,15 @@ def reviewFrame(sequenceNode: slicer.vtkMRMLSequenceNode, indexValue: str, mark:
         sequenceNode.SetAttribute(REVIEWS_ATTRIBUTE, json.dumps(marks))
 
 
-def renameReviews(sequenceNode: slicer.vtkMRMLSequenceNode, new: Mapping[str, str]) -> None:
+def renameReviews(sequenceNode: slicer.vtkMRMLSequenceNode, new: Mapping[str, str | None]) -> None:
     """Let the marks follow frames that have got other index values.
 
     Args:
         sequenceNode: the result.
-        new: the new index value of a frame by the former one.
+        new: the new index value of a frame by the former one; None for a frame that is gone, whose mark goes, too.
     """
     marks = frameReviews(sequenceNode)
     if not new.keys().isdisjoint(marks):
-        marks = {new.get(value, value): mark for value, mark in marks.items()}
+        marks = {now: mark for value, mark in marks.items() if (now := new.get(value, value)) is not None}
         with othersStay(sequenceNode):
             sequenceNode.SetAttribute(REVIEWS_ATTRIBUTE, json.dumps(marks))

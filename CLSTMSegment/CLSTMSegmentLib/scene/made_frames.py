@@ -7,6 +7,7 @@ whatever module it was corrected.
 
 import json
 from hashlib import blake2b
+from zlib import crc32
 
 import numpy as np
 import slicer
@@ -81,6 +82,15 @@ def drawnFrames(resultNode: slicer.vtkMRMLNode, emptied: bool = False) -> list[s
 def rememberedFrames(resultNode: slicer.vtkMRMLNode) -> set[str]:
     """Return the index values of all frames of a result that were segmented, whether they are as they were or not."""
     return set(_made(resultNode))
+
+
+def frameIdentities(resultNode: slicer.vtkMRMLNode) -> dict[str, str]:
+    """Return a text for each frame of a result, by index value, which stays when the frame is edited or moved.
+
+    It is empty for a frame that the user added, and the same for frames that were made alike.
+    """
+    kept = {value: node.GetAttribute(MADE_ATTRIBUTE) or "" for value, node in _frames(resultNode).items()}
+    return {value: f"{crc32(text.encode()):x}" if text else "" for value, text in kept.items()}
 
 
 def _frames(node: slicer.vtkMRMLNode) -> dict[str, slicer.vtkMRMLSegmentationNode]:

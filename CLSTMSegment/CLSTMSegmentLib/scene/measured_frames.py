@@ -81,14 +81,14 @@ class MeasuredFrames(RunFrames):
         self.tableNode = volumesTable(self.outputNode, self.curve, renamed)
         self.tableContent = filledWith(self.tableNode)
 
-    def measureAll(self, new: Mapping[str, str]) -> None:
+    def measureAll(self, new: Mapping[str, str | None]) -> None:
         """Measure all frames once more, and fill the table: it was damaged, or the frames have other index values.
 
         A frame that cannot be measured has no volumes until `measureAgain` tells why. A frame is left out if it was
         removed from the result and the table does not have its volumes.
 
         Args:
-            new: the index values of the frames by those in the table.
+            new: the index values of the frames by those in the table; None for a frame that is gone.
         """
         nodes = {frame.number: self._frameNode(frame.index_value) for frame in self.curve.frames}
         frames = self.curve.frames
@@ -99,7 +99,7 @@ class MeasuredFrames(RunFrames):
                 with suppress(InputError):
                     self._measure(number, node)
         renameReviews(self.outputNode, new)
-        self._fillTable({now: before for before, now in new.items()})
+        self._fillTable({now: before for before, now in new.items() if now is not None})
 
     def _measure(self, number: int, node: slicer.vtkMRMLSegmentationNode) -> None:
         value = self.curve.index.values[number]

@@ -1,12 +1,13 @@
 """Index values that the user has changed since a result was made, for instance from milliseconds to seconds."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import slicer
 
 from ..core.sequence import SequenceIndex
-from .made_frames import rememberedFrames
+from .made_frames import frameIdentities, rememberedFrames
 
 
 def indexNow(
@@ -32,16 +33,40 @@ def indexNow(
     return replace(index, values=values, name=sequenceNode.GetIndexName(), unit=sequenceNode.GetIndexUnit())
 
 
-def valuesNow(before: Sequence[str], sequenceNode: slicer.vtkMRMLSequenceNode) -> list[str]:
+def valuesNow(
+    before: Sequence[str], identities: Sequence[str], sequenceNode: slicer.vtkMRMLSequenceNode
+) -> list[str | None]:
     """Return the index values that the frames of a result have now.
 
-    If as many of the former values are missing as there are other ones of segmented frames, they belong to the same
-    frames in this order. Otherwise, the missing ones stay as they were: their frames were removed.
+    A frame that was removed keeps its value; it has None where another frame has this value now. Without identities,
+    as many missing values as there are other ones of segmented frames belong to the same frames in this order.
 
     Args:
         before: the index values that the frames had.
+        identities: the identities that they had then, see `made_frames.frameIdentities`; an older table has none.
         sequenceNode: the result.
     """
+    there = frameIdentities(sequenceNode)
+    if len(identities) != len(before):
+        return _renamedInOrder(before, sequenceNode)
+    frames = list(zip(before, identities, strict=True))
+    were, are = Counter(identities), Counter(there.values())
+    moved = {identity: value for value, identity in there.items() if identity and were[identity] == are[identity] == 1}
+    found = {value: value for value, identity in frames if there.get(value) == identity}
+    found |= {value: moved[identity] for value, identity in frames if value not in found and identity in moved}
+    taken = set(found.values())
+    return [found.get(value, None if value in taken else value) for value in before]
+
+
+def areThere(before: Sequence[str], identities: Sequence[str], sequenceNode: slicer.vtkMRMLSequenceNode) -> bool:
+    """Return whether no other frames have the index values that frames of a result had; see `valuesNow`."""
+    there = frameIdentities(sequenceNode)
+    return len(identities) != len(before) or all(
+        there.get(value, identity) == identity for value, identity in zip(before, identities, strict=True)
+    )
+
+
+def _renamedInOrder(before: Sequence[str], sequenceNode: slicer.vtkMRMLSequenceNode) -> list[str]:
     now = _valuesOf(sequenceNode)
     known, there = set(before), set(now)
     missing = [value for value in before if value not in there]

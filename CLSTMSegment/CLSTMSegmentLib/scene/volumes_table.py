@@ -9,6 +9,7 @@ import vtk
 
 from ..core.volume_curve import VolumeCurve
 from .json_attributes import isTexts, jsonIn
+from .made_frames import frameIdentities
 from .table_columns import FRAME_COLUMN, columnNames, indexColumn, numbersColumn, otherName, repairSchema, storable
 from .table_rows import matchedRows, numberOf
 
@@ -26,6 +27,9 @@ NAMES_ATTRIBUTE = "CLSTMSegment.segmentNames"
 
 INDEX_VALUES_ATTRIBUTE = "CLSTMSegment.indexValues"
 """Attribute of a table: the index values of its rows, verbatim, as a JSON list; a saved table rounds them."""
+
+FRAMES_ATTRIBUTE = "CLSTMSegment.frames"
+"""Attribute of a table: what `made_frames.frameIdentities` returned for the frames of its rows, as a JSON list."""
 
 COLUMNS_ATTRIBUTE = "CLSTMSegment.columns"
 """Attribute of a table: the names of the columns that this module has made, as a JSON list; others are the user's."""
@@ -101,6 +105,8 @@ def volumesTable(
     tableNode.SetAttribute(SEGMENTS_ATTRIBUTE, json.dumps(IDs))
     tableNode.SetAttribute(NAMES_ATTRIBUTE, json.dumps([segment.name for segment in curve.segments]))
     tableNode.SetAttribute(INDEX_VALUES_ATTRIBUTE, json.dumps(values))
+    identities = frameIdentities(sequenceNode)
+    tableNode.SetAttribute(FRAMES_ATTRIBUTE, json.dumps([identities.get(value, "") for value in values]))
     tableNode.SetAttribute(COLUMNS_ATTRIBUTE, json.dumps(names))
     _renameInPlots(tableNode, _byMeaning(made, madeIDs), _byMeaning(names, IDs))
     tableNode.EndModify(wasModifying)
