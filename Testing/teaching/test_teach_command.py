@@ -331,6 +331,18 @@ def test_job_at_which_somebody_is_at_work_is_not_taken_for_an_unfinished_one(fil
     assert "--resume" not in error
 
 
+def test_settings_that_matplotlib_cannot_read_are_said_before_images_are_written(files):
+    command = [sys.executable, "-m", "CLSTMSegmentLib", *arguments(files)]
+    environment = os.environ | {"PYTHONPATH": str(PACKAGE_FOLDER), "MPLBACKEND": "nonsense"}
+
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 2
+    assert "Traceback" not in ended.stderr
+    assert "the variable MPLBACKEND" in ended.stderr
+    assert list((files / "models").iterdir()) == []
+
+
 def test_somebody_is_at_the_job_before_its_first_step(files, monkeypatch):
     seen = []
 

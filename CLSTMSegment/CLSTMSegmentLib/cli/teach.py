@@ -18,6 +18,7 @@ from ..io.sequence_files import files_of_sequence, read_sequence
 from ..model.description import check_name
 from ..pipeline.output_paths import check_outputs, check_own_folder
 from ..propagation.confident_frames import confident_frames
+from ..report.matplotlib_import import import_matplotlib_if_installed
 from ..teaching.annotation_files import files_of_annotations, read_annotations
 from ..teaching.teaching_folders import (
     check_new_model,
@@ -130,6 +131,7 @@ def run(options: Namespace) -> None:
         initial = [] if options.initial is None else [options.initial]
         check_outputs([options.picture], inputs, initial, reserved=(folder, options.models / options.name))
         before = file_version(options.picture)
+    import_matplotlib_if_installed()  # MONAI needs it, if it is there; it may fail, before images are written
     if not options.resume:
         check_no_job(folder, "give --resume")
         _write_training_set(folder, options)

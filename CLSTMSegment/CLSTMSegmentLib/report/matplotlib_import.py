@@ -2,6 +2,7 @@
 
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from ..core.errors import InputError
@@ -33,3 +34,13 @@ def import_matplotlib() -> None:
         ) from error
     finally:
         os.chdir(here)
+
+
+def import_matplotlib_if_installed() -> None:
+    """Do what `import_matplotlib` does for MONAI, which would import matplotlib, too, but can do without it.
+
+    Raises:
+        InputError: matplotlib cannot read the user's settings.
+    """
+    if find_spec("matplotlib") is not None:
+        import_matplotlib()

@@ -1,6 +1,5 @@
 """Augmentation of training stacks: images and labels move together within their slices, and nothing along them."""
 
-from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,14 +8,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..core.boxes import Shape
-from ..core.errors import InputError
-from ..report.matplotlib_import import import_matplotlib
+from ..report.matplotlib_import import import_matplotlib_if_installed
 from .sparse_labels import UNKNOWN
 
-with suppress(InputError):
-    import_matplotlib()  # else MONAI does it; it can do without
+import_matplotlib_if_installed()  # else MONAI does it, with the settings of the current folder
 
-from monai.transforms import (
+from monai.transforms import (  # noqa: E402  it must come after matplotlib
     Compose,
     RandAdjustContrastd,
     RandBiasFieldd,
