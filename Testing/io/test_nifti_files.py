@@ -111,6 +111,17 @@ def test_clearly_sheared_image_is_refused_with_what_to_do(tmp_path):
         read_sequence(tmp_path / "cine.nii")
 
 
+@pytest.mark.parametrize("number", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize(("form", "place"), [("qform", 268), ("sform", 300)])
+def test_place_with_a_number_that_is_none_is_refused(form, place, number, tmp_path):
+    """ITK never ends where such a number is in the sform and the qform counts."""
+    changes = [(252, "<h", 1), (place, "<f", number)]
+    write_nifti(tmp_path / "cine.nii", VOXELS, changes=changes)
+
+    with pytest.raises(InputError, match=rf"cine\.nii: its {form} has the number .*: correct its header"):
+        read_sequence(tmp_path / "cine.nii")
+
+
 def test_voxel_edges_that_contradict_each_other_are_told(tmp_path):
     write_nifti(tmp_path / "cine.nii", VOXELS, sform=np.diag([3.3, 2.2, 7.7, 1])[:3])
 

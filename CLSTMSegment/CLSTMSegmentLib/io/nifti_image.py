@@ -95,7 +95,16 @@ def nifti_grid(path: Path) -> tuple[NiftiHeader, ImageGrid, list[str]]:
     with reading(path):
         header = read_nifti_header(path)
         header.layout()
+        _check_forms(header)
         return header, *_grid(header, _itk_header(header))
+
+
+def _check_forms(header: NiftiHeader) -> None:
+    """Raise an InputError if a place in space has a number that is infinite or none: ITK would compute without end."""
+    for form in ("qform", "sform"):
+        odd = [number for number in header.fields[form] if not isfinite(number)]
+        if header.fields[f"{form}_code"] > 0 and odd:
+            raise InputError(f"{header.path}: its {form} has the number {odd[0]}: correct its header")
 
 
 def _itk_header(header: NiftiHeader) -> sitk.ImageFileReader | None:
