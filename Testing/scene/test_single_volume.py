@@ -9,11 +9,13 @@ from CLSTMSegmentLib.engine.settings import RunSettings
 from CLSTMSegmentLib.model.bundle import load_model
 from CLSTMSegmentLib.scene.images import imageFromVolume, volumeFromImage
 from CLSTMSegmentLib.scene.inputs import resolveInput
+from CLSTMSegmentLib.scene.made_frames import drawnFrames
 from CLSTMSegmentLib.scene.regions import roiAround
 from CLSTMSegmentLib.scene.single_output import SingleOutput
 
 import CLSTMSegment
 from scene.segmentations import MODEL, positionsOfLabel, positionsOfSegment, samePositions, segmentedFrames
+from scene.test_edited_frames import CORRECTION, edit, voxelsOf
 
 
 @pytest.fixture
@@ -131,3 +133,23 @@ def test_existing_output_gets_the_transform_of_the_volume(scene, volumeNode, log
     assert logic.segment(volumeNode, model=bundle, output=outputNode, device="cpu") is outputNode
 
     assert outputNode.GetTransformNodeID() == volumeNode.GetTransformNodeID()
+
+
+def test_what_the_user_draws_in_a_published_output_stays_when_it_replaces_another(
+    scene, sequenceNode, volumeNode, phantom
+):
+    output, earlier = SingleOutput(MODEL, resolveInput(volumeNode)), SingleOutput(MODEL, resolveInput(volumeNode))
+    for one in (output, earlier):
+        one.add(segmentedFrames(sequenceNode, phantom)[0])
+    existingNode = earlier.publish()
+    shownNode = output.publish()
+    shownNode.GetSegmentation().GetSegment("outer").SetName("Wall")
+    edit(shownNode, "inner", phantom[0][0].image, CORRECTION)
+
+    output.publish(existingNode)
+    output.measureAgain(0)
+
+    assert voxelsOf(existingNode, "inner") == 200
+    assert existingNode.GetSegmentation().GetSegment("outer").GetName() == "Wall"
+    assert output.curve.frames[0].ml[0] == pytest.approx(14.4)
+    assert drawnFrames(existingNode) == ["0"]

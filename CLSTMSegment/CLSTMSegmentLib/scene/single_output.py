@@ -7,7 +7,7 @@ from ..model.description import Model
 from .beside_input import layOn, placeBeside
 from .edited_frames import editState
 from .inputs import SequenceFrames, SequenceInput
-from .made_frames import MODEL, rememberMade
+from .made_frames import MADE_ATTRIBUTE, MODEL, rememberMade
 from .outputs import SegmentationOutput
 from .volumes_plot import removeChart
 from .volumes_table import takeColumns
@@ -52,25 +52,33 @@ class SingleOutput(SegmentationOutput):
             InputError: see `checkPlaces`; nothing is changed.
         """
         self.checkPlaces()
-        interim = self.tableNode
+        interim, shown, isNew = self.tableNode, self._segmentationNode, self._segmentationNode is None
+        # what was shown before has what the user has drawn in it since
+        content = slicer.vtkMRMLSegmentationNode()
+        content.GetSegmentation().DeepCopy((shown or self.sequenceNode.GetNthDataNode(0)).GetSegmentation())
+        made = shown.GetAttribute(MADE_ATTRIBUTE) if shown is not None else None
+        isMeasured = isNew or self._measured[0] == editState(shown)
         if outputNode is not None:
             self.withdraw()
             self._segmentationNode = outputNode
             layOn(self.source, outputNode)
-        elif self._segmentationNode is None:
+        elif isNew:
             scene = self.source.node.GetScene()
             name = scene.GenerateUniqueName(f"{self.source.node.GetName()} {self._model.title}")
             outputNode = self._segmentationNode = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
             outputNode.CreateDefaultDisplayNodes()
             placeBeside(self.source, outputNode)
         else:
-            outputNode = self._segmentationNode
-        result = self.sequenceNode.GetNthDataNode(0)
-        wasModifying = outputNode.StartModify()
-        outputNode.GetSegmentation().DeepCopy(result.GetSegmentation())
-        rememberMade(outputNode, MODEL)
-        outputNode.EndModify(wasModifying)
-        self._nodes[0], self._measured[0] = outputNode, editState(outputNode)
+            outputNode = shown
+        if outputNode is not shown:
+            wasModifying = outputNode.StartModify()
+            outputNode.GetSegmentation().DeepCopy(content.GetSegmentation())
+            if isNew:
+                rememberMade(outputNode, MODEL)
+            else:
+                outputNode.SetAttribute(MADE_ATTRIBUTE, made)
+            outputNode.EndModify(wasModifying)
+            self._nodes[0], self._measured[0] = outputNode, editState(outputNode) if isMeasured else None
         self._fillTable()
         if interim is not None and interim is not self.tableNode:
             takeColumns(self.tableNode, interim, self.curve)
