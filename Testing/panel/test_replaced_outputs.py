@@ -214,6 +214,26 @@ def test_frame_that_is_corrected_in_the_first_of_two_runs_is_not_replaced_by_the
     assert len(outputs()) == 2
 
 
+def test_frames_of_the_first_of_two_runs_are_not_replaced_by_a_second_one_that_makes_fewer(
+    sequence, ui, fakes, phantom
+):
+    mine = finishedOutput(sequence, phantom, [0]).publish()
+    ui.outputSelector.setCurrentNode(mine)
+    ui.applyButton.click()
+    choose(ui.framesComboBox, "current")
+    ui.applyButton.click()
+
+    report(fakes[0], segmentedFrames(sequence, phantom))
+    fakes[0].reported.append(Done(report=RunReport("cpu")))
+    wait(lambda: len(fakes) == 2, "the begin of the second run")
+    report(fakes[1], segmentedFrames(sequence, phantom, [0]))
+    fakes[1].reported.append(Done(report=RunReport("cpu")))
+    wait(lambda: not ui.cancelButton.enabled, "the end of both runs")
+
+    assert mine.GetNumberOfDataNodes() == 6
+    assert len(outputs()) == 2
+
+
 def setColor(outputNode):
     outputNode.GetNthDataNode(2).GetSegmentation().GetSegment("inner").SetColor(0.1, 0.9, 0.3)
 

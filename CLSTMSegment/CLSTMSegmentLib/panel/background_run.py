@@ -20,8 +20,9 @@ from ..scene.single_output import outputFor
 from ..worker.events import Done, Event, Failed, FrameDone, Note, Started
 from ..worker.worker_process import MakeWorker
 from .repeating_timer import RepeatingTimer
+from .replacement_question import outputToReplace
 from .reported_slots import unexpected
-from .run_requests import PropagationRequest, RunRequest, outputToReplace
+from .run_requests import PropagationRequest, RunRequest
 
 TICK_MS = 20
 

@@ -251,7 +251,7 @@ class ConsoleLogic(LiveConsole, TeachConsole):
 
     def _publish(self, finished: object, request: object) -> slicer.vtkMRMLNode:
         """Add a finished output to the scene, or replace the one that the request names; return its node."""
-        from .run_requests import outputToReplace
+        from .replacement_question import outputToReplace
 
         outputNode, text = outputToReplace(request)
         outputNode = finished.publish(outputNode)

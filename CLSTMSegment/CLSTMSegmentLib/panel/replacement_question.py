@@ -1,9 +1,10 @@
-"""The question whether a run may replace the frames of an output that exists."""
+"""Whether a run may replace the frames of an output that exists: the question to the user, and what they did since."""
 
 import slicer
 from slicer.i18n import tr as _
 
 from ..scene.frame_reviews import frameReviews
+from ..scene.live_output import isLive
 from ..scene.made_frames import drawnFrames
 from .reported_slots import plain
 from .run_requests import PropagationRequest, RunRequest
@@ -63,7 +64,7 @@ def _lost(outputNode: slicer.vtkMRMLNode, request: RunRequest | PropagationReque
     if outputNode.IsA("vtkMRMLSequenceNode"):
         if frameReviews(outputNode):
             sentences.append(_("Your marks of good and bad frames will be removed."))
-        lost = _lostFrames(outputNode, request)
+        lost = request.lostFrames(outputNode)
         if lost:
             more = " ..." if len(lost) > VALUES_SHOWN else ""
             values = ", ".join(lost[:VALUES_SHOWN]) + more
@@ -71,9 +72,16 @@ def _lost(outputNode: slicer.vtkMRMLNode, request: RunRequest | PropagationReque
     return sentences
 
 
-def _lostFrames(outputNode: slicer.vtkMRMLSequenceNode, request: RunRequest | PropagationRequest) -> list[str]:
-    """Return the index values of the frames that an output has, and would not have after a run."""
-    inputNode = request.source.sequenceNode
-    made = set(request.numbers(inputNode.GetNumberOfDataNodes()))
-    values = [outputNode.GetNthIndexValue(number) for number in range(outputNode.GetNumberOfDataNodes())]
-    return [value for value in values if inputNode.GetItemNumberFromIndexValue(value, True) not in made]
+def outputToReplace(request: RunRequest | PropagationRequest) -> tuple[slicer.vtkMRMLNode | None, str]:
+    """Return the output that a run replaces now that it has finished, and what the user must know.
+
+    Returns:
+        The output, or None where the result is a new one; and a text, which is often empty.
+    """
+    outputNode = request.outputNode
+    if outputNode is None or outputNode.GetScene() is None:  # the user may have removed it
+        return None, ""
+    if request.outputIsInUse or isLive(outputNode):
+        text = _("{name} was edited meanwhile and stays as it is: the result is a new one.")
+        return None, text.format(name=outputNode.GetName())
+    return outputNode, ""

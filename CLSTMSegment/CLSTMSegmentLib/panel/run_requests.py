@@ -16,7 +16,6 @@ from ..model.description import Model
 from ..propagation.propagator import check_annotations
 from ..scene.annotations import readAnnotations
 from ..scene.inputs import SequenceFrames, SequenceInput
-from ..scene.live_output import isLive
 from ..scene.made_frames import frameContents
 from ..scene.output_choice import checkOutputFor
 from ..scene.outputs import SegmentationOutput
@@ -113,9 +112,23 @@ class _Request:
 
         Args:
             outputNode: the output of the run before.
-            isChanged: whether the user has changed something in its frames. The output is in use then.
+            isChanged: whether the user has changed something in its frames. The output is in use then, and also where
+                this run would not make all frames that are there now: nobody was asked whether they can go.
         """
-        return self if outputNode is not self.outputNode or isChanged else replace(self, contents=None)
+        isInUse = outputNode is not self.outputNode or isChanged or bool(self.lostFrames(outputNode))
+        return self if isInUse else replace(self, contents=None)
+
+    def lostFrames(self, outputNode: slicer.vtkMRMLNode) -> list[str]:
+        """Return the index values of the frames that an output has now, and would not have after the run."""
+        if not outputNode.IsA("vtkMRMLSequenceNode"):
+            return []
+        inputNode, made = self.source.sequenceNode, {self.indexValues[n] for n in self.numbers(len(self.indexValues))}
+        lost = []
+        for value in [outputNode.GetNthIndexValue(number) for number in range(outputNode.GetNumberOfDataNodes())]:
+            item = inputNode.GetItemNumberFromIndexValue(value, True)  # 40 and 40.0 are one value
+            if value not in made and (item < 0 or inputNode.GetNthIndexValue(item) not in made):
+                lost.append(value)
+        return lost
 
 
 @dataclass(frozen=True)
@@ -282,18 +295,3 @@ class PropagationRequest(_Request):
     def add(self, output: SegmentationOutput, frame: SegmentedFrame, flags: Sequence[Flag]) -> None:
         """Add a finished frame to the output."""
         output.addPropagated(frame, flags, self.drawnNodes.get(frame.number))
-
-
-def outputToReplace(request: RunRequest | PropagationRequest) -> tuple[slicer.vtkMRMLNode | None, str]:
-    """Return the output that a run replaces now that it has finished, and what the user must know.
-
-    Returns:
-        The output, or None where the result is a new one; and a text, which is often empty.
-    """
-    outputNode = request.outputNode
-    if outputNode is None or outputNode.GetScene() is None:  # the user may have removed it
-        return None, ""
-    if request.outputIsInUse or isLive(outputNode):
-        text = _("{name} was edited meanwhile and stays as it is: the result is a new one.")
-        return None, text.format(name=outputNode.GetName())
-    return outputNode, ""
