@@ -46,11 +46,11 @@ def test_two_files_for_one_frame_are_refused_with_both_names(names, tmp_path):
     assert all(name in str(caught.value) for name in names)
 
 
-def frame_folder(folder, first):
+def frame_folder(folder, first, name="patient2_frame{n}.nrrd"):
     """Return a sequence of three image files that are numbered from a first number."""
     folder.mkdir()
     for n in range(first, first + 3):
-        sitk.WriteImage(labels(), str(folder / f"patient2_frame{n}.nrrd"))
+        sitk.WriteImage(labels(), str(folder / name.format(n=n, time=40 * n)))
     return read_sequence(folder)
 
 
@@ -70,6 +70,15 @@ def test_number_that_may_be_that_of_another_image_file_is_refused(tmp_path):
     assert list(read_annotations(tmp_path / "labels", frame_folder(tmp_path / "from 0", first=0))) == [2]
     with pytest.raises(InputError, match=r"2\.nrrd may belong to frame 2, counted from 0, or to patient2_frame2\.nrrd"):
         read_annotations(tmp_path / "labels", frame_folder(tmp_path / "from 1", first=1))
+
+
+def test_number_that_may_be_one_of_several_in_the_name_of_another_image_file_is_refused(tmp_path):
+    (tmp_path / "labels").mkdir()
+    sitk.WriteImage(labels(), str(tmp_path / "labels" / "1.nrrd"))
+    frames = frame_folder(tmp_path / "images", first=1, name="f{n}_t{time}.nrrd")
+
+    with pytest.raises(InputError, match=r"1\.nrrd may belong to frame 1, counted from 0, or to f1_t40\.nrrd"):
+        read_annotations(tmp_path / "labels", frames)
 
 
 @pytest.mark.parametrize("values", [["1", "2"], ["2"], ["1"]])

@@ -141,11 +141,22 @@ def changing_numbers(files: Sequence[Path]) -> tuple[str, list[int]]:
     Args:
         files: see `read_frame_folder`.
     """
+    columns = changing_columns(files)
+    if len(columns) != 1:
+        return "", []
+    ((place, numbers),) = columns.items()
+    return _parts(files[0])[place - 1], numbers
+
+
+def changing_columns(files: Sequence[Path]) -> dict[int, list[int]]:
+    """Return the numbers of all files for each place in the parts of their names at which they differ by a number.
+
+    Args:
+        files: see `read_frame_folder`.
+    """
     parts = [_parts(path) for path in files]
     changing = [n for n in range(1, len(parts[0]), 2) if len({part[n] for part in parts if n < len(part)}) > 1]
-    if len(changing) != 1:
-        return "", []
-    return parts[0][changing[0] - 1], [int(part[changing[0]]) for part in parts]
+    return {n: [int(part[n]) for part in parts] for n in changing if all(n < len(part) for part in parts)}
 
 
 def _product(size: Sequence[int]) -> str:

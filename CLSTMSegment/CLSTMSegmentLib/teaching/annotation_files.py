@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from ..core.errors import InputError
 from ..core.sequence import SequenceIndex
 from ..io.file_sequence import FileSequence
-from ..io.frame_folder import changing_numbers
+from ..io.frame_folder import changing_columns
 from ..io.image_files import format_of, read_image
 from ..io.input_files import file_stem
 from ..io.label_images import check_labels
@@ -127,18 +127,21 @@ def _check_counted_from_0(labels: Mapping[int, str], images: Sequence[Path]) -> 
         labels: what the label image is called in the message, by the number of its frame.
         images: the file of the image of each frame; empty where they have no files of their own.
     """
-    others = {number: _other_image(number, images) for number in labels}
-    number = next((number for number, other in others.items() if other is not None), None)
-    if number is not None and labels.keys() <= set(changing_numbers(images)[1]):
-        raise InputError(
-            f"{labels[number]} may belong to frame {number}, counted from 0, or to {others[number].name}: put the "
-            "label images into a folder, under the names of their images"
-        )
+    for numbers in _numbers_in_names(images):
+        number = next((number for number in labels if _is_other(number, numbers)), None)
+        if number is not None and labels.keys() <= set(numbers):
+            raise InputError(
+                f"{labels[number]} may belong to frame {number}, counted from 0, or to "
+                f"{images[numbers.index(number)].name}: put the label images into a folder, under the names of their "
+                "images"
+            )
 
 
 def other_image(number: int, frames: FileSequence) -> Path | None:
     """Return the image of another frame than that of a number, if it has this number in its name; else None."""
-    return _other_image(number, _own_files(frames))
+    images = _own_files(frames)
+    found = (numbers.index(number) for numbers in _numbers_in_names(images) if _is_other(number, numbers))
+    return next((images[n] for n in found), None)
 
 
 def _own_files(frames: FileSequence) -> list[Path]:
@@ -149,11 +152,14 @@ def _own_files(frames: FileSequence) -> list[Path]:
     return own_files
 
 
-def _other_image(number: int, images: Sequence[Path]) -> Path | None:
-    """Return the file with this number in its name if it is that of another frame; else None."""
-    own_numbers = changing_numbers(images)[1] if images else []
-    is_other = number in own_numbers and own_numbers.index(number) != number
-    return images[own_numbers.index(number)] if is_other else None
+def _numbers_in_names(images: Sequence[Path]) -> list[list[int]]:
+    """Return the numbers in the names of image files, a list for each place at which the names differ."""
+    return list(changing_columns(images).values()) if images else []
+
+
+def _is_other(number: int, numbers: Sequence[int]) -> bool:
+    """Return whether a number is one of those in the names of image files, but not of the frame with this number."""
+    return number in numbers and numbers.index(number) != number
 
 
 def _frame_numbers(path: Path, labels: SequenceIndex, images: SequenceIndex) -> list[int]:
