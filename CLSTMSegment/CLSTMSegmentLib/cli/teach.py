@@ -131,7 +131,6 @@ def run(options: Namespace) -> None:
         initial = [] if options.initial is None else [options.initial]
         check_outputs([options.picture], inputs, initial, reserved=(folder, options.models / options.name))
         before = file_version(options.picture)
-    import_matplotlib_if_installed()  # MONAI needs it, if it is there; it may fail, before images are written
     if not options.resume:
         check_no_job(folder, "give --resume")
         _write_training_set(folder, options)
@@ -234,6 +233,7 @@ def _write_training_set(folder: Path, options: Namespace) -> None:
         options.hold_out_frames,
         propagated,
     )
+    import_matplotlib_if_installed()  # MONAI will do it; it may fail, so it is done before images are written
     write_training_set(folder, settings, sequences, marks)
 
 
