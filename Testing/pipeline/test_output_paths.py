@@ -223,13 +223,13 @@ def test_file_of_the_user_in_the_place_of_earlier_labels_is_an_input(images, cap
 
 
 def test_sequences_beside_the_frames_of_another_one_are_refused(images, folder, capsys):
-    write_image(images / "labels.nii.gz", sitk.JoinSeries([frame.image for frame in read_sequence(images)]))
+    write_image(images / "another.nii.gz", sitk.JoinSeries([frame.image for frame in read_sequence(images)]))
 
     status = segment_images("out.seq.nrrd")
 
     assert status == 2
     assert (
-        "images holds sequences (such as labels.nii.gz) beside 3 single images: give the file"
+        "images holds sequences (such as another.nii.gz) beside 3 single images: give the file"
         in capsys.readouterr().err
     )
 
