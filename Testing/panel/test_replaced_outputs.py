@@ -192,13 +192,19 @@ def test_user_is_asked_before_finished_frames_that_they_corrected_are_discarded(
     assert unfinishedFramesAreOffered(ui) != agrees
 
 
-def test_frame_that_is_corrected_in_the_first_of_two_runs_is_not_replaced_by_the_second(sequence, ui, fakes, phantom):
+def firstOfTwoRuns(sequence, ui, fakes, phantom):
+    """Start two runs into one output, and return it once all frames of the first run are shown."""
     mine = finishedOutput(sequence, phantom).publish()
     ui.outputSelector.setCurrentNode(mine)
     ui.applyButton.click()
     ui.applyButton.click()
     report(fakes[0], segmentedFrames(sequence, phantom))
     wait(lambda: len(outputs()) == 2 and outputs()[1].GetNumberOfDataNodes() == 6, "the frames of the first run")
+    return mine
+
+
+def test_frame_that_is_corrected_in_the_first_of_two_runs_is_not_replaced_by_the_second(sequence, ui, fakes, phantom):
+    mine = firstOfTwoRuns(sequence, ui, fakes, phantom)
     correct(sequence, outputs()[1], phantom)
     reviewFrame(outputs()[1], mine.GetNthIndexValue(3), GOOD)
 
@@ -242,12 +248,7 @@ def setColor(outputNode):
 def test_what_the_user_notes_in_the_first_of_two_runs_is_not_replaced_by_the_second(
     change, sequence, ui, fakes, phantom
 ):
-    mine = finishedOutput(sequence, phantom).publish()
-    ui.outputSelector.setCurrentNode(mine)
-    ui.applyButton.click()
-    ui.applyButton.click()
-    report(fakes[0], segmentedFrames(sequence, phantom))
-    wait(lambda: len(outputs()) == 2 and outputs()[1].GetNumberOfDataNodes() == 6, "the frames of the first run")
+    mine = firstOfTwoRuns(sequence, ui, fakes, phantom)
 
     change(outputs()[1])
     contents = frameContents(outputs()[1])

@@ -54,18 +54,22 @@ def frame_folder(folder, first, name="patient2_frame{n}.nrrd"):
     return read_sequence(folder)
 
 
+def write_labels(folder, *names):
+    """Write label images with these names into a new folder."""
+    folder.mkdir()
+    for name in names:
+        sitk.WriteImage(labels(), str(folder / name))
+
+
 def test_label_images_may_have_the_names_of_the_image_files(tmp_path):
     frames = frame_folder(tmp_path / "images", first=1)
-    (tmp_path / "labels").mkdir()
-    for name in ("patient2_frame1.nii.gz", "patient2_frame3.nrrd"):
-        sitk.WriteImage(labels(), str(tmp_path / "labels" / name))
+    write_labels(tmp_path / "labels", "patient2_frame1.nii.gz", "patient2_frame3.nrrd")
 
     assert sorted(read_annotations(tmp_path / "labels", frames)) == [0, 2]
 
 
 def test_number_that_may_be_that_of_another_image_file_is_refused(tmp_path):
-    (tmp_path / "labels").mkdir()
-    sitk.WriteImage(labels(), str(tmp_path / "labels" / "2.nrrd"))
+    write_labels(tmp_path / "labels", "2.nrrd")
 
     assert list(read_annotations(tmp_path / "labels", frame_folder(tmp_path / "from 0", first=0))) == [2]
     with pytest.raises(InputError, match=r"2\.nrrd may belong to frame 2, counted from 0, or to patient2_frame2\.nrrd"):
@@ -73,8 +77,7 @@ def test_number_that_may_be_that_of_another_image_file_is_refused(tmp_path):
 
 
 def test_number_that_may_be_one_of_several_in_the_name_of_another_image_file_is_refused(tmp_path):
-    (tmp_path / "labels").mkdir()
-    sitk.WriteImage(labels(), str(tmp_path / "labels" / "1.nrrd"))
+    write_labels(tmp_path / "labels", "1.nrrd")
     frames = frame_folder(tmp_path / "images", first=1, name="f{n}_t{time}.nrrd")
 
     with pytest.raises(InputError, match=r"1\.nrrd may belong to frame 1, counted from 0, or to f1_t40\.nrrd"):
@@ -90,9 +93,7 @@ def test_label_sequence_whose_numbers_may_be_those_of_other_image_files_is_refus
 
 def test_numbers_from_0_are_those_of_the_frames_where_no_image_file_has_a_0_in_its_name(tmp_path):
     frames = frame_folder(tmp_path / "images", first=1)
-    (tmp_path / "labels").mkdir()
-    for name in ("0.nrrd", "2.nrrd"):
-        sitk.WriteImage(labels(), str(tmp_path / "labels" / name))
+    write_labels(tmp_path / "labels", "0.nrrd", "2.nrrd")
 
     assert sorted(read_annotations(tmp_path / "labels", frames)) == [0, 2]
     assert annotated_frames(tmp_path, ["0", "2"], frames, "") == [0, 2]
@@ -100,8 +101,7 @@ def test_numbers_from_0_are_those_of_the_frames_where_no_image_file_has_a_0_in_i
 
 
 def test_files_of_dicom_images_say_nothing_of_the_numbers_of_frames(tmp_path):
-    (tmp_path / "labels").mkdir()
-    sitk.WriteImage(labels(), str(tmp_path / "labels" / "2.nrrd"))
+    write_labels(tmp_path / "labels", "2.nrrd")
     frames = images("0", "40", "80")
     frames.files = [[Path("2"), Path("9")], [Path("5"), Path("1")], [Path("7"), Path("3")]]
 
