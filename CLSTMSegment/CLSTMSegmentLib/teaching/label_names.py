@@ -23,12 +23,11 @@ def label_names(files: Sequence[Path], labels: int, given: Sequence[str] | None)
         InputError: two files, or the given names and a file, contradict each other.
     """
     names_by_file = {file: _names_in(file) for file in files if format_of(file)}
-    known: list[tuple[Path, int, str]] = []
-    for file, names in names_by_file.items():
-        for label, name in names:
-            for other in known:
-                _check_agree(other, (file, label, name))
-            known.append((file, label, name))
+    known = [(file, label, name) for file, names in names_by_file.items() for label, name in names]
+    first: dict[int | str, tuple[Path, int, str]] = {}  # by label, and by name
+    for one in known:
+        for key in (one[1], one[2].casefold()):
+            _check_agree(first.setdefault(key, one), one)
     names = {label: name for _, label, name in known}
     if given is None:
         is_named = all(names_by_file.values()) and all(label in names for label in range(1, labels + 1))
