@@ -54,9 +54,7 @@ class SingleOutput(SegmentationOutput):
         self.checkPlaces()
         interim, shown, isNew = self.tableNode, self._segmentationNode, self._segmentationNode is None
         # what was shown before has what the user has drawn in it since
-        content = slicer.vtkMRMLSegmentationNode()
-        content.GetSegmentation().DeepCopy((shown or self.sequenceNode.GetNthDataNode(0)).GetSegmentation())
-        made = shown.GetAttribute(MADE_ATTRIBUTE) if shown is not None else None
+        content = self.sequenceNode.GetNthDataNode(0) if isNew else shown
         isMeasured = isNew or self._measured[0] == editState(shown)
         if outputNode is not None:
             self.withdraw()
@@ -76,7 +74,7 @@ class SingleOutput(SegmentationOutput):
             if isNew:
                 rememberMade(outputNode, MODEL)
             else:
-                outputNode.SetAttribute(MADE_ATTRIBUTE, made)
+                outputNode.SetAttribute(MADE_ATTRIBUTE, shown.GetAttribute(MADE_ATTRIBUTE))
             outputNode.EndModify(wasModifying)
             self._nodes[0], self._measured[0] = outputNode, editState(outputNode) if isMeasured else None
         self._fillTable()
