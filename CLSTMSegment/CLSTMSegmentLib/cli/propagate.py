@@ -5,7 +5,7 @@ from argparse import ArgumentParser, Namespace
 from ..pipeline.propagate_to_files import PropagationSettings, propagate_to_files
 from ..pipeline.writers import SUFFIXES
 from .progress_bar import progress_bar
-from .run_options import names_in, path_in
+from .run_options import add_segments_option, names_in, path_in
 from .terminal import show_flags, show_warnings
 
 
@@ -28,11 +28,7 @@ def add_options(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--frame", type=int, metavar="N", help="number of the frame that LABELS annotates, from 0")
     parser.add_argument("--cyclic", action="store_true", help="the first frame follows the last one, as in a heartbeat")
-    parser.add_argument(
-        "--segments",
-        metavar="NAME,NAME",
-        help="names of the labels 1, 2, ... (default: those in the headers of all label files, or Segment 1, ...)",
-    )
+    add_segments_option(parser)
     parser.add_argument("--measurements", type=path_in, metavar="CSV", help="write segment volumes over time")
     parser.add_argument("--quiet", action="store_true", help="show no progress bar")
     parser.set_defaults(command=run)

@@ -23,6 +23,15 @@ def names_in(text: str) -> list[str]:
     return [name.strip() for name in text.split(",")] if text else []
 
 
+def add_segments_option(parser: ArgumentParser) -> None:
+    """Define the option for the names of annotated labels."""
+    parser.add_argument(
+        "--segments",
+        metavar="NAME,NAME",
+        help="names of the labels 1, 2, ... (default: those in the headers of all label files, or Segment 1, ...)",
+    )
+
+
 def add_run_options(parser: ArgumentParser) -> None:
     """Define an option for every field of `RunSettings` except `series`; `read_run_options` checks their values."""
     parser.add_argument("--model", metavar="NAME|FOLDER|FILE.pth", help=f"model (default: {DEFAULT_MODEL})")

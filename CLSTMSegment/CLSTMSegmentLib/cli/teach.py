@@ -33,7 +33,7 @@ from ..teaching.training_set import TrainingSet, least_complete, write_training_
 from .annotation_options import MARKS, Annotated, frame_marks, segments_for
 from .progress_bar import progress_bar
 from .resumed_teaching import DEFAULT_MINUTES, check_resumed
-from .run_options import path_in
+from .run_options import add_segments_option, path_in
 from .terminal import show, show_warnings
 
 
@@ -55,11 +55,7 @@ def add_options(parser: ArgumentParser) -> None:
         metavar="FOLDER",
         help="folder in which the folder of the model is made (default: the current folder)",
     )
-    parser.add_argument(
-        "--segments",
-        metavar="NAME,NAME",
-        help="names of the labels 1, 2, ... (default: those in the headers of all label files, or Segment 1, ...)",
-    )
+    add_segments_option(parser)
     parser.add_argument(
         "--ejecting-chamber",
         metavar="NAME,NAME",

@@ -10,6 +10,7 @@ import slicer
 
 from ..core.errors import InputError
 from ..core.structure import PALETTE, Segment
+from ..io.label_images import MOST_LABELS
 from .beside_input import checkNotRecording, copyIndex, placeBeside
 from .browsers import browsersOf, othersStay
 from .images import imageFromVolume, imageGeometry, volumeGeometry
@@ -18,9 +19,6 @@ from .labelmaps import drawnSegments, labelsOf, maskOn, sameName
 from .made_frames import drawnFrames, frameContent, trustedFrames
 from .segmentation_nodes import describedSegment, emptySegmentation
 from .unsaved_drawings import saveChanges
-
-MOST_LABELS = 255
-"""Number of segments that a label image can tell apart."""
 
 
 def newAnnotation(source: SequenceInput, name: str) -> slicer.vtkMRMLSequenceNode:
@@ -64,10 +62,7 @@ def replacesDrawing(
     Raises:
         InputError: the annotation is that of another image, or no frame is shown.
     """
-    for node in (resultNode, annotationNode):
-        saveChanges(node)
-    browserNode = source.browserNode
-    shown = browserNode.GetProxyNode(resultNode) if browserNode is not None else None
+    shown = _shownResult(source, resultNode, annotationNode)
     number = _numberToAnnotate(source, annotationNode)
     drawn = annotationNode.GetDataNodeAtValue(source.sequenceNode.GetNthIndexValue(number))
     if shown is None or drawn is None or not drawnSegments(drawn):
@@ -89,10 +84,7 @@ def useAsAnnotation(
         InputError: the annotation is that of another image, the input's browser does not play the result or shows no
             frame, or the result has no segments in this frame.
     """
-    for node in (resultNode, annotationNode):
-        saveChanges(node)
-    browserNode = source.browserNode
-    shown = browserNode.GetProxyNode(resultNode) if browserNode is not None else None
+    shown = _shownResult(source, resultNode, annotationNode)
     if shown is None:
         raise InputError(
             f"{resultNode.GetName()!r} is not a result of this input: the browser of the input does not play it"
@@ -100,13 +92,21 @@ def useAsAnnotation(
     number = _numberToAnnotate(source, annotationNode)
     if shown.GetSegmentation().GetNumberOfSegments() == 0:
         raise InputError(f"{resultNode.GetName()!r} has no segments in frame {number}")
-    value = source.sequenceNode.GetNthIndexValue(number)
     node = slicer.vtkMRMLSegmentationNode()
     node.GetSegmentation().DeepCopy(shown.GetSegmentation())
     with othersStay(annotationNode):
-        annotationNode.SetDataNodeAtValue(node, value)
-        slicer.vtkSlicerSequencesLogic().UpdateProxyNodesFromSequences(browserNode)
+        annotationNode.SetDataNodeAtValue(node, source.sequenceNode.GetNthIndexValue(number))
+        slicer.vtkSlicerSequencesLogic().UpdateProxyNodesFromSequences(source.browserNode)
     return number
+
+
+def _shownResult(
+    source: SequenceInput, resultNode: slicer.vtkMRMLSequenceNode, annotationNode: slicer.vtkMRMLSequenceNode
+) -> slicer.vtkMRMLSegmentationNode | None:
+    """Store what is drawn in a result and an annotation, and return what shows the result; None without a browser."""
+    for node in (resultNode, annotationNode):
+        saveChanges(node)
+    return source.browserNode.GetProxyNode(resultNode) if source.browserNode is not None else None
 
 
 def _numberToAnnotate(source: SequenceInput, annotationNode: slicer.vtkMRMLSequenceNode) -> int:
